@@ -1,0 +1,98 @@
+//! The event bus: NATS JetStream behind a transactional outbox.
+//!
+//! There is one way to publish: [`outbox::Aggregates`] stores an event together with the state that it
+//! tells of, and its relay hands it to JetStream until that has acknowledged it. There is one way to
+//! listen: [`listen::Listeners`]. The client itself is private to this module.
+
+pub mod dead;
+pub mod listen;
+pub mod outbox;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, stream};
+use async_nats::{HeaderMap, connection};
+
+pub use listen::{Failure, Feeds, Listeners};
+pub use outbox::{Aggregate, Aggregates, Announcement};
+
+use crate::config::NatsSettings;
+use crate::events::Stream;
+
+/// JetStream drops a message whose id it has seen within this time.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
+
+/// A service's connection to the bus. Made at once, also while the broker is down: it connects, and
+/// connects again, in the background.
+#[derive(Clone)]
+pub struct Bus {
+    service: &'static str,
+    replicas: usize,
+    client: async_nats::Client,
+    jetstream: jetstream::Context,
+}
+
+impl Bus {
+    pub async fn connect(settings: &NatsSettings, service: &'static str) -> anyhow::Result<Self> {
+        let client = async_nats::ConnectOptions::new()
+            .name(service)
+            .retry_on_initial_connect()
+            .ping_interval(Duration::from_secs(5))
+            .reconnect_delay_callback(|attempts| {
+                Duration::from_millis(u64::try_from(attempts * 50).unwrap_or(u64::MAX).min(500))
+            })
+            .event_callback(|event| async move { tracing::info!(%event, "nats") })
+            .connect(&settings.nats_url)
+            .await
+            .context("NATS_URL")?;
+        let jetstream = jetstream::new(client.clone());
+        Ok(Bus { service, replicas: settings.nats_replicas, client, jetstream })
+    }
+
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    fn is_connected(&self) -> bool {
+        self.client.connection_state() == connection::State::Connected
+    }
+
+    /// Sees to it that the streams that this service publishes to exist as declared, and `DEAD`.
+    async fn ensure_streams(&self) -> anyhow::Result<()> {
+        for stream in Stream::ALL.into_iter().filter(|stream| stream.publisher() == self.service) {
+            self.ensure_stream(stream.name(), stream.subjects()).await?;
+        }
+        self.ensure_stream(dead::STREAM, dead::SUBJECTS).await
+    }
+
+    async fn ensure_stream(&self, name: &str, subjects: &str) -> anyhow::Result<()> {
+        let config = stream::Config {
+            name: name.to_owned(),
+            subjects: vec![subjects.to_owned()],
+            storage: stream::StorageType::File,
+            num_replicas: self.replicas,
+            duplicate_window: DUPLICATE_WINDOW,
+            ..stream::Config::default()
+        };
+        self.jetstream
+            .create_or_update_stream(config)
+            .await
+            .with_context(|| format!("stream {name}"))?;
+        Ok(())
+    }
+
+    /// Publishes and waits until JetStream has stored the message.
+    async fn publish(
+        &self,
+        subject: &str,
+        id: &str,
+        headers: HeaderMap,
+        data: String,
+    ) -> anyhow::Result<()> {
+        let message = PublishMessage::build().headers(headers).message_id(id).payload(data.into());
+        self.jetstream.send_publish(subject.to_owned(), message).await?.await?;
+        Ok(())
+    }
+}

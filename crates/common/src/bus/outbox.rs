@@ -1,0 +1,274 @@
+//! The transactional outbox, embedded: an event is pushed onto its aggregate's own document by the very
+//! update that changes it, and a relay publishes it until JetStream has acknowledged it.
+//!
+//! Dying anywhere in between loses nothing: what is on the document is published again, under the same
+//! id, which JetStream and every listener recognise.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use bson::{Bson, Document, doc};
+use futures::{StreamExt, TryStreamExt};
+use mongodb::{Collection, Database, IndexModel};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Bus;
+use crate::clock::{Clock, Time};
+use crate::events::Event;
+use crate::mongo;
+use crate::telemetry;
+
+/// How often the relay looks for what a killed process left behind.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How many documents are relayed at once.
+const CONCURRENCY: usize = 16;
+/// How many documents one look at the index takes.
+const BATCH: i64 = 256;
+
+/// A thing that is stored as one document, whose every change raises its version.
+pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'static {
+    const COLLECTION: &'static str;
+    fn id(&self) -> String;
+    fn version(&self) -> i64;
+}
+
+/// An event that is to be published with the change that it tells of.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    id: String,
+    subject: &'static str,
+    data: String,
+}
+
+impl Announcement {
+    pub fn of<E: Event>(event: &E) -> Self {
+        // Our events are structs of strings and numbers: they have no way to fail here.
+        let data = serde_json::to_string(event).unwrap_or_default();
+        Announcement { id: event.id(), subject: E::SUBJECT, data }
+    }
+}
+
+/// An announcement as it waits on its document.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    id: String,
+    subject: String,
+    time: Time,
+    data: String,
+    traceparent: Option<String>,
+}
+
+/// The documents of one kind of aggregate, and the outbox that is embedded in them.
+pub struct Aggregates<T> {
+    documents: Collection<Document>,
+    clock: Clock,
+    wake: Arc<Notify>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Aggregates<T> {
+    fn clone(&self) -> Self {
+        Aggregates {
+            documents: self.documents.clone(),
+            clock: self.clock.clone(),
+            wake: Arc::clone(&self.wake),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<T: Aggregate> Aggregates<T> {
+    /// Opens the collection and makes its indexes, the outbox's among them.
+    pub async fn open(
+        database: &Database,
+        clock: Clock,
+        indexes: impl IntoIterator<Item = IndexModel>,
+    ) -> mongodb::error::Result<Self> {
+        let documents = database.collection::<Document>(T::COLLECTION);
+        let outbox = mongo::partial_index(
+            "outbox",
+            doc! { "outboxPending": 1 },
+            doc! { "outboxPending": true },
+        );
+        documents.create_indexes(std::iter::once(outbox).chain(indexes)).await?;
+        Ok(Aggregates { documents, clock, wake: Arc::default(), kind: PhantomData })
+    }
+
+    /// The collection, for the queries that are a store's own. What it reads has no outbox.
+    pub fn collection(&self) -> Collection<T> {
+        self.documents.clone_with_type()
+    }
+
+    pub async fn get(&self, id: impl ToString) -> mongodb::error::Result<Option<T>> {
+        self.collection().find_one(doc! { "_id": id.to_string() }).await
+    }
+
+    /// Stores a new aggregate with the events that tell of it.
+    pub async fn insert(&self, thing: &T, events: &[Announcement]) -> mongodb::error::Result<()> {
+        let mut document = mongo::document(thing)?;
+        document.insert("outbox", self.entries(events)?);
+        document.insert("outboxPending", !events.is_empty());
+        self.documents.insert_one(document).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Replaces the aggregate, if it is still at the version that the change was decided on, together
+    /// with the events that tell of the change. False: someone else was faster; decide again.
+    pub async fn replace(
+        &self,
+        decided_on: i64,
+        thing: &T,
+        events: &[Announcement],
+    ) -> mongodb::error::Result<bool> {
+        debug_assert!(thing.version() > decided_on, "a change raises the version");
+        let mut fields = mongo::document(thing)?;
+        fields.remove("_id");
+        let mut update = doc! {};
+        if !events.is_empty() {
+            fields.insert("outboxPending", true);
+            update.insert("$push", doc! { "outbox": { "$each": self.entries(events)? } });
+        }
+        update.insert("$set", fields);
+        let filter = doc! { "_id": thing.id(), "version": decided_on };
+        let result = self.documents.update_one(filter, update).await?;
+        self.wake.notify_one();
+        Ok(result.matched_count == 1)
+    }
+
+    fn entries(&self, events: &[Announcement]) -> bson::error::Result<Vec<Bson>> {
+        let time = self.clock.now();
+        let traceparent = telemetry::traceparent();
+        let entry = |event: &Announcement| {
+            let entry = Entry {
+                id: event.id.clone(),
+                subject: event.subject.to_owned(),
+                time,
+                data: event.data.clone(),
+                traceparent: traceparent.clone(),
+            };
+            mongo::document(&entry).map(Bson::Document)
+        };
+        events.iter().map(entry).collect()
+    }
+
+    /// Publishes what waits, at once when something is written here and in any case every second, until
+    /// it is told to stop; then once more.
+    pub async fn relay(self, bus: Bus, stop: CancellationToken) {
+        let mut streams_are_there = false;
+        loop {
+            if !streams_are_there {
+                match bus.ensure_streams().await {
+                    Ok(()) => streams_are_there = true,
+                    Err(error) => tracing::warn!(
+                        error = format!("{error:#}"),
+                        "streams are not to be had yet"
+                    ),
+                }
+            }
+            match self.relay_pending(&bus).await {
+                Ok(()) => {}
+                Err(error) => {
+                    // The streams may be what is missing: a wiped broker has none.
+                    streams_are_there = false;
+                    metrics::counter!("outbox_relay_failures_total", "collection" => T::COLLECTION)
+                        .increment(1);
+                    tracing::warn!(
+                        collection = T::COLLECTION,
+                        error = format!("{error:#}"),
+                        "events wait to be published"
+                    );
+                }
+            }
+            if stop.is_cancelled() {
+                return;
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(SWEEP) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn relay_pending(&self, bus: &Bus) -> anyhow::Result<()> {
+        #[derive(Deserialize)]
+        struct Waiting {
+            #[serde(rename = "_id")]
+            id: String,
+            outbox: Vec<Entry>,
+        }
+        loop {
+            let waiting: Vec<Waiting> = self
+                .documents
+                .clone_with_type::<Waiting>()
+                .find(doc! { "outboxPending": true })
+                .projection(doc! { "outbox": 1 })
+                .read_concern(mongo::majority())
+                .limit(BATCH)
+                .await?
+                .try_collect()
+                .await?;
+            metrics::gauge!("outbox_pending", "collection" => T::COLLECTION)
+                .set(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            // One document's events go out in order, one after the other; documents don't wait for each other.
+            futures::stream::iter(waiting)
+                .map(|document| async move {
+                    for entry in &document.outbox {
+                        publish(bus, entry).await?;
+                    }
+                    let published =
+                        document.outbox.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>();
+                    self.pull(&document.id, &published).await?;
+                    anyhow::Ok(())
+                })
+                .buffer_unordered(CONCURRENCY)
+                .try_collect::<Vec<()>>()
+                .await?;
+        }
+    }
+
+    /// Takes exactly what was published off the document, and computes the flag from what remains: an
+    /// event that was pushed meanwhile stays, and keeps the document pending.
+    async fn pull(&self, id: &str, published: &[&str]) -> mongodb::error::Result<()> {
+        let remaining = doc! { "$filter": {
+            "input": "$outbox",
+            "cond": { "$not": [{ "$in": ["$$this.id", published] }] },
+        } };
+        let pipeline = vec![
+            doc! { "$set": { "outbox": remaining } },
+            doc! { "$set": { "outboxPending": { "$gt": [{ "$size": "$outbox" }, 0] } } },
+        ];
+        self.documents.update_one(doc! { "_id": id }, pipeline).await?;
+        Ok(())
+    }
+}
+
+/// CloudEvents 1.0, binary mode: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/nats-protocol-binding.md>
+async fn publish(bus: &Bus, entry: &Entry) -> anyhow::Result<()> {
+    let mut headers = HeaderMap::new();
+    headers.insert("ce-specversion", "1.0");
+    headers.insert("ce-id", entry.id.as_str());
+    headers.insert("ce-type", entry.subject.as_str());
+    headers.insert("ce-source", format!("/services/{}", bus.service()));
+    headers.insert("ce-time", entry.time.to_string());
+    if let Some(subject) = entry.id.split(':').nth(1) {
+        headers.insert("ce-subject", subject);
+    }
+    headers.insert("content-type", "application/json");
+    if let Some(traceparent) = &entry.traceparent {
+        headers.insert("traceparent", traceparent.as_str());
+    }
+    bus.publish(&entry.subject, &entry.id, headers, entry.data.clone()).await?;
+    metrics::counter!("events_published_total", "subject" => entry.subject.clone()).increment(1);
+    tracing::debug!(event = entry.id, "published");
+    Ok(())
+}

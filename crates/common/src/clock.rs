@@ -1,0 +1,174 @@
+//! Time: one instant type for the API, the events and the databases, and the clock it is read from.
+//!
+//! Nothing else reads the system's clock, so that a test can turn time by hand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bson::Bson;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An instant, in whole milliseconds: what BSON's date can hold.
+///
+/// In JSON it is RFC 3339 in UTC (`2026-01-31T12:45:00.000Z`); in MongoDB it is a BSON date, so that
+/// it compares and indexes as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+impl Time {
+    /// The last instant that is still written with a year of four digits.
+    pub const NEVER: Time = Time(253_402_207_200_000);
+
+    pub fn from_millis(millis: i64) -> Self {
+        Time(millis)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339 with an offset or `Z`. What is finer than a millisecond is cut off.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = text.parse::<Timestamp>().ok()?.as_millisecond();
+        (0..=Self::NEVER.0).contains(&time).then_some(Time(time))
+    }
+
+    /// The time left from `self` to `later`; zero when it has passed.
+    pub fn until(self, later: Time) -> Duration {
+        Duration::from_millis(u64::try_from(later.0 - self.0).unwrap_or(0))
+    }
+}
+
+impl std::ops::Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, duration: Duration) -> Time {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Time(self.0.saturating_add(millis))
+    }
+}
+
+impl std::ops::Sub<Duration> for Time {
+    type Output = Time;
+    fn sub(self, duration: Duration) -> Time {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Time(self.0.saturating_sub(millis))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl From<Time> for Bson {
+    fn from(time: Time) -> Bson {
+        Bson::DateTime(bson::DateTime::from_millis(time.0))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            bson::DateTime::from_millis(self.0).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            Time::parse(&text)
+                .ok_or_else(|| de::Error::custom("expected a time such as 2026-01-31T12:45:00Z"))
+        } else {
+            bson::DateTime::deserialize(deserializer).map(|time| Time(time.timestamp_millis()))
+        }
+    }
+}
+
+/// Where the present is read from: the system's clock, or one that a test turns by hand.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    pub fn system() -> Self {
+        Clock(Source::System)
+    }
+
+    /// A clock that stands still until it is advanced.
+    pub fn manual(start: Time) -> Self {
+        Clock(Source::Manual(Arc::new(AtomicI64::new(start.0))))
+    }
+
+    pub fn now(&self) -> Time {
+        match &self.0 {
+            Source::System => {
+                #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+                let now = Timestamp::now();
+                Time(now.as_millisecond())
+            }
+            Source::Manual(millis) => Time(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Turns a manual clock forward. The system's clock can't be turned: a test that tries is wrong.
+    pub fn advance(&self, by: Duration) {
+        match &self.0 {
+            Source::System => panic!("only a manual clock can be turned"),
+            Source::Manual(millis) => {
+                let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+                millis.fetch_add(by, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug)]
+    struct Holder {
+        at: Time,
+        maybe: Option<Time>,
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_in_json_and_a_date_in_bson() {
+        let holder = Holder { at: Time::from_millis(1_700_000_000_123), maybe: None };
+        let json = serde_json::to_string(&holder).unwrap();
+        assert_eq!(json, r#"{"at":"2023-11-14T22:13:20.123Z","maybe":null}"#);
+        assert_eq!(serde_json::from_str::<Holder>(&json).unwrap(), holder);
+
+        let raw = bson::serialize_to_vec(&holder).unwrap();
+        let document: bson::Document = bson::deserialize_from_slice(&raw).unwrap();
+        assert!(document.get_datetime("at").is_ok());
+        assert_eq!(bson::deserialize_from_slice::<Holder>(&raw).unwrap(), holder);
+    }
+
+    #[test]
+    fn a_time_before_1970_or_after_9999_or_without_offset_is_refused() {
+        for text in
+            ["1969-12-31T23:59:59Z", "+010000-01-01T00:00:00Z", "2026-01-01T00:00:00", "tomorrow"]
+        {
+            assert_eq!(Time::parse(text), None, "{text}");
+        }
+        assert!(Time::parse("2026-01-01T00:00:00+02:00").is_some());
+    }
+}

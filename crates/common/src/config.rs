@@ -1,0 +1,82 @@
+//! Settings that several services have in common. They come from environment variables alone; the
+//! doc comments are what `--help` prints.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use url::Url;
+
+use crate::money::{Currency, Money};
+
+/// Where a service listens, and how it is reached from outside.
+#[derive(Clone, Debug, Args)]
+pub struct ServerSettings {
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub host: IpAddr,
+
+    /// Port of the HTTP API
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// Port of /healthz, /readyz and /metrics, which the gateway doesn't name
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9000)]
+    pub admin_port: u16,
+
+    /// The address that visitors type: cookies are Secure when it is https, and writes that come from
+    /// pages of other sites are refused
+    #[arg(long, env = "PUBLIC_URL")]
+    pub public_url: Url,
+
+    /// File with the Ed25519 public keys (PEM, one after the other) that sign-in tokens are verified with
+    #[arg(long, env = "JWT_PUBLIC_KEYS")]
+    pub jwt_public_keys: PathBuf,
+
+    /// What is logged, as directives of tracing-subscriber, such as info,orders=debug
+    #[arg(long, env = "LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// The service's own database.
+#[derive(Clone, Debug, Args)]
+pub struct MongoSettings {
+    /// The service's own database, named in the path; a replica set (one member will do)
+    #[arg(long, env = "MONGO_URI")]
+    pub mongo_uri: String,
+}
+
+/// The event bus.
+#[derive(Clone, Debug, Args)]
+pub struct NatsSettings {
+    /// NATS with JetStream
+    #[arg(long, env = "NATS_URL")]
+    pub nats_url: String,
+
+    /// On how many NATS nodes each stream is kept
+    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1)]
+    pub nats_replicas: usize,
+}
+
+/// What the deployment sells in and where.
+#[derive(Clone, Debug, Args)]
+pub struct MarketSettings {
+    /// ISO 4217 code of the currency of every price; it must have two decimals
+    #[arg(long, env = "CURRENCY", default_value = "usd")]
+    pub currency: Currency,
+
+    /// The least that a ticket may cost; Stripe takes nothing below 0.50 usd
+    #[arg(long, env = "MIN_PRICE", default_value = "0.50")]
+    pub min_price: Money,
+
+    /// IANA time zone of dates that come without one
+    #[arg(long, env = "TIME_ZONE", default_value = "UTC", value_parser = parse_time_zone)]
+    pub time_zone: String,
+}
+
+/// The name of an IANA time zone, as the database spells it.
+pub fn parse_time_zone(name: &str) -> Result<String, String> {
+    let zone = jiff::tz::TimeZone::get(name)
+        .map_err(|_| "expected an IANA time zone such as Europe/Berlin".to_owned())?;
+    zone.iana_name().map(str::to_owned).ok_or_else(|| "expected an IANA time zone".to_owned())
+}

@@ -1,0 +1,163 @@
+//! Extractors that refuse in the agreed shape: a JSON body, a path's id, a query.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::request::Parts;
+use http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use std::str::FromStr;
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+use crate::error::{Error, Result, Violation, problems};
+
+/// A JSON body that parses and whose `validator` rules hold.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !is_json(request.headers()) {
+            return Err(Error::refused(
+                &problems::UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as JSON, with Content-Type: application/json.",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+                Error::refused(&problems::TOO_LARGE, "The body is larger than we take.")
+            } else {
+                Error::refused(&problems::MALFORMED, "The body could not be read.")
+            }
+        })?;
+        let body: T = parse(&bytes)?;
+        body.validate().map_err(|errors| Error::Invalid(violations(&errors)))?;
+        Ok(Body(body))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|value| value.split(';').next()).map(str::trim);
+    essence.is_some_and(|essence| {
+        essence.eq_ignore_ascii_case("application/json")
+            || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}
+
+/// Reads JSON; a wrong type is told with the path of the member that has it.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        if cause.is_data() {
+            let message = plain(&cause);
+            let field = (path != ".").then_some(path);
+            Error::invalid([Violation { message, field }])
+        } else {
+            Error::refused(&problems::MALFORMED, format!("The body is not valid JSON: {cause}."))
+        }
+    })?;
+    deserializer.end().map_err(|cause| {
+        Error::refused(&problems::MALFORMED, format!("The body is not valid JSON: {cause}."))
+    })?;
+    Ok(value)
+}
+
+/// Serde's message without its place in the text, which says nothing to a client.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+/// `validator`'s errors, one entry for every broken rule, in the order of the fields' names.
+fn violations(errors: &ValidationErrors) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (field, kind) in errors.errors() {
+        if let ValidationErrorsKind::Field(broken) = kind {
+            for rule in broken {
+                let message = rule.message.clone().unwrap_or_else(|| rule.code.clone());
+                found.push(Violation::of(camel_case(field), message));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.field.cmp(&b.field));
+    found
+}
+
+/// `validator` names a field as Rust does; the API as JSON does.
+fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}
+
+/// The one id in a route's path; what can't be an id is 404, as no such thing can exist.
+pub struct PathId<T>(pub T);
+
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathId<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        let id = path.ok().and_then(|axum::extract::Path(text)| text.parse().ok());
+        id.map(PathId).ok_or_else(|| Error::not_found("thing"))
+    }
+}
+
+/// The query string, with each broken parameter told by its name.
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let query = parts.uri.query().unwrap_or_default();
+        let deserializer =
+            serde_html_form::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(deserializer).map(Query).map_err(|error| {
+            let path = error.path().to_string();
+            let field = (path != ".").then_some(path);
+            Error::invalid([Violation { message: error.into_inner().to_string(), field }])
+        })
+    }
+}
+
+/// The version that the client has seen (`If-Match: "7"`), if it named one.
+pub struct IfMatch(Option<Vec<String>>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let header = parts.headers.get(header::IF_MATCH);
+        let tags = header.map(|value| {
+            let text = value.to_str().unwrap_or_default();
+            text.split(',').map(|tag| tag.trim().to_owned()).collect()
+        });
+        Ok(IfMatch(tags))
+    }
+}
+
+impl IfMatch {
+    /// Refuses (412) unless the client named no version, `*`, or this one (RFC 9110 §13.1.1).
+    pub fn check(&self, version: i64) -> Result<()> {
+        let held = self.0.as_ref().is_none_or(|tags| {
+            tags.iter().any(|tag| tag == "*" || *tag == format!("\"{version}\""))
+        });
+        if held {
+            Ok(())
+        } else {
+            Err(Error::refused(
+                &problems::PRECONDITION_FAILED,
+                format!("It is at version {version} now. Look at it again before you change it."),
+            ))
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The one function that serves any of our services: the HTTP API behind the same edge everywhere, the
+//! admin port, the background work, and a graceful stop.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use clap::Parser;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use mongodb::Database;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_cookies::CookieManagerLayer;
+use tracing::{Instrument, field};
+use url::Url;
+use uuid::Uuid;
+
+use crate::config::ServerSettings;
+use crate::error::{Carried, Error, problems};
+use crate::{mongo, telemetry};
+
+/// The largest body that a service reads: a description of 5,000 characters fits many times.
+const BODY_LIMIT: usize = 64 * 1024;
+/// A request that isn't answered within this time is told that something is down.
+const DEADLINE: Duration = Duration::from_secs(6);
+/// What is under way when a service is told to stop may take so long to end.
+const GRACE: Duration = Duration::from_secs(20);
+
+type Background = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+
+/// A service, ready to be served: its routes, its database, and what it does in the background.
+pub struct Service {
+    name: &'static str,
+    routes: Router,
+    database: Database,
+    background: VecDeque<Background>,
+    deadline: Duration,
+}
+
+impl Service {
+    pub fn new(name: &'static str, routes: Router, database: Database) -> Self {
+        Service { name, routes, database, background: VecDeque::new(), deadline: DEADLINE }
+    }
+
+    /// Work that runs as long as the service does, until its token is cancelled.
+    pub fn background<F, Fut>(mut self, work: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.background.push_back(Box::new(|stop| Box::pin(work(stop))));
+        self
+    }
+
+    /// For a service whose requests may rightly take longer than [`DEADLINE`].
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Serves until `stop` is cancelled; then takes nothing new, ends what is under way, and returns.
+    pub async fn serve(
+        self,
+        api: TcpListener,
+        admin: TcpListener,
+        public_url: &Url,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let requests = TaskTracker::new();
+        let edge = Edge {
+            origin: public_url.origin().ascii_serialization().into(),
+            requests: requests.clone(),
+            deadline: self.deadline,
+        };
+        let app = self
+            .routes
+            .fallback(|| async { Error::not_found("page") })
+            .method_not_allowed_fallback(|method: Method| async move {
+                Error::refused(
+                    &problems::METHOD_NOT_ALLOWED,
+                    format!("{method} is not taken here."),
+                )
+            })
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(CookieManagerLayer::new())
+            .layer(middleware::from_fn_with_state(edge, self::edge));
+
+        let background_stop = CancellationToken::new();
+        let background = TaskTracker::new();
+        for work in self.background {
+            background.spawn(work(background_stop.clone()));
+        }
+        background.close();
+
+        let admin_app = admin_routes(self.database);
+        let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
+        tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
+        let stopping = stop.clone();
+        let server = tokio::spawn(
+            axum::serve(api, app)
+                .with_graceful_shutdown(async move { stopping.cancelled().await })
+                .into_future(),
+        );
+
+        stop.cancelled().await;
+        let rest = async {
+            // First the requests, whose events the relay then still publishes.
+            server.await??;
+            requests.close();
+            requests.wait().await;
+            background_stop.cancel();
+            background.wait().await;
+            anyhow::Ok(())
+        };
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            tracing::warn!("stopped before all work had ended; it goes on at the next start");
+        }
+        admin_server.abort();
+        Ok(())
+    }
+}
+
+/// What a service's `main` calls: settings from the environment, telemetry, build, serve until SIGTERM.
+pub async fn main<S, F>(
+    name: &'static str,
+    server: impl Fn(&S) -> &ServerSettings,
+    build: impl FnOnce(S) -> F,
+) -> ExitCode
+where
+    S: Parser,
+    F: Future<Output = anyhow::Result<Service>>,
+{
+    let settings = S::parse();
+    let result = async {
+        let server = server(&settings).clone();
+        telemetry::init(name, &server.log).context("LOG")?;
+        telemetry::metrics();
+        let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
+        let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
+        let service = build(settings).await?;
+        service.serve(api, admin, &server.public_url, on_signal()?).await
+    };
+    match result.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "{name} stops");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{setting}: can't listen on {address}"))
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+fn on_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+fn admin_routes(database: Database) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(|| async { telemetry::metrics().render() }))
+        .route("/readyz", get(readyz))
+        .with_state(database)
+}
+
+/// Ready is who can answer a request: MongoDB answers. A broker that is down stops no sale.
+async fn readyz(State(database): State<Database>) -> Response {
+    let ping = tokio::spawn(async move { mongo::ping(&database).await });
+    match tokio::time::timeout(Duration::from_secs(2), ping).await {
+        Ok(Ok(Ok(()))) => "ready\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "MongoDB doesn't answer\n").into_response(),
+    }
+}
+
+#[derive(Clone)]
+struct Edge {
+    origin: Arc<str>,
+    requests: TaskTracker,
+    deadline: Duration,
+}
+
+/// What every request passes: it gets an id and a span, is checked for another site's hand, runs to its
+/// end whether or not the client waits, and is answered, counted and logged once.
+async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let id = request_id(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        request_id = id,
+        %method,
+        path = request.uri().path(),
+        trace_id = field::Empty,
+    );
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    telemetry::continue_trace(&span, traceparent);
+
+    async {
+        let response = if is_cross_site(&method, request.headers(), &edge.origin) {
+            Error::refused(&problems::CROSS_SITE, "Writes are only taken from our own pages.")
+                .into_response()
+        } else {
+            run_to_its_end(&edge, next.run(request)).await
+        };
+        let mut response = finish(response, &id);
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        let status = response.status().as_u16();
+        let elapsed = started.elapsed();
+        tracing::info!(status, milliseconds = elapsed.as_secs_f64() * 1e3, "answered");
+        let labels =
+            [("method", method.to_string()), ("route", route), ("status", status.to_string())];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(elapsed);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// A handler is a task of its own: a client that hangs up doesn't stop it between two writes (nor drop
+/// a driver's future in the middle), a panic is a 500, and one that hangs is a 503.
+async fn run_to_its_end(
+    edge: &Edge,
+    response: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let task = edge.requests.spawn(response.in_current_span());
+    match tokio::time::timeout(edge.deadline, task).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            Error::Internal(anyhow::anyhow!("the handler panicked: {panic}")).into_response()
+        }
+        Err(_) => Error::Unavailable(anyhow::anyhow!("no answer within {:?}", edge.deadline))
+            .into_response(),
+    }
+}
+
+/// Logs an error and writes its body, here and nowhere else.
+fn finish(response: Response, request_id: &str) -> Response {
+    let Some(Carried(error)) = response.extensions().get::<Carried>().cloned() else {
+        return response;
+    };
+    error.log();
+    let mut rendered = error.render(request_id);
+    for (name, value) in response.headers() {
+        // `Allow`, cookies that are cleared: what came with the error stays with it.
+        if name != header::CONTENT_LENGTH {
+            rendered.headers_mut().append(name, value.clone());
+        }
+    }
+    rendered
+}
+
+/// The id that the gateway gave the request, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let fits = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= 64
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    given.filter(fits).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// Whether a browser says that a write came from another site's page. Programs send neither header.
+/// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Fetch-Site>
+fn is_cross_site(method: &Method, headers: &HeaderMap, our_origin: &str) -> bool {
+    if method.is_safe() {
+        return false;
+    }
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    headers.get(header::ORIGIN).is_some_and(|origin| origin != our_origin)
+}

@@ -1,0 +1,65 @@
+//! What can be set.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::clock::Clock;
+
+/// A local Stripe: its API, its test cards and its idempotency, without its money.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+pub struct Settings {
+    /// The address to listen on.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+
+    /// The port to listen on; 0 takes any free one.
+    #[arg(long, env = "PORT", default_value_t = 12111)]
+    pub port: u16,
+
+    /// The folder of the journal, which holds all that was ever answered. It is made if it isn't there.
+    #[arg(long, env = "DATA_DIR", default_value = ".dev/stripe")]
+    pub data_dir: PathBuf,
+
+    /// How long the refunds of the cards 4000000000007726 (pending first) and 4000000000005126 (fails later) take to settle.
+    #[arg(long, env = "REFUND_SETTLES_AFTER_MS", default_value_t = 1_000)]
+    pub refund_settles_after_ms: u64,
+}
+
+/// The same, for a double inside another program.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub host: IpAddr,
+    pub port: u16,
+    pub data_dir: PathBuf,
+    pub refund_settles_after: Duration,
+    pub clock: Clock,
+}
+
+impl Config {
+    /// On a free port of the loopback interface.
+    pub fn in_dir(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            data_dir: data_dir.into(),
+            refund_settles_after: Duration::from_secs(1),
+            clock: Clock::System,
+        }
+    }
+}
+
+impl From<Settings> for Config {
+    fn from(settings: Settings) -> Self {
+        Self {
+            host: settings.host,
+            port: settings.port,
+            data_dir: settings.data_dir,
+            refund_settles_after: Duration::from_millis(settings.refund_settles_after_ms),
+            clock: Clock::System,
+        }
+    }
+}

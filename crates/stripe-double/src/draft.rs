@@ -1,0 +1,76 @@
+//! A request's view of the ledger: what is kept, and over it what the request has changed so far.
+
+use std::time::Duration;
+
+use crate::{
+    ledger::{Change, Ledger},
+    model::{Charge, PaymentIntent, PaymentMethod, Refund},
+};
+
+#[derive(Debug)]
+pub struct Draft<'a> {
+    kept: &'a Ledger,
+    changed: Ledger,
+    pub now_ms: u64,
+    pub refund_settles_after: Duration,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(kept: &'a Ledger, now_ms: u64, refund_settles_after: Duration) -> Self {
+        Self { kept, changed: Ledger::default(), now_ms, refund_settles_after }
+    }
+
+    pub fn now_seconds(&self) -> u64 {
+        self.now_ms / 1000
+    }
+
+    /// What is kept, without this request's changes.
+    pub fn kept(&self) -> &'a Ledger {
+        self.kept
+    }
+
+    pub fn into_changes(self) -> Vec<Change> {
+        let Ledger { payment_methods, payment_intents, charges, refunds, .. } = self.changed;
+        let payment_methods = payment_methods.into_values().map(Change::PaymentMethod);
+        let payment_intents = payment_intents.into_values().map(Change::PaymentIntent);
+        let charges = charges.into_values().map(Change::Charge);
+        let refunds = refunds.into_values().map(Change::Refund);
+        payment_methods.chain(payment_intents).chain(charges).chain(refunds).collect()
+    }
+
+    pub fn payment_method(&self, id: &str) -> Option<&PaymentMethod> {
+        self.changed.payment_methods.get(id).or_else(|| self.kept.payment_methods.get(id))
+    }
+
+    pub fn payment_intent(&self, id: &str) -> Option<&PaymentIntent> {
+        self.changed.payment_intents.get(id).or_else(|| self.kept.payment_intents.get(id))
+    }
+
+    pub fn charge(&self, id: &str) -> Option<&Charge> {
+        self.changed.charges.get(id).or_else(|| self.kept.charges.get(id))
+    }
+
+    pub fn refund(&self, id: &str) -> Option<&Refund> {
+        self.changed.refunds.get(id).or_else(|| self.kept.refunds.get(id))
+    }
+
+    pub fn put_payment_method(&mut self, it: PaymentMethod) {
+        self.changed.payment_methods.insert(it.id.clone(), it);
+    }
+
+    pub fn put_payment_intent(&mut self, it: PaymentIntent) {
+        self.changed.payment_intents.insert(it.id.clone(), it);
+    }
+
+    pub fn put_charge(&mut self, it: Charge) {
+        self.changed.charges.insert(it.id.clone(), it);
+    }
+
+    pub fn put_refund(&mut self, it: Refund) {
+        self.changed.refunds.insert(it.id.clone(), it);
+    }
+
+    pub fn amount_refunded(&self, charge: &Charge) -> i64 {
+        charge.refunds.iter().filter_map(|id| self.refund(id)).map(|refund| refund.counted(self.now_ms)).sum()
+    }
+}

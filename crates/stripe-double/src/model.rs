@@ -1,0 +1,189 @@
+//! The things that Stripe keeps, and what may become of them. No HTTP, no clock, no storage.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cards::{self, Behaviour, Card};
+
+pub type Metadata = BTreeMap<String, String>;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    pub id: String,
+    pub created: u64,
+    /// The number of a test card: never of anyone's.
+    pub number: String,
+    pub exp_month: i64,
+    pub exp_year: i64,
+    pub cvc_given: bool,
+    pub billing_details: BillingDetails,
+    pub metadata: Metadata,
+    /// It has paid. Without a customer it can't do so twice.
+    pub used: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct BillingDetails {
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub phone: Option<String>,
+}
+
+impl PaymentMethod {
+    /// None only for a journal of another table of cards.
+    pub fn card(&self) -> Option<&'static Card> {
+        cards::numbered(&self.number)
+    }
+
+    pub fn behaviour(&self) -> Behaviour {
+        self.card().map_or(Behaviour::Pays, |card| card.behaviour)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentStatus {
+    RequiresPaymentMethod,
+    RequiresConfirmation,
+    RequiresAction,
+    Processing,
+    Succeeded,
+    Canceled,
+}
+
+impl IntentStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RequiresPaymentMethod => "requires_payment_method",
+            Self::RequiresConfirmation => "requires_confirmation",
+            Self::RequiresAction => "requires_action",
+            Self::Processing => "processing",
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    pub fn may_be_confirmed(self) -> bool {
+        match self {
+            Self::RequiresPaymentMethod | Self::RequiresConfirmation | Self::RequiresAction => true,
+            Self::Processing | Self::Succeeded | Self::Canceled => false,
+        }
+    }
+
+    /// Stripe cancels from `processing` only what isn't a card.
+    pub fn may_be_canceled(self) -> bool {
+        match self {
+            Self::RequiresPaymentMethod | Self::RequiresConfirmation | Self::RequiresAction => true,
+            Self::Processing | Self::Succeeded | Self::Canceled => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PaymentIntent {
+    pub id: String,
+    pub created: u64,
+    pub amount: i64,
+    pub currency: String,
+    pub status: IntentStatus,
+    pub client_secret: String,
+    pub payment_method: Option<String>,
+    pub payment_method_types: Vec<String>,
+    /// Whether methods that send the buyer away are possible: then a confirmation needs a `return_url`.
+    pub automatic_payment_methods: Option<AllowRedirects>,
+    pub description: Option<String>,
+    pub receipt_email: Option<String>,
+    pub metadata: Metadata,
+    pub canceled_at: Option<u64>,
+    pub cancellation_reason: Option<String>,
+    pub last_payment_error: Option<Map<String, Value>>,
+    pub next_action: Option<Value>,
+    /// Every attempt, the last one at the end.
+    pub charges: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllowRedirects {
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeStatus {
+    Succeeded,
+    Failed,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Charge {
+    pub id: String,
+    pub created: u64,
+    pub amount: i64,
+    pub currency: String,
+    pub status: ChargeStatus,
+    pub payment_intent: String,
+    pub payment_method: String,
+    pub description: Option<String>,
+    pub receipt_email: Option<String>,
+    /// The intent's, at the time of the charge.
+    pub metadata: Metadata,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+    pub decline_code: Option<String>,
+    pub refunds: Vec<String>,
+}
+
+/// How a refund goes. A change that comes *later* is a matter of the time at which one looks, so it needs no timer
+/// and outlives every restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundCourse {
+    Succeeds,
+    PendsUntil { ms: u64 },
+    FailsAt { ms: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: String,
+    pub created: u64,
+    pub amount: i64,
+    pub currency: String,
+    pub charge: String,
+    pub payment_intent: String,
+    pub reason: Option<String>,
+    pub metadata: Metadata,
+    pub course: RefundCourse,
+}
+
+impl Refund {
+    pub fn status(&self, now_ms: u64) -> RefundStatus {
+        match self.course {
+            RefundCourse::Succeeds => RefundStatus::Succeeded,
+            RefundCourse::PendsUntil { ms } if now_ms < ms => RefundStatus::Pending,
+            RefundCourse::PendsUntil { .. } => RefundStatus::Succeeded,
+            RefundCourse::FailsAt { ms } if now_ms < ms => RefundStatus::Succeeded,
+            RefundCourse::FailsAt { .. } => RefundStatus::Failed,
+        }
+    }
+
+    /// What it takes from its charge: a failed refund gives it back.
+    pub fn counted(&self, now_ms: u64) -> i64 {
+        match self.status(now_ms) {
+            RefundStatus::Pending | RefundStatus::Succeeded => self.amount,
+            RefundStatus::Failed => 0,
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The things as Stripe writes them: <https://docs.stripe.com/api>.
+
+use serde_json::{Value, json};
+
+use crate::{
+    draft::Draft,
+    model::{AllowRedirects, BillingDetails, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod, Refund, RefundStatus},
+};
+
+impl Draft<'_> {
+    pub fn render_payment_method(&self, it: &PaymentMethod) -> Value {
+        let card = it.card();
+        let brand = card.map_or("unknown", |card| card.brand);
+        json!({
+            "id": it.id,
+            "object": "payment_method",
+            "allow_redisplay": "unspecified",
+            "billing_details": billing_details(&it.billing_details),
+            "card": {
+                "brand": brand,
+                "checks": checks(it),
+                "country": "US",
+                "display_brand": brand,
+                "exp_month": it.exp_month,
+                "exp_year": it.exp_year,
+                "fingerprint": fingerprint(it),
+                "funding": card.map_or("unknown", |card| card.funding),
+                "generated_from": null,
+                "last4": card.map_or("0000", |card| card.last4()),
+                "networks": { "available": [brand], "preferred": null },
+                "regulated_status": "unregulated",
+                "three_d_secure_usage": { "supported": true },
+                "wallet": null,
+            },
+            "created": it.created,
+            "customer": null,
+            "livemode": false,
+            "metadata": it.metadata,
+            "type": "card",
+        })
+    }
+
+    pub fn render_payment_intent(&self, it: &PaymentIntent) -> Value {
+        let paid = it.status == IntentStatus::Succeeded;
+        json!({
+            "id": it.id,
+            "object": "payment_intent",
+            "amount": it.amount,
+            "amount_capturable": 0,
+            "amount_details": { "tip": {} },
+            "amount_received": if paid { it.amount } else { 0 },
+            "application": null,
+            "application_fee_amount": null,
+            "automatic_payment_methods": it.automatic_payment_methods.map(|redirects| json!({
+                "enabled": true,
+                "allow_redirects": match redirects { AllowRedirects::Always => "always", AllowRedirects::Never => "never" },
+            })),
+            "canceled_at": it.canceled_at,
+            "cancellation_reason": it.cancellation_reason,
+            "capture_method": "automatic",
+            "client_secret": it.client_secret,
+            "confirmation_method": "automatic",
+            "created": it.created,
+            "currency": it.currency,
+            "customer": null,
+            "description": it.description,
+            "last_payment_error": it.last_payment_error,
+            "latest_charge": it.charges.last(),
+            "livemode": false,
+            "metadata": it.metadata,
+            "next_action": it.next_action,
+            "on_behalf_of": null,
+            "payment_method": it.payment_method,
+            "payment_method_configuration_details": null,
+            "payment_method_options": {
+                "card": { "installments": null, "mandate_options": null, "network": null, "request_three_d_secure": "automatic" },
+            },
+            "payment_method_types": it.payment_method_types,
+            "processing": null,
+            "receipt_email": it.receipt_email,
+            "review": null,
+            "setup_future_usage": null,
+            "shipping": null,
+            "source": null,
+            "statement_descriptor": null,
+            "statement_descriptor_suffix": null,
+            "status": it.status.name(),
+            "transfer_data": null,
+            "transfer_group": null,
+        })
+    }
+
+    pub fn render_charge(&self, it: &Charge) -> Value {
+        let paid = match it.status {
+            ChargeStatus::Succeeded => true,
+            ChargeStatus::Failed => false,
+        };
+        let method = self.payment_method(&it.payment_method);
+        let amount_refunded = self.amount_refunded(it);
+        json!({
+            "id": it.id,
+            "object": "charge",
+            "amount": it.amount,
+            "amount_captured": if paid { it.amount } else { 0 },
+            "amount_refunded": amount_refunded,
+            "application": null,
+            "application_fee": null,
+            "application_fee_amount": null,
+            "balance_transaction": paid.then(|| transaction_of(&it.id)),
+            "billing_details": billing_details(&method.map(|method| method.billing_details.clone()).unwrap_or_default()),
+            "calculated_statement_descriptor": "STRIPE DOUBLE",
+            "captured": paid,
+            "created": it.created,
+            "currency": it.currency,
+            "customer": null,
+            "description": it.description,
+            "disputed": false,
+            "failure_balance_transaction": null,
+            "failure_code": it.failure_code,
+            "failure_message": it.failure_message,
+            "fraud_details": {},
+            "livemode": false,
+            "metadata": it.metadata,
+            "on_behalf_of": null,
+            "outcome": outcome(it),
+            "paid": paid,
+            "payment_intent": it.payment_intent,
+            "payment_method": it.payment_method,
+            "payment_method_details": { "type": "card", "card": method.map(|method| charged_card(it, method)) },
+            "radar_options": {},
+            "receipt_email": it.receipt_email,
+            "receipt_number": null,
+            "receipt_url": null,
+            "refunded": paid && amount_refunded == it.amount,
+            "review": null,
+            "shipping": null,
+            "source": null,
+            "source_transfer": null,
+            "statement_descriptor": null,
+            "statement_descriptor_suffix": null,
+            "status": match it.status { ChargeStatus::Succeeded => "succeeded", ChargeStatus::Failed => "failed" },
+            "transfer_data": null,
+            "transfer_group": null,
+        })
+    }
+
+    pub fn render_refund(&self, it: &Refund) -> Value {
+        let status = it.status(self.now_ms);
+        let failed = status == RefundStatus::Failed;
+        let mut refund = json!({
+            "id": it.id,
+            "object": "refund",
+            "amount": it.amount,
+            "balance_transaction": transaction_of(&it.id),
+            "charge": it.charge,
+            "created": it.created,
+            "currency": it.currency,
+            "destination_details": {
+                "type": "card",
+                "card": { "reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund" },
+            },
+            "metadata": it.metadata,
+            "payment_intent": it.payment_intent,
+            "reason": it.reason,
+            "receipt_number": null,
+            "source_transfer_reversal": null,
+            "status": match status {
+                RefundStatus::Pending => "pending",
+                RefundStatus::Succeeded => "succeeded",
+                RefundStatus::Failed => "failed",
+            },
+            "transfer_reversal": null,
+        });
+        if failed {
+            refund["failure_reason"] = json!("expired_or_canceled_card");
+            refund["failure_balance_transaction"] = json!(transaction_of(&format!("{}f", it.id)));
+        }
+        if status == RefundStatus::Pending {
+            refund["pending_reason"] = json!("processing");
+        }
+        refund
+    }
+
+    /// The thing that an id stands for, where Stripe lets it be expanded and the double keeps it.
+    pub fn render_by_id(&self, id: &str) -> Option<Value> {
+        match id.split_once('_')?.0 {
+            "pi" => self.payment_intent(id).map(|it| self.render_payment_intent(it)),
+            "pm" => self.payment_method(id).map(|it| self.render_payment_method(it)),
+            "ch" => self.charge(id).map(|it| self.render_charge(it)),
+            "re" => self.refund(id).map(|it| self.render_refund(it)),
+            _ => None,
+        }
+    }
+}
+
+fn billing_details(it: &BillingDetails) -> Value {
+    json!({
+        "address": { "city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null },
+        "email": it.email,
+        "name": it.name,
+        "phone": it.phone,
+        "tax_id": null,
+    })
+}
+
+fn checks(method: &PaymentMethod) -> Value {
+    let cvc_check = match method.number.as_str() {
+        "4000000000000101" => Some("fail"),
+        _ => method.cvc_given.then_some("pass"),
+    };
+    json!({ "address_line1_check": null, "address_postal_code_check": null, "cvc_check": cvc_check })
+}
+
+/// The same for the same card, as Stripe's is.
+fn fingerprint(method: &PaymentMethod) -> String {
+    format!("{:0>16}", method.number.chars().rev().collect::<String>())
+}
+
+fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
+    let card = method.card();
+    let brand = card.map_or("unknown", |card| card.brand);
+    json!({
+        "amount_authorized": match charge.status { ChargeStatus::Succeeded => Some(charge.amount), ChargeStatus::Failed => None },
+        "authorization_code": null,
+        "brand": brand,
+        "checks": checks(method),
+        "country": "US",
+        "exp_month": method.exp_month,
+        "exp_year": method.exp_year,
+        "fingerprint": fingerprint(method),
+        "funding": card.map_or("unknown", |card| card.funding),
+        "installments": null,
+        "last4": card.map_or("0000", |card| card.last4()),
+        "mandate": null,
+        "network": brand,
+        "network_token": { "used": false },
+        "regulated_status": "unregulated",
+        "three_d_secure": null,
+        "wallet": null,
+    })
+}
+
+fn outcome(charge: &Charge) -> Value {
+    let blocked = charge.decline_code.as_deref() == Some("fraudulent");
+    match charge.status {
+        ChargeStatus::Succeeded => json!({
+            "network_status": "approved_by_network",
+            "reason": null,
+            "risk_level": "normal",
+            "risk_score": 20,
+            "seller_message": "Payment complete.",
+            "type": "authorized",
+        }),
+        ChargeStatus::Failed if blocked => json!({
+            "network_status": "not_sent_to_network",
+            "reason": "highest_risk_level",
+            "risk_level": "highest",
+            "risk_score": 90,
+            "seller_message": "Stripe blocked this payment as too risky.",
+            "type": "blocked",
+        }),
+        ChargeStatus::Failed => json!({
+            "network_status": "declined_by_network",
+            "reason": charge.decline_code.as_ref().or(charge.failure_code.as_ref()),
+            "risk_level": "normal",
+            "risk_score": 20,
+            "seller_message": "The bank declined the payment.",
+            "type": "issuer_declined",
+        }),
+    }
+}
+
+/// Balances aren't covered; the id is there because there is one.
+fn transaction_of(id: &str) -> String {
+    match id.split_once('_') {
+        Some((_, rest)) => format!("txn_{rest}"),
+        None => format!("txn_{id}"),
+    }
+}

