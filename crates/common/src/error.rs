@@ -11,6 +11,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::bus::Contended;
+
 /// What a handler returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -222,6 +224,12 @@ impl From<mongodb::error::Error> for Error {
         } else {
             Error::Internal(error.into())
         }
+    }
+}
+
+impl From<Contended> for Error {
+    fn from(Contended: Contended) -> Self {
+        Error::contended()
     }
 }
 

@@ -131,6 +131,36 @@ impl Service {
     }
 }
 
+/// 201, with where the new thing is and the version it has (RFC 9110 §15.3.2).
+pub fn created(location: &str, version: i64, body: impl IntoResponse) -> Response {
+    let mut response = (StatusCode::CREATED, personal(Some(version), body)).into_response();
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// 202: it is under way, and will be seen there (RFC 9110 §15.3.3).
+pub fn accepted(location: &str, body: impl IntoResponse) -> Response {
+    let mut response = created(location, 0, body);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response.headers_mut().remove(header::ETAG);
+    response
+}
+
+/// An answer that is for one person alone, and the version of the one thing that it shows.
+pub fn personal(version: Option<i64>, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(tag) =
+        version.and_then(|version| HeaderValue::from_str(&format!("\"{version}\"")).ok())
+    {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
 /// What a service's `main` calls: settings from the environment, telemetry, build, serve until SIGTERM.
 pub async fn main<S, F>(
     name: &'static str,

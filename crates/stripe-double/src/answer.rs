@@ -10,7 +10,11 @@ use crate::{errors::ApiError, idempotency::Saved, wire::Scissors};
 
 #[derive(Debug)]
 pub enum Answer {
-    Body { status: StatusCode, json: String, headers: Vec<(&'static str, String)> },
+    Body {
+        status: StatusCode,
+        json: String,
+        headers: Vec<(&'static str, String)>,
+    },
     /// The connection closes without an answer.
     Cut(Scissors),
 }
@@ -26,7 +30,10 @@ impl Answer {
 
     /// The first answer under a key.
     pub fn first(saved: &Saved) -> Self {
-        let headers = vec![("idempotency-key", saved.key.clone()), ("original-request", saved.request_id.clone())];
+        let headers = vec![
+            ("idempotency-key", saved.key.clone()),
+            ("original-request", saved.request_id.clone()),
+        ];
         Self::Body { status: saved.status(), json: saved.body.clone(), headers }
     }
 
@@ -46,14 +53,18 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
             Self::Body { status, json, headers } => {
-                let mut response = (status, [(header::CONTENT_TYPE, "application/json")], json).into_response();
+                let mut response =
+                    (status, [(header::CONTENT_TYPE, "application/json")], json).into_response();
                 for (name, value) in headers {
                     if let Ok(value) = HeaderValue::from_str(&value) {
                         response.headers_mut().insert(name, value);
                     }
                 }
                 if status == StatusCode::UNAUTHORIZED {
-                    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Stripe\""));
+                    response.headers_mut().insert(
+                        header::WWW_AUTHENTICATE,
+                        HeaderValue::from_static("Bearer realm=\"Stripe\""),
+                    );
                 }
                 response
             }

@@ -63,9 +63,15 @@ pub struct App {
     stopping: watch::Receiver<bool>,
 }
 
-pub async fn write<C: Command>(State(app): State<Arc<App>>, id: Option<Path<String>>, call: Call) -> Response {
+pub async fn write<C: Command>(
+    State(app): State<Arc<App>>,
+    id: Option<Path<String>>,
+    call: Call,
+) -> Response {
     // A task of its own: what has begun is finished, also when the client has hung up.
-    let task = tokio::spawn(async move { app.write::<C>(&id.map(|Path(id)| id).unwrap_or_default(), call).await });
+    let task = tokio::spawn(async move {
+        app.write::<C>(&id.map(|Path(id)| id).unwrap_or_default(), call).await
+    });
     match task.await {
         Ok(Ok(answer)) => answer.into_response(),
         Ok(Err(error)) => Answer::error(error).into_response(),
@@ -76,7 +82,11 @@ pub async fn write<C: Command>(State(app): State<Arc<App>>, id: Option<Path<Stri
     }
 }
 
-pub async fn read<Q: Query>(State(app): State<Arc<App>>, id: Option<Path<String>>, call: Call) -> Response {
+pub async fn read<Q: Query>(
+    State(app): State<Arc<App>>,
+    id: Option<Path<String>>,
+    call: Call,
+) -> Response {
     match app.read::<Q>(&id.map(|Path(id)| id).unwrap_or_default(), call).await {
         Ok(answer) => answer.into_response(),
         Err(error) => Answer::error(error).into_response(),
@@ -129,7 +139,9 @@ impl App {
 
         let answer = match &turn {
             Some(Turn::Again(saved)) => Answer::replayed(saved),
-            Some(Turn::First(_)) | None => self.execute(command, &expand, &call, fingerprint, fault.as_ref()).await?,
+            Some(Turn::First { .. }) | None => {
+                self.execute(command, &expand, &call, fingerprint, fault.as_ref()).await?
+            }
         };
         // From here on the outcome is settled, and its key free for a retry.
         drop(turn);
@@ -144,7 +156,10 @@ impl App {
         if !self.passes(fault.as_ref()).await? {
             return Ok(Answer::Cut(call.scissors));
         }
-        if fault.as_ref().is_some_and(|fault| matches!(fault.kind, Kind::ErrorBefore | Kind::ErrorAfter)) {
+        if fault
+            .as_ref()
+            .is_some_and(|fault| matches!(fault.kind, Kind::ErrorBefore | Kind::ErrorAfter))
+        {
             return Err(ApiError::internal());
         }
         let body = {
@@ -169,10 +184,13 @@ impl App {
         let now_ms = self.clock.now_ms();
         let (changes, outcome) = match fault.map(|fault| fault.kind) {
             Some(Kind::ErrorBefore) => (Vec::new(), Err(ApiError::internal())),
-            Some(Kind::ErrorAfter) => (self.drafted(command, expand, now_ms)?.0, Err(ApiError::internal())),
-            Some(Kind::Hang | Kind::Cut | Kind::CutAfter | Kind::Slow | Kind::Late | Kind::RateLimit) | None => {
-                self.drafted(command, expand, now_ms)?
+            Some(Kind::ErrorAfter) => {
+                (self.drafted(command, expand, now_ms)?.0, Err(ApiError::internal()))
             }
+            Some(
+                Kind::Hang | Kind::Cut | Kind::CutAfter | Kind::Slow | Kind::Late | Kind::RateLimit,
+            )
+            | None => self.drafted(command, expand, now_ms)?,
         };
         let saved = call.idempotency_key.as_ref().map(|key| {
             let (status, body) = match &outcome {
@@ -201,7 +219,9 @@ impl App {
         let mut draft = Draft::new(&ledger, now_ms, self.refund_settles_after);
         let outcome = command.execute(&mut draft);
         // A bad `expand` is a bad parameter: it undoes the draft.
-        let outcome = outcome.map(|body| draft.expanded(body, expand)).map_or_else(|error| Ok(Err(error)), |body| body.map(Ok))?;
+        let outcome = outcome
+            .map(|body| draft.expanded(body, expand))
+            .map_or_else(|error| Ok(Err(error)), |body| body.map(Ok))?;
         Ok((draft.into_changes(), outcome))
     }
 
@@ -246,7 +266,16 @@ impl App {
                 self.wait(delay).await;
                 answer
             }
-            Some((Kind::ErrorBefore | Kind::ErrorAfter | Kind::Hang | Kind::Cut | Kind::Late | Kind::RateLimit, _)) | None => answer,
+            Some((
+                Kind::ErrorBefore
+                | Kind::ErrorAfter
+                | Kind::Hang
+                | Kind::Cut
+                | Kind::Late
+                | Kind::RateLimit,
+                _,
+            ))
+            | None => answer,
         }
     }
 
@@ -274,7 +303,8 @@ impl Locks {
     /// Always in the same order, so that two requests never wait for each other.
     async fn lock(&self, subjects: &[String]) -> Vec<MutexGuard<'_, ()>> {
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
-        let mut places: Vec<usize> = subjects.iter().map(|id| (hasher.hash_one(id) % 1024) as usize).collect();
+        let mut places: Vec<usize> =
+            subjects.iter().map(|id| (hasher.hash_one(id) % 1024) as usize).collect();
         places.sort_unstable();
         places.dedup();
         let mut guards = Vec::with_capacity(places.len());

@@ -10,7 +10,9 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
 
-use crate::{answer::Answer, app::App, errors::ApiError, idempotency, params::Params, wire::Scissors};
+use crate::{
+    answer::Answer, app::App, errors::ApiError, idempotency, params::Params, wire::Scissors,
+};
 
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
@@ -33,14 +35,17 @@ impl FromRequest<Arc<App>> for Call {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let extensions = request.extensions();
         let request_id = extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
-        let scissors = extensions.get().map(|ConnectInfo(scissors): &ConnectInfo<Scissors>| scissors.clone());
+        let scissors =
+            extensions.get().map(|ConnectInfo(scissors): &ConnectInfo<Scissors>| scissors.clone());
         check_api_key(request.headers()).map_err(Answer::error)?;
         let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
         let idempotency_key = idempotency::checked(key).map_err(Answer::error)?;
         let params = if method == Method::GET {
             Params::parse(uri.query().unwrap_or_default().as_bytes())
         } else {
-            let body = Bytes::from_request(request, app).await.map_err(|error| Answer::error(ApiError::invalid(error.body_text())))?;
+            let body = Bytes::from_request(request, app)
+                .await
+                .map_err(|error| Answer::error(ApiError::invalid(error.body_text())))?;
             Params::parse(&body)
         };
         Ok(Self {
@@ -67,10 +72,17 @@ fn check_api_key(headers: &HeaderMap) -> Result<(), ApiError> {
         Some(("sk" | "rk", rest)) if !rest.is_empty() => Ok(()),
         Some(("pk", _)) => {
             let message = "This API call cannot be made with a publishable API key. Please use a secret API key.";
-            Err(ApiError::invalid(message).code("secret_key_required").with_status(StatusCode::FORBIDDEN))
+            Err(ApiError::invalid(message)
+                .code("secret_key_required")
+                .with_status(StatusCode::FORBIDDEN))
         }
-        _ if key.contains("_live_") => Err(ApiError::unauthorized("The double takes no live keys: no money moves here.")),
-        _ => Err(ApiError::unauthorized(format!("Invalid API Key provided: {}***", key.chars().take(8).collect::<String>()))),
+        _ if key.contains("_live_") => {
+            Err(ApiError::unauthorized("The double takes no live keys: no money moves here."))
+        }
+        _ => Err(ApiError::unauthorized(format!(
+            "Invalid API Key provided: {}***",
+            key.chars().take(8).collect::<String>()
+        ))),
     }
 }
 
@@ -80,7 +92,9 @@ fn api_key(authorization: &str) -> Option<String> {
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(value.trim().to_owned());
     }
-    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(value.trim()).ok())??;
+    let decoded =
+        scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(value.trim()).ok())??;
     let user_and_password = String::from_utf8(decoded).ok()?;
-    Some(user_and_password.split(':').next().unwrap_or_default().to_owned()).filter(|key| !key.is_empty())
+    Some(user_and_password.split(':').next().unwrap_or_default().to_owned())
+        .filter(|key| !key.is_empty())
 }

@@ -25,7 +25,10 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the clock that all else takes the time from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that all else takes the time from"
+)]
 fn system_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)

@@ -13,7 +13,14 @@ pub struct Counters(Mutex<BTreeMap<String, BTreeMap<u16, u64>>>);
 impl Counters {
     /// `endpoint` is `POST /v1/payment_intents/{id}/confirm`.
     pub fn count(&self, endpoint: String, status: u16) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(endpoint).or_default().entry(status).or_default() += 1;
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(endpoint)
+            .or_default()
+            .entry(status)
+            .or_default() += 1;
     }
 
     pub fn to_json(&self) -> Value {

@@ -71,6 +71,11 @@ impl<'a> Draft<'a> {
     }
 
     pub fn amount_refunded(&self, charge: &Charge) -> i64 {
-        charge.refunds.iter().filter_map(|id| self.refund(id)).map(|refund| refund.counted(self.now_ms)).sum()
+        charge
+            .refunds
+            .iter()
+            .filter_map(|id| self.refund(id))
+            .map(|refund| refund.counted(self.now_ms))
+            .sum()
     }
 }

@@ -34,7 +34,11 @@ impl ApiError {
     }
 
     pub fn code(self, code: &str) -> Self {
-        self.with("doc_url", format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"))).with("code", code)
+        self.with(
+            "doc_url",
+            format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")),
+        )
+        .with("code", code)
     }
 
     pub fn param(self, param: &str) -> Self {
@@ -50,7 +54,9 @@ impl ApiError {
     }
 
     pub fn missing_param(param: &str) -> Self {
-        Self::invalid(format!("Missing required param: {param}.")).code("parameter_missing").param(param)
+        Self::invalid(format!("Missing required param: {param}."))
+            .code("parameter_missing")
+            .param(param)
     }
 
     /// A valid request of Stripe's that this program can't answer as Stripe would.
@@ -69,11 +75,14 @@ impl ApiError {
     }
 
     pub fn unknown_url(method: &str, path: &str) -> Self {
-        Self::invalid(format!("Unrecognized request URL ({method}: {path}).")).with_status(StatusCode::NOT_FOUND)
+        Self::invalid(format!("Unrecognized request URL ({method}: {path})."))
+            .with_status(StatusCode::NOT_FOUND)
     }
 
     pub fn rate_limit() -> Self {
-        Self::invalid("Request rate limit exceeded.").code("rate_limit").with_status(StatusCode::TOO_MANY_REQUESTS)
+        Self::invalid("Request rate limit exceeded.")
+            .code("rate_limit")
+            .with_status(StatusCode::TOO_MANY_REQUESTS)
     }
 
     pub fn internal() -> Self {
@@ -81,7 +90,9 @@ impl ApiError {
     }
 
     pub fn key_too_long(length: usize) -> Self {
-        Self::invalid(format!("Idempotency keys can be at most 255 characters long; yours has {length}."))
+        Self::invalid(format!(
+            "Idempotency keys can be at most 255 characters long; yours has {length}."
+        ))
     }
 
     pub fn key_in_use(key: &str) -> Self {

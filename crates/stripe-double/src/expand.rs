@@ -10,7 +10,10 @@ impl Draft<'_> {
         for path in paths {
             let fields: Vec<&str> = path.split('.').collect();
             if fields.len() > 4 || !self.expand(&mut body, &fields) {
-                return Err(ApiError::invalid(format!("This property cannot be expanded ({path}).")).param("expand"));
+                return Err(ApiError::invalid(format!(
+                    "This property cannot be expanded ({path})."
+                ))
+                .param("expand"));
             }
         }
         Ok(body)
@@ -21,7 +24,9 @@ impl Draft<'_> {
         match value.get_mut(field) {
             None => false,
             Some(Value::Null) => true,
-            Some(Value::Array(items)) => !rest.is_empty() && items.iter_mut().all(|item| self.expand(item, rest)),
+            Some(Value::Array(items)) => {
+                !rest.is_empty() && items.iter_mut().all(|item| self.expand(item, rest))
+            }
             Some(inner) => {
                 if let Some(thing) = inner.as_str().and_then(|id| self.render_by_id(id)) {
                     *inner = thing;

@@ -68,7 +68,9 @@ impl Kind {
     fn needs_execution(self) -> bool {
         match self {
             Self::ErrorBefore | Self::ErrorAfter => true,
-            Self::Hang | Self::Cut | Self::CutAfter | Self::Slow | Self::Late | Self::RateLimit => false,
+            Self::Hang | Self::Cut | Self::CutAfter | Self::Slow | Self::Late | Self::RateLimit => {
+                false
+            }
         }
     }
 }
@@ -78,7 +80,9 @@ impl Fault {
         let default = match self.kind {
             Kind::Hang => 60_000,
             Kind::Slow | Kind::Late => 1_000,
-            Kind::ErrorBefore | Kind::ErrorAfter | Kind::Cut | Kind::CutAfter | Kind::RateLimit => 0,
+            Kind::ErrorBefore | Kind::ErrorAfter | Kind::Cut | Kind::CutAfter | Kind::RateLimit => {
+                0
+            }
         };
         Duration::from_millis(self.delay_ms.unwrap_or(default))
     }
@@ -113,11 +117,10 @@ impl Faults {
     /// The first fault that hits this request.
     pub fn hit(&self, method: &str, path: &str, executes: bool) -> Option<Fault> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = armed.iter_mut().find(|armed| {
-            let Fault { matches, kind, times, .. } = &armed.fault;
-            let is_left = times.is_none_or(|times| armed.hits < times);
-            is_left && (executes || !kind.needs_execution()) && matches.fits(method, path) && armed.throw()
-        })?;
+        let hit = armed
+            .iter_mut()
+            .filter(|armed| armed.fits(method, path, executes))
+            .find_map(|armed| armed.throw().then_some(armed))?;
         hit.hits += 1;
         tracing::info!(kind = ?hit.fault.kind, method, path, "a fault hits");
         Some(hit.fault.clone())
@@ -125,6 +128,12 @@ impl Faults {
 }
 
 impl Armed {
+    fn fits(&self, method: &str, path: &str, executes: bool) -> bool {
+        let Fault { matches, kind, times, .. } = &self.fault;
+        let is_left = times.is_none_or(|times| self.hits < times);
+        is_left && (executes || !kind.needs_execution()) && matches.fits(method, path)
+    }
+
     fn throw(&mut self) -> bool {
         // SplitMix64: enough for dice, and the same on every machine.
         self.dice = self.dice.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -141,9 +150,11 @@ impl Match {
     fn fits(&self, method: &str, path: &str) -> bool {
         let path_fits = |pattern: &String| {
             let (wanted, given) = (pattern.split('/'), path.split('/'));
-            wanted.clone().count() == given.clone().count() && wanted.zip(given).all(|(wanted, given)| wanted == "*" || wanted == given)
+            wanted.clone().count() == given.clone().count()
+                && wanted.zip(given).all(|(wanted, given)| wanted == "*" || wanted == given)
         };
-        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method)) && self.path.as_ref().is_none_or(path_fits)
+        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && self.path.as_ref().is_none_or(path_fits)
     }
 }
 
@@ -154,7 +165,10 @@ mod tests {
     #[test]
     fn a_star_is_one_segment() {
         let pattern = |path: &str| Match { method: None, path: Some(path.to_owned()) };
-        assert!(pattern("/v1/payment_intents/*/confirm").fits("POST", "/v1/payment_intents/pi_1/confirm"));
+        assert!(
+            pattern("/v1/payment_intents/*/confirm")
+                .fits("POST", "/v1/payment_intents/pi_1/confirm")
+        );
         assert!(!pattern("/v1/payment_intents/*").fits("POST", "/v1/payment_intents/pi_1/confirm"));
         assert!(Match::default().fits("GET", "/v1/charges"));
     }
@@ -163,7 +177,9 @@ mod tests {
     fn the_same_seed_throws_the_same_and_about_as_often_as_it_should() {
         let throws = || {
             let faults = Faults::default();
-            faults.add(serde_json::from_str(r#"{"kind": "cut", "probability": 0.25, "seed": 7}"#).unwrap());
+            faults.add(
+                serde_json::from_str(r#"{"kind": "cut", "probability": 0.25, "seed": 7}"#).unwrap(),
+            );
             (0..1000).map(|_| faults.hit("POST", "/v1/refunds", true).is_some()).collect::<Vec<_>>()
         };
         let hits = throws();

@@ -54,7 +54,10 @@ impl Drop for Running {
 
 #[derive(Debug)]
 pub enum Turn {
-    First(Running),
+    /// The key is free again when this is dropped.
+    First {
+        _running: Running,
+    },
     Again(Saved),
 }
 
@@ -73,9 +76,13 @@ impl InFlight {
         }
         let running = Running { in_flight: self.clone(), key: key.to_owned() };
         match answer() {
-            None => Ok(Turn::First(running)),
-            Some(saved) if saved.path != path => Err(ApiError::key_of_other_endpoint(key, path, &saved.path)),
-            Some(saved) if saved.fingerprint != fingerprint => Err(ApiError::key_of_other_parameters(key)),
+            None => Ok(Turn::First { _running: running }),
+            Some(saved) if saved.path != path => {
+                Err(ApiError::key_of_other_endpoint(key, path, &saved.path))
+            }
+            Some(saved) if saved.fingerprint != fingerprint => {
+                Err(ApiError::key_of_other_parameters(key))
+            }
             Some(saved) => Ok(Turn::Again(saved)),
         }
     }

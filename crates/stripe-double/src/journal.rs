@@ -26,7 +26,8 @@ struct Line {
 impl Journal {
     /// Reads what is there and goes on from it. The thread ends when the journal is dropped.
     pub fn open(dir: &Path) -> anyhow::Result<(Self, Ledger, JoinHandle<()>)> {
-        std::fs::create_dir_all(dir).with_context(|| format!("can't make the folder {}", dir.display()))?;
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("can't make the folder {}", dir.display()))?;
         let path = dir.join("journal.jsonl");
         let mut file = OpenOptions::new()
             .create(true)
@@ -35,13 +36,16 @@ impl Journal {
             .write(true)
             .open(&path)
             .with_context(|| format!("can't open {}", path.display()))?;
-        file.try_lock().with_context(|| format!("{} belongs to another process", path.display()))?;
+        file.try_lock()
+            .with_context(|| format!("{} belongs to another process", path.display()))?;
         let ledger = replay(&mut file).with_context(|| format!("can't read {}", path.display()))?;
         // The name of a new file is in its folder, and has to last as well.
         File::open(dir)?.sync_all()?;
 
         let (lines, queue) = mpsc::unbounded_channel();
-        let writer = std::thread::Builder::new().name("journal".to_owned()).spawn(move || write(file, queue))?;
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || write(file, queue))?;
         Ok((Self { lines }, ledger, writer))
     }
 

@@ -1,6 +1,9 @@
 //! A local Stripe: the part of its API that takes a card payment and gives it back, with Stripe's own states, errors,
 //! test cards and idempotency, kept on the disk; and switches to let it fail. No money, no accounts, no browser.
 
+// A charge has more fields than `json!` counts by default.
+#![recursion_limit = "256"]
+
 mod answer;
 mod app;
 mod call;
@@ -12,8 +15,8 @@ mod draft;
 mod errors;
 mod expand;
 mod faults;
-mod ids;
 mod idempotency;
+mod ids;
 mod journal;
 mod ledger;
 mod model;

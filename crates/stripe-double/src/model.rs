@@ -65,13 +65,6 @@ impl IntentStatus {
         }
     }
 
-    pub fn may_be_confirmed(self) -> bool {
-        match self {
-            Self::RequiresPaymentMethod | Self::RequiresConfirmation | Self::RequiresAction => true,
-            Self::Processing | Self::Succeeded | Self::Canceled => false,
-        }
-    }
-
     /// Stripe cancels from `processing` only what isn't a card.
     pub fn may_be_canceled(self) -> bool {
         match self {
@@ -89,6 +82,7 @@ pub struct PaymentIntent {
     pub currency: String,
     pub status: IntentStatus,
     pub client_secret: String,
+    pub capture_method: String,
     pub payment_method: Option<String>,
     pub payment_method_types: Vec<String>,
     /// Whether methods that send the buyer away are possible: then a confirmation needs a `return_url`.

@@ -34,7 +34,9 @@ impl Page {
         let limit = params.integer("limit")?.unwrap_or(10);
         if !(1..=100).contains(&limit) {
             let message = "The limit must be between 1 and 100.";
-            return Err(ApiError::invalid(message).code("parameter_invalid_integer").param("limit"));
+            return Err(ApiError::invalid(message)
+                .code("parameter_invalid_integer")
+                .param("limit"));
         }
         let mut created = Vec::new();
         for (name, bound) in BOUNDS {
@@ -42,12 +44,18 @@ impl Page {
                 created.push((*bound, u64::try_from(seconds).unwrap_or(0)));
             }
         }
-        let (starting_after, ending_before) = (params.text("starting_after")?, params.text("ending_before")?);
+        let (starting_after, ending_before) =
+            (params.text("starting_after")?, params.text("ending_before")?);
         if starting_after.is_some() && ending_before.is_some() {
             let message = "You can only use one of starting_after and ending_before.";
             return Err(ApiError::invalid(message).code("parameters_exclusive"));
         }
-        Ok(Self { limit: usize::try_from(limit).unwrap_or(10), starting_after, ending_before, created })
+        Ok(Self {
+            limit: usize::try_from(limit).unwrap_or(10),
+            starting_after,
+            ending_before,
+            created,
+        })
     }
 
     /// `oldest_first` are (id, created, the thing), sorted by id, which is by creation.
@@ -60,10 +68,18 @@ impl Page {
         let mut fitting = oldest_first.filter(|(_, created, _)| self.includes(*created));
         let one_more = self.limit + 1;
         let mut found: Vec<&T> = match (&self.starting_after, &self.ending_before) {
-            (_, Some(before)) => fitting.filter(|(id, ..)| *id > before.as_str()).take(one_more).map(|(.., it)| it).collect(),
-            (Some(after), None) => {
-                fitting.by_ref().rev().filter(|(id, ..)| *id < after.as_str()).take(one_more).map(|(.., it)| it).collect()
-            }
+            (_, Some(before)) => fitting
+                .filter(|(id, ..)| *id > before.as_str())
+                .take(one_more)
+                .map(|(.., it)| it)
+                .collect(),
+            (Some(after), None) => fitting
+                .by_ref()
+                .rev()
+                .filter(|(id, ..)| *id < after.as_str())
+                .take(one_more)
+                .map(|(.., it)| it)
+                .collect(),
             (None, None) => fitting.rev().take(one_more).map(|(.., it)| it).collect(),
         };
         let has_more = found.len() > self.limit;

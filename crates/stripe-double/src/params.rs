@@ -13,7 +13,9 @@ pub struct Params {
 
 impl Params {
     pub fn parse(form: &[u8]) -> Self {
-        let pairs = form_urlencoded::parse(form).map(|(name, value)| (path_of(&name), value.into_owned())).collect();
+        let pairs = form_urlencoded::parse(form)
+            .map(|(name, value)| (path_of(&name), value.into_owned()))
+            .collect();
         Self { pairs }
     }
 
@@ -49,7 +51,11 @@ impl Params {
 
     pub fn integer(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(value) = self.text(name)? else { return Ok(None) };
-        let invalid = |_| ApiError::invalid(format!("Invalid integer: {value}")).code("parameter_invalid_integer").param(name);
+        let invalid = |_| {
+            ApiError::invalid(format!("Invalid integer: {value}"))
+                .code("parameter_invalid_integer")
+                .param(name)
+        };
         value.parse().map(Some).map_err(invalid)
     }
 
@@ -57,7 +63,9 @@ impl Params {
     pub fn amount(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.integer(name)? {
             Some(amount) if amount < 1 => {
-                Err(ApiError::invalid("This value must be greater than or equal to 1.").code("parameter_invalid_integer").param(name))
+                Err(ApiError::invalid("This value must be greater than or equal to 1.")
+                    .code("parameter_invalid_integer")
+                    .param(name))
             }
             amount => Ok(amount),
         }
@@ -74,24 +82,34 @@ impl Params {
 
     pub fn one_of(&mut self, name: &str, choices: &[&str]) -> Result<Option<String>, ApiError> {
         match self.text(name)? {
-            Some(value) if !choices.contains(&value.as_str()) => {
-                Err(ApiError::invalid(format!("Invalid {name}: must be one of {}", choices.join(", "))).param(name))
-            }
+            Some(value) if !choices.contains(&value.as_str()) => Err(ApiError::invalid(format!(
+                "Invalid {name}: must be one of {}",
+                choices.join(", ")
+            ))
+            .param(name)),
             value => Ok(value),
         }
     }
 
     /// `name[]=a&name[]=b` or `name[0]=a&name[1]=b`.
     pub fn list(&mut self, name: &str) -> Vec<String> {
-        self.take(|path| path.len() == 2 && path[0] == name).into_iter().map(|(_, value)| value).collect()
+        self.take(|path| path.len() == 2 && path[0] == name)
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// `metadata[…]`, within Stripe's limits. An empty value leaves the key out.
     pub fn metadata(&mut self) -> Result<std::collections::BTreeMap<String, String>, ApiError> {
         let taken = self.take(|path| path.len() == 2 && path[0] == "metadata");
-        let metadata: std::collections::BTreeMap<_, _> =
-            taken.into_iter().filter_map(|(mut path, value)| Some((path.pop()?, value))).filter(|(_, value)| !value.is_empty()).collect();
-        let too_long = |(key, value): (&String, &String)| key.chars().count() > 40 || value.chars().count() > 500;
+        let metadata: std::collections::BTreeMap<_, _> = taken
+            .into_iter()
+            .filter_map(|(mut path, value)| Some((path.pop()?, value)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let too_long = |(key, value): (&String, &String)| {
+            key.chars().count() > 40 || value.chars().count() > 500
+        };
         if metadata.len() > 50 || metadata.iter().any(too_long) {
             let message = "Metadata can have up to 50 keys, with names of up to 40 characters and values of up to 500.";
             return Err(ApiError::invalid(message).param("metadata"));
@@ -111,11 +129,14 @@ impl Params {
         if not_covered.contains(&path[0].as_str()) {
             return Err(ApiError::not_covered(&format!("The parameter {name}"), &name));
         }
-        Err(ApiError::invalid(format!("Received unknown parameter: {name}")).code("parameter_unknown").param(&name))
+        Err(ApiError::invalid(format!("Received unknown parameter: {name}"))
+            .code("parameter_unknown")
+            .param(&name))
     }
 
     fn take(&mut self, wanted: impl Fn(&Vec<String>) -> bool) -> Vec<(Vec<String>, String)> {
-        let (taken, left) = std::mem::take(&mut self.pairs).into_iter().partition(|(path, _)| wanted(path));
+        let (taken, left) =
+            std::mem::take(&mut self.pairs).into_iter().partition(|(path, _)| wanted(path));
         self.pairs = left;
         taken
     }
@@ -137,7 +158,8 @@ mod tests {
 
     #[test]
     fn brackets_nest_and_may_be_percent_encoded() {
-        let mut params = Params::parse(b"card%5Btoken%5D=tok_visa&metadata[order_id]=7&expand[]=a&expand[]=b");
+        let mut params =
+            Params::parse(b"card%5Btoken%5D=tok_visa&metadata[order_id]=7&expand[]=a&expand[]=b");
         assert_eq!(params.required("card[token]").unwrap(), "tok_visa");
         assert_eq!(params.metadata().unwrap()["order_id"], "7");
         assert_eq!(params.list("expand"), ["a", "b"]);
@@ -153,7 +175,13 @@ mod tests {
 
     #[test]
     fn the_order_of_parameters_is_not_part_of_their_fingerprint() {
-        assert_eq!(Params::parse(b"a=1&b=2").fingerprint(), Params::parse(b"b=2&a=1").fingerprint());
-        assert_ne!(Params::parse(b"a=1&b=2").fingerprint(), Params::parse(b"a=1&b=3").fingerprint());
+        assert_eq!(
+            Params::parse(b"a=1&b=2").fingerprint(),
+            Params::parse(b"b=2&a=1").fingerprint()
+        );
+        assert_ne!(
+            Params::parse(b"a=1&b=2").fingerprint(),
+            Params::parse(b"a=1&b=3").fingerprint()
+        );
     }
 }

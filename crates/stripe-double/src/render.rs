@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     draft::Draft,
-    model::{AllowRedirects, BillingDetails, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod, Refund, RefundStatus},
+    model::{
+        AllowRedirects, BillingDetails, Charge, ChargeStatus, IntentStatus, PaymentIntent,
+        PaymentMethod, Refund, RefundStatus,
+    },
 };
 
 impl Draft<'_> {
@@ -57,7 +60,7 @@ impl Draft<'_> {
             })),
             "canceled_at": it.canceled_at,
             "cancellation_reason": it.cancellation_reason,
-            "capture_method": "automatic",
+            "capture_method": it.capture_method,
             "client_secret": it.client_secret,
             "confirmation_method": "automatic",
             "created": it.created,

@@ -33,14 +33,22 @@ impl StripeDouble {
         let dir = config.data_dir.clone();
         let (journal, ledger, writer) = task::spawn_blocking(move || Journal::open(&dir)).await??;
         let wanted = SocketAddr::new(config.host, config.port);
-        let listener = TcpListener::bind(wanted).await.with_context(|| format!("can't listen on {wanted}"))?;
+        let listener =
+            TcpListener::bind(wanted).await.with_context(|| format!("can't listen on {wanted}"))?;
         let address = listener.local_addr()?;
 
         let (stop, stopping) = watch::channel(false);
-        let app = App::new(config.clock, config.refund_settles_after, (journal, ledger), stopping.clone());
-        let service = routes::router(Arc::new(app)).into_make_service_with_connect_info::<Scissors>();
+        let app = App::new(
+            config.clock,
+            config.refund_settles_after,
+            (journal, ledger),
+            stopping.clone(),
+        );
+        let service =
+            routes::router(Arc::new(app)).into_make_service_with_connect_info::<Scissors>();
         let server = task::spawn(async move {
-            let serving = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(stopped(stopping.clone()));
+            let serving = axum::serve(CuttableListener(listener), service)
+                .with_graceful_shutdown(stopped(stopping.clone()));
             let overdue = async {
                 stopped(stopping).await;
                 tokio::time::sleep(STOP_TAKES_AT_MOST).await;
@@ -67,7 +75,8 @@ impl StripeDouble {
         self.stop.send_replace(true);
         self.server.await.context("the server panicked")?;
         let journal = self.journal;
-        let joined = tokio::time::timeout(STOP_TAKES_AT_MOST, task::spawn_blocking(move || journal.join()));
+        let joined =
+            tokio::time::timeout(STOP_TAKES_AT_MOST, task::spawn_blocking(move || journal.join()));
         match joined.await.context("the journal is still in use")?? {
             Ok(()) => Ok(()),
             Err(_) => anyhow::bail!("the journal's thread panicked"),

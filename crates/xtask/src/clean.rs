@@ -27,14 +27,21 @@ pub const SUPERVISOR: &str = "up";
 /// Returns how many were still running.
 pub async fn leftovers(root: &Root, report: &Report) -> Result<usize> {
     let run = root.run();
-    let names = pidfile::names(&run)?;
+    let mut names = pidfile::names(&run)?;
+    // Whoever asks has one too.
+    names.retain(|name| {
+        pidfile::read(&run, name).is_none_or(|identity| identity.pid != Pid::this())
+    });
     let mut stopped = 0;
     for phase in Phase::STOPPING {
         let left = names.iter().filter(|name| Phase::that_stops(name) == phase);
         let left: Vec<(&str, Identity)> =
             left.filter_map(|name| Some((name.as_str(), pidfile::read(&run, name)?))).collect();
         for (name, identity) in &left {
-            report.say(&format!("Stopping {name} (pid {}), left behind by an earlier run", identity.pid));
+            report.say(&format!(
+                "Stopping {name} (pid {}), left behind by an earlier run",
+                identity.pid
+            ));
         }
         let identities: Vec<Identity> = left.iter().map(|(_, identity)| *identity).collect();
         end_all(&identities).await;
@@ -50,10 +57,13 @@ pub async fn leftovers(root: &Root, report: &Report) -> Result<usize> {
 pub async fn heirs_of(variable: &str, value: &str) -> Result<usize> {
     let wanted = format!("{variable}={value}");
     let has_it = |pid: Pid| {
-        let environment = fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).unwrap_or_default();
+        let environment =
+            fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
     };
-    let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids = fs::read_dir("/proc")?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let heirs = pids.map(Pid::from_raw).filter(|pid| *pid != Pid::this() && has_it(*pid));
     let heirs: Vec<Identity> = heirs.filter_map(Identity::of).collect();
     end_all(&heirs).await;

@@ -28,7 +28,8 @@ pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_
         // Records of itself for its makers, every second.
         ("--setParameter", "diagnosticDataCollectionEnabled=false"),
     ];
-    let mut args: Vec<_> = args.into_iter().flat_map(|(name, value)| [name.into(), value.into()]).collect();
+    let mut args: Vec<_> =
+        args.into_iter().flat_map(|(name, value)| [name.into(), value.into()]).collect();
     args.extend(["--nounixsocket".into(), "--quiet".into(), "--dbpath".into(), data.into()]);
     Spec {
         name: "mongod".to_owned(),
@@ -43,7 +44,8 @@ pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_
 
 /// Makes the node the primary of its own set. Does nothing that has been done.
 pub async fn initiate(port: u16) -> Result<()> {
-    let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=10000");
+    let uri =
+        format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=10000");
     let admin = Client::with_uri_str(uri).await?.database("admin");
     let host = format!("127.0.0.1:{port}");
     let members = doc! { "_id": "rs0", "members": [{ "_id": 0, "host": &host }] };
@@ -57,10 +59,15 @@ pub async fn initiate(port: u16) -> Result<()> {
 
 /// The set remembers its member's address, and the data may have been made when mongod had another port.
 async fn move_to(admin: &Database, host: &str) -> Result<()> {
-    let answer = admin.run_command(doc! { "replSetGetConfig": 1 }).await.context("reading the replica set")?;
-    let config = answer.get_document("config").context("mongod told no replica set configuration")?;
+    let answer = admin
+        .run_command(doc! { "replSetGetConfig": 1 })
+        .await
+        .context("reading the replica set")?;
+    let config =
+        answer.get_document("config").context("mongod told no replica set configuration")?;
     let members = config.get_array("members").context("a replica set without members")?;
-    let stays = members.iter().filter_map(|member| member.as_document()?.get_str("host").ok()).eq([host]);
+    let stays =
+        members.iter().filter_map(|member| member.as_document()?.get_str("host").ok()).eq([host]);
     if stays {
         return Ok(());
     }
@@ -75,12 +82,15 @@ async fn move_to(admin: &Database, host: &str) -> Result<()> {
 async fn until_primary(admin: &Database) -> Result<()> {
     let begun = Instant::now();
     loop {
-        let hello = admin.run_command(doc! { "hello": 1 }).await.context("asking mongod for its state")?;
+        let hello =
+            admin.run_command(doc! { "hello": 1 }).await.context("asking mongod for its state")?;
         if hello.get_bool("isWritablePrimary").unwrap_or(false) {
             return Ok(());
         }
         if begun.elapsed() > Duration::from_secs(30) {
-            bail!("mongod didn't become the primary of its replica set within 30 s; it says: {hello}");
+            bail!(
+                "mongod didn't become the primary of its replica set within 30 s; it says: {hello}"
+            );
         }
         sleep(Duration::from_millis(50)).await;
     }

@@ -1,10 +1,7 @@
 //! Which processes we started: `run/NAME.pid`, and beside it `run/NAME.started` with the time the kernel says that it was
 //! started. A pid alone may since have gone to someone else's process; the two together can't.
 
-use std::{
-    fs, io,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
 use nix::unistd::Pid;
@@ -45,7 +42,8 @@ pub fn write(run: &Path, name: &str, pid: Pid) -> Result<()> {
     let Some(Identity { started, .. }) = Identity::of(pid) else { return Ok(()) };
     // The pid comes last: where it stands, the start time does too.
     fs::write(run.join(format!("{name}.started")), format!("{started}\n"))?;
-    fs::write(run.join(format!("{name}.pid")), format!("{pid}\n")).with_context(|| format!("writing {name}.pid"))
+    fs::write(run.join(format!("{name}.pid")), format!("{pid}\n"))
+        .with_context(|| format!("writing {name}.pid"))
 }
 
 /// The process that the file names, if it lives.

@@ -27,7 +27,10 @@ pub struct Ports {
 impl Ports {
     pub fn of(run: &Path) -> Self {
         let file = run.join("ports.json");
-        let before = fs::read(&file).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        let before = fs::read(&file)
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .unwrap_or_default();
         Self { file, before, listed: BTreeMap::new(), held: Vec::new() }
     }
 
@@ -67,7 +70,8 @@ impl Ports {
         let before = before.and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
         // From anywhere in the range, so that two that pick at once rarely meet.
         let size = RANGE.end - RANGE.start;
-        let start = u16::try_from(RandomState::new().hash_one(name) % u64::from(size)).unwrap_or_default();
+        let start =
+            u16::try_from(RandomState::new().hash_one(name) % u64::from(size)).unwrap_or_default();
         let candidates = (0..size).map(|step| RANGE.start + (start + step) % size);
         for port in before.into_iter().filter(|port| *port != 0).chain(candidates) {
             if let Ok(listener) = bind(port) {
@@ -80,12 +84,15 @@ impl Ports {
 
     /// Lets go of ports, for the process that is about to listen there.
     pub fn release(&mut self, ports: &[u16]) {
-        self.held.retain(|listener| listener.local_addr().is_ok_and(|address| !ports.contains(&address.port())));
+        self.held.retain(|listener| {
+            listener.local_addr().is_ok_and(|address| !ports.contains(&address.port()))
+        });
     }
 
     pub fn save(&self) -> Result<()> {
         let json = serde_json::to_string_pretty(&self.listed)?;
-        fs::write(&self.file, json + "\n").with_context(|| format!("writing {}", self.file.display()))
+        fs::write(&self.file, json + "\n")
+            .with_context(|| format!("writing {}", self.file.display()))
     }
 }
 
@@ -103,7 +110,9 @@ fn taken(port: u16, error: &io::Error) -> String {
         return format!("port {port} is for root alone: pick one from 1024 up with `--port`");
     }
     let by = listener(port).map(|process| format!(" by {process}")).unwrap_or_default();
-    format!("port {port} is in use{by}: stop that, or pick another with `--port` (`--port 0` takes any free one)")
+    format!(
+        "port {port} is in use{by}: stop that, or pick another with `--port` (`--port 0` takes any free one)"
+    )
 }
 
 /// The process that listens on a port, as `NAME (pid N)`, as far as we may see it.
@@ -115,20 +124,27 @@ fn listener(port: u16) -> Option<String> {
     let socket = PathBuf::from(format!("socket:[{inode}]"));
     let has_socket = |process: &Path| {
         let Ok(mut files) = fs::read_dir(process.join("fd")) else { return false };
-        files.any(|file| file.is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|link| link == socket)))
+        files.any(|file| {
+            file.is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|link| link == socket))
+        })
     };
-    let process = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()).find(|path| has_socket(path))?;
+    // Only the folders of processes: `/proc/self` is one of them by another name.
+    let is_process = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes()[0].is_ascii_digit())
+    };
+    let mut processes = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
+    let process = processes.find(|path| is_process(path) && has_socket(path))?;
     let name = fs::read_to_string(process.join("comm")).ok()?;
     Some(format!("{} (pid {})", name.trim(), process.file_name()?.to_str()?))
 }
 
 /// Column 2 is the local address, in hex, 4 the state (`0A` listens), 10 the inode.
-fn listening_inode(table: &str, port: u16) -> Option<&str> {
+fn listening_inode(table: &str, port: u16) -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let (_, local_port) = columns.get(1)?.rsplit_once(':')?;
         let listens = *columns.get(3)? == "0A" && u16::from_str_radix(local_port, 16) == Ok(port);
-        if listens { columns.get(9).copied() } else { None }
+        if listens { columns.get(9).map(|&inode| inode.to_owned()) } else { None }
     })
 }
 

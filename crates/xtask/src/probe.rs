@@ -38,7 +38,9 @@ impl Probe {
             }
             Self::Http(port, path) => {
                 let mut stream = connect(port).await?;
-                let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+                let request = format!(
+                    "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+                );
                 stream.write_all(request.as_bytes()).await?;
                 let mut answer = Vec::new();
                 stream.take(16 * 1024).read_to_end(&mut answer).await?;

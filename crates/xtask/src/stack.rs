@@ -36,7 +36,12 @@ impl Stack {
         let log = log_path(&self.root, &spec.name);
         // There is none the first time.
         _ = fs::rename(&log, log.with_extension("previous.log"));
-        self.processes.push(Process::start(spec, &self.root, self.phase.subscribe(), &self.report)?);
+        self.processes.push(Process::start(
+            spec,
+            &self.root,
+            self.phase.subscribe(),
+            &self.report,
+        )?);
         Ok(())
     }
 
@@ -54,14 +59,19 @@ impl Stack {
             if let Some((process, how)) = self.processes.iter().find_map(died) {
                 bail!("{} has ended ({how}).\n{}", process.name, self.end_of_log(&process.name));
             }
-            let names: Vec<&str> = waiting.iter().map(|(process, _)| process.name.as_str()).collect();
+            let names: Vec<&str> =
+                waiting.iter().map(|(process, _)| process.name.as_str()).collect();
             let Some((process, why)) = waiting.first() else {
                 self.ready = self.processes.len();
                 return Ok(());
             };
             if begun.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();
-                bail!("{} isn't ready after {seconds} s ({why}).\n{}", process.name, self.end_of_log(&process.name));
+                bail!(
+                    "{} isn't ready after {seconds} s ({why}).\n{}",
+                    process.name,
+                    self.end_of_log(&process.name)
+                );
             }
             if said.elapsed() > Duration::from_secs(3) {
                 said = Instant::now();
@@ -69,6 +79,10 @@ impl Stack {
             }
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.processes.is_empty()
     }
 
     /// From here on, a process that dies is started again.
@@ -90,7 +104,9 @@ impl Stack {
 
     fn end_of_log(&self, name: &str) -> String {
         let path = log_path(&self.root, name);
-        let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text = fs::read(&path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let last = lines[lines.len().saturating_sub(15)..].join("\n  ");
         format!("The end of its log, {}:\n  {last}", path.display())

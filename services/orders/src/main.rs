@@ -1,1 +1,16 @@
-fn main() {}
+//! The orders service: who holds a ticket, until when, and who has bought it.
+
+use std::process::ExitCode;
+
+use common::Clock;
+use orders::app::{self, Settings};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::server::main(
+        "orders",
+        |settings: &Settings| &settings.server,
+        |settings| app::build(settings, Clock::system()),
+    )
+    .await
+}

@@ -1,1 +1,16 @@
-fn main() {}
+//! The payments service: charges and refunds.
+
+use std::process::ExitCode;
+
+use common::Clock;
+use payments::app::{self, Settings};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::server::main(
+        "payments",
+        |settings: &Settings| &settings.server,
+        |settings| app::build(settings, Clock::system()),
+    )
+    .await
+}

@@ -1,1 +1,16 @@
-fn main() {}
+//! The tickets service: settings in, connect, serve.
+
+use std::process::ExitCode;
+
+use common::Clock;
+use tickets::app::{self, Settings};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::server::main(
+        "tickets",
+        |settings: &Settings| &settings.server,
+        |settings| async move { app::build(&settings, Clock::system()).await },
+    )
+    .await
+}

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Bus, dead};
+use super::{Bus, Contended, dead};
 use crate::clock::{Clock, Time};
 use crate::events::{Event, Stream};
 use crate::{mongo, telemetry};
@@ -52,10 +52,16 @@ impl From<mongodb::error::Error> for Failure {
     }
 }
 
+impl From<Contended> for Failure {
+    fn from(contended: Contended) -> Self {
+        Failure::Later(contended.into())
+    }
+}
+
 impl Failure {
     /// What was decided on has changed under us too often in a row.
     pub fn contended() -> Self {
-        Failure::Later(anyhow!("the document changed under us again and again"))
+        Contended.into()
     }
 }
 

@@ -16,7 +16,7 @@ use async_nats::jetstream::{self, stream};
 use async_nats::{HeaderMap, connection};
 
 pub use listen::{Failure, Feeds, Listeners};
-pub use outbox::{Aggregate, Aggregates, Announcement};
+pub use outbox::{Aggregate, Aggregates, Announcement, Change, Contended};
 
 use crate::config::NatsSettings;
 use crate::events::Stream;

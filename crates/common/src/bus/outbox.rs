@@ -25,6 +25,8 @@ use crate::telemetry;
 
 /// How often the relay looks for what a killed process left behind.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often a decision is made anew because someone else was faster.
+const TRIES: usize = 32;
 /// How many documents are relayed at once.
 const CONCURRENCY: usize = 16;
 /// How many documents one look at the index takes.
@@ -52,6 +54,30 @@ impl Announcement {
         Announcement { id: event.id(), subject: E::SUBJECT, data }
     }
 }
+
+/// A decision: the thing as it is to be, and the events that tell of the change.
+#[derive(Clone, Debug)]
+pub struct Change<T> {
+    pub thing: T,
+    pub events: Vec<Announcement>,
+}
+
+impl<T> Change<T> {
+    /// A change that one event tells.
+    pub fn told<E: Event>(thing: T, event: &E) -> Self {
+        Change { thing, events: vec![Announcement::of(event)] }
+    }
+
+    /// A change that concerns nobody else.
+    pub fn untold(thing: T) -> Self {
+        Change { thing, events: Vec::new() }
+    }
+}
+
+/// Others changed the thing faster than we could decide, again and again.
+#[derive(Debug, thiserror::Error)]
+#[error("the document changed under us again and again")]
+pub struct Contended;
 
 /// An announcement as it waits on its document.
 #[derive(Debug, Serialize, Deserialize)]
@@ -139,6 +165,28 @@ impl<T: Aggregate> Aggregates<T> {
         let result = self.documents.update_one(filter, update).await?;
         self.wake.notify_one();
         Ok(result.matched_count == 1)
+    }
+
+    /// Reads, decides and writes until nobody was faster in between. `decide` is pure: it gets the thing
+    /// as it is and says what it becomes, or that it stays. Answers with the thing as it is then; none
+    /// if there is no such thing.
+    pub async fn change<E>(
+        &self,
+        id: impl ToString,
+        mut decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
+    ) -> Result<Option<T>, E>
+    where
+        E: From<mongodb::error::Error> + From<Contended>,
+    {
+        let id = id.to_string();
+        for _ in 0..TRIES {
+            let Some(thing) = self.get(&id).await? else { return Ok(None) };
+            let Some(change) = decide(&thing)? else { return Ok(Some(thing)) };
+            if self.replace(thing.version(), &change.thing, &change.events).await? {
+                return Ok(Some(change.thing));
+            }
+        }
+        Err(Contended.into())
     }
 
     fn entries(&self, events: &[Announcement]) -> bson::error::Result<Vec<Bson>> {

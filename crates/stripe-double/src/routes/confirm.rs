@@ -1,0 +1,303 @@
+//! The attempt to charge: <https://docs.stripe.com/api/payment_intents/confirm>, and what 3-D Secure would answer.
+
+use serde_json::{Value, json};
+
+use crate::{
+    app::Command,
+    cards::{Behaviour, Decline, UNAUTHENTICATED},
+    draft::Draft,
+    errors::ApiError,
+    ids,
+    ledger::Ledger,
+    model::{AllowRedirects, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod},
+    params::Params,
+    routes::{
+        payment_intents::{found, unexpected_state},
+        payment_methods,
+    },
+};
+
+/// How to confirm.
+#[derive(Debug)]
+pub struct Attempt {
+    pub payment_method: Option<String>,
+    return_url: Option<String>,
+    error_on_requires_action: bool,
+    off_session: bool,
+}
+
+impl Attempt {
+    /// Those that make sense only together with a confirmation.
+    pub const PARAMS: &'static [&'static str] =
+        &["return_url", "error_on_requires_action", "off_session"];
+
+    pub fn parse(params: &mut Params) -> Result<Self, ApiError> {
+        params.ignore(&["use_stripe_sdk", "client_secret"]);
+        Ok(Self {
+            payment_method: params.text("payment_method")?,
+            return_url: params.text("return_url")?,
+            error_on_requires_action: params.boolean("error_on_requires_action")?.unwrap_or(false),
+            off_session: params.boolean("off_session")?.unwrap_or(false),
+        })
+    }
+
+    /// A decline is an error, and leaves in the draft what it did to the intent.
+    pub fn run(
+        self,
+        mut intent: PaymentIntent,
+        draft: &mut Draft<'_>,
+    ) -> Result<PaymentIntent, ApiError> {
+        match intent.status {
+            IntentStatus::Succeeded => {
+                let message = "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.";
+                return Err(unexpected_state(message, &intent, draft));
+            }
+            IntentStatus::Canceled | IntentStatus::Processing => {
+                let message = format!(
+                    "You cannot confirm this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
+                     following statuses may be confirmed: requires_confirmation, requires_action.",
+                    intent.status.name()
+                );
+                return Err(unexpected_state(&message, &intent, draft));
+            }
+            IntentStatus::RequiresPaymentMethod
+            | IntentStatus::RequiresConfirmation
+            | IntentStatus::RequiresAction => {}
+        }
+        let Some(id) = self.payment_method.as_ref().or(intent.payment_method.as_ref()) else {
+            let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Update the PaymentIntent with \
+                           a payment method and then confirm it again, or confirm it directly with a payment method.";
+            return Err(unexpected_state(message, &intent, draft));
+        };
+        let method = payment_methods::named(id, draft)?;
+        if intent.automatic_payment_methods == Some(AllowRedirects::Always)
+            && self.return_url.is_none()
+        {
+            return Err(ApiError::invalid(
+                "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these payment \
+                 methods might redirect your customer off of your page, you must provide a `return_url`. If you don't want to accept \
+                 redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and \
+                 `automatic_payment_methods[allow_redirects]` to `never`.",
+            ));
+        }
+        match method.behaviour() {
+            Behaviour::Pays | Behaviour::RefundsLate | Behaviour::FailsRefunds => {
+                Ok(succeed(intent, method, draft))
+            }
+            Behaviour::Declines(decline) => Err(fail(intent, method, decline, draft)),
+            Behaviour::Authenticates(_) if self.error_on_requires_action || self.off_session => {
+                Err(fail(intent, method, UNAUTHENTICATED, draft))
+            }
+            Behaviour::Authenticates(_) => {
+                intent.status = IntentStatus::RequiresAction;
+                intent.next_action = Some(next_action(&intent, self.return_url.as_deref()));
+                intent.payment_method = Some(method.id.clone());
+                draft.put_payment_method(method);
+                Ok(intent)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Confirm {
+    intent: String,
+    attempt: Attempt,
+    receipt_email: Option<String>,
+}
+
+impl Command for Confirm {
+    const NOT_COVERED: &'static [&'static str] = &[
+        "allowed_payment_method_types",
+        "amount_details",
+        "amount_to_confirm",
+        "capture_method",
+        "confirmation_token",
+        "excluded_payment_method_types",
+        "hooks",
+        "mandate",
+        "mandate_data",
+        "payment_details",
+        "payment_method_data",
+        "payment_method_options",
+        "payment_method_types",
+        "radar_options",
+        "setup_future_usage",
+        "shipping",
+    ];
+
+    fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            intent: id.to_owned(),
+            attempt: Attempt::parse(params)?,
+            receipt_email: params.text("receipt_email")?,
+        })
+    }
+
+    fn subjects(&self, ledger: &Ledger) -> Vec<String> {
+        let own = ledger
+            .payment_intents
+            .get(&self.intent)
+            .and_then(|intent| intent.payment_method.clone());
+        let method = self.attempt.payment_method.clone().or(own);
+        std::iter::once(self.intent.clone()).chain(method).collect()
+    }
+
+    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+        let mut intent = found(&self.intent, draft)?;
+        intent.receipt_email = self.receipt_email.or(intent.receipt_email);
+        let intent = self.attempt.run(intent, draft)?;
+        let body = draft.render_payment_intent(&intent);
+        draft.put_payment_intent(intent);
+        Ok(body)
+    }
+}
+
+/// What the buyer does in the bank's window. Stripe has no call for it.
+#[derive(Debug)]
+pub struct Authenticate {
+    intent: String,
+    succeeds: bool,
+}
+
+impl Command for Authenticate {
+    fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
+        let outcome = params.one_of("outcome", &["success", "failure"])?;
+        let outcome = outcome.ok_or_else(|| ApiError::missing_param("outcome"))?;
+        Ok(Self { intent: id.to_owned(), succeeds: outcome == "success" })
+    }
+
+    fn subjects(&self, _: &Ledger) -> Vec<String> {
+        vec![self.intent.clone()]
+    }
+
+    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+        let mut intent = found(&self.intent, draft)?;
+        let method =
+            intent.payment_method.as_ref().and_then(|id| draft.payment_method(id)).cloned();
+        let (IntentStatus::RequiresAction, Some(method)) = (intent.status, method) else {
+            return Err(unexpected_state(
+                "This PaymentIntent doesn't wait for 3-D Secure.",
+                &intent,
+                draft,
+            ));
+        };
+        intent = if self.succeeds {
+            match method.behaviour() {
+                Behaviour::Authenticates(Some(decline)) => {
+                    refused(intent, method, decline, draft).0
+                }
+                Behaviour::Authenticates(None)
+                | Behaviour::Pays
+                | Behaviour::Declines(_)
+                | Behaviour::RefundsLate
+                | Behaviour::FailsRefunds => succeed(intent, method, draft),
+            }
+        } else {
+            let message = "We are unable to authenticate your payment method. Please choose a different payment method and try again.";
+            let error = ApiError::invalid(message).code("payment_intent_authentication_failure");
+            let error = error.with("payment_method", draft.render_payment_method(&method));
+            PaymentIntent {
+                status: IntentStatus::RequiresPaymentMethod,
+                payment_method: None,
+                next_action: None,
+                last_payment_error: Some(error.fields),
+                ..intent
+            }
+        };
+        let body = draft.render_payment_intent(&intent);
+        draft.put_payment_intent(intent);
+        Ok(body)
+    }
+}
+
+fn succeed(
+    mut intent: PaymentIntent,
+    mut method: PaymentMethod,
+    draft: &mut Draft<'_>,
+) -> PaymentIntent {
+    let charge = charge(&intent, &method, None, draft);
+    intent.status = IntentStatus::Succeeded;
+    intent.payment_method = Some(method.id.clone());
+    intent.last_payment_error = None;
+    intent.next_action = None;
+    intent.charges.push(charge.id.clone());
+    method.used = true;
+    draft.put_payment_method(method);
+    draft.put_charge(charge);
+    intent
+}
+
+fn fail(
+    intent: PaymentIntent,
+    method: PaymentMethod,
+    decline: Decline,
+    draft: &mut Draft<'_>,
+) -> ApiError {
+    let (intent, error) = refused(intent, method, decline, draft);
+    let error = error.with("payment_intent", draft.render_payment_intent(&intent));
+    draft.put_payment_intent(intent);
+    error
+}
+
+/// The card was refused: a failed charge, and the intent asks for another payment method.
+fn refused(
+    mut intent: PaymentIntent,
+    method: PaymentMethod,
+    decline: Decline,
+    draft: &mut Draft<'_>,
+) -> (PaymentIntent, ApiError) {
+    let charge = charge(&intent, &method, Some(decline), draft);
+    let mut error = ApiError::card(decline.code, decline.message).with("charge", charge.id.clone());
+    if let Some(decline_code) = decline.decline_code {
+        error = error.with("decline_code", decline_code);
+    }
+    if let Some(param) = decline.param {
+        error = error.param(param);
+    }
+    error = error.with("payment_method", draft.render_payment_method(&method));
+    intent.status = IntentStatus::RequiresPaymentMethod;
+    intent.payment_method = None;
+    intent.next_action = None;
+    intent.last_payment_error = Some(error.fields.clone());
+    intent.charges.push(charge.id.clone());
+    draft.put_payment_method(method);
+    draft.put_charge(charge);
+    (intent, error)
+}
+
+fn charge(
+    intent: &PaymentIntent,
+    method: &PaymentMethod,
+    decline: Option<Decline>,
+    draft: &Draft<'_>,
+) -> Charge {
+    Charge {
+        id: ids::new("ch"),
+        created: draft.now_seconds(),
+        amount: intent.amount,
+        currency: intent.currency.clone(),
+        status: if decline.is_some() { ChargeStatus::Failed } else { ChargeStatus::Succeeded },
+        payment_intent: intent.id.clone(),
+        payment_method: method.id.clone(),
+        description: intent.description.clone(),
+        receipt_email: intent.receipt_email.clone(),
+        metadata: intent.metadata.clone(),
+        failure_code: decline.map(|decline| decline.code.to_owned()),
+        failure_message: decline.map(|decline| decline.message.to_owned()),
+        decline_code: decline.and_then(|decline| decline.decline_code).map(str::to_owned),
+        refunds: Vec::new(),
+    }
+}
+
+fn next_action(intent: &PaymentIntent, return_url: Option<&str>) -> Value {
+    let bank = format!("https://hooks.stripe.com/3d_secure_2/{}", intent.id);
+    match return_url {
+        Some(return_url) => {
+            json!({ "type": "redirect_to_url", "redirect_to_url": { "url": bank, "return_url": return_url } })
+        }
+        None => {
+            json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect", "stripe_js": bank } })
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The switches for faults.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    answer::Answer,
+    app::App,
+    errors::ApiError,
+    faults::{Armed, Fault},
+};
+
+pub async fn add(
+    State(app): State<Arc<App>>,
+    fault: Result<Json<Fault>, JsonRejection>,
+) -> Response {
+    match fault {
+        Ok(Json(fault)) => {
+            tracing::info!(?fault, "a fault is armed");
+            app.faults.add(fault);
+            (StatusCode::CREATED, Json(app.faults.list())).into_response()
+        }
+        Err(rejection) => Answer::error(ApiError::invalid(rejection.body_text())).into_response(),
+    }
+}
+
+pub async fn list(State(app): State<Arc<App>>) -> Json<Vec<Armed>> {
+    Json(app.faults.list())
+}
+
+pub async fn clear(State(app): State<Arc<App>>) -> Json<Vec<Armed>> {
+    app.faults.clear();
+    list(State(app)).await
+}

@@ -1,0 +1,82 @@
+//! What a checker asks: what money moved, whoever believes what.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    app::App,
+    model::{Charge, ChargeStatus, Refund, RefundStatus},
+};
+
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    charged: i64,
+    refunded: i64,
+    kept: i64,
+    charges_succeeded: u64,
+    charges_failed: u64,
+    refunds_pending: u64,
+    refunds_succeeded: u64,
+    refunds_failed: u64,
+}
+
+pub async fn ledger(State(app): State<Arc<App>>) -> Json<Value> {
+    let now_ms = app.clock.now_ms();
+    let ledger = app.ledger();
+    let mut totals: BTreeMap<&str, Totals> = BTreeMap::new();
+    for charge in ledger.charges.values() {
+        totals.entry(&charge.currency).or_default().charge(charge);
+    }
+    for refund in ledger.refunds.values() {
+        totals.entry(&refund.currency).or_default().refund(refund, now_ms);
+    }
+    let refunds: Vec<Value> =
+        ledger.refunds.values().map(|it| refund_with_status(it, now_ms)).collect();
+    Json(json!({
+        "payment_intents": ledger.payment_intents.values().collect::<Vec<_>>(),
+        "charges": ledger.charges.values().collect::<Vec<_>>(),
+        "refunds": refunds,
+        "totals": totals,
+        "saved_answers": ledger.saved_answers(),
+    }))
+}
+
+impl Totals {
+    fn charge(&mut self, charge: &Charge) {
+        match charge.status {
+            ChargeStatus::Succeeded => {
+                self.charged += charge.amount;
+                self.kept += charge.amount;
+                self.charges_succeeded += 1;
+            }
+            ChargeStatus::Failed => self.charges_failed += 1,
+        }
+    }
+
+    fn refund(&mut self, refund: &Refund, now_ms: u64) {
+        self.refunded += refund.counted(now_ms);
+        self.kept -= refund.counted(now_ms);
+        match refund.status(now_ms) {
+            RefundStatus::Pending => self.refunds_pending += 1,
+            RefundStatus::Succeeded => self.refunds_succeeded += 1,
+            RefundStatus::Failed => self.refunds_failed += 1,
+        }
+    }
+}
+
+fn refund_with_status(refund: &Refund, now_ms: u64) -> Value {
+    let mut json = json!(refund);
+    json["status"] = json!(refund.status(now_ms));
+    json
+}
+
+pub async fn requests(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(app.counters.to_json())
+}
+
+pub async fn health() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}

@@ -1,0 +1,273 @@
+//! <https://docs.stripe.com/api/payment_intents>
+
+use serde_json::Value;
+
+use crate::{
+    app::{Command, Query},
+    draft::Draft,
+    errors::ApiError,
+    ids,
+    model::{AllowRedirects, IntentStatus, Metadata, PaymentIntent},
+    money,
+    pages::Page,
+    params::Params,
+    routes::{confirm::Attempt, payment_methods},
+};
+
+#[derive(Debug)]
+pub struct Create {
+    amount: i64,
+    currency: String,
+    payment_method: Option<String>,
+    /// With `confirm=true`.
+    attempt: Option<Attempt>,
+    capture_method: String,
+    payment_method_types: Vec<String>,
+    automatic_payment_methods: Option<AllowRedirects>,
+    description: Option<String>,
+    receipt_email: Option<String>,
+    metadata: Metadata,
+}
+
+impl Command for Create {
+    const NOT_COVERED: &'static [&'static str] = &[
+        "amount_details",
+        "application_fee_amount",
+        "confirmation_token",
+        "customer_account",
+        "excluded_payment_method_types",
+        "hooks",
+        "mandate",
+        "mandate_data",
+        "on_behalf_of",
+        "payment_details",
+        "payment_method_configuration",
+        "payment_method_data",
+        "payment_method_options",
+        "radar_options",
+        "setup_future_usage",
+        "shipping",
+        "statement_descriptor",
+        "statement_descriptor_suffix",
+        "transfer_data",
+        "transfer_group",
+    ];
+
+    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
+        let amount = params.amount("amount")?.ok_or_else(|| ApiError::missing_param("amount"))?;
+        let currency = params.required("currency")?.to_lowercase();
+        check_amount(amount, &currency)?;
+        let capture_method = params
+            .one_of("capture_method", &["automatic", "automatic_async", "manual"])?
+            .unwrap_or_else(|| "automatic_async".to_owned());
+        if capture_method == "manual" {
+            return Err(ApiError::not_covered("Manual capture", "capture_method"));
+        }
+        if params.one_of("confirmation_method", &["automatic", "manual"])?.as_deref()
+            == Some("manual")
+        {
+            return Err(ApiError::not_covered("Manual confirmation", "confirmation_method"));
+        }
+        if let Some(customer) = params.text("customer")? {
+            return Err(ApiError::no_such("customer", &customer, "customer"));
+        }
+        let (payment_method_types, automatic_payment_methods) = parse_types(params)?;
+        let confirms = params.boolean("confirm")?.unwrap_or(false);
+        if !confirms && let Some(name) = Attempt::PARAMS.iter().find(|name| params.has(name)) {
+            return Err(ApiError::invalid(format!(
+                "{name} can only be passed when confirm is true."
+            ))
+            .param(name));
+        }
+        let mut attempt = Attempt::parse(params)?;
+        let payment_method = attempt.payment_method.take();
+        Ok(Self {
+            amount,
+            currency,
+            payment_method,
+            attempt: confirms.then_some(attempt),
+            capture_method,
+            payment_method_types,
+            automatic_payment_methods,
+            description: params.text("description")?,
+            receipt_email: params.text("receipt_email")?,
+            metadata: params.metadata()?,
+        })
+    }
+
+    fn subjects(&self, _: &crate::ledger::Ledger) -> Vec<String> {
+        self.payment_method.iter().cloned().collect()
+    }
+
+    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+        let method = self
+            .payment_method
+            .as_deref()
+            .map(|id| payment_methods::named(id, draft))
+            .transpose()?;
+        let id = ids::new("pi");
+        let mut intent = PaymentIntent {
+            client_secret: format!("{id}_{}", ids::new("secret")),
+            id,
+            created: draft.now_seconds(),
+            amount: self.amount,
+            currency: self.currency,
+            status: if method.is_some() {
+                IntentStatus::RequiresConfirmation
+            } else {
+                IntentStatus::RequiresPaymentMethod
+            },
+            capture_method: self.capture_method,
+            payment_method: method.as_ref().map(|method| method.id.clone()),
+            payment_method_types: self.payment_method_types,
+            automatic_payment_methods: self.automatic_payment_methods,
+            description: self.description,
+            receipt_email: self.receipt_email,
+            metadata: self.metadata,
+            canceled_at: None,
+            cancellation_reason: None,
+            last_payment_error: None,
+            next_action: None,
+            charges: Vec::new(),
+        };
+        if let Some(method) = method {
+            draft.put_payment_method(method);
+        }
+        if let Some(attempt) = self.attempt {
+            intent = attempt.run(intent, draft)?;
+        }
+        let body = draft.render_payment_intent(&intent);
+        draft.put_payment_intent(intent);
+        Ok(body)
+    }
+}
+
+fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
+    let Some(minimum) = money::minimum(currency) else {
+        return Err(ApiError::not_covered(&format!("The currency {currency}"), "currency"));
+    };
+    if amount < minimum {
+        let message =
+            format!("Amount must be at least {} {currency}", money::written(minimum, currency));
+        return Err(ApiError::invalid(message).code("amount_too_small").param("amount"));
+    }
+    if amount > money::MAXIMUM {
+        let message =
+            format!("Amount must be no more than {}", money::written(money::MAXIMUM, currency));
+        return Err(ApiError::invalid(message).code("amount_too_large").param("amount"));
+    }
+    Ok(())
+}
+
+/// Cards alone, as named; or what the account accepts, which is cards, and maybe methods that send the buyer away.
+fn parse_types(params: &mut Params) -> Result<(Vec<String>, Option<AllowRedirects>), ApiError> {
+    let mut named = params.list("payment_method_types");
+    named.extend(params.list("allowed_payment_method_types"));
+    let enabled = params.boolean("automatic_payment_methods[enabled]")?;
+    let redirects =
+        params.one_of("automatic_payment_methods[allow_redirects]", &["always", "never"])?;
+    if let Some(other) = named.iter().find(|name| *name != "card") {
+        return Err(ApiError::not_covered(
+            &format!("The payment method type {other}"),
+            "payment_method_types",
+        ));
+    }
+    match (named.is_empty(), enabled, redirects.as_deref()) {
+        (false, Some(true), _) => {
+            let message = "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.";
+            Err(ApiError::invalid(message).code("parameters_exclusive"))
+        }
+        (_, None, Some(_)) => Err(ApiError::missing_param("automatic_payment_methods[enabled]")),
+        (false, ..) | (_, Some(false), _) => Ok((vec!["card".to_owned()], None)),
+        (true, Some(true), Some("never")) => {
+            Ok((vec!["card".to_owned()], Some(AllowRedirects::Never)))
+        }
+        // The API's default since 2023-08-16.
+        (true, ..) => Ok((vec!["card".to_owned()], Some(AllowRedirects::Always))),
+    }
+}
+
+#[derive(Debug)]
+pub struct Cancel {
+    intent: String,
+    reason: Option<String>,
+}
+
+impl Command for Cancel {
+    fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
+        let reasons = ["duplicate", "fraudulent", "requested_by_customer", "abandoned"];
+        Ok(Self { intent: id.to_owned(), reason: params.one_of("cancellation_reason", &reasons)? })
+    }
+
+    fn subjects(&self, _: &crate::ledger::Ledger) -> Vec<String> {
+        vec![self.intent.clone()]
+    }
+
+    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+        let mut intent = found(&self.intent, draft)?;
+        if !intent.status.may_be_canceled() {
+            return Err(unexpected_state(
+                &format!(
+                    "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
+                     following statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation, \
+                     requires_action, processing.",
+                    intent.status.name()
+                ),
+                &intent,
+                draft,
+            ));
+        }
+        intent.status = IntentStatus::Canceled;
+        intent.canceled_at = Some(draft.now_seconds());
+        intent.cancellation_reason = self.reason;
+        intent.next_action = None;
+        let body = draft.render_payment_intent(&intent);
+        draft.put_payment_intent(intent);
+        Ok(body)
+    }
+}
+
+#[derive(Debug)]
+pub struct Retrieve(String);
+
+impl Query for Retrieve {
+    fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
+        params.ignore(&["client_secret"]);
+        Ok(Self(id.to_owned()))
+    }
+
+    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+        found(&self.0, view).map(|intent| view.render_payment_intent(&intent))
+    }
+}
+
+#[derive(Debug)]
+pub struct List(Page);
+
+impl Query for List {
+    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
+        if let Some(customer) = params.text("customer")? {
+            return Err(ApiError::no_such("customer", &customer, "customer"));
+        }
+        Ok(Self(Page::parse(params)?))
+    }
+
+    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+        let intents =
+            view.kept().payment_intents.iter().map(|(id, it)| (id.as_str(), it.created, it));
+        Ok(self.0.of("/v1/payment_intents", intents, |it| view.render_payment_intent(it)))
+    }
+}
+
+/// The intent that a path names.
+pub fn found(id: &str, view: &Draft<'_>) -> Result<PaymentIntent, ApiError> {
+    view.payment_intent(id)
+        .cloned()
+        .ok_or_else(|| ApiError::not_found("payment_intent", id, "intent"))
+}
+
+pub fn unexpected_state(message: &str, intent: &PaymentIntent, view: &Draft<'_>) -> ApiError {
+    ApiError::invalid(message)
+        .code("payment_intent_unexpected_state")
+        .with("payment_intent", view.render_payment_intent(intent))
+}

@@ -1,0 +1,173 @@
+//! <https://docs.stripe.com/api/payment_methods>
+
+use serde_json::Value;
+
+use crate::{
+    app::{Command, Query},
+    cards::{self, Card},
+    draft::Draft,
+    errors::ApiError,
+    ids,
+    model::{BillingDetails, Metadata, PaymentMethod},
+    params::Params,
+};
+
+#[derive(Debug)]
+pub struct Create {
+    card: CardData,
+    billing_details: BillingDetails,
+    metadata: Metadata,
+}
+
+#[derive(Debug)]
+enum CardData {
+    Token(String),
+    Typed { number: String, exp_month: i64, exp_year: i64, cvc: Option<String> },
+}
+
+impl Command for Create {
+    const NOT_COVERED: &'static [&'static str] =
+        &["payment_method", "radar_options", "billing_details"];
+
+    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
+        let kind = params.required("type")?;
+        if kind != "card" {
+            return Err(ApiError::not_covered(&format!("The payment method type {kind}"), "type"));
+        }
+        if let Some(customer) = params.text("customer")? {
+            return Err(ApiError::no_such("customer", &customer, "customer"));
+        }
+        params.ignore(&["allow_redisplay"]);
+        let card = match params.text("card[token]")? {
+            Some(token) => CardData::Token(token),
+            None if !params.has("card") => return Err(ApiError::missing_param("card")),
+            None => CardData::Typed {
+                number: params.required("card[number]")?,
+                exp_month: params
+                    .integer("card[exp_month]")?
+                    .ok_or_else(|| ApiError::missing_param("card[exp_month]"))?,
+                exp_year: params
+                    .integer("card[exp_year]")?
+                    .ok_or_else(|| ApiError::missing_param("card[exp_year]"))?,
+                cvc: params.text("card[cvc]")?,
+            },
+        };
+        let billing_details = BillingDetails {
+            email: params.text("billing_details[email]")?,
+            name: params.text("billing_details[name]")?,
+            phone: params.text("billing_details[phone]")?,
+        };
+        Ok(Self { card, billing_details, metadata: params.metadata()? })
+    }
+
+    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+        let mut method = match self.card {
+            CardData::Token(token) => {
+                let card = cards::named(&token, "tok_")
+                    .ok_or_else(|| ApiError::no_such("token", &token, "card[token]"))?;
+                of_test_card(card, draft)
+            }
+            CardData::Typed { number, exp_month, exp_year, cvc } => {
+                let card = cards::typed(&number)?;
+                check_typed(exp_month, exp_year, cvc.as_deref(), draft)?;
+                PaymentMethod {
+                    exp_month,
+                    exp_year,
+                    cvc_given: cvc.is_some(),
+                    ..of_test_card(card, draft)
+                }
+            }
+        };
+        method.billing_details = self.billing_details;
+        method.metadata = self.metadata;
+        let body = draft.render_payment_method(&method);
+        draft.put_payment_method(method);
+        Ok(body)
+    }
+}
+
+#[derive(Debug)]
+pub struct Retrieve(String);
+
+impl Query for Retrieve {
+    fn parse(id: &str, _: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self(id.to_owned()))
+    }
+
+    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+        if let Some(card) = cards::named(&self.0, "pm_card_") {
+            let id = self.0;
+            return Ok(
+                view.render_payment_method(&PaymentMethod { id, ..of_test_card(card, view) })
+            );
+        }
+        let method = view.payment_method(&self.0);
+        method
+            .map(|it| view.render_payment_method(it))
+            .ok_or_else(|| ApiError::not_found("PaymentMethod", &self.0, "payment_method"))
+    }
+}
+
+/// A payment method that a PaymentIntent names: one that was made here, or `pm_card_…`, which makes a new one each time.
+pub fn named(id: &str, draft: &Draft<'_>) -> Result<PaymentMethod, ApiError> {
+    if let Some(card) = cards::named(id, "pm_card_") {
+        return Ok(of_test_card(card, draft));
+    }
+    match draft.payment_method(id) {
+        None => Err(ApiError::no_such("PaymentMethod", id, "payment_method")),
+        Some(method) if method.used => Err(ApiError::invalid(
+            "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment. It may not be used again.",
+        )),
+        Some(method) => Ok(method.clone()),
+    }
+}
+
+fn of_test_card(card: &Card, draft: &Draft<'_>) -> PaymentMethod {
+    PaymentMethod {
+        id: ids::new("pm"),
+        created: draft.now_seconds(),
+        number: card.number.to_owned(),
+        exp_month: 12,
+        exp_year: this_year(draft) + 1,
+        cvc_given: false,
+        billing_details: BillingDetails::default(),
+        metadata: Metadata::new(),
+        used: false,
+    }
+}
+
+fn check_typed(
+    exp_month: i64,
+    exp_year: i64,
+    cvc: Option<&str>,
+    draft: &Draft<'_>,
+) -> Result<(), ApiError> {
+    if !(1..=12).contains(&exp_month) {
+        return Err(ApiError::card(
+            "invalid_expiry_month",
+            "Your card's expiration month is invalid.",
+        )
+        .param("exp_month"));
+    }
+    if !(this_year(draft)..=this_year(draft) + 50).contains(&exp_year) {
+        return Err(ApiError::card(
+            "invalid_expiry_year",
+            "Your card's expiration year is invalid.",
+        )
+        .param("exp_year"));
+    }
+    let looks_like_one =
+        |cvc: &str| (3..=4).contains(&cvc.len()) && cvc.bytes().all(|byte| byte.is_ascii_digit());
+    if cvc.is_some_and(|cvc| !looks_like_one(cvc)) {
+        return Err(
+            ApiError::card("invalid_cvc", "Your card's security code is invalid.").param("cvc")
+        );
+    }
+    Ok(())
+}
+
+/// Near enough for a card: wrong for a few hours around New Year.
+fn this_year(draft: &Draft<'_>) -> i64 {
+    const SECONDS_A_YEAR: u64 = 31_556_952;
+    1970 + i64::try_from(draft.now_seconds() / SECONDS_A_YEAR).unwrap_or(0)
+}

@@ -1,0 +1,215 @@
+//! <https://docs.stripe.com/api/refunds>
+
+use serde_json::Value;
+
+use crate::{
+    app::{Command, Query},
+    cards::Behaviour,
+    draft::Draft,
+    errors::ApiError,
+    ids,
+    ledger::Ledger,
+    model::{Charge, ChargeStatus, Metadata, Refund, RefundCourse},
+    money,
+    pages::Page,
+    params::Params,
+};
+
+#[derive(Debug)]
+pub struct Create {
+    of: Of,
+    amount: Option<i64>,
+    reason: Option<String>,
+    metadata: Metadata,
+}
+
+#[derive(Debug)]
+enum Of {
+    PaymentIntent(String),
+    Charge(String),
+}
+
+impl Command for Create {
+    const NOT_COVERED: &'static [&'static str] = &[
+        "currency",
+        "customer",
+        "instructions_email",
+        "origin",
+        "refund_application_fee",
+        "reverse_transfer",
+    ];
+
+    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
+        let of = match (params.text("payment_intent")?, params.text("charge")?) {
+            (Some(_), Some(_)) => {
+                let message =
+                    "You may only specify one of these parameters: charge, payment_intent.";
+                return Err(ApiError::invalid(message).code("parameters_exclusive"));
+            }
+            (Some(id), None) => Of::PaymentIntent(id),
+            (None, Some(id)) => Of::Charge(id),
+            (None, None) => {
+                let message = "One of the following params should be provided for this request: payment_intent or charge.";
+                return Err(ApiError::invalid(message).code("parameter_missing"));
+            }
+        };
+        let reason =
+            params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
+        Ok(Self { of, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
+    }
+
+    /// All refunds of an intent's charges wait for each other.
+    fn subjects(&self, ledger: &Ledger) -> Vec<String> {
+        match &self.of {
+            Of::PaymentIntent(id) => vec![id.clone()],
+            Of::Charge(id) => ledger
+                .charges
+                .get(id)
+                .map(|charge| charge.payment_intent.clone())
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+        let mut charge = charge_of(&self.of, draft)?;
+        let amount = refundable(self.amount, &charge, draft)?;
+        let settles_at = draft.now_ms
+            + u64::try_from(draft.refund_settles_after.as_millis()).unwrap_or(u64::MAX / 2);
+        let behaviour = draft
+            .payment_method(&charge.payment_method)
+            .map_or(Behaviour::Pays, |method| method.behaviour());
+        let refund = Refund {
+            id: ids::new("re"),
+            created: draft.now_seconds(),
+            amount,
+            currency: charge.currency.clone(),
+            charge: charge.id.clone(),
+            payment_intent: charge.payment_intent.clone(),
+            reason: self.reason,
+            metadata: self.metadata,
+            course: match behaviour {
+                Behaviour::RefundsLate => RefundCourse::PendsUntil { ms: settles_at },
+                Behaviour::FailsRefunds => RefundCourse::FailsAt { ms: settles_at },
+                Behaviour::Pays | Behaviour::Declines(_) | Behaviour::Authenticates(_) => {
+                    RefundCourse::Succeeds
+                }
+            },
+        };
+        charge.refunds.push(refund.id.clone());
+        let body = draft.render_refund(&refund);
+        draft.put_refund(refund);
+        draft.put_charge(charge);
+        Ok(body)
+    }
+}
+
+fn charge_of(of: &Of, draft: &Draft<'_>) -> Result<Charge, ApiError> {
+    match of {
+        Of::Charge(id) => match draft.charge(id) {
+            None => Err(ApiError::no_such("charge", id, "charge")),
+            Some(charge) if charge.status == ChargeStatus::Failed => {
+                Err(ApiError::invalid(format!("Charge {id} failed; there is nothing to refund."))
+                    .code("charge_not_refundable"))
+            }
+            Some(charge) => Ok(charge.clone()),
+        },
+        Of::PaymentIntent(id) => {
+            let intent = draft
+                .payment_intent(id)
+                .ok_or_else(|| ApiError::no_such("payment_intent", id, "payment_intent"))?;
+            let paid = intent
+                .charges
+                .iter()
+                .filter_map(|id| draft.charge(id))
+                .find(|charge| charge.status == ChargeStatus::Succeeded);
+            let nothing = || {
+                ApiError::invalid(format!(
+                    "This PaymentIntent ({id}) does not have a successful charge to refund."
+                ))
+            };
+            paid.cloned().ok_or_else(nothing)
+        }
+    }
+}
+
+/// What is asked for, or all that is left.
+fn refundable(amount: Option<i64>, charge: &Charge, draft: &Draft<'_>) -> Result<i64, ApiError> {
+    let left = charge.amount - draft.amount_refunded(charge);
+    let amount = amount.unwrap_or(left);
+    if left == 0 {
+        let message = format!("Charge {} has already been refunded.", charge.id);
+        return Err(ApiError::invalid(message).code("charge_already_refunded"));
+    }
+    if amount > left {
+        let what =
+            if left == charge.amount { "charge amount" } else { "unrefunded amount on charge" };
+        let (asked, left) =
+            (money::written(amount, &charge.currency), money::written(left, &charge.currency));
+        return Err(ApiError::invalid(format!(
+            "Refund amount ({asked}) is greater than {what} ({left})"
+        ))
+        .param("amount"));
+    }
+    Ok(amount)
+}
+
+#[derive(Debug)]
+pub struct Retrieve(String);
+
+impl Query for Retrieve {
+    fn parse(id: &str, _: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self(id.to_owned()))
+    }
+
+    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+        let refund =
+            view.refund(&self.0).ok_or_else(|| ApiError::not_found("refund", &self.0, "id"))?;
+        Ok(view.render_refund(refund))
+    }
+}
+
+#[derive(Debug)]
+pub struct List {
+    payment_intent: Option<String>,
+    charge: Option<String>,
+    page: Page,
+}
+
+impl Query for List {
+    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            payment_intent: params.text("payment_intent")?,
+            charge: params.text("charge")?,
+            page: Page::parse(params)?,
+        })
+    }
+
+    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+        let mut charges = Vec::new();
+        if let Some(id) = &self.payment_intent {
+            let intent = view
+                .payment_intent(id)
+                .ok_or_else(|| ApiError::no_such("payment_intent", id, "payment_intent"))?;
+            charges.extend(intent.charges.iter().filter_map(|id| view.charge(id)));
+        }
+        if let Some(id) = &self.charge {
+            let charge =
+                view.charge(id).ok_or_else(|| ApiError::no_such("charge", id, "charge"))?;
+            charges.retain(|other: &&Charge| other.id == charge.id);
+            if self.payment_intent.is_none() {
+                charges.push(charge);
+            }
+        }
+        let listed: Vec<&Refund> = match (&self.payment_intent, &self.charge) {
+            (None, None) => view.kept().refunds.values().collect(),
+            (Some(_), _) | (_, Some(_)) => charges
+                .iter()
+                .flat_map(|charge| &charge.refunds)
+                .filter_map(|id| view.refund(id))
+                .collect(),
+        };
+        let listed = listed.into_iter().map(|it| (it.id.as_str(), it.created, it));
+        Ok(self.page.of("/v1/refunds", listed, |it| view.render_refund(it)))
+    }
+}

@@ -1,0 +1,165 @@
+//! What was answered is there after a kill.
+
+use std::{io::Write, net::TcpListener, path::Path, process::Stdio, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::process::{Child, Command};
+
+use crate::support::{Client, Double, TWENTY_DOLLARS, confirm_path, text};
+
+struct Program {
+    child: Child,
+    client: Client,
+}
+
+impl Program {
+    async fn start(dir: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(env!("CARGO_BIN_EXE_stripe-double"))
+            .args(["--port", &port.to_string(), "--data-dir"])
+            .arg(dir)
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let client = Client::new(format!("http://127.0.0.1:{port}"));
+        let up = async {
+            while client.send(client.request(reqwest::Method::GET, "/_health")).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), up)
+            .await
+            .expect("the program doesn't come up");
+        Self { child, client }
+    }
+
+    async fn end(mut self, signal: Signal) -> std::process::ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap());
+        kill(pid, signal).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), self.child.wait())
+            .await
+            .expect("the program doesn't end")
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn killed_it_has_lost_nothing_that_it_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path()).await;
+    let intent =
+        program.client.post_with_key("pi", "/v1/payment_intents", &TWENTY_DOLLARS).await.body;
+    let path = confirm_path(&intent);
+    let paid = program
+        .client
+        .post_with_key("confirm", &path, &[("payment_method", "pm_card_visa")])
+        .await
+        .body;
+    let refund =
+        program.client.post("/v1/refunds", &[("payment_intent", text(&intent["id"]))]).await.body;
+    let before = program.client.ledger().await;
+    program.end(Signal::SIGKILL).await;
+
+    let program = Program::start(dir.path()).await;
+    assert_eq!(program.client.ledger().await, before);
+    let again =
+        program.client.post_with_key("confirm", &path, &[("payment_method", "pm_card_visa")]).await;
+    assert_eq!(
+        (again.body, again.headers["idempotent-replayed"].as_bytes()),
+        (paid, b"true".as_slice())
+    );
+    assert_eq!(
+        program.client.get(&format!("/v1/refunds/{}", text(&refund["id"]))).await.body,
+        refund
+    );
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_many_requests_it_has_lost_nothing_that_it_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path()).await;
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let client = program.client.clone();
+            tokio::spawn(async move {
+                let mut answered = Vec::new();
+                // Until the kill cuts the connection.
+                while let Ok(reply) = client
+                    .send(
+                        client
+                            .request(reqwest::Method::POST, "/v1/payment_intents")
+                            .form(&TWENTY_DOLLARS),
+                    )
+                    .await
+                {
+                    answered.push(text(&reply.body["id"]).to_owned());
+                }
+                answered
+            })
+        })
+        .collect();
+    while program.client.ledger().await["payment_intents"].as_array().unwrap().len() < 100 {
+        tokio::task::yield_now().await;
+    }
+    program.end(Signal::SIGKILL).await;
+    let mut answered = Vec::new();
+    for writer in writers {
+        answered.extend(writer.await.unwrap());
+    }
+
+    let program = Program::start(dir.path()).await;
+    let ledger = program.client.ledger().await;
+    let kept: std::collections::BTreeSet<&str> =
+        ledger["payment_intents"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect();
+    let lost: Vec<_> = answered.iter().filter(|id| !kept.contains(id.as_str())).collect();
+    assert!(lost.is_empty(), "{} of {} lost", lost.len(), answered.len());
+}
+
+#[tokio::test]
+async fn a_request_to_stop_is_obeyed() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path()).await;
+    assert!(program.end(Signal::SIGTERM).await.success());
+}
+
+#[tokio::test]
+async fn a_torn_last_line_is_dropped_and_any_other_damage_stops_the_start() {
+    let double = Double::start().await;
+    double.client.intent(&[]).await;
+    let before = double.client.ledger().await;
+    let Double { clock, running, dir, .. } = double;
+    running.stop().await.unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let append = |bytes: &[u8]| {
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(bytes).unwrap()
+    };
+
+    append(br#"{"changes":[{"payment_int"#);
+    let double = Double::start_in(dir, clock).await;
+    assert_eq!(double.client.ledger().await, before);
+    double.client.intent(&[]).await;
+    let double = double.restarted().await;
+    assert_eq!(double.client.ledger().await["payment_intents"].as_array().unwrap().len(), 2);
+
+    let Double { running, dir, .. } = double;
+    running.stop().await.unwrap();
+    append(b"nonsense\n");
+    let error = stripe_double::StripeDouble::start(stripe_double::Config::in_dir(dir.path()))
+        .await
+        .unwrap_err();
+    assert!(format!("{error:#}").contains("line 3 is damaged"), "{error:#}");
+}
+
+#[tokio::test]
+async fn two_doubles_never_share_a_folder() {
+    let double = Double::start().await;
+    let error =
+        stripe_double::StripeDouble::start(stripe_double::Config::in_dir(double.dir.path()))
+            .await
+            .unwrap_err();
+    assert!(format!("{error:#}").contains("belongs to another process"), "{error:#}");
+}

@@ -1,0 +1,10 @@
+//! Through the door: requests to a real server, on a free port, with a folder of its own.
+
+mod async_stripe;
+mod durability;
+mod faults;
+mod idempotency;
+mod payment_intents;
+mod refunds;
+mod support;
+mod the_api;

@@ -1,0 +1,28 @@
+//! What `cargo xtask test` tells the tests.
+
+/// The shared mongod, without a database's name.
+pub const MONGO_URI: &str = "TEST_MONGO_URI";
+pub const NATS_SERVER: &str = "TEST_NATS_SERVER";
+pub const REDIS_SERVER: &str = "TEST_REDIS_SERVER";
+/// Whether the services' logs are shown, and which.
+const LOG: &str = "TEST_LOG";
+
+pub fn required(name: &str) -> String {
+    read(name).unwrap_or_else(|| {
+        panic!("{name} isn't set: tests need real servers; run `cargo xtask test`")
+    })
+}
+
+/// Shows the services' logs, if they are asked for.
+pub fn show_logs() {
+    if let Some(filter) = read(LOG) {
+        // A second test of the same process finds the logging set up.
+        drop(common::telemetry::init("test", &filter));
+    }
+}
+
+fn read(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "a test has no main that could read it")]
+    let value = std::env::var(name);
+    value.ok().filter(|value| !value.is_empty())
+}

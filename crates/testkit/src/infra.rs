@@ -1,0 +1,170 @@
+//! The servers of one test, the settings that lead to them, and the time.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use common::Clock;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::bus::Bus;
+use crate::environment;
+use crate::keys::{self, Forgery, Keys, TestUser};
+use crate::nats::Nats;
+use crate::redis::Redis;
+
+/// The address that visitors type, as far as tests are concerned.
+pub const PUBLIC_URL: &str = "http://localhost:8080";
+
+/// What one test has for itself. Everything is gone when it is dropped: keep it to the end of the test.
+pub struct Infra {
+    /// Stands still at the moment the test began, until it is advanced.
+    pub clock: Clock,
+    pub nats: Nats,
+    /// What `args` says that the public URL is; serve with `TestService::serve_at`, if it is another.
+    pub public_url: String,
+    bus: Bus,
+    redis: OnceCell<Redis>,
+    folder: TempDir,
+    databases: Databases,
+}
+
+impl Infra {
+    /// A broker with everybody's streams, and a clock that the test turns.
+    pub async fn start() -> Self {
+        Self::start_at(Clock::manual(Clock::system().now())).await
+    }
+
+    /// The same with another clock, such as the system's for tests of what time does by itself.
+    pub async fn start_at(clock: Clock) -> Self {
+        environment::show_logs();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in
+            [("private.pem", &Keys::ours().private_pem), ("public.pem", &Keys::ours().public_pem)]
+        {
+            std::fs::write(folder.path().join(name), text).expect("a temporary file");
+        }
+        let nats = Nats::start().await;
+        let bus = Bus::connect(&nats.url(), clock.clone()).await;
+        bus.create_streams().await;
+        Infra {
+            clock,
+            nats,
+            public_url: PUBLIC_URL.to_owned(),
+            bus,
+            redis: OnceCell::new(),
+            folder,
+            databases: Databases::new(),
+        }
+    }
+
+    /// A service's command line: what every service's `Settings` need. Add its own flags to it.
+    pub fn args(&self, service: &str) -> Vec<String> {
+        let flags = [
+            ("--host", "127.0.0.1".to_owned()),
+            ("--port", "0".to_owned()),
+            ("--admin-port", "0".to_owned()),
+            ("--public-url", self.public_url.clone()),
+            ("--jwt-public-keys", self.public_key_file().display().to_string()),
+            ("--mongo-uri", self.mongo_uri(service)),
+            ("--nats-url", self.nats.url()),
+        ];
+        let flags = flags.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        std::iter::once(service.to_owned()).chain(flags).collect()
+    }
+
+    /// The service's database in this test: the same at each call, fresh at the first.
+    pub fn mongo_uri(&self, service: &str) -> String {
+        self.databases.uri(service)
+    }
+
+    /// The same database, for tests that look behind the door.
+    pub async fn database(&self, service: &str) -> mongodb::Database {
+        common::mongo::connect(&self.mongo_uri(service), "test").await.expect("mongod's address")
+    }
+
+    /// What others publish, and what they hear.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Redis, which is started when it is asked for.
+    pub async fn redis(&self) -> &Redis {
+        self.redis.get_or_init(Redis::start).await
+    }
+
+    /// Its address, as `REDIS_URL` wants it.
+    pub async fn redis_url(&self) -> String {
+        self.redis().await.url()
+    }
+
+    /// Someone new who is signed in, for 30 days by the test's clock.
+    pub fn user(&self) -> TestUser {
+        keys::user(&self.clock, &[])
+    }
+
+    /// The same, as a member of the group `admin`.
+    pub fn admin(&self) -> TestUser {
+        keys::admin(&self.clock)
+    }
+
+    /// A user with a token that must be refused.
+    pub fn forged(&self, user: &TestUser, forgery: Forgery) -> TestUser {
+        keys::forge(user, &self.clock, forgery)
+    }
+
+    /// The key that the users' tokens are signed with (PKCS#8 PEM).
+    pub fn private_key_file(&self) -> PathBuf {
+        self.folder.path().join("private.pem")
+    }
+
+    pub fn public_key_file(&self) -> PathBuf {
+        self.folder.path().join("public.pem")
+    }
+}
+
+/// The databases of one test on the shared mongod.
+struct Databases {
+    prefix: String,
+    used: Mutex<BTreeSet<String>>,
+}
+
+impl Databases {
+    fn new() -> Self {
+        let unique = Uuid::now_v7().simple().to_string();
+        Databases { prefix: format!("test_{unique}"), used: Mutex::default() }
+    }
+
+    fn uri(&self, service: &str) -> String {
+        let name = format!("{}_{service}", self.prefix);
+        let uri = environment::required(environment::MONGO_URI);
+        let (host, options) = uri.split_once('?').unwrap_or((&uri, ""));
+        let uri = format!("{}/{name}?{options}", host.trim_end_matches('/'));
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(uri.clone());
+        uri
+    }
+}
+
+impl Drop for Databases {
+    /// In a thread of its own, as a destructor can't wait for the runtime that it runs on.
+    fn drop(&mut self) {
+        let used = std::mem::take(self.used.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if used.is_empty() {
+            return;
+        }
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                for uri in used {
+                    let database = common::mongo::connect(&uri, "test").await;
+                    if let Err(error) = database.expect("mongod's address").drop().await {
+                        eprintln!("a test's database stays behind: {error}");
+                    }
+                }
+            });
+        });
+        drop(dropping.join());
+    }
+}

@@ -1,0 +1,94 @@
+//! A nats-server of the test's own, with JetStream as in production: what it acknowledges is on the disk.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::environment;
+use crate::process::Process;
+use crate::wait::eventually;
+
+/// The broker, and what can go wrong with it.
+pub struct Nats {
+    folder: TempDir,
+    port: u16,
+    process: Mutex<Option<Process>>,
+}
+
+impl Nats {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // -1: a port that is free, which the server writes down.
+        let process = spawn(folder.path(), -1);
+        let port = ready(folder.path()).await;
+        Nats { folder, port, process: Mutex::new(Some(process)) }
+    }
+
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it as SIGKILL does; its streams stay on the disk.
+    pub fn kill(&self) {
+        drop(self.replace(None));
+    }
+
+    /// Starts it (after killing it, if it runs) on the same port and with the same streams.
+    pub async fn restart(&self) {
+        self.kill();
+        drop(std::fs::remove_dir_all(ports(self.folder.path())));
+        self.replace(Some(spawn(self.folder.path(), i32::from(self.port))));
+        ready(self.folder.path()).await;
+    }
+
+    /// Restarts it without any of its streams and consumers: a lost disk.
+    pub async fn wipe(&self) {
+        self.kill();
+        std::fs::remove_dir_all(store(self.folder.path())).expect("the streams can be removed");
+        self.restart().await;
+    }
+
+    fn replace(&self, process: Option<Process>) -> Option<Process> {
+        let mut running = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut running, process)
+    }
+}
+
+fn spawn(folder: &Path, port: i32) -> Process {
+    std::fs::create_dir_all(ports(folder)).expect("a folder for the ports");
+    let settings = folder.join("nats.conf");
+    let store = store(folder);
+    let text = format!(
+        "host: 127.0.0.1\nport: {port}\njetstream {{\n  store_dir: \"{}\"\n  sync_interval: always\n}}\n",
+        store.display()
+    );
+    std::fs::write(&settings, text).expect("a temporary file");
+    let mut command = Command::new(environment::required(environment::NATS_SERVER));
+    command.arg("-c").arg(&settings).arg("--ports_file_dir").arg(ports(folder));
+    Process::start(&mut command)
+}
+
+/// Waits until it serves, which it says by its file of ports, and returns the clients' port.
+async fn ready(folder: &Path) -> u16 {
+    let ports = ports(folder);
+    eventually("nats-server to serve", || async {
+        let file = std::fs::read_dir(&ports).ok()?.next()?.ok()?;
+        let written: Value = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
+        let (_, port) = written["nats"][0].as_str()?.rsplit_once(':')?;
+        let port = port.parse().ok()?;
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        Some(port)
+    })
+    .await
+}
+
+fn ports(folder: &Path) -> PathBuf {
+    folder.join("ports")
+}
+
+fn store(folder: &Path) -> PathBuf {
+    folder.join("store")
+}

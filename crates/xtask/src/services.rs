@@ -1,0 +1,220 @@
+//! The services: every folder in `services/`, and what each is told through its environment.
+
+use std::{ffi::OsString, fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+
+use crate::{
+    environment::Environment,
+    mongo,
+    ports::Ports,
+    probe::Probe,
+    process::Spec,
+    root::{self, Root},
+};
+
+/// The folder of the local Stripe's crate, and its binary.
+pub const STRIPE_DOUBLE: &str = "stripe-double";
+
+/// A service that runs once, or several times side by side.
+pub struct Service {
+    /// Its folder, its package, its binary, and its database.
+    pub name: String,
+    pub replicas: Vec<Replica>,
+}
+
+pub struct Replica {
+    pub name: String,
+    pub http: u16,
+    pub admin: u16,
+}
+
+/// Where what the services need is reached.
+pub struct Surroundings<'a> {
+    pub root: &'a Root,
+    pub binaries: &'a Path,
+    pub environment: &'a Environment,
+    pub mongod: u16,
+    pub nats: u16,
+    pub redis: u16,
+    /// The local Stripe, unless the user brings their own.
+    pub stripe: Option<u16>,
+    pub gateway: u16,
+}
+
+pub fn names() -> Result<Vec<String>> {
+    let folder = root::workspace().join("services");
+    let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    let services = entries.flatten().filter(|entry| entry.path().join("Cargo.toml").is_file());
+    let mut names: Vec<String> =
+        services.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    ensure!(!names.is_empty(), "{} holds no services", folder.display());
+    Ok(names)
+}
+
+/// Gives each replica its ports.
+pub fn with_ports(names: Vec<String>, replicas: u16, ports: &mut Ports) -> Result<Vec<Service>> {
+    let mut services = Vec::new();
+    for service in names {
+        let mut all = Vec::new();
+        for number in 1..=replicas {
+            let name = if replicas == 1 { service.clone() } else { format!("{service}-{number}") };
+            let (http, admin) = ports.service(&name)?;
+            all.push(Replica { name, http, admin });
+        }
+        services.push(Service { name: service, replicas: all });
+    }
+    Ok(services)
+}
+
+/// Makes the key pair that signs sessions, unless there is one. auth knows how.
+pub async fn generate_keys(binaries: &Path, root: &Root) -> Result<()> {
+    let mut command = Command::new(binaries.join("auth"));
+    command.arg("generate-keys").arg("--out").arg(root.keys());
+    let output = command.output().await.context("running `auth generate-keys`")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "`auth generate-keys` has failed ({}): {}",
+        output.status,
+        said.trim()
+    );
+    let private = root.keys().join("private.pem");
+    ensure!(private.is_file(), "`auth generate-keys` has made no {}", private.display());
+    Ok(())
+}
+
+pub fn stripe_double(binaries: &Path, root: &Root, port: u16) -> Result<Spec> {
+    let env = [
+        ("HOST", "127.0.0.1".into()),
+        ("PORT", port.to_string().into()),
+        ("DATA_DIR", root.data_of("stripe")?.into()),
+    ];
+    Ok(Spec {
+        name: "stripe".to_owned(),
+        program: binaries.join(STRIPE_DOUBLE),
+        args: Vec::new(),
+        env: env.into(),
+        without: secrets_but(&[]),
+        ports: vec![port],
+        probe: Probe::Accepts(port),
+    })
+}
+
+/// What is in the user's environment and concerns one service alone.
+fn secrets_but(known: &[&str]) -> Vec<&'static str> {
+    let secrets = ["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "JWT_PRIVATE_KEY"];
+    secrets.into_iter().filter(|name| !known.contains(name)).collect()
+}
+
+impl Surroundings<'_> {
+    pub fn spec(&self, service: &str, replica: &Replica) -> Spec {
+        let local =
+            |scheme: &str, port: u16| OsString::from(format!("{scheme}://127.0.0.1:{port}"));
+        let key = |name: &str| self.root.keys().join(name).into_os_string();
+        let mut env = vec![
+            ("HOST", "127.0.0.1".into()),
+            ("PORT", replica.http.to_string().into()),
+            ("ADMIN_PORT", replica.admin.to_string().into()),
+            ("MONGO_URI", mongo::uri(self.mongod, service).into()),
+            ("NATS_URL", local("nats", self.nats)),
+            ("REDIS_URL", local("redis", self.redis)),
+            ("JWT_PUBLIC_KEYS", key("public.pem")),
+        ];
+        if !self.environment.has_public_url {
+            env.push(("PUBLIC_URL", format!("http://localhost:{}", self.gateway).into()));
+        }
+        let without = match service {
+            "auth" => {
+                env.push(("JWT_PRIVATE_KEY", key("private.pem")));
+                secrets_but(&["JWT_PRIVATE_KEY"])
+            }
+            "payments" => {
+                if let Some(port) = self.stripe {
+                    env.push(("STRIPE_URL", local("http", port)));
+                    env.push(("STRIPE_KEY", "sk_test_local".into()));
+                }
+                secrets_but(&["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"])
+            }
+            _ => secrets_but(&[]),
+        };
+        Spec {
+            name: replica.name.clone(),
+            program: self.binaries.join(service),
+            args: Vec::new(),
+            env,
+            without,
+            ports: vec![replica.http, replica.admin],
+            probe: Probe::Http(replica.admin, "/readyz"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn spec_of(service: &str, stripe: Option<u16>) -> Spec {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(Some(folder.path()), "").unwrap();
+        let environment = Environment {
+            path: OsString::new(),
+            cargo: OsString::new(),
+            has_stripe_key: stripe.is_none(),
+            has_public_url: false,
+            target: PathBuf::new(),
+        };
+        let surroundings = Surroundings {
+            root: &root,
+            binaries: Path::new("/bin"),
+            environment: &environment,
+            mongod: 1,
+            nats: 2,
+            redis: 3,
+            stripe,
+            gateway: 8080,
+        };
+        surroundings.spec(service, &Replica { name: service.to_owned(), http: 4, admin: 5 })
+    }
+
+    fn tells(spec: &Spec, name: &str) -> Option<String> {
+        let value = spec.env.iter().find(|(key, _)| *key == name)?;
+        value.1.to_str().map(str::to_owned)
+    }
+
+    #[test]
+    fn each_service_has_a_database_of_its_own() {
+        let uri = "mongodb://127.0.0.1:1/orders?replicaSet=rs0&directConnection=true";
+        assert_eq!(tells(&spec_of("orders", None), "MONGO_URI").as_deref(), Some(uri));
+    }
+
+    #[test]
+    fn only_auth_gets_the_private_key() {
+        assert!(
+            tells(&spec_of("auth", None), "JWT_PRIVATE_KEY")
+                .unwrap()
+                .ends_with("/keys/private.pem")
+        );
+        let orders = spec_of("orders", None);
+        assert!(
+            tells(&orders, "JWT_PRIVATE_KEY").is_none()
+                && orders.without.contains(&"JWT_PRIVATE_KEY")
+        );
+        assert!(tells(&orders, "JWT_PUBLIC_KEYS").unwrap().ends_with("/keys/public.pem"));
+    }
+
+    #[test]
+    fn only_payments_gets_the_stripe_key() {
+        let local = spec_of("payments", Some(6));
+        assert_eq!(tells(&local, "STRIPE_URL").as_deref(), Some("http://127.0.0.1:6"));
+        assert_eq!(tells(&local, "STRIPE_KEY").as_deref(), Some("sk_test_local"));
+        let own = spec_of("payments", None);
+        assert!(tells(&own, "STRIPE_KEY").is_none() && !own.without.contains(&"STRIPE_KEY"));
+        let orders = spec_of("orders", Some(6));
+        assert!(tells(&orders, "STRIPE_KEY").is_none() && orders.without.contains(&"STRIPE_KEY"));
+    }
+}

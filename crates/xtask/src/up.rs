@@ -1,0 +1,269 @@
+//! `cargo xtask up`: everything, on real servers, until Ctrl-C.
+
+use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use nix::unistd::Pid;
+
+use crate::{
+    cargo, clean, detach,
+    environment::Environment,
+    gateway, mongo, pidfile,
+    ports::{self, Ports},
+    probe::Probe,
+    process::Spec,
+    report::Report,
+    root::{self, Root},
+    servers::Servers,
+    services::{self, Surroundings},
+    stack::Stack,
+    stop::Stop,
+};
+
+/// The exit code of what Ctrl-C has ended before it was done.
+pub const INTERRUPTED: u8 = 130;
+
+#[derive(Args)]
+#[command(after_help = "\
+The environment is handed on to the services, so `RESERVATION_SECONDS=5 cargo xtask up` works.
+With STRIPE_KEY set, payments uses the real Stripe (or the one at STRIPE_URL); else a local double stands in for it.
+Pid files and ports.json are in .dev/run, logs in .dev/log, data in .dev/data.")]
+pub struct Options {
+    /// The gateway's port; 0 takes any free one
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Return once it is ready, and leave it running; `cargo xtask down` stops it
+    #[arg(long)]
+    pub detach: bool,
+    /// Start from empty data
+    #[arg(long)]
+    pub fresh: bool,
+    /// Build and run with optimisations
+    #[arg(long)]
+    pub release: bool,
+    /// How many of each service
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=20))]
+    pub replicas: u16,
+    /// Where its run/, log/, data/ and keys/ are; each root is a system of its own [default: .dev in the repository]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Take the programs as they were built
+    #[arg(long, hide = true)]
+    pub no_build: bool,
+    /// The folder of the built programs
+    #[arg(long, hide = true)]
+    pub bin_dir: Option<PathBuf>,
+    /// The process that stays, of `--detach`
+    #[arg(long, hide = true)]
+    pub supervise: bool,
+}
+
+pub async fn run(options: Options) -> Result<ExitCode> {
+    if options.supervise {
+        // Out of the terminal's session, so that closing it ends nothing.
+        nix::unistd::setsid().context("leaving the terminal")?;
+    }
+    let mut stop = Stop::listen()?;
+    let environment = Environment::read()?;
+    let root = Root::open(options.root.as_deref(), ".dev")?;
+    let Some(lock) = root.lock()? else { bail!(already_running(&root)) };
+    let report = Report::to(&root.log().join("up.log"))?;
+    pidfile::write(&root.run(), clean::SUPERVISOR, Pid::this())?;
+    let up = Up { options, environment, root: root.clone(), report };
+    let outcome = if up.options.detach {
+        let prepared = tokio::select! {
+            prepared = up.prepare() => prepared.map(|_| true),
+            () = stop.requested() => Ok(false),
+        };
+        pidfile::remove(&root.run(), clean::SUPERVISOR);
+        // The one that stays takes it.
+        drop(lock);
+        match prepared {
+            Ok(true) => return detach::start(&up.options, &root, &mut stop).await,
+            Ok(false) => Ok(ExitCode::from(INTERRUPTED)),
+            Err(error) => Err(error),
+        }
+    } else {
+        let outcome = up.attend(&mut stop).await;
+        pidfile::remove(&root.run(), clean::SUPERVISOR);
+        outcome
+    };
+    if let Err(error) = &outcome
+        && up.options.supervise
+    {
+        // Nobody else may see it.
+        up.report.say(&format!("error: {error:#}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    outcome
+}
+
+struct Up {
+    options: Options,
+    environment: Environment,
+    root: Root,
+    report: Report,
+}
+
+struct Prepared {
+    servers: Servers,
+    ports: Ports,
+    gateway: u16,
+}
+
+impl Up {
+    /// Starts all of it, keeps it running until told to stop, and stops it.
+    async fn attend(&self, stop: &mut Stop) -> Result<ExitCode> {
+        let mut stack = Stack::new(&self.root, &self.report);
+        let started = tokio::select! {
+            started = self.start(&mut stack) => started.map(Some),
+            () = stop.requested() => Ok(None),
+        };
+        let code = match &started {
+            Ok(Some(gateway)) => {
+                stack.supervise();
+                self.say_ready(*gateway);
+                stop.requested().await;
+                ExitCode::SUCCESS
+            }
+            Ok(None) => ExitCode::from(INTERRUPTED),
+            Err(_) => ExitCode::FAILURE,
+        };
+        if !stack.is_empty() {
+            self.report.say("Stopping …");
+        }
+        stack.stop().await;
+        started.map(|_| code)
+    }
+
+    /// What comes before the first process: nothing in the way, the servers here, the services built.
+    async fn prepare(&self) -> Result<Prepared> {
+        let Self { options, environment, root, report } = self;
+        clean::leftovers(root, report).await?;
+        let mut ports = Ports::of(&root.run());
+        let gateway = ports.gateway(options.port)?;
+        if options.fresh {
+            report.say(&format!("Deleting {}", root.data().display()));
+            root.delete_data()?;
+        }
+        let servers = Servers::find(&environment.path, report).await?;
+        if !options.no_build {
+            let mut packages = services::names()?;
+            if !environment.has_stripe_key {
+                packages.push(services::STRIPE_DOUBLE.to_owned());
+            }
+            report.say(&format!("Building {}", packages.join(", ")));
+            let mut args: Vec<OsString> =
+                packages.iter().flat_map(|name| ["--package".into(), name.into()]).collect();
+            args.extend(options.release.then(|| "--release".into()));
+            cargo::build(environment, &args).await?;
+        }
+        Ok(Prepared { servers, ports, gateway })
+    }
+
+    async fn start(&self, stack: &mut Stack) -> Result<u16> {
+        let Prepared { servers, mut ports, gateway } = self.prepare().await?;
+        let Self { options, environment, root, report } = self;
+        let built = environment.binaries(options.release);
+        let binaries = options.bin_dir.as_deref().unwrap_or(&built);
+        services::generate_keys(binaries, root).await?;
+
+        let (mongod, nats, redis) =
+            (ports.server("mongod")?, ports.server("nats")?, ports.server("redis")?);
+        let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
+        let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
+        ports.save()?;
+
+        report.say("Starting mongod, nats, redis");
+        let mut launch = |spec: Spec, stack: &mut Stack| {
+            ports.release(&spec.ports);
+            stack.start(spec)
+        };
+        launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
+        let nats_options = |configuration: OsString| vec!["--config".into(), configuration];
+        launch(
+            self.configured("nats", servers.nats, Probe::Nats(nats), nats, nats_options)?,
+            stack,
+        )?;
+        let redis_options = |configuration: OsString| vec![configuration];
+        launch(
+            self.configured("redis", servers.redis, Probe::Accepts(redis), redis, redis_options)?,
+            stack,
+        )?;
+        stack.until_ready().await?;
+        mongo::initiate(mongod).await?;
+
+        if let Some(port) = stripe {
+            report.say("Starting stripe, the local double (STRIPE_KEY is not set)");
+            launch(services::stripe_double(binaries, root, port)?, stack)?;
+        }
+        let started: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+        report.say(&format!("Starting {}", started.join(", ")));
+        let surroundings =
+            Surroundings { root, binaries, environment, mongod, nats, redis, stripe, gateway };
+        for service in &services {
+            for replica in &service.replicas {
+                launch(surroundings.spec(&service.name, replica), stack)?;
+            }
+        }
+        stack.until_ready().await?;
+
+        launch(gateway::spec(&servers.nginx, root, gateway, &services)?, stack)?;
+        stack.until_ready().await?;
+        Ok(gateway)
+    }
+
+    /// A server whose configuration is `infra/NAME.conf`, filled in.
+    fn configured(
+        &self,
+        name: &str,
+        program: PathBuf,
+        probe: Probe,
+        port: u16,
+        args: impl FnOnce(OsString) -> Vec<OsString>,
+    ) -> Result<Spec> {
+        let template = root::workspace().join(format!("infra/{name}.conf"));
+        let data = self.root.data_of(name)?;
+        let text = root::render(
+            &template,
+            &[("port", &port.to_string()), ("data", &data.to_string_lossy())],
+        )?;
+        let configuration = self.root.run().join(format!("{name}.conf"));
+        fs::write(&configuration, text)
+            .with_context(|| format!("writing {}", configuration.display()))?;
+        let args = args(configuration.into());
+        let (name, env, without) = (name.to_owned(), Vec::new(), Vec::new());
+        Ok(Spec { name, program, args, env, without, ports: vec![port], probe })
+    }
+
+    fn say_ready(&self, gateway: u16) {
+        let Self { options, root, report, .. } = self;
+        report.say(&format!("Logs: {}/NAME.log", root.log().display()));
+        let how = if options.supervise { down(options) } else { "Ctrl-C".to_owned() };
+        report.say(&format!("{READY}: http://localhost:{gateway}  ({how} stops it)"));
+    }
+}
+
+/// How the line begins that says where to go.
+pub const READY: &str = "Ticketing is ready";
+
+fn down(options: &Options) -> String {
+    let root = options.root.as_ref().map(|root| format!(" --root {}", root.display()));
+    format!("`cargo xtask down{}`", root.unwrap_or_default())
+}
+
+fn already_running(root: &Root) -> String {
+    let run = root.run();
+    let pid = pidfile::read(&run, clean::SUPERVISOR)
+        .map(|up| format!(", pid {}", up.pid))
+        .unwrap_or_default();
+    let url = ports::gateway_of(&run)
+        .map(|port| format!(", http://localhost:{port}"))
+        .unwrap_or_default();
+    format!(
+        "`up` is already running in {}{pid}{url}. Stop it with `cargo xtask down`, or start another system with \
+         `cargo xtask up --root DIR --port 0`",
+        root.dir().display()
+    )
+}

@@ -1,0 +1,46 @@
+//! `payment.created`: a charge has succeeded. The order completes, also if its time ran out meanwhile
+//! and the ticket is still to be had; else what was paid is to be given back.
+
+use anyhow::anyhow;
+use common::bus::{Contended, Failure};
+use common::events::{Payment, PaymentCreated};
+
+use crate::app::App;
+use crate::domain::{Order, Retake};
+use crate::store::Placed;
+
+/// How often we look again when buyers are at the same ticket.
+const TRIES: usize = 32;
+
+pub async fn listen(app: App, PaymentCreated(payment): PaymentCreated) -> Result<(), Failure> {
+    let mut taken = false;
+    for _ in 0..TRIES {
+        let Some(order) = app.store.orders.get(payment.order_id).await? else {
+            // The charge was for an order that this database has lost: an operator must see it.
+            return Err(Failure::Later(anyhow!("there is no order {}", payment.order_id)));
+        };
+        let retake = if taken { Retake::Gone } else { retake(&app, &order, &payment).await? };
+        let Some(change) = order.paid(&payment, retake) else { return Ok(()) };
+        match app.store.replace(order.version, &change).await? {
+            Placed::Yes => return Ok(()),
+            Placed::Taken => taken = true,
+            Placed::TryAgain => {}
+        }
+    }
+    Err(Contended.into())
+}
+
+/// Whether an order that ended because its time ran out can have its ticket back, at the price that was
+/// paid. A buyer who comes in between is found by the unique index.
+async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, Failure> {
+    if !order.would_retake() || app.store.live_order(order.ticket_id).await?.is_some() {
+        return Ok(Retake::Gone);
+    }
+    let ticket = app.store.ticket(order.ticket_id).await?;
+    let same = ticket.is_some_and(|ticket| !ticket.deleted && ticket.price == payment.amount);
+    if same {
+        Ok(Retake::Free { hold: app.store.next_hold(order.ticket_id).await? })
+    } else {
+        Ok(Retake::Gone)
+    }
+}

@@ -1,0 +1,14 @@
+//! `payment.refunded`: what was paid has been given back, and the ticket is free.
+
+use common::bus::Failure;
+use common::events::PaymentRefunded;
+
+use crate::app::App;
+
+pub async fn listen(app: App, PaymentRefunded(refund): PaymentRefunded) -> Result<(), Failure> {
+    app.store
+        .orders
+        .change(refund.order_id, |order| Ok::<_, Failure>(order.refunded(&refund)))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! All of orders' MongoDB: the orders, and the replica of tickets.
+
+use bson::{Bson, Document, doc};
+use common::bus::{Aggregates, Change};
+use common::events::OrderStatus;
+use common::ids::{OrderId, TicketId, UserId};
+use common::mongo::{self, Applied};
+use common::{Clock, Time};
+use futures::TryStreamExt;
+use mongodb::{Collection, Database};
+
+use crate::domain::{Order, Ticket};
+
+/// At most one order has a ticket: this index is what decides a race of buyers.
+pub const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
+/// A hold number is had by one order alone.
+const ONE_ORDER_A_HOLD: &str = "one_order_per_hold";
+
+#[derive(Clone)]
+pub struct Store {
+    pub database: Database,
+    pub orders: Aggregates<Order>,
+    tickets: Collection<Ticket>,
+}
+
+/// What became of an order that would have a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    Yes,
+    /// Another live order has the ticket.
+    Taken,
+    /// Another order has had the number, or the order has changed: look again and try again.
+    TryAgain,
+}
+
+/// Whose orders a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Buyer(UserId),
+    Seller(UserId),
+}
+
+impl Store {
+    pub async fn open(database: Database, clock: Clock) -> mongodb::error::Result<Store> {
+        let indexes = [
+            mongo::unique_index(
+                ONE_LIVE_ORDER,
+                doc! { "ticketId": 1 },
+                Some(doc! { "active": true }),
+            ),
+            mongo::unique_index(ONE_ORDER_A_HOLD, doc! { "ticketId": 1, "holds": -1 }, None),
+            mongo::index("by_buyer", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),
+            mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
+            mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
+        ];
+        let orders = Aggregates::open(&database, clock, indexes).await?;
+        let tickets = database.collection("tickets");
+        Ok(Store { database, orders, tickets })
+    }
+
+    pub async fn ticket(&self, id: TicketId) -> mongodb::error::Result<Option<Ticket>> {
+        self.tickets.find_one(doc! { "_id": id }).await
+    }
+
+    /// The version mark: written last, after the effects of the event that brought it.
+    pub async fn apply_ticket(&self, ticket: &Ticket) -> mongodb::error::Result<Applied> {
+        mongo::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket).await
+    }
+
+    /// The order that has the ticket, if one does.
+    pub async fn live_order(&self, ticket: TicketId) -> mongodb::error::Result<Option<Order>> {
+        self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await
+    }
+
+    /// One more than the greatest number over all the ticket's orders, ended ones too.
+    pub async fn next_hold(&self, ticket: TicketId) -> mongodb::error::Result<i64> {
+        let newest = self
+            .orders
+            .collection()
+            .find_one(doc! { "ticketId": ticket })
+            .sort(doc! { "holds": -1 })
+            .await?;
+        Ok(newest.and_then(|order| order.holds.into_iter().max()).unwrap_or(0) + 1)
+    }
+
+    /// Stores a new order: the reservation.
+    pub async fn reserve(&self, change: &Change<Order>) -> mongodb::error::Result<Placed> {
+        match self.orders.insert(&change.thing, &change.events).await {
+            Ok(()) => Ok(Placed::Yes),
+            Err(error) => refused(error),
+        }
+    }
+
+    /// Stores what becomes of an order that may take its ticket again.
+    pub async fn replace(
+        &self,
+        decided_on: i64,
+        change: &Change<Order>,
+    ) -> mongodb::error::Result<Placed> {
+        match self.orders.replace(decided_on, &change.thing, &change.events).await {
+            Ok(true) => Ok(Placed::Yes),
+            Ok(false) => Ok(Placed::TryAgain),
+            Err(error) => refused(error),
+        }
+    }
+
+    /// A page of someone's orders, newest first, from after the one that was last (time, id).
+    pub async fn list(
+        &self,
+        side: Side,
+        statuses: &[OrderStatus],
+        now: Time,
+        after: Option<(Time, String)>,
+        limit: i64,
+    ) -> mongodb::error::Result<Vec<Order>> {
+        let mut filter = match side {
+            Side::Buyer(user) => doc! { "userId": user },
+            Side::Seller(user) => doc! { "sellerId": user },
+        };
+        let mut all = Vec::new();
+        if !statuses.is_empty() {
+            all.push(
+                doc! { "$or": statuses.iter().map(|status| at(*status, now)).collect::<Vec<_>>() },
+            );
+        }
+        if let Some((time, id)) = after {
+            all.push(doc! { "$or": [
+                { "createdAt": { "$lt": time } },
+                { "createdAt": time, "_id": { "$lt": id } },
+            ] });
+        }
+        if !all.is_empty() {
+            filter.insert("$and", all);
+        }
+        let newest_first = doc! { "createdAt": -1, "_id": -1 };
+        self.orders
+            .collection()
+            .find(filter)
+            .sort(newest_first)
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await
+    }
+
+    /// Unpaid orders whose time ran out before `moment`.
+    pub async fn overdue(&self, moment: Time) -> mongodb::error::Result<Vec<OrderId>> {
+        let filter = doc! { "unpaid": true, "expiresAt": { "$lt": moment } };
+        let orders: Vec<Order> =
+            self.orders.collection().find(filter).limit(100).await?.try_collect().await?;
+        Ok(orders.into_iter().map(|order| order.id).collect())
+    }
+}
+
+/// The orders that are in this state for a reader at this moment (see [`Order::status_at`]).
+fn at(status: OrderStatus, now: Time) -> Document {
+    let name = Bson::from(status.as_str());
+    match status {
+        OrderStatus::Created | OrderStatus::AwaitingPayment => {
+            doc! { "status": name, "expiresAt": { "$gt": now } }
+        }
+        OrderStatus::Complete => doc! { "status": name },
+        OrderStatus::Cancelled => {
+            doc! { "$or": [{ "status": name }, { "unpaid": true, "expiresAt": { "$lte": now } }] }
+        }
+    }
+}
+
+/// Which unique index refused it, as a domain answer.
+fn refused(error: mongodb::error::Error) -> mongodb::error::Result<Placed> {
+    match mongo::duplicate_of(&error).as_deref() {
+        Some(ONE_LIVE_ORDER) => Ok(Placed::Taken),
+        Some(ONE_ORDER_A_HOLD) => Ok(Placed::TryAgain),
+        Some(_) | None => Err(error),
+    }
+}

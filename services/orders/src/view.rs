@@ -1,0 +1,73 @@
+//! An order as the API shows it.
+
+use common::Time;
+use common::events::{CancelReason, OrderStatus, OrderedTicket};
+use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::money::{self, Currency, Money};
+use serde::Serialize;
+
+use crate::domain::Order;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderView {
+    id: OrderId,
+    user_id: UserId,
+    status: OrderStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<CancelReason>,
+    expires_at: Time,
+    ticket: TicketView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<PaymentId>,
+    version: i64,
+    created_at: Time,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TicketView {
+    id: TicketId,
+    title: String,
+    #[serde(serialize_with = "money::as_decimal")]
+    price: Money,
+    currency: Currency,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    venue: Option<String>,
+}
+
+impl OrderView {
+    /// The order as it stands at this moment.
+    pub fn of(order: Order, now: Time) -> Self {
+        let (status, cancel_reason) = order.status_at(now);
+        OrderView {
+            id: order.id,
+            user_id: order.user_id,
+            status,
+            cancel_reason,
+            expires_at: order.expires_at,
+            ticket: TicketView::of(order.ticket),
+            payment_id: order.payment.map(|payment| payment.id),
+            version: order.version,
+            created_at: order.created_at,
+        }
+    }
+}
+
+impl TicketView {
+    fn of(ticket: OrderedTicket) -> Self {
+        TicketView {
+            id: ticket.id,
+            title: ticket.title,
+            price: ticket.price,
+            currency: ticket.currency,
+            date: ticket.date,
+            time_zone: Some(ticket.time_zone),
+            venue: ticket.venue,
+        }
+    }
+}

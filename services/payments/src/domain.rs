@@ -1,0 +1,501 @@
+//! An order's payment and its transitions: pure. What is to be done at Stripe next follows from it in
+//! [`crate::steps`].
+//!
+//! Legal moves: `created` → `processing` → `completed` → `refunding` → `refunded`; a decline goes back to
+//! `created`; `created` → `failed` by Stripe's word that the PaymentIntent is canceled. What Stripe says
+//! is a fact: it is written onto whatever the document has become.
+
+use std::time::Duration;
+
+use common::bus::{Aggregate, Change};
+use common::error::{Error, problems};
+use common::events::{
+    self, CancelReason, FailedPayment, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
+};
+use common::ids::{OrderId, PaymentId, UserId};
+use common::money::Currency;
+use common::permissions::Owners;
+use common::{Money, Time};
+use serde::{Deserialize, Serialize};
+
+/// No payment is begun in the last second of a hold: it would be known too late.
+const CUT_OFF: Duration = Duration::from_secs(1);
+
+/// An order as payments knows it, and its one payment, in one document: an attempt is claimed by an
+/// update that sees both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    #[serde(rename = "_id")]
+    pub order_id: OrderId,
+    pub version: i64,
+    pub order: Order,
+    /// None until the buyer first pays.
+    pub charge: Option<Charge>,
+    /// When the worker is to look at it; none while there is nothing to do at Stripe.
+    pub work_at: Option<Time>,
+    /// How often in a row Stripe could not be asked; for the back-off.
+    pub failures: i64,
+}
+
+/// The replica of the order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    pub version: i64,
+    pub buyer_id: UserId,
+    pub seller_id: UserId,
+    pub status: OrderStatus,
+    pub cancel_reason: Option<CancelReason>,
+    pub amount: Money,
+    pub currency: Currency,
+    pub expires_at: Time,
+}
+
+/// One payment, one PaymentIntent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Charge {
+    pub id: PaymentId,
+    pub created_at: Time,
+    pub status: Status,
+    /// Stripe's PaymentIntent (`pi_…`), stored before it is confirmed; only this one ever is.
+    pub intent: Option<String>,
+    /// The number in the idempotency key that it is made under.
+    pub intent_key: i64,
+    /// The attempt under way: never two at once.
+    pub attempt: Option<Attempt>,
+    /// The number in the newest attempt's idempotency key.
+    pub attempt_key: i64,
+    pub declines: i64,
+    pub last_decline: Option<String>,
+    /// The newest of Stripe's charges (`ch_…`) that we have seen declined: another one is news.
+    pub last_charge: Option<String>,
+    pub refund: Option<Refund>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Created,
+    Processing,
+    Completed,
+    Refunding,
+    Refunded,
+    Failed,
+}
+
+/// One try with one card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The number in its idempotency key.
+    pub key: i64,
+    /// What the buyer's browser got for the card.
+    pub token: String,
+    /// Stripe's PaymentMethod (`pm_…`).
+    pub method: Option<String>,
+    /// Written before the confirmation is sent: from then on its outcome is unknown until Stripe says.
+    pub sent: bool,
+    /// Stripe failed under this key, and would repeat that for a day: ask what became of it first.
+    pub ask: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refund {
+    /// The number in its idempotency key.
+    pub key: i64,
+    /// As for an attempt: look at the refunds that there are before another is made.
+    pub ask: bool,
+    /// Stripe's refund (`re_…`), once it has succeeded.
+    pub stripe_id: Option<String>,
+}
+
+impl Aggregate for Payment {
+    const COLLECTION: &'static str = "payments";
+    fn id(&self) -> String {
+        self.order_id.to_string()
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Payment {
+    /// The replica of an order that is told of for the first time, in whatever state.
+    pub fn of(order: &events::Order) -> Payment {
+        Payment {
+            order_id: order.id,
+            version: 1,
+            order: Order::of(order),
+            charge: None,
+            work_at: None,
+            failures: 0,
+        }
+    }
+
+    /// The order has changed. None: this is older than what is known.
+    pub fn follow(
+        &self,
+        order: &events::Order,
+        attempts: i64,
+        now: Time,
+    ) -> Option<Change<Payment>> {
+        (order.version > self.order.version).then(|| {
+            let mut payment = self.next();
+            payment.order = Order::of(order);
+            Change::untold(payment.due(attempts, now))
+        })
+    }
+
+    /// The buyer pays: an attempt begins, if the order lives and no other is under way.
+    pub fn claim(&self, token: &str, attempts: i64, now: Time) -> Result<Change<Payment>, Error> {
+        self.refusal(attempts, now)?;
+        let mut payment = self.next();
+        let mut charge = payment.charge.take().unwrap_or_else(|| Charge {
+            id: PaymentId::new(now),
+            created_at: now,
+            status: Status::Created,
+            intent: None,
+            intent_key: 1,
+            attempt: None,
+            attempt_key: 0,
+            declines: 0,
+            last_decline: None,
+            last_charge: None,
+            refund: None,
+        });
+        charge.attempt_key += 1;
+        charge.status = Status::Processing;
+        charge.attempt = Some(Attempt {
+            key: charge.attempt_key,
+            token: token.to_owned(),
+            method: token.starts_with("pm_").then(|| token.to_owned()),
+            sent: false,
+            ask: false,
+        });
+        payment.charge = Some(charge);
+        payment.failures = 0;
+        Ok(Change::untold(payment.leased(now)))
+    }
+
+    /// Why nothing may be charged now, as the buyer is told it.
+    fn refusal(&self, attempts: i64, now: Time) -> Result<(), Error> {
+        let refused = |problem, detail: &str| Err(Error::refused(problem, detail));
+        let failed = || {
+            refused(&problems::PAYMENT_FAILED, "Too many cards were declined; the order has ended.")
+        };
+        if let Some(charge) = &self.charge {
+            match charge.status {
+                Status::Processing => {
+                    return refused(
+                        &problems::PAYMENT_IN_PROGRESS,
+                        "A payment is under way. Don't pay again.",
+                    );
+                }
+                Status::Completed => {
+                    return refused(&problems::ALREADY_PAID, "The order is paid already.");
+                }
+                Status::Refunding | Status::Refunded => {
+                    return refused(
+                        &problems::ORDER_CANCELLED,
+                        "The order has ended; what was paid is given back.",
+                    );
+                }
+                Status::Failed => return failed(),
+                Status::Created if charge.declines >= attempts => return failed(),
+                Status::Created => {}
+            }
+        }
+        let expired = || refused(&problems::ORDER_EXPIRED, "The hold has run out.");
+        match (self.order.status, self.order.cancel_reason) {
+            (OrderStatus::Complete, _) => {
+                refused(&problems::ALREADY_PAID, "The order is paid already.")
+            }
+            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => expired(),
+            (OrderStatus::Cancelled, _) => {
+                refused(&problems::ORDER_CANCELLED, "The order is cancelled.")
+            }
+            (OrderStatus::Created | OrderStatus::AwaitingPayment, _)
+                if !self.takes_payment(now) =>
+            {
+                expired()
+            }
+            (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => Ok(()),
+        }
+    }
+
+    /// Whether a charge may still be begun: the order is live and unpaid, and there is time to know.
+    pub fn takes_payment(&self, now: Time) -> bool {
+        match self.order.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {
+                now < self.order.expires_at - CUT_OFF
+            }
+            OrderStatus::Complete | OrderStatus::Cancelled => false,
+        }
+    }
+
+    /// The PaymentIntent is made; it is stored before anything is charged to it.
+    pub fn intent_made(&self, intent: &str, now: Time) -> Option<Change<Payment>> {
+        self.with_charge(now, |charge| {
+            charge.intent.is_none().then(|| charge.intent = Some(intent.to_owned()))
+        })
+    }
+
+    /// Stripe failed while the PaymentIntent was made: the next one is made under a new key. The failed
+    /// one, should it exist, is never confirmed.
+    pub fn intent_key_spent(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        self.with_charge(now, |charge| (charge.intent_key == key).then(|| charge.intent_key += 1))
+    }
+
+    pub fn method_made(&self, key: i64, method: &str, now: Time) -> Option<Change<Payment>> {
+        self.with_attempt(key, now, |charge| {
+            let attempt = charge.attempt.as_mut()?;
+            attempt.method = Some(method.to_owned());
+            Some(())
+        })
+    }
+
+    /// The confirmation is about to be sent.
+    pub fn sending(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        self.with_attempt(key, now, |charge| {
+            let attempt = charge.attempt.as_mut()?;
+            (!attempt.sent).then(|| attempt.sent = true)
+        })
+    }
+
+    /// Stripe answered, but not what became of the card: it must be asked before anything is sent again.
+    pub fn must_ask(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        self.with_attempt(key, now, |charge| {
+            let attempt = charge.attempt.as_mut()?;
+            (!attempt.ask).then(|| attempt.ask = true)
+        })
+    }
+
+    /// Asked, Stripe says that nothing happened under this key: the same card again under a new one.
+    pub fn attempt_key_spent(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        self.with_attempt(key, now, |charge| {
+            charge.attempt_key += 1;
+            let attempt = charge.attempt.as_mut()?;
+            (attempt.key, attempt.sent, attempt.ask) = (charge.attempt_key, false, false);
+            Some(())
+        })
+    }
+
+    /// The attempt ends with nothing charged and nothing declined.
+    pub fn given_up(&self, key: i64, attempts: i64, now: Time) -> Option<Change<Payment>> {
+        let change = self.with_attempt(key, now, |charge| {
+            charge.status = Status::Created;
+            charge.attempt = None;
+            Some(())
+        })?;
+        Some(Change::untold(change.thing.due(attempts, now)))
+    }
+
+    /// Stripe: the card was declined.
+    pub fn declined(
+        &self,
+        key: i64,
+        code: &str,
+        charged: Option<&str>,
+        attempts: i64,
+        now: Time,
+    ) -> Option<Change<Payment>> {
+        let change = self.with_attempt(key, now, |charge| {
+            charge.status = Status::Created;
+            charge.attempt = None;
+            charge.declines += 1;
+            charge.last_decline = Some(code.to_owned());
+            charge.last_charge = charged.map(str::to_owned).or(charge.last_charge.take());
+            Some(())
+        })?;
+        let payment = change.thing.due(attempts, now);
+        let event = PaymentFailed(payment.failed_event(false)?);
+        Some(Change::told(payment, &event))
+    }
+
+    /// Stripe: the PaymentIntent has succeeded. A fact, whatever the order has become.
+    pub fn succeeded(&self, now: Time) -> Option<Change<Payment>> {
+        let change = self.with_charge(now, |charge| match charge.status {
+            Status::Created | Status::Processing | Status::Failed => {
+                charge.status = Status::Completed;
+                charge.attempt = None;
+                Some(())
+            }
+            Status::Completed | Status::Refunding | Status::Refunded => None,
+        })?;
+        let payment = Payment { work_at: None, ..change.thing };
+        let charge = payment.charge.as_ref()?;
+        let event = PaymentCreated(events::Payment {
+            id: charge.id,
+            order_id: payment.order_id,
+            stripe_id: charge.intent.clone()?,
+            amount: payment.order.amount,
+            currency: payment.order.currency.clone(),
+            version: payment.version,
+        });
+        Some(Change::told(payment, &event))
+    }
+
+    /// Stripe: the PaymentIntent is canceled and can't succeed any more.
+    pub fn canceled(&self, now: Time) -> Option<Change<Payment>> {
+        let change = self.with_charge(now, |charge| match charge.status {
+            Status::Created | Status::Processing => {
+                charge.status = Status::Failed;
+                charge.attempt = None;
+                Some(())
+            }
+            Status::Completed | Status::Refunding | Status::Refunded | Status::Failed => None,
+        })?;
+        let payment = Payment { work_at: None, ..change.thing };
+        let event = PaymentFailed(payment.failed_event(true)?);
+        Some(Change::told(payment, &event))
+    }
+
+    /// What was paid is to be given back. None: it is on its way, or there is nothing to give back.
+    pub fn refund(&self, now: Time) -> Option<Change<Payment>> {
+        let change = self.with_charge(now, |charge| match charge.status {
+            Status::Completed => {
+                charge.status = Status::Refunding;
+                charge.refund = Some(Refund { key: 1, ask: false, stripe_id: None });
+                Some(())
+            }
+            Status::Created
+            | Status::Processing
+            | Status::Refunding
+            | Status::Refunded
+            | Status::Failed => None,
+        })?;
+        Some(Change::untold(Payment { work_at: Some(now), ..change.thing }))
+    }
+
+    /// As [`Payment::must_ask`], for the refund.
+    pub fn must_ask_refund(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        self.with_refund(key, now, |refund| (!refund.ask).then(|| refund.ask = true))
+    }
+
+    /// As [`Payment::attempt_key_spent`], for the refund.
+    pub fn refund_key_spent(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        self.with_refund(key, now, |refund| {
+            (refund.key, refund.ask) = (key + 1, false);
+            Some(())
+        })
+    }
+
+    /// Stripe: the refund has succeeded.
+    pub fn refunded(&self, stripe_id: &str, now: Time) -> Option<Change<Payment>> {
+        let change = self.with_charge(now, |charge| {
+            let refund = charge.refund.as_mut()?;
+            refund.stripe_id.is_none().then(|| {
+                refund.stripe_id = Some(stripe_id.to_owned());
+                charge.status = Status::Refunded;
+            })
+        })?;
+        let payment = Payment { work_at: None, ..change.thing };
+        let event = PaymentRefunded(events::Refund {
+            id: payment.charge.as_ref()?.id,
+            order_id: payment.order_id,
+            stripe_refund_id: stripe_id.to_owned(),
+            amount: payment.order.amount,
+            version: payment.version,
+        });
+        Some(Change::told(payment, &event))
+    }
+
+    /// Stripe could not be asked, or has no word yet: again at that time.
+    pub fn postponed(&self, until: Time) -> Option<Change<Payment>> {
+        self.work_at.map(|_| {
+            let failures = self.failures + 1;
+            Change::untold(Payment { work_at: Some(until), failures, ..self.next() })
+        })
+    }
+
+    /// A worker takes it up; others leave it alone for a while, unless that worker dies.
+    pub fn taken_up(&self, now: Time) -> Option<Change<Payment>> {
+        self.work_at.filter(|due| *due <= now).map(|_| Change::untold(self.next().leased(now)))
+    }
+
+    pub fn owners(&self) -> Owners {
+        Owners { seller: self.order.seller_id, buyer: Some(self.order.buyer_id) }
+    }
+
+    fn failed_event(&self, r#final: bool) -> Option<FailedPayment> {
+        let charge = self.charge.as_ref()?;
+        Some(FailedPayment {
+            id: charge.id,
+            order_id: self.order_id,
+            attempt: charge.declines,
+            r#final,
+            version: self.version,
+        })
+    }
+
+    fn next(&self) -> Payment {
+        Payment { version: self.version + 1, ..self.clone() }
+    }
+
+    /// One edit of the charge, if `edit` finds that it applies.
+    fn with_charge(
+        &self,
+        now: Time,
+        edit: impl FnOnce(&mut Charge) -> Option<()>,
+    ) -> Option<Change<Payment>> {
+        let mut payment = self.next();
+        edit(payment.charge.as_mut()?)?;
+        payment.failures = 0;
+        Some(Change::untold(payment.leased(now)))
+    }
+
+    /// One edit of the attempt with this key, if it is the one under way.
+    fn with_attempt(
+        &self,
+        key: i64,
+        now: Time,
+        edit: impl FnOnce(&mut Charge) -> Option<()>,
+    ) -> Option<Change<Payment>> {
+        self.with_charge(now, |charge| {
+            let under_way = charge.attempt.as_ref().is_some_and(|attempt| attempt.key == key);
+            if under_way { edit(charge) } else { None }
+        })
+    }
+
+    fn with_refund(
+        &self,
+        key: i64,
+        now: Time,
+        edit: impl FnOnce(&mut Refund) -> Option<()>,
+    ) -> Option<Change<Payment>> {
+        self.with_charge(now, |charge| {
+            let refund = charge.refund.as_mut().filter(|refund| refund.key == key)?;
+            if refund.stripe_id.is_none() { edit(refund) } else { None }
+        })
+    }
+
+    /// Held by the worker that makes this change.
+    fn leased(self, now: Time) -> Payment {
+        const LEASE: Duration = Duration::from_secs(30);
+        Payment { work_at: Some(now + LEASE), ..self }
+    }
+
+    /// To be looked at now, if there is anything to do at Stripe.
+    fn due(self, attempts: i64, now: Time) -> Payment {
+        let work_at = self.next_step(attempts, now).map(|_| now);
+        Payment { work_at, ..self }
+    }
+}
+
+impl Order {
+    fn of(order: &events::Order) -> Order {
+        Order {
+            version: order.version,
+            buyer_id: order.user_id,
+            seller_id: order.ticket.user_id,
+            status: order.status,
+            cancel_reason: order.cancel_reason,
+            amount: order.ticket.price,
+            currency: order.ticket.currency.clone(),
+            expires_at: order.expires_at,
+        }
+    }
+}

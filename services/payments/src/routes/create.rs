@@ -1,0 +1,122 @@
+//! `POST /api/payments`: pay an order.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use common::auth::CurrentUser;
+use common::error::{Error, Result, Violation, problems};
+use common::events::Stream;
+use common::extract::Body;
+use common::ids::OrderId;
+use common::mongo::read_your_writes;
+use common::permissions::{self, Action};
+use common::server::{accepted, created};
+use serde::Deserialize;
+use tokio::time::Instant;
+use tracing::Instrument;
+use validator::Validate;
+
+use crate::app::App;
+use crate::domain::{Payment, Status};
+use crate::view::PaymentView;
+use crate::worker::{self, Outcome};
+
+/// How long a buyer waits for Stripe's word before the answer is *processing*.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    order_id: String,
+    #[validate(length(min = 1, max = 255, message = "must be a Stripe token or payment method"))]
+    token: String,
+}
+
+pub async fn create(
+    State(app): State<App>,
+    user: CurrentUser,
+    Body(input): Body<Input>,
+) -> Result<Response> {
+    if !input.token.starts_with("tok_") && !input.token.starts_with("pm_") {
+        let rule = "must be a Stripe token (tok_…) or payment method (pm_…)";
+        return Err(Error::invalid([Violation::of("token", rule)]));
+    }
+    let missing = || Error::not_found("order");
+    let order: OrderId = input.order_id.parse().map_err(|_| missing())?;
+    let cut_off = || app.feeds.is_cut_off(Stream::Orders);
+    let find = async || Ok(app.store.payments.get(order).await?);
+    let payment = read_your_writes(order.made_at(), app.clock.now(), cut_off, find).await?;
+    let owners = payment.ok_or_else(missing)?.owners();
+    permissions::require(&user, Action::Pay, owners)?;
+
+    let claim = app.store.payments.change(order, |payment| {
+        payment.claim(&input.token, app.attempts, app.clock.now()).map(Some)
+    });
+    let declines =
+        claim.await?.and_then(|payment| payment.charge).map_or(0, |charge| charge.declines);
+    answer(&app, order, declines).await
+}
+
+/// Waits for the outcome of the attempt that was just claimed.
+async fn answer(app: &App, order: OrderId, declines: i64) -> Result<Response> {
+    let deadline = Instant::now() + PATIENCE;
+    let driver = app.clone();
+    let drive = tokio::spawn(async move { worker::drive(&driver, order).await }.in_current_span());
+    match tokio::time::timeout_at(deadline, drive).await {
+        Ok(Ok(Ok(Outcome::TokenRefused(message)))) => {
+            return Err(Error::invalid([Violation::of("token", message)]));
+        }
+        Ok(Ok(Ok(Outcome::NothingSent(error)))) => return Err(Error::Unavailable(error)),
+        Ok(Ok(Ok(Outcome::Settled(_) | Outcome::Unknown))) | Err(_) => {}
+        // The attempt is claimed: whatever went wrong here, the worker takes it up.
+        Ok(Ok(Err(failure))) => tracing::warn!(?failure, "the worker takes over"),
+        Ok(Err(panic)) => tracing::error!(%panic, "the worker takes over"),
+    }
+    loop {
+        let payment =
+            app.store.payments.get(order).await?.ok_or_else(|| Error::not_found("order"))?;
+        if let Some(response) = settled(app, payment.clone(), declines)? {
+            return Ok(response);
+        }
+        if Instant::now() >= deadline {
+            return processing(payment);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What is said of an attempt that has an end. None: it has none yet.
+fn settled(app: &App, payment: Payment, declines: i64) -> Result<Option<Response>> {
+    let Some(charge) = &payment.charge else { return Ok(None) };
+    match charge.status {
+        Status::Processing => Ok(None),
+        Status::Completed | Status::Refunding | Status::Refunded => {
+            let view = PaymentView::of(payment).ok_or_else(|| Error::not_found("payment"))?;
+            Ok(Some(created(&location(&view), view.version, Json(view))))
+        }
+        Status::Created | Status::Failed if charge.declines > declines => {
+            let code = charge.last_decline.clone().unwrap_or_default();
+            let left = (app.attempts - charge.declines).max(0);
+            let detail = format!("The card was declined ({code}). You can try {left} more times.");
+            Err(Error::refused(&problems::CARD_DECLINED, detail)
+                .with("declineCode", code)
+                .with("attemptsLeft", left))
+        }
+        Status::Created | Status::Failed => Err(Error::refused(
+            &problems::ORDER_EXPIRED,
+            "The order ended before anything was charged.",
+        )),
+    }
+}
+
+/// 202: there is no word from Stripe yet. It comes; the buyer must not pay again.
+fn processing(payment: Payment) -> Result<Response> {
+    let view = PaymentView::of(payment).ok_or_else(|| Error::not_found("payment"))?;
+    Ok(accepted(&location(&view), Json(view)).into_response())
+}
+
+fn location(view: &PaymentView) -> String {
+    format!("/api/payments/{}", view.id)
+}

@@ -1,0 +1,47 @@
+//! `GET /api/payments?orderId=`: an order's payment, if there is one yet.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use common::auth::CurrentUser;
+use common::error::{Error, Result, Violation};
+use common::events::Stream;
+use common::extract::Query;
+use common::ids::OrderId;
+use common::mongo::read_your_writes;
+use common::permissions::{self, Action};
+use common::server::personal;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::view::PaymentView;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    order_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct List {
+    payments: Vec<PaymentView>,
+}
+
+pub async fn list(
+    State(app): State<App>,
+    user: CurrentUser,
+    Query(input): Query<Input>,
+) -> Result<impl IntoResponse> {
+    let Some(order) = input.order_id else {
+        return Err(Error::invalid([Violation::of("orderId", "must be given")]));
+    };
+    let missing = || Error::not_found("order");
+    let order: OrderId = order.parse().map_err(|_| missing())?;
+    let cut_off = || app.feeds.is_cut_off(Stream::Orders);
+    let find = async || Ok(app.store.payments.get(order).await?);
+    let payment = read_your_writes(order.made_at(), app.clock.now(), cut_off, find).await?;
+    let payment = payment.ok_or_else(missing)?;
+    permissions::require(&user, Action::ViewPayment, payment.owners())?;
+    let payments = PaymentView::of(payment).into_iter().collect();
+    Ok(personal(None, Json(List { payments })))
+}

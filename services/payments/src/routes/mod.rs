@@ -1,0 +1,5 @@
+//! One endpoint a file.
+
+pub mod create;
+pub mod list;
+pub mod show;

@@ -1,0 +1,26 @@
+//! `GET /api/payments/{id}`: one payment, for its payer and the ticket's seller.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use common::auth::CurrentUser;
+use common::error::{Error, Result};
+use common::extract::PathId;
+use common::ids::PaymentId;
+use common::permissions::{self, Action};
+use common::server::personal;
+
+use crate::app::App;
+use crate::view::PaymentView;
+
+pub async fn show(
+    State(app): State<App>,
+    user: CurrentUser,
+    PathId(id): PathId<PaymentId>,
+) -> Result<impl IntoResponse> {
+    let missing = || Error::not_found("payment");
+    let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
+    permissions::require(&user, Action::ViewPayment, payment.owners())?;
+    let view = PaymentView::of(payment).ok_or_else(missing)?;
+    Ok(personal(Some(view.version), Json(view)))
+}

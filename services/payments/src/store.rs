@@ -1,0 +1,70 @@
+//! All of payments' MongoDB: one collection, one document an order.
+
+use bson::doc;
+use common::bus::{Aggregates, Failure};
+use common::ids::{OrderId, PaymentId};
+use common::{Clock, Time, events, mongo};
+use futures::TryStreamExt;
+use mongodb::Database;
+
+use crate::domain::Payment;
+
+#[derive(Clone)]
+pub struct Store {
+    pub database: Database,
+    pub payments: Aggregates<Payment>,
+}
+
+impl Store {
+    pub async fn open(database: Database, clock: Clock) -> mongodb::error::Result<Store> {
+        let paid = doc! { "charge.id": { "$exists": true } };
+        let indexes = [
+            mongo::unique_index("by_payment", doc! { "charge.id": 1 }, Some(paid)),
+            mongo::partial_index(
+                "work",
+                doc! { "workAt": 1 },
+                doc! { "workAt": { "$type": "date" } },
+            ),
+        ];
+        let payments = Aggregates::open(&database, clock, indexes).await?;
+        Ok(Store { database, payments })
+    }
+
+    pub async fn by_payment(&self, id: PaymentId) -> mongodb::error::Result<Option<Payment>> {
+        self.payments.collection().find_one(doc! { "charge.id": id }).await
+    }
+
+    /// Takes over an order's state, if it is newer than what is known.
+    pub async fn follow(
+        &self,
+        order: &events::Order,
+        attempts: i64,
+        now: Time,
+    ) -> Result<Payment, Failure> {
+        // Two events of an unknown order at once: one inserts, the other follows. Orders are never deleted.
+        for _ in 0..2 {
+            let known = self
+                .payments
+                .change(order.id, |payment| Ok::<_, Failure>(payment.follow(order, attempts, now)));
+            if let Some(payment) = known.await? {
+                return Ok(payment);
+            }
+            let payment = Payment::of(order);
+            match self.payments.insert(&payment, &[]).await {
+                Ok(()) => return Ok(payment),
+                Err(error) if mongo::duplicate_of(&error).is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::contended())
+    }
+
+    /// Orders at which something is to be done at Stripe by now.
+    pub async fn due(&self, now: Time) -> mongodb::error::Result<Vec<OrderId>> {
+        let filter = doc! { "workAt": { "$type": "date", "$lte": now } };
+        let due =
+            self.payments.collection().find(filter).sort(doc! { "workAt": 1 }).limit(64).await?;
+        let due: Vec<Payment> = due.try_collect().await?;
+        Ok(due.into_iter().map(|payment| payment.order_id).collect())
+    }
+}

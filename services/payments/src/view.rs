@@ -1,0 +1,45 @@
+//! A payment as the API shows it.
+
+use common::Time;
+use common::ids::{OrderId, PaymentId};
+use common::money::{self, Currency, Money};
+use serde::Serialize;
+
+use crate::domain::{Payment, Status};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentView {
+    pub id: PaymentId,
+    order_id: OrderId,
+    status: Status,
+    #[serde(serialize_with = "money::as_decimal")]
+    amount: Money,
+    currency: Currency,
+    declines: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripe_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripe_refund_id: Option<String>,
+    pub version: i64,
+    created_at: Time,
+}
+
+impl PaymentView {
+    /// None: nothing has been paid or tried yet.
+    pub fn of(payment: Payment) -> Option<Self> {
+        let charge = payment.charge?;
+        Some(PaymentView {
+            id: charge.id,
+            order_id: payment.order_id,
+            status: charge.status,
+            amount: payment.order.amount,
+            currency: payment.order.currency,
+            declines: charge.declines,
+            stripe_id: charge.intent,
+            stripe_refund_id: charge.refund.and_then(|refund| refund.stripe_id),
+            version: payment.version,
+            created_at: charge.created_at,
+        })
+    }
+}

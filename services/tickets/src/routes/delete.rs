@@ -1,0 +1,26 @@
+//! `DELETE /api/tickets/{id}`: its seller takes a ticket off the market.
+
+use axum::extract::State;
+use common::Result;
+use common::auth::CurrentUser;
+use common::extract::{IfMatch, PathId};
+use common::ids::TicketId;
+use http::StatusCode;
+
+use super::edit::may_change;
+use crate::app::App;
+use crate::domain::Ticket;
+
+pub async fn delete(
+    State(app): State<App>,
+    user: CurrentUser,
+    PathId(id): PathId<TicketId>,
+    seen: IfMatch,
+) -> Result<StatusCode> {
+    let decide = |ticket: &Ticket| {
+        may_change(ticket, &user, &seen)?;
+        Ok(ticket.delete()?)
+    };
+    app.store.change(id, decide).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,244 @@
+//! All of the service's MongoDB: one collection, a document a ticket.
+
+use bson::{Bson, Document, doc};
+use common::bus::{Aggregate, Aggregates, Bus, Change, Failure};
+use common::cursor::Cursor;
+use common::events::Order;
+use common::ids::TicketId;
+use common::{Clock, Error, Result, Time, mongo};
+use futures::TryStreamExt;
+use mongodb::options::{FindOptions, Hint};
+use mongodb::{Database, IndexModel};
+use serde::{Deserialize, Serialize, Serializer};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::Ticket;
+use crate::search::{Search, Sort, Whose, words};
+
+/// A ticket as it is stored: with what it is found and sorted by, computed from it at each write.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Stored(Ticket);
+
+impl Serialize for Stored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Fields<'a> {
+            #[serde(flatten)]
+            ticket: &'a Ticket,
+            words: Vec<String>,
+            listed: bool,
+            on_sale_until: Time,
+        }
+        let Stored(ticket) = self;
+        let venue = ticket.venue.as_deref().unwrap_or_default();
+        let fields = Fields {
+            ticket,
+            words: words(&format!("{} {venue}", ticket.title)),
+            listed: ticket.is_listed(),
+            on_sale_until: ticket.on_sale_until(),
+        };
+        fields.serialize(serializer)
+    }
+}
+
+impl Aggregate for Stored {
+    const COLLECTION: &'static str = "tickets";
+
+    fn id(&self) -> String {
+        self.0.id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.0.version
+    }
+}
+
+#[derive(Clone)]
+pub struct Store {
+    tickets: Aggregates<Stored>,
+}
+
+impl Store {
+    pub async fn open(database: &Database, clock: Clock) -> anyhow::Result<Self> {
+        Ok(Store { tickets: Aggregates::open(database, clock, indexes()).await? })
+    }
+
+    pub async fn relay(self, bus: Bus, stop: CancellationToken) {
+        self.tickets.relay(bus, stop).await;
+    }
+
+    /// The ticket, if there is one that isn't deleted; else 404.
+    pub async fn ticket(&self, id: TicketId) -> Result<Ticket> {
+        let ticket = self.tickets.get(id).await?.map(|Stored(ticket)| ticket);
+        ticket.filter(|ticket| !ticket.deleted).ok_or_else(no_such_ticket)
+    }
+
+    pub async fn insert(&self, new: Change<Ticket>) -> Result<Ticket> {
+        let Change { thing, events } = stored(new);
+        self.tickets.insert(&thing, &events).await?;
+        Ok(thing.0)
+    }
+
+    /// Changes a ticket as `decide` says, which is asked again if others change it meanwhile.
+    pub async fn change(
+        &self,
+        id: TicketId,
+        decide: impl Fn(&Ticket) -> Result<Change<Ticket>>,
+    ) -> Result<Ticket> {
+        let decide = |Stored(ticket): &Stored| match ticket.deleted {
+            true => Err(no_such_ticket()),
+            false => Ok(Some(stored(decide(ticket)?))),
+        };
+        let changed = self.tickets.change(id, decide).await?;
+        changed.map(|Stored(ticket)| ticket).ok_or_else(no_such_ticket)
+    }
+
+    /// Makes of the ticket what the order's event says. None: no such ticket was ever here.
+    pub async fn follow(&self, order: &Order) -> Result<Option<Ticket>, Failure> {
+        let decide = |Stored(ticket): &Stored| Ok(ticket.follow(order).map(stored));
+        let changed = self.tickets.change::<Failure>(order.ticket.id, decide).await?;
+        Ok(changed.map(|Stored(ticket)| ticket))
+    }
+
+    /// At most `limit` tickets that come after the cursor's, and whether there are more.
+    pub async fn page(
+        &self,
+        search: &Search,
+        now: Time,
+        after: Option<&Cursor>,
+        limit: i64,
+    ) -> Result<(Vec<Ticket>, bool)> {
+        let options = FindOptions::builder()
+            .sort(order(search.sort))
+            .hint(hint(search))
+            .projection(doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0 })
+            // One more than is shown, to know whether there is one.
+            .limit(limit + 1)
+            .build();
+        let collection = self.tickets.collection();
+        let found = collection.find(filter(search, now, after)).with_options(options).await?;
+        let mut tickets: Vec<Stored> = found.try_collect().await?;
+        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = tickets.len() > shown;
+        tickets.truncate(shown);
+        Ok((tickets.into_iter().map(|Stored(ticket)| ticket).collect(), more))
+    }
+}
+
+fn stored(change: Change<Ticket>) -> Change<Stored> {
+    Change { thing: Stored(change.thing), events: change.events }
+}
+
+/// A deleted ticket is none, for all.
+fn no_such_ticket() -> Error {
+    Error::not_found("ticket")
+}
+
+/// One index for each order of each list. What a list is narrowed to comes last in them, so that the
+/// index alone tells which documents to fetch.
+fn indexes() -> [IndexModel; 7] {
+    let on_sale = |name: &str, order: Document| {
+        let mut keys = doc! { "listed": 1 };
+        keys.extend(order);
+        for narrowed in ["onSaleUntil", "price"] {
+            if !keys.contains_key(narrowed) {
+                keys.insert(narrowed, 1);
+            }
+        }
+        mongo::index(name, keys)
+    };
+    let mine = |name: &str, order: Document| {
+        let mut keys = doc! { "userId": 1, "deleted": 1 };
+        keys.extend(order);
+        mongo::index(name, keys)
+    };
+    [
+        on_sale("newest", order(Sort::Newest)),
+        on_sale("cheapest", order(Sort::Cheapest)),
+        on_sale("soonest", order(Sort::Soonest)),
+        on_sale(WORDS, doc! { "words": 1 }),
+        mine("mine_newest", order(Sort::Newest)),
+        mine("mine_cheapest", order(Sort::Cheapest)),
+        mine("mine_soonest", order(Sort::Soonest)),
+    ]
+}
+
+/// The index that finds what is on sale by its words.
+const WORDS: &str = "words";
+
+/// Words find few tickets, which are sorted then. Without the hint the planner may walk all that is on
+/// sale in the list's order, to be spared the sorting.
+fn hint(search: &Search) -> Option<Hint> {
+    match (search.whose, &search.terms) {
+        (Whose::OnSale, Some(_)) => Some(Hint::Name(WORDS.to_owned())),
+        (Whose::OnSale, None) | (Whose::Of(_), _) => None,
+    }
+}
+
+/// The list's order, with the id as tie-break. What is dearest is the cheapest, read backwards.
+fn order(sort: Sort) -> Document {
+    match sort {
+        Sort::Newest => doc! { "createdAt": -1, "_id": -1 },
+        Sort::Cheapest => doc! { "price": 1, "_id": 1 },
+        Sort::Dearest => doc! { "price": -1, "_id": -1 },
+        Sort::Soonest => doc! { "onSaleUntil": 1, "_id": 1 },
+    }
+}
+
+fn filter(search: &Search, now: Time, after: Option<&Cursor>) -> Document {
+    let mut all = match search.whose {
+        Whose::OnSale => vec![doc! { "listed": true, "onSaleUntil": { "$gte": now } }],
+        Whose::Of(seller) => vec![doc! { "userId": seller, "deleted": false }],
+    };
+    if let Some(terms) = &search.terms {
+        all.push(words_begin_with(terms));
+    }
+    if let Some(least) = search.min_price {
+        all.push(doc! { "price": { "$gte": least } });
+    }
+    if let Some(most) = search.max_price {
+        all.push(doc! { "price": { "$lte": most } });
+    }
+    if let Some(from) = search.from {
+        all.push(doc! { "onSaleUntil": { "$gte": from } });
+    }
+    if let Some(to) = search.to {
+        all.push(doc! { "onSaleUntil": { "$lte": to } });
+    }
+    if search.from.is_some() || search.to.is_some() {
+        // Who asks for a time doesn't ask for what has none.
+        all.push(doc! { "onSaleUntil": { "$lt": Time::NEVER } });
+    }
+    all.extend(after.map(|cursor| comes_after(search.sort, cursor)));
+    doc! { "$and": all }
+}
+
+/// Every term begins one of the words. A term is letters and digits alone (`search::words`), so it is
+/// a regular expression as it stands; anchored, it is a range of the index.
+fn words_begin_with(terms: &[String]) -> Document {
+    if terms.is_empty() {
+        // Something was searched for that has no letters: nothing can be found by it.
+        return doc! { "words": { "$in": [] } };
+    }
+    let begins = |term: &String| doc! { "words": { "$regex": format!("^{term}") } };
+    doc! { "$and": terms.iter().map(begins).collect::<Vec<_>>() }
+}
+
+/// What stands after the cursor's ticket. The first condition alone is one range of the index; the
+/// second leaves out, among those of the same key, what was shown before.
+fn comes_after(sort: Sort, cursor: &Cursor) -> Document {
+    let (name, key): (&str, Bson) = match sort {
+        Sort::Newest => ("createdAt", Time::from_millis(cursor.key).into()),
+        Sort::Cheapest | Sort::Dearest => ("price", cursor.key.into()),
+        Sort::Soonest => ("onSaleUntil", Time::from_millis(cursor.key).into()),
+    };
+    let (beyond, from) = match sort {
+        Sort::Newest | Sort::Dearest => ("$lt", "$lte"),
+        Sort::Cheapest | Sort::Soonest => ("$gt", "$gte"),
+    };
+    let later =
+        vec![doc! { name: { beyond: key.clone() } }, doc! { "_id": { beyond: &cursor.id } }];
+    doc! { name: { from: key }, "$or": later }
+}

@@ -1,0 +1,97 @@
+//! A ticket as the API shows it, and the headers that go with it.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use common::auth::CurrentUser;
+use common::ids::{OrderId, TicketId, UserId};
+use common::money::{self, Currency};
+use common::{Money, Time};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::domain::{Status, Ticket};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketView {
+    id: TicketId,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<Time>,
+    time_zone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    venue: Option<String>,
+    #[serde(serialize_with = "money::as_decimal")]
+    price: Money,
+    currency: Currency,
+    user_id: UserId,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_until: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    version: i64,
+    created_at: Time,
+}
+
+impl TicketView {
+    /// The ticket at this moment, in the eyes of whoever looks.
+    pub fn of(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Self {
+        let status = ticket.status(now);
+        let (order_id, reserved_until) = match status {
+            Status::Available => (None, None),
+            Status::Reserved => (ticket.order_id, ticket.reserved_until),
+            Status::Sold => (ticket.order_id, None),
+        };
+        TicketView {
+            order_id: order_id.filter(|_| may_see_the_order(&ticket, viewer)),
+            id: ticket.id,
+            title: ticket.title,
+            description: ticket.description,
+            date: ticket.date,
+            time_zone: ticket.time_zone,
+            venue: ticket.venue,
+            price: ticket.price,
+            currency: ticket.currency,
+            user_id: ticket.user_id,
+            status,
+            reserved_until,
+            version: ticket.version,
+            created_at: ticket.created_at,
+        }
+    }
+}
+
+/// An order is the business of its buyer, of the seller, and of administrators.
+fn may_see_the_order(ticket: &Ticket, viewer: Option<&CurrentUser>) -> bool {
+    viewer.is_some_and(|viewer| {
+        viewer.id == ticket.user_id || Some(viewer.id) == ticket.buyer_id || viewer.is_admin()
+    })
+}
+
+/// One ticket, with the version to name in `If-Match`.
+pub fn one(
+    status: StatusCode,
+    ticket: Ticket,
+    viewer: Option<&CurrentUser>,
+    now: Time,
+) -> Response {
+    let tag = (header::ETAG, format!("\"{}\"", ticket.version));
+    let view = TicketView::of(ticket, viewer, now);
+    (status, [tag], [caching(viewer)], Json(view)).into_response()
+}
+
+/// What someone who is signed in sees is for no one else. Others ask again each time, as a hold may
+/// end at any second.
+pub fn caching(viewer: Option<&CurrentUser>) -> (header::HeaderName, HeaderValue) {
+    let policy = if viewer.is_some() { "no-store" } else { "no-cache" };
+    (header::CACHE_CONTROL, HeaderValue::from_static(policy))
+}
+
+/// Who is signed in decides what a ticket shows: a cache between us and them has to know.
+pub async fn vary(mut response: Response) -> Response {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Cookie"));
+    response
+}
