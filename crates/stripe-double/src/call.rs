@@ -38,8 +38,12 @@ impl FromRequest<Arc<App>> for Call {
         let scissors =
             extensions.get().map(|ConnectInfo(scissors): &ConnectInfo<Scissors>| scissors.clone());
         check_api_key(request.headers()).map_err(Answer::error)?;
-        let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
-        let idempotency_key = idempotency::checked(key).map_err(Answer::error)?;
+        // Also a key that isn't text is one: to lose it would be to charge twice.
+        let key = request
+            .headers()
+            .get("idempotency-key")
+            .map(|key| String::from_utf8_lossy(key.as_bytes()));
+        let idempotency_key = idempotency::checked(key.as_deref()).map_err(Answer::error)?;
         let params = if method == Method::GET {
             Params::parse(uri.query().unwrap_or_default().as_bytes())
         } else {

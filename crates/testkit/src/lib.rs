@@ -14,8 +14,8 @@
 //! #[tokio::test]
 //! async fn a_ticket_that_was_announced_can_be_ordered_once() {
 //!     let infra = Infra::start().await;
-//!     let settings = orders::Settings::parse_from(infra.args("orders"));
-//!     let service = orders::build(&settings, infra.clock.clone()).await.unwrap();
+//!     let settings = orders::app::Settings::parse_from(infra.args("orders"));
+//!     let service = orders::app::build(settings, infra.clock.clone()).await.unwrap();
 //!     let service = TestService::serve(service).await;
 //!     // The consumers are there: from now on `settled` waits for both.
 //!     infra.bus().hears("orders", &[Stream::Tickets, Stream::Payments]).await;

@@ -67,7 +67,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let environment = Environment::read()?;
     let root = Root::open(options.root.as_deref(), ".dev")?;
-    let Some(lock) = root.lock()? else { bail!(already_running(&root)) };
+    let Some(lock) = root.lock()? else { bail!(already_running(&root, &options)) };
     let report = Report::to(&root.log().join("up.log"))?;
     pidfile::write(&root.run(), clean::SUPERVISOR, Pid::this())?;
     let up = Up { options, environment, root: root.clone(), report };
@@ -253,7 +253,7 @@ fn down(options: &Options) -> String {
     format!("`cargo xtask down{}`", root.unwrap_or_default())
 }
 
-fn already_running(root: &Root) -> String {
+fn already_running(root: &Root, options: &Options) -> String {
     let run = root.run();
     let pid = pidfile::read(&run, clean::SUPERVISOR)
         .map(|up| format!(", pid {}", up.pid))
@@ -262,8 +262,9 @@ fn already_running(root: &Root) -> String {
         .map(|port| format!(", http://localhost:{port}"))
         .unwrap_or_default();
     format!(
-        "`up` is already running in {}{pid}{url}. Stop it with `cargo xtask down`, or start another system with \
+        "`up` is already running in {}{pid}{url}. Stop it with {}, or start another system with \
          `cargo xtask up --root DIR --port 0`",
-        root.dir().display()
+        root.dir().display(),
+        down(options)
     )
 }

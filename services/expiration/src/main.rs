@@ -1,1 +1,16 @@
-fn main() {}
+//! The expiration service: when each hold runs out.
+
+use std::process::ExitCode;
+
+use common::Clock;
+use expiration::app::{self, Settings};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::server::main(
+        "expiration",
+        |settings: &Settings| &settings.server,
+        |settings| app::build(settings, Clock::system()),
+    )
+    .await
+}

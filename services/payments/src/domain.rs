@@ -145,7 +145,10 @@ impl Payment {
         (order.version > self.order.version).then(|| {
             let mut payment = self.next();
             payment.order = Order::of(order);
-            Change::untold(payment.due(attempts, now))
+            let payment = payment.due(attempts, now);
+            // Who is at it already goes on, and sees the order's new state at its next step.
+            let work_at = payment.work_at.map(|due| self.work_at.unwrap_or(due));
+            Change::untold(Payment { work_at, ..payment })
         })
     }
 
@@ -181,7 +184,7 @@ impl Payment {
     }
 
     /// Why nothing may be charged now, as the buyer is told it.
-    fn refusal(&self, attempts: i64, now: Time) -> Result<(), Error> {
+    pub fn refusal(&self, attempts: i64, now: Time) -> Result<(), Error> {
         let refused = |problem, detail: &str| Err(Error::refused(problem, detail));
         let failed = || {
             refused(&problems::PAYMENT_FAILED, "Too many cards were declined; the order has ended.")
@@ -267,10 +270,11 @@ impl Payment {
 
     /// Stripe answered, but not what became of the card: it must be asked before anything is sent again.
     pub fn must_ask(&self, key: i64, now: Time) -> Option<Change<Payment>> {
-        self.with_attempt(key, now, |charge| {
+        let change = self.with_attempt(key, now, |charge| {
             let attempt = charge.attempt.as_mut()?;
             (!attempt.ask).then(|| attempt.ask = true)
-        })
+        })?;
+        Some(Change::untold(Payment { failures: self.failures + 1, ..change.thing }))
     }
 
     /// Asked, Stripe says that nothing happened under this key: the same card again under a new one.
@@ -367,7 +371,7 @@ impl Payment {
             | Status::Refunded
             | Status::Failed => None,
         })?;
-        Some(Change::untold(Payment { work_at: Some(now), ..change.thing }))
+        Some(Change::untold(Payment { work_at: Some(now), failures: 0, ..change.thing }))
     }
 
     /// As [`Payment::must_ask`], for the refund.
@@ -443,7 +447,6 @@ impl Payment {
     ) -> Option<Change<Payment>> {
         let mut payment = self.next();
         edit(payment.charge.as_mut()?)?;
-        payment.failures = 0;
         Some(Change::untold(payment.leased(now)))
     }
 
@@ -474,7 +477,7 @@ impl Payment {
 
     /// Held by the worker that makes this change.
     fn leased(self, now: Time) -> Payment {
-        const LEASE: Duration = Duration::from_secs(30);
+        const LEASE: Duration = Duration::from_secs(10);
         Payment { work_at: Some(now + LEASE), ..self }
     }
 

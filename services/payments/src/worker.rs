@@ -31,7 +31,7 @@ pub enum Outcome {
     /// Stripe doesn't know the card's token.
     TokenRefused(String),
     /// Stripe could not be reached before anything was charged; nothing was sent that could be.
-    NothingSent(anyhow::Error),
+    NothingSent(Trouble),
     /// There is no word yet; the worker asks again.
     Unknown,
 }
@@ -206,7 +206,7 @@ impl Driver<'_> {
         if let Some(key) = attempt_key(payment) {
             self.note(|payment, now| payment.given_up(key, self.app.attempts, now)).await?;
         }
-        Ok(Outcome::NothingSent(trouble.into()))
+        Ok(Outcome::NothingSent(trouble))
     }
 
     async fn no_method(
@@ -282,6 +282,9 @@ impl Driver<'_> {
                     }
                     _ if payment.takes_payment(self.app.clock.now()) => {
                         self.note(|payment, now| payment.attempt_key_spent(key, now)).await?;
+                        if payment.failures > 1 {
+                            return self.later("Stripe fails again and again").await;
+                        }
                     }
                     _ => {
                         self.note(|payment, now| payment.given_up(key, self.app.attempts, now))

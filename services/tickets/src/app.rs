@@ -90,6 +90,6 @@ pub fn service(app: App) -> Service {
         .background(|stop| listeners(app).run(feeds, clock, stop))
 }
 
-pub async fn build(settings: &Settings, clock: Clock) -> anyhow::Result<Service> {
-    Ok(service(App::connect(settings, clock).await?))
+pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
+    Ok(service(App::connect(&settings, clock).await?))
 }

@@ -10,7 +10,7 @@ async fn main() -> ExitCode {
     common::server::main(
         "tickets",
         |settings: &Settings| &settings.server,
-        |settings| async move { app::build(&settings, Clock::system()).await },
+        |settings| app::build(settings, Clock::system()),
     )
     .await
 }

@@ -226,19 +226,18 @@ fn words_begin_with(terms: &[String]) -> Document {
     doc! { "$and": terms.iter().map(begins).collect::<Vec<_>>() }
 }
 
-/// What stands after the cursor's ticket. The first condition alone is one range of the index; the
-/// second leaves out, among those of the same key, what was shown before.
+/// What stands after the cursor's ticket: those of the same key with a later id, and those beyond the
+/// key. Each of the two is a range of the list's index, and the planner merges them in its order.
 fn comes_after(sort: Sort, cursor: &Cursor) -> Document {
     let (name, key): (&str, Bson) = match sort {
         Sort::Newest => ("createdAt", Time::from_millis(cursor.key).into()),
         Sort::Cheapest | Sort::Dearest => ("price", cursor.key.into()),
         Sort::Soonest => ("onSaleUntil", Time::from_millis(cursor.key).into()),
     };
-    let (beyond, from) = match sort {
-        Sort::Newest | Sort::Dearest => ("$lt", "$lte"),
-        Sort::Cheapest | Sort::Soonest => ("$gt", "$gte"),
+    let beyond = match sort {
+        Sort::Newest | Sort::Dearest => "$lt",
+        Sort::Cheapest | Sort::Soonest => "$gt",
     };
-    let later =
-        vec![doc! { name: { beyond: key.clone() } }, doc! { "_id": { beyond: &cursor.id } }];
-    doc! { name: { from: key }, "$or": later }
+    let same_key = doc! { name: key.clone(), "_id": { beyond: &cursor.id } };
+    doc! { "$or": [same_key, doc! { name: { beyond: key } }] }
 }

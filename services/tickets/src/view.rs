@@ -5,8 +5,9 @@ use axum::response::{IntoResponse, Response};
 use common::auth::CurrentUser;
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::{self, Currency};
+use common::server::personal;
 use common::{Money, Time};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use serde::Serialize;
 
 use crate::domain::{Status, Ticket};
@@ -72,22 +73,24 @@ fn may_see_the_order(ticket: &Ticket, viewer: Option<&CurrentUser>) -> bool {
 }
 
 /// One ticket, with the version to name in `If-Match`.
-pub fn one(
-    status: StatusCode,
-    ticket: Ticket,
-    viewer: Option<&CurrentUser>,
-    now: Time,
-) -> Response {
-    let tag = (header::ETAG, format!("\"{}\"", ticket.version));
-    let view = TicketView::of(ticket, viewer, now);
-    (status, [tag], [caching(viewer)], Json(view)).into_response()
+pub fn one(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Response {
+    let version = ticket.version;
+    answer(Some(version), viewer, Json(TicketView::of(ticket, viewer, now)))
 }
 
 /// What someone who is signed in sees is for no one else. Others ask again each time, as a hold may
 /// end at any second.
-pub fn caching(viewer: Option<&CurrentUser>) -> (header::HeaderName, HeaderValue) {
-    let policy = if viewer.is_some() { "no-store" } else { "no-cache" };
-    (header::CACHE_CONTROL, HeaderValue::from_static(policy))
+pub fn answer(
+    version: Option<i64>,
+    viewer: Option<&CurrentUser>,
+    body: impl IntoResponse,
+) -> Response {
+    let mut response = personal(version, body);
+    if viewer.is_none() {
+        let anyone = HeaderValue::from_static("no-cache");
+        response.headers_mut().insert(header::CACHE_CONTROL, anyone);
+    }
+    response
 }
 
 /// Who is signed in decides what a ticket shows: a cache between us and them has to know.

@@ -25,8 +25,7 @@ use stripe_types::{Currency, Expandable};
 use crate::support::Double;
 
 fn client(double: &Double) -> Client {
-    // The library puts `v1/…` right behind the address.
-    ClientBuilder::new("sk_test_123").url(format!("{}/", double.running.url())).build().unwrap()
+    ClientBuilder::new("sk_test_123").url(double.running.url()).build().unwrap()
 }
 
 fn under(key: &str) -> RequestStrategy {

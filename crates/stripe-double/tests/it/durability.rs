@@ -1,40 +1,50 @@
 //! What was answered is there after a kill.
 
-use std::{io::Write, net::TcpListener, path::Path, process::Stdio, time::Duration};
+use std::{io::Write, path::Path, process::Stdio, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
 
 use crate::support::{Client, Double, TWENTY_DOLLARS, confirm_path, text};
 
 struct Program {
     child: Child,
+    /// Held open, so that the program can write to it.
+    #[expect(dead_code, reason = "held, never read")]
+    log: Lines<BufReader<ChildStdout>>,
     client: Client,
 }
 
 impl Program {
     async fn start(dir: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(env!("CARGO_BIN_EXE_stripe-double"))
-            .args(["--port", &port.to_string(), "--data-dir"])
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stripe-double"))
+            .args(["--port", "0", "--data-dir"])
             .arg(dir)
-            .stdout(Stdio::null())
+            .env("RUST_LOG", "info")
+            .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let client = Client::new(format!("http://127.0.0.1:{port}"));
-        let up = async {
-            while client.send(client.request(reqwest::Method::GET, "/_health")).await.is_err() {
-                tokio::task::yield_now().await;
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = async {
+            loop {
+                let line = log.next_line().await.unwrap().expect("the program has ended");
+                let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+                if let Some(url) = line["fields"]["url"].as_str() {
+                    return url.to_owned();
+                }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), up)
+        let url = tokio::time::timeout(Duration::from_secs(20), url)
             .await
             .expect("the program doesn't come up");
-        Self { child, client }
+        Self { child, log, client: Client::new(url) }
     }
 
     async fn end(mut self, signal: Signal) -> std::process::ExitStatus {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Double, confirm_path, text};
+use crate::support::{Client, Double, confirm_path, text, until_a_fault_hit};
 
 const VISA: [(&str, &str); 1] = [("payment_method", "pm_card_visa")];
 
@@ -87,11 +87,12 @@ async fn late_work_is_done_although_the_client_has_gone() {
     )
     .await;
     let client = &double.client;
-    let gone = client
-        .request(Method::POST, &confirm_path(&intent))
-        .form(&VISA)
-        .timeout(std::time::Duration::from_millis(20));
-    assert!(client.send(gone).await.unwrap_err().is_timeout());
+    let impatient = tokio::spawn({
+        let (client, path) = (client.clone(), confirm_path(&intent));
+        async move { client.try_post_with_key("k", &path, &VISA).await }
+    });
+    until_a_fault_hit(client).await;
+    impatient.abort();
     let done = async {
         while status_of(client, &intent).await != "succeeded" {
             tokio::task::yield_now().await;

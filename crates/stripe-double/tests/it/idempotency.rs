@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Client, Double, TWENTY_DOLLARS, confirm_path, text};
+use crate::support::{Double, TWENTY_DOLLARS, confirm_path, text, until_a_fault_hit};
 
 const INTENTS: &str = "/v1/payment_intents";
 
@@ -98,13 +98,4 @@ async fn while_the_first_request_runs_its_key_is_in_use() {
         (409, "idempotency_key_in_use")
     );
     hanging.abort();
-}
-
-pub async fn until_a_fault_hit(client: &Client) {
-    let hit = async {
-        while client.get("/_faults").await.body[0]["hits"] == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), hit).await.expect("no fault hit");
 }

@@ -118,3 +118,12 @@ pub fn text(value: &Value) -> &str {
 pub fn confirm_path(intent: &Value) -> String {
     format!("/v1/payment_intents/{}/confirm", text(&intent["id"]))
 }
+
+pub async fn until_a_fault_hit(client: &Client) {
+    let hit = async {
+        while client.get("/_faults").await.body[0]["hits"] == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), hit).await.expect("no fault hit");
+}

@@ -35,7 +35,8 @@ async fn every_answer_has_a_request_id_and_the_version_that_was_asked_for() {
 async fn bad_parameters_are_named() {
     let double = Double::start().await;
     let client = &double.client;
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Form = &'static [(&'static str, &'static str)];
+    let cases: &[(Form, &str, &str)] = &[
         (&[("currency", "usd")], "parameter_missing", "amount"),
         (&[("amount", "ten"), ("currency", "usd")], "parameter_invalid_integer", "amount"),
         (&[("amount", "49"), ("currency", "usd")], "amount_too_small", "amount"),

@@ -20,6 +20,7 @@ use validator::Validate;
 
 use crate::app::App;
 use crate::domain::{Payment, Status};
+use crate::gateway::Trouble;
 use crate::view::PaymentView;
 use crate::worker::{self, Outcome};
 
@@ -68,7 +69,13 @@ async fn answer(app: &App, order: OrderId, declines: i64) -> Result<Response> {
         Ok(Ok(Ok(Outcome::TokenRefused(message)))) => {
             return Err(Error::invalid([Violation::of("token", message)]));
         }
-        Ok(Ok(Ok(Outcome::NothingSent(error)))) => return Err(Error::Unavailable(error)),
+        // What Stripe refuses before a card is named is our mistake; else it can't be reached.
+        Ok(Ok(Ok(Outcome::NothingSent(trouble @ Trouble::Refused { .. })))) => {
+            return Err(Error::Internal(trouble.into()));
+        }
+        Ok(Ok(Ok(Outcome::NothingSent(trouble)))) => {
+            return Err(Error::Unavailable(trouble.into()));
+        }
         Ok(Ok(Ok(Outcome::Settled(_) | Outcome::Unknown))) | Err(_) => {}
         // The attempt is claimed: whatever went wrong here, the worker takes it up.
         Ok(Ok(Err(failure))) => tracing::warn!(?failure, "the worker takes over"),
@@ -104,10 +111,11 @@ fn settled(app: &App, payment: Payment, declines: i64) -> Result<Option<Response
                 .with("declineCode", code)
                 .with("attemptsLeft", left))
         }
-        Status::Created | Status::Failed => Err(Error::refused(
-            &problems::ORDER_EXPIRED,
-            "The order ended before anything was charged.",
-        )),
+        // The order ended before anything was charged.
+        Status::Created | Status::Failed => {
+            payment.refusal(app.attempts, app.clock.now())?;
+            Err(Error::contended())
+        }
     }
 }
 

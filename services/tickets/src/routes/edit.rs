@@ -7,7 +7,6 @@ use common::extract::{Body, IfMatch, PathId};
 use common::ids::TicketId;
 use common::permissions::{Action, Owners, require};
 use common::{Error, Result};
-use http::StatusCode;
 
 use crate::app::App;
 use crate::domain::Ticket;
@@ -31,7 +30,7 @@ pub async fn edit(
         Ok(ticket.edit(draft.clone())?)
     };
     let ticket = app.store.change(id, decide).await?;
-    Ok(view::one(StatusCode::OK, ticket, Some(&user), now))
+    Ok(view::one(ticket, Some(&user), now))
 }
 
 /// Refuses (403) all but its seller, (412) who has seen another version, (409) while it is an order's.

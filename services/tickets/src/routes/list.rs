@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use common::auth::CurrentUser;
 use common::cursor::{self, Cursor};
 use common::error::Violation;
@@ -51,7 +51,7 @@ pub async fn list(
     let next = last.map(|last| Cursor::after(search.sort.key(last), last.id, &search).encode());
     let view = |ticket| TicketView::of(ticket, viewer.as_ref(), now);
     let page = Page { tickets: tickets.into_iter().map(view).collect(), next };
-    Ok(([view::caching(viewer.as_ref())], Json(page)).into_response())
+    Ok(view::answer(None, viewer.as_ref(), Json(page)))
 }
 
 /// The parameters, parsed.

@@ -6,7 +6,6 @@ use common::Result;
 use common::auth::CurrentUser;
 use common::extract::PathId;
 use common::ids::TicketId;
-use http::StatusCode;
 
 use crate::app::App;
 use crate::view;
@@ -17,5 +16,5 @@ pub async fn show(
     PathId(id): PathId<TicketId>,
 ) -> Result<Response> {
     let ticket = app.store.ticket(id).await?;
-    Ok(view::one(StatusCode::OK, ticket, viewer.as_ref(), app.clock.now()))
+    Ok(view::one(ticket, viewer.as_ref(), app.clock.now()))
 }

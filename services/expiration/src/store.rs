@@ -1,0 +1,85 @@
+//! All of expiration's MongoDB: the schedules, which are the record of what is to be told when.
+
+use std::collections::HashMap;
+
+use bson::doc;
+use common::bus::{Aggregate, Aggregates, Change, Failure};
+use common::events::Order;
+use common::{Clock, Time, mongo};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use mongodb::Database;
+use mongodb::error::Result;
+
+use crate::domain::Schedule;
+
+/// How often a new schedule is tried when another event of its order comes at the same moment.
+const TRIES: usize = 8;
+
+impl Aggregate for Schedule {
+    const COLLECTION: &'static str = "schedules";
+    fn id(&self) -> String {
+        self.order_id.to_string()
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+#[derive(Clone)]
+pub struct Store {
+    pub schedules: Aggregates<Schedule>,
+    pub database: Database,
+}
+
+impl Store {
+    /// Opens the collection and makes its indexes. Schedules that have fired or are over are kept for
+    /// good, so only those that wait are indexed by their time.
+    pub async fn open(database: Database, clock: Clock) -> Result<Self> {
+        let waiting = mongo::partial_index(
+            "scheduled",
+            doc! { "state": 1, "expiresAt": 1 },
+            doc! { "state": "scheduled" },
+        );
+        Ok(Store { schedules: Aggregates::open(&database, clock, [waiting]).await?, database })
+    }
+
+    /// Writes down what an event of an order says, unless that or newer is known, and answers with the
+    /// schedule as it is then.
+    pub async fn follow(&self, order: &Order) -> std::result::Result<Schedule, Failure> {
+        for _ in 0..TRIES {
+            let follow = |known: &Schedule| {
+                Ok::<_, Failure>(known.follow(order).map(Change::untold))
+            };
+            if let Some(followed) = self.schedules.change(order.id, follow).await? {
+                return Ok(followed);
+            }
+            let new = Schedule::of(order);
+            match self.schedules.insert(&new, &[]).await {
+                Ok(()) => return Ok(new),
+                Err(error) if mongo::duplicate_of(&error).is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::contended())
+    }
+
+    /// The schedules of these orders, as far as there are any.
+    pub async fn find(&self, orders: &[String]) -> Result<HashMap<String, Schedule>> {
+        let schedules = self.schedules.collection().find(doc! { "_id": { "$in": orders } }).await?;
+        schedules.map_ok(|schedule| (schedule.order_id.to_string(), schedule)).try_collect().await
+    }
+
+    /// Some that wait although they were due before `time`, the longest overdue first.
+    pub async fn overdue(&self, time: Time, limit: i64) -> Result<Vec<Schedule>> {
+        let filter = doc! { "state": "scheduled", "expiresAt": { "$lt": time } };
+        let schedules = self.schedules.collection().find(filter).sort(doc! { "expiresAt": 1 });
+        schedules.limit(limit).await?.try_collect().await
+    }
+
+    /// All that wait, the next one first.
+    pub async fn scheduled(&self) -> Result<BoxStream<'static, Result<Schedule>>> {
+        let schedules = self.schedules.collection().find(doc! { "state": "scheduled" });
+        Ok(schedules.sort(doc! { "expiresAt": 1 }).await?.boxed())
+    }
+}

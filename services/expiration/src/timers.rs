@@ -1,0 +1,151 @@
+//! All of expiration's Redis: a sorted set of orders by the millisecond at which their hold runs out, and
+//! a mark that says that it has them all.
+//!
+//! Redis is quick but not the record. Nobody waits for it: while it is down, timers are only written
+//! down in MongoDB, and whoever connects puts all of them back ([`Timers::connect`]).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use common::Time;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, Pipeline, RedisResult};
+
+use crate::domain::Schedule;
+
+/// The sorted set: order ids by the milliseconds of their end.
+const DUE: &str = "expiration:due";
+/// Is there as long as Redis has lost nothing: FLUSHALL, or a new and empty Redis, takes it away.
+const COMPLETE: &str = "expiration:complete";
+/// How long a connection, or an answer, may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The timer queue.
+#[derive(Clone)]
+pub struct Timers {
+    client: Client,
+    /// None while Redis can't be had. The first error of any kind ends a connection (the crate's own
+    /// manager keeps one that no longer answers): what was asked may be lost, so all is put back.
+    link: Arc<Mutex<Option<MultiplexedConnection>>>,
+}
+
+/// What Redis says is due.
+pub struct Due {
+    pub orders: Vec<String>,
+    /// Whether Redis still has all that was put into it.
+    pub complete: bool,
+}
+
+impl Timers {
+    pub fn new(url: &str) -> anyhow::Result<Self> {
+        let client = Client::open(url).context("REDIS_URL: expected redis://host:port")?;
+        Ok(Timers { client, link: Arc::default() })
+    }
+
+    /// Whether there is a connection.
+    pub fn is_connected(&self) -> bool {
+        self.link().is_some()
+    }
+
+    /// Connects. From here on [`Timers::follow`] reaches Redis; what was written down before is to be
+    /// put back by the caller. In this order nothing falls between the two.
+    pub async fn connect(&self) -> anyhow::Result<()> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let mut link = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // Not every managed Redis lets INFO through; then there is nothing to warn of.
+        if let Ok(info) = redis::cmd("INFO").query_async::<String>(&mut link).await {
+            warn_of(&info);
+        }
+        self.set_link(Some(link));
+        Ok(())
+    }
+
+    /// Forgets the connection, because Redis may lack timers: the next one puts them all back.
+    pub fn disconnect(&self) {
+        self.set_link(None);
+    }
+
+    /// Makes the timer agree with its schedule. Whoever listens doesn't wait for Redis: what doesn't
+    /// reach it is put back with the next connection.
+    pub async fn follow(&self, schedule: &Schedule) {
+        if !self.is_connected() {
+            return;
+        }
+        let order = schedule.order_id.to_string();
+        let done = match schedule.rings_at() {
+            Some(time) => self.put(&[(time, order)]).await,
+            None => self.remove(&[order]).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(order = %schedule.order_id, %error, "Redis didn't take the timer");
+        }
+    }
+
+    /// Puts timers in, or moves those that are there.
+    pub async fn put(&self, timers: &[(Time, String)]) -> RedisResult<()> {
+        let scored: Vec<_> = timers.iter().map(|(time, order)| (time.millis(), order)).collect();
+        if scored.is_empty() {
+            return Ok(());
+        }
+        self.ask(async |link| link.zadd_multiple(DUE, &scored).await).await
+    }
+
+    pub async fn remove(&self, orders: &[String]) -> RedisResult<()> {
+        if orders.is_empty() {
+            return Ok(());
+        }
+        self.ask(async |link| link.zrem(DUE, orders).await).await
+    }
+
+    /// Up to `limit` orders whose time has come, the earliest first.
+    pub async fn due(&self, now: Time, limit: isize) -> RedisResult<Due> {
+        let mut question = Pipeline::new();
+        question.exists(COMPLETE).zrangebyscore_limit(DUE, "-inf", now.millis(), 0, limit);
+        let (complete, orders) =
+            self.ask(async |link| question.query_async(link).await).await?;
+        Ok(Due { orders, complete })
+    }
+
+    /// Says that Redis has every timer there is.
+    pub async fn mark_complete(&self) -> RedisResult<()> {
+        self.ask(async |link| link.set(COMPLETE, 1).await).await
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> RedisResult<T> {
+        let Some(mut link) = self.link().clone() else {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
+        };
+        let answer = question(&mut link).await;
+        if answer.is_err() {
+            self.disconnect();
+        }
+        answer
+    }
+
+    fn link(&self) -> std::sync::MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_link(&self, link: Option<MultiplexedConnection>) {
+        metrics::gauge!("redis_connected").set(if link.is_some() { 1.0 } else { 0.0 });
+        *self.link() = link;
+    }
+}
+
+/// Settings by which Redis would lose timers. They come back from MongoDB, some seconds late: a reason to
+/// warn, not to stop.
+fn warn_of(info: &str) {
+    let says = |line: &str| info.lines().any(|said| said.trim() == line);
+    if says("aof_enabled:0") {
+        tracing::warn!("Redis keeps no append-only file: a restart of it loses all timers for a moment");
+    }
+    if !says("maxmemory_policy:noeviction") {
+        tracing::warn!("Redis may evict timers: set maxmemory-policy to noeviction");
+    }
+}

@@ -1,0 +1,231 @@
+//! `POST /api/payments`.
+
+use std::time::Duration;
+
+use common::Clock;
+use common::events::{CancelReason, OrderCreated, PaymentCreated, PaymentFailed};
+use serde_json::json;
+use testkit::{Forgery, Method};
+
+use crate::world::{World, order};
+
+#[tokio::test]
+async fn a_card_that_is_good_pays_the_order() {
+    let world = World::start().await;
+    let order = world.order().await;
+
+    let answer = world.pay(&order, "tok_visa").await;
+    let payment = answer.expect(201);
+    assert_eq!(
+        answer.header("location"),
+        Some(&*format!("/api/payments/{}", payment["id"].as_str().unwrap()))
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(payment["status"], "completed");
+    assert_eq!(payment["amount"], "20.50");
+    assert_eq!(payment["currency"], "usd");
+    assert_eq!(payment["declines"], 0);
+    assert_eq!(payment["orderId"], json!(order.id));
+
+    let told = world.infra.bus().wait_for::<PaymentCreated>(|_| true).await.0;
+    assert_eq!(json!(told.id), payment["id"]);
+    assert_eq!(told.order_id, order.id);
+    assert_eq!(told.amount.minor(), 2050);
+    assert_eq!(json!(told.stripe_id), payment["stripeId"]);
+    assert_eq!(world.taken().await, (1, 2050));
+    let intent = &world.ledger().await["payment_intents"][0];
+    assert_eq!(intent["metadata"]["order_id"], json!(order.id));
+}
+
+#[tokio::test]
+async fn a_payment_method_pays_as_a_token_does() {
+    let world = World::start().await;
+    let order = world.order().await;
+    assert_eq!(world.pay(&order, "pm_card_visa").await.expect(201)["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_declined_card_is_told_and_another_may_be_tried() {
+    let world = World::start().await;
+    let order = world.order().await;
+
+    let declined = world
+        .pay(&order, "tok_chargeDeclinedInsufficientFunds")
+        .await
+        .problem(402, "card-declined");
+    assert_eq!(declined["declineCode"], "insufficient_funds");
+    assert_eq!(declined["attemptsLeft"], 2);
+    let payment = world.payment(&order).await;
+    assert_eq!((&payment["status"], &payment["declines"]), (&json!("created"), &json!(1)));
+
+    assert_eq!(world.pay(&order, "tok_visa").await.expect(201)["declines"], 1);
+    let failed = world.infra.bus().published::<PaymentFailed>().await;
+    assert_eq!(
+        failed.iter().map(|event| (event.0.attempt, event.0.r#final)).collect::<Vec<_>>(),
+        [(1, false)]
+    );
+    assert_eq!(world.taken().await, (1, 2050));
+}
+
+#[tokio::test]
+async fn the_last_decline_ends_the_payment_once_stripe_has_canceled_it() {
+    let world = World::start().await;
+    let order = world.order().await;
+    for left in [2, 1, 0] {
+        let declined = world.pay(&order, "tok_chargeDeclined").await.problem(402, "card-declined");
+        assert_eq!(declined["attemptsLeft"], left);
+        assert_eq!(declined["declineCode"], "generic_decline");
+    }
+    world.pay(&order, "tok_visa").await.problem(409, "payment-failed");
+
+    let last = world.infra.bus().wait_for::<PaymentFailed>(|event| event.0.r#final).await.0;
+    assert_eq!(last.attempt, 3);
+    world.payment_is(&order, "failed").await;
+    assert_eq!(world.ledger().await["payment_intents"][0]["status"], "canceled");
+    world.pay(&order, "tok_visa").await.problem(409, "payment-failed");
+    assert_eq!(world.taken().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_card_that_asks_for_its_holder_is_declined_for_now() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let declined =
+        world.pay(&order, "pm_card_threeDSecure2Required").await.problem(402, "card-declined");
+    assert_eq!(declined["declineCode"], "authentication_required");
+}
+
+#[tokio::test]
+async fn a_token_that_stripe_does_not_know_is_the_clients_mistake_and_costs_no_attempt() {
+    let world = World::start().await;
+    let order = world.order().await;
+    for token in ["tok_nobody", "pm_nobody"] {
+        let answer = world.pay(&order, token).await;
+        answer.problem(400, "invalid");
+        assert_eq!(answer.invalid_fields(), ["token"]);
+    }
+    assert_eq!(world.payment(&order).await["declines"], 0);
+    world.pay(&order, "tok_visa").await.expect(201);
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_paid_says_why() {
+    let world = World::start().await;
+    let paid = world.order().await;
+    world.pay(&paid, "tok_visa").await.expect(201);
+    world.pay(&paid, "tok_visa").await.problem(409, "already-paid");
+
+    for (why, slug) in [
+        (CancelReason::User, "order-cancelled"),
+        (CancelReason::TicketDeleted, "order-cancelled"),
+        (CancelReason::Expired, "order-expired"),
+    ] {
+        let order = world.order().await;
+        world.cancel(&order, why).await;
+        world.pay(&order, "tok_visa").await.problem(409, slug);
+    }
+    assert_eq!(world.taken().await, (1, 2050));
+}
+
+#[tokio::test]
+async fn from_one_second_before_the_end_nothing_is_sent_to_stripe() {
+    let start = Clock::manual(Clock::system().now());
+    let world = World::start_at(start).await;
+    let order = world.order().await;
+    world.infra.clock.advance(Duration::from_millis(899_000));
+    world.pay(&order, "tok_visa").await.problem(409, "order-expired");
+    assert_eq!(world.ledger().await["payment_intents"], json!([]));
+}
+
+#[tokio::test]
+async fn only_the_buyer_pays() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let body = json!({ "orderId": order.id, "token": "tok_visa" });
+    world.service.client().post("/api/payments", body.clone()).await.problem(401, "not-signed-in");
+    for user in [world.seller.clone(), world.infra.user(), world.infra.admin()] {
+        world
+            .service
+            .client_as(&user)
+            .post("/api/payments", body.clone())
+            .await
+            .problem(403, "not-allowed");
+    }
+    for forgery in Forgery::ALL {
+        let forged = world.infra.forged(&world.buyer, forgery);
+        let answer = world.service.client_as(&forged).post("/api/payments", body.clone()).await;
+        answer.problem(401, "not-signed-in");
+    }
+}
+
+#[tokio::test]
+async fn rubbish_is_refused_in_the_one_shape() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let client = world.as_buyer();
+    for (body, field) in [
+        (json!({ "token": "tok_visa" }), None),
+        (json!({ "orderId": order.id }), None),
+        (json!({ "orderId": 7, "token": "tok_visa" }), Some("orderId")),
+        (json!({ "orderId": { "$gt": "" }, "token": "tok_visa" }), Some("orderId")),
+        (json!({ "orderId": order.id, "token": { "$gt": "" } }), Some("token")),
+        (json!({ "orderId": order.id, "token": "" }), Some("token")),
+        (json!({ "orderId": order.id, "token": "4242424242424242" }), Some("token")),
+        (
+            json!({ "orderId": order.id, "token": format!("tok_{}", "x".repeat(300)) }),
+            Some("token"),
+        ),
+        (json!([]), None),
+    ] {
+        let answer = client.post("/api/payments", body.clone()).await;
+        answer.problem(400, "invalid");
+        let fields = answer.invalid_fields();
+        assert_eq!(fields.first().map(String::as_str), field, "{body}");
+    }
+    for id in ["", "nonsense", "00000000-0000-0000-0000-000000000000"] {
+        let body = json!({ "orderId": id, "token": "tok_visa" });
+        client.post("/api/payments", body).await.problem(404, "not-found");
+    }
+    let post = || client.request(Method::POST, "/api/payments");
+    let json = |request: testkit::Request| request.header("content-type", "application/json");
+    json(post()).body("{").send().await.problem(400, "malformed");
+    json(post()).body("").send().await.problem(400, "malformed");
+    json(post()).body(vec![b' '; 3_000_000]).send().await.problem(413, "too-large");
+    post()
+        .header("content-type", "text/plain")
+        .body("{}")
+        .send()
+        .await
+        .problem(415, "unsupported-media-type");
+    let answer = client.request(Method::PUT, "/api/payments").send().await;
+    answer.problem(405, "method-not-allowed");
+    assert!(answer.header("allow").unwrap().contains("POST"));
+    assert_eq!(world.taken().await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_has_just_been_ordered_can_be_paid_at_once() {
+    let world = World::start().await;
+    let order =
+        order(world.infra.clock.now(), Duration::from_secs(900), world.buyer.id, world.seller.id);
+    let (answer, ()) = tokio::join!(world.pay(&order, "tok_visa"), async {
+        // The request is on its way before the event is.
+        tokio::task::yield_now().await;
+        world.infra.bus().publish(&OrderCreated(order.clone())).await;
+    });
+    answer.expect(201);
+}
+
+#[tokio::test]
+async fn while_the_broker_is_down_an_unknown_order_is_not_said_to_be_missing() {
+    let world = World::start().await;
+    let long_ago = common::Time::from_millis(1_700_000_000_000);
+    let order = order(long_ago, Duration::from_secs(900), world.buyer.id, world.seller.id);
+    world.pay(&order, "tok_visa").await.problem(404, "not-found");
+    world.infra.nats.kill();
+    testkit::eventually("payments to notice that it is cut off", || async {
+        let answer = world.pay(&order, "tok_visa").await;
+        (answer.status == 503).then(|| answer.problem(503, "unavailable"))
+    })
+    .await;
+}

@@ -1,0 +1,142 @@
+//! A payments service with a Stripe of its own, and orders to pay.
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::Clock;
+use common::events::{
+    CancelReason, Order, OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Stream,
+};
+use common::ids::{OrderId, TicketId, UserId};
+use common::{Money, Time};
+use payments::app::{self, App, Settings};
+use serde_json::{Value, json};
+use stripe_double::{Config, StripeDouble};
+use tempfile::TempDir;
+use testkit::{Answer, Client, Infra, TestService, TestUser, eventually};
+
+pub struct World {
+    pub infra: Infra,
+    pub app: App,
+    pub service: TestService,
+    pub stripe: StripeDouble,
+    pub buyer: TestUser,
+    pub seller: TestUser,
+    _journal: TempDir,
+}
+
+impl World {
+    pub async fn start() -> World {
+        Self::start_at(Clock::system()).await
+    }
+
+    pub async fn start_at(clock: Clock) -> World {
+        let infra = Infra::start_at(clock).await;
+        let journal = tempfile::tempdir().unwrap();
+        let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
+        let app = connect(&infra, &stripe.url()).await;
+        let service = TestService::serve(app::service(app.clone())).await;
+        infra.bus().hears("payments", &[Stream::Orders]).await;
+        let (buyer, seller) = (infra.user(), infra.user());
+        World { infra, app, service, stripe, buyer, seller, _journal: journal }
+    }
+
+    /// An order that is to be paid within 15 minutes, and that payments has heard of.
+    pub async fn order(&self) -> Order {
+        self.order_for(Duration::from_secs(900)).await
+    }
+
+    pub async fn order_for(&self, time: Duration) -> Order {
+        let order = order(self.infra.clock.now(), time, self.buyer.id, self.seller.id);
+        self.infra.bus().publish(&OrderCreated(order.clone())).await;
+        self.infra.bus().settled("payments").await;
+        order
+    }
+
+    pub fn as_buyer(&self) -> Client {
+        self.service.client_as(&self.buyer)
+    }
+
+    pub async fn pay(&self, order: &Order, token: &str) -> Answer {
+        self.as_buyer().post("/api/payments", json!({ "orderId": order.id, "token": token })).await
+    }
+
+    /// The order's payment as its buyer sees it.
+    pub async fn payment(&self, order: &Order) -> Value {
+        let list =
+            self.as_buyer().get(&format!("/api/payments?orderId={}", order.id)).await.expect(200);
+        list["payments"][0].clone()
+    }
+
+    pub async fn payment_is(&self, order: &Order, status: &str) -> Value {
+        eventually(&format!("the payment to be {status}"), || async {
+            Some(self.payment(order).await).filter(|payment| payment["status"] == status)
+        })
+        .await
+    }
+
+    pub async fn ledger(&self) -> Value {
+        Client::new(&self.stripe.url()).get("/_ledger").await.expect(200)
+    }
+
+    /// How many charges have succeeded, and how much of that we keep.
+    pub async fn taken(&self) -> (i64, i64) {
+        let totals = &self.ledger().await["totals"]["usd"];
+        let number = |name: &str| totals[name].as_i64().unwrap_or(0);
+        (number("charges_succeeded"), number("kept"))
+    }
+
+    pub async fn fault(&self, method: &str, path: &str, kind: &str, times: i64) {
+        let fault = json!({
+            "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": 60_000,
+        });
+        let answer = Client::new(&self.stripe.url()).post("/_faults", fault).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+
+    pub async fn cancel(&self, order: &Order, why: CancelReason) {
+        self.infra.bus().publish(&OrderCancelled(cancelled(order, why))).await;
+        self.infra.bus().settled("payments").await;
+    }
+}
+
+pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
+    let mut args = infra.args("payments");
+    args.extend(["--stripe-key", "sk_test_local", "--stripe-url", stripe_url].map(str::to_owned));
+    App::connect(&Settings::parse_from(args), infra.clock.clone()).await.unwrap()
+}
+
+pub fn order(now: Time, time: Duration, buyer: UserId, seller: UserId) -> Order {
+    Order {
+        id: OrderId::new(now),
+        hold: 1,
+        user_id: buyer,
+        status: OrderStatus::Created,
+        cancel_reason: None,
+        expires_at: now + time,
+        ticket: OrderedTicket {
+            id: TicketId::new(now),
+            title: "Aida".to_owned(),
+            price: Money::from_minor(2050),
+            currency: "usd".parse().unwrap(),
+            user_id: seller,
+            date: None,
+            time_zone: "UTC".to_owned(),
+            venue: None,
+        },
+        version: 1,
+    }
+}
+
+pub fn cancelled(order: &Order, why: CancelReason) -> Order {
+    Order {
+        status: OrderStatus::Cancelled,
+        cancel_reason: Some(why),
+        version: order.version + 1,
+        ..order.clone()
+    }
+}
+
+pub fn completed(order: &Order) -> Order {
+    Order { status: OrderStatus::Complete, version: order.version + 1, ..order.clone() }
+}

@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use common::events::TicketCreated;
+use serde_json::{Value, json};
+use testkit::Method;
+
+use crate::market::{Market, path, text};
+
+#[tokio::test]
+async fn a_ticket_that_is_offered_is_answered_stored_and_told() {
+    let market = Market::open().await;
+    let seller = market.user();
+    let date = market.clock().now() + Duration::from_secs(3600);
+    let body = json!({
+        "title": "  Motörhead ", "price": 20.5, "description": "Row 3\nSeat 7",
+        "date": date, "timeZone": "europe/berlin", "venue": "Zénith", "color": "red",
+    });
+    let answer = market.client_as(&seller).post("/api/tickets", body).await;
+    let ticket = answer.expect(201);
+
+    assert_eq!(
+        ticket,
+        json!({
+            "id": ticket["id"], "title": "Motörhead", "price": "20.50", "currency": "usd",
+            "description": "Row 3\nSeat 7", "date": date, "timeZone": "Europe/Berlin",
+            "venue": "Zénith", "userId": seller.id, "status": "available", "version": 1,
+            "createdAt": market.clock().now(),
+        })
+    );
+    assert_eq!(answer.header("location"), Some(path(&ticket).as_str()));
+    assert_eq!(answer.header("etag"), Some("\"1\""));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("vary"), Some("Cookie"));
+    assert_eq!(market.look(&seller, &ticket).await.expect(200), ticket);
+
+    let event = market.infra.bus().wait_for::<TicketCreated>(|_| true).await.0;
+    assert_eq!(event.id.to_string(), text(&ticket["id"]));
+    assert_eq!((event.price.minor(), event.hold, event.version), (2050, 0, 1));
+    assert_eq!((event.user_id, event.date, event.order_id), (seller.id, Some(date), None));
+    assert_eq!(event.venue.as_deref(), Some("Zénith"));
+    assert_eq!(event.time_zone, "Europe/Berlin");
+}
+
+#[tokio::test]
+async fn what_is_left_out_null_or_blank_is_not_there() {
+    let market = Market::open().await;
+    let body = json!({ "title": "x", "price": "1", "date": null, "venue": " ", "description": "" });
+    let ticket = market.offer(&market.user(), body).await;
+    for member in ["date", "venue", "description", "orderId", "reservedUntil"] {
+        assert!(ticket.get(member).is_none(), "{member}");
+    }
+    assert_eq!(ticket["timeZone"], "UTC");
+}
+
+#[tokio::test]
+async fn every_broken_rule_is_told_with_its_field() {
+    let market = Market::open().await;
+    let client = market.client_as(&market.user());
+    let good = json!({ "title": "x", "price": "20.50" });
+    let long = |length: usize| "x".repeat(length);
+    let rules: Vec<(&str, Value)> = vec![
+        ("title", json!(null)),
+        ("title", json!("")),
+        ("title", json!(" \t ")),
+        ("title", json!(long(201))),
+        ("title", json!("a\u{0}b")),
+        ("title", json!("a\nb")),
+        ("price", json!(null)),
+        ("price", json!("0.49")),
+        ("price", json!(0.49)),
+        ("price", json!(-1)),
+        ("price", json!("-1")),
+        ("price", json!(0)),
+        ("price", json!("12.345")),
+        ("price", json!(1e300)),
+        ("price", json!("NaN")),
+        ("price", json!("Infinity")),
+        ("price", json!("1e2")),
+        ("price", json!("1,50")),
+        ("price", json!("")),
+        ("price", json!("1000000.00")),
+        ("price", json!("99999999999999999999999999")),
+        ("description", json!(long(5001))),
+        ("description", json!("a\u{0}b")),
+        ("venue", json!(long(201))),
+        ("venue", json!("a\rb")),
+        ("date", json!("")),
+        ("date", json!("tomorrow")),
+        ("date", json!("2026-13-01T00:00:00Z")),
+        ("date", json!("2020-01-01T00:00:00Z")),
+        ("date", json!("2030-01-01T00:00:00")),
+        ("timeZone", json!("")),
+        ("timeZone", json!("Mars/Olympus")),
+        ("timeZone", json!("../../etc/passwd")),
+    ];
+    for (field, value) in rules {
+        let mut body = good.clone();
+        body[field] = value.clone();
+        let answer = client.post("/api/tickets", body).await;
+        assert_eq!(answer.invalid_fields(), [field], "{value}");
+    }
+
+    let all = json!({
+        "title": "", "price": "0", "description": long(5001), "date": "x", "timeZone": "x",
+        "venue": long(201),
+    });
+    let answer = client.post("/api/tickets", all).await;
+    let fields = ["date", "description", "price", "timeZone", "title", "venue"];
+    assert_eq!(answer.invalid_fields(), fields);
+    assert!(answer.text.contains("from 0.50 to 999999.99"), "{}", answer.text);
+    assert_eq!(client.post("/api/tickets", json!({})).await.invalid_fields(), ["price", "title"]);
+
+    let database = market.infra.database("tickets").await;
+    let stored = database.collection::<bson::Document>("tickets");
+    assert_eq!(stored.count_documents(bson::doc! {}).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_bounds_themselves_are_taken() {
+    let market = Market::open().await;
+    let seller = market.user();
+    for (member, value) in [
+        ("price", json!("0.50")),
+        ("price", json!(0.5)),
+        ("price", json!("999999.99")),
+        ("price", json!(999_999.99)),
+        ("title", json!("🎸".repeat(200))),
+        ("description", json!("🎸".repeat(5000))),
+        ("venue", json!("é".repeat(200))),
+        ("date", json!(market.clock().now())),
+    ] {
+        let mut body = json!({ "title": "x", "price": "20.50" });
+        body[member] = value;
+        market.offer(&seller, body).await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_a_wrong_type_is_told_by_its_name() {
+    let market = Market::open().await;
+    let client = market.client_as(&market.user());
+    let members = ["title", "price", "description", "date", "timeZone", "venue"];
+    let wrong = [json!(true), json!([]), json!({ "$gt": "" })];
+    for member in members {
+        for value in &wrong {
+            let mut body = json!({ "title": "x", "price": "20.50" });
+            body[member] = value.clone();
+            let answer = client.post("/api/tickets", body).await;
+            assert_eq!(answer.invalid_fields(), [member], "{value}");
+        }
+    }
+    for member in members.into_iter().filter(|member| *member != "price") {
+        let mut body = json!({ "title": "x", "price": "20.50" });
+        body[member] = json!(7);
+        assert_eq!(client.post("/api/tickets", body).await.invalid_fields(), [member]);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_of_json_is_refused() {
+    let market = Market::open().await;
+    let client = market.client_as(&market.user());
+    let send = |content_type: &'static str, body: Vec<u8>| {
+        let request = client.request(Method::POST, "/api/tickets");
+        request.header("content-type", content_type).body(body).send()
+    };
+    for body in ["", "{", "{\"title\":\"x\",\"price\":NaN}", "{\"title\":}", "{} {}", "\u{FEFF}{}"]
+    {
+        send("application/json", body.into()).await.problem(400, "malformed");
+    }
+    send("application/json", vec![b'{', b'"', 0xFF, b'"']).await.problem(400, "malformed");
+    for body in ["null", "[]", "\"x\"", "7", "true"] {
+        send("application/json", body.into()).await.problem(400, "invalid");
+    }
+    let good = br#"{"title":"x","price":1}"#.to_vec();
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "json", ""] {
+        send(content_type, good.clone()).await.problem(415, "unsupported-media-type");
+    }
+    send("application/json", vec![b' '; 3 << 20]).await.problem(413, "too-large");
+    let nothing = client.request(Method::POST, "/api/tickets").send().await;
+    nothing.problem(415, "unsupported-media-type");
+    send("Application/JSON; charset=utf-8", good).await.expect(201);
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_offers_nothing() {
+    let market = Market::open().await;
+    let answer = market.service.client().post("/api/tickets", json!({ "title": "" })).await;
+    answer.problem(401, "not-signed-in");
+}

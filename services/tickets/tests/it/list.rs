@@ -1,0 +1,262 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Client, TestUser};
+
+use crate::market::{Market, path, text};
+
+pub async fn list(client: &Client, query: &str) -> Vec<Value> {
+    let page = client.get(&format!("/api/tickets?{query}")).await.expect(200);
+    page["tickets"].as_array().unwrap().clone()
+}
+
+pub async fn titles(client: &Client, query: &str) -> Vec<String> {
+    let tickets = list(client, query).await;
+    tickets.iter().map(|ticket| text(&ticket["title"]).to_owned()).collect()
+}
+
+/// Every page, one after the other, as a client would.
+async fn walk(client: &Client, query: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client.get(&format!("/api/tickets?{query}&cursor={cursor}")).await.expect(200);
+        let tickets = page["tickets"].as_array().unwrap();
+        assert!(!tickets.is_empty() || all.is_empty(), "a page with nothing on it");
+        all.extend(tickets.iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => return all,
+        }
+    }
+}
+
+/// 23 tickets, many of which share a price, a date, or the moment they were offered in.
+async fn stock(market: &Market, seller: &TestUser) -> Vec<Value> {
+    let mut tickets = Vec::new();
+    for number in 0..23_u64 {
+        if number % 4 == 0 {
+            market.clock().advance(Duration::from_millis(1));
+        }
+        let day = market.clock().now() + Duration::from_secs(86_400 * (1 + number % 5));
+        let date = (number % 3 != 0).then_some(day);
+        let body =
+            json!({ "title": format!("Ticket {number}"), "price": 1 + number % 4, "date": date });
+        tickets.push(market.offer(seller, body).await);
+    }
+    tickets
+}
+
+fn in_order(tickets: &[Value], sort: &str) -> Vec<Value> {
+    let cents = |ticket: &Value| text(&ticket["price"]).replace('.', "").parse::<i64>().unwrap();
+    let date = |ticket: &Value| ticket["date"].as_str().unwrap_or("9999-12-31").to_owned();
+    let id = |ticket: &Value| text(&ticket["id"]).to_owned();
+    let created = |ticket: &Value| text(&ticket["createdAt"]).to_owned();
+    let mut sorted = tickets.to_vec();
+    match sort {
+        "price" => sorted.sort_by_key(|ticket| (cents(ticket), id(ticket))),
+        "-price" => sorted.sort_by_key(|ticket| std::cmp::Reverse((cents(ticket), id(ticket)))),
+        "date" => sorted.sort_by_key(|ticket| (date(ticket), id(ticket))),
+        _ => sorted.sort_by_key(|ticket| std::cmp::Reverse((created(ticket), id(ticket)))),
+    }
+    sorted
+}
+
+#[tokio::test]
+async fn the_pages_of_every_order_have_each_ticket_once() {
+    let market = Market::open().await;
+    let seller = market.user();
+    let tickets = stock(&market, &seller).await;
+    for sort in ["", "-createdAt", "price", "-price", "date"] {
+        let expected = in_order(&tickets, sort);
+        for limit in [1, 4, 23, 100] {
+            for (client, whose) in
+                [(market.service.client(), ""), (market.client_as(&seller), "&mine=true")]
+            {
+                let query = format!("sort={sort}&limit={limit}{whose}");
+                assert_eq!(walk(&client, &query).await, expected, "{query}");
+            }
+        }
+    }
+    let searched = walk(&market.service.client(), "q=ticket&sort=price&limit=5").await;
+    assert_eq!(searched, in_order(&tickets, "price"));
+}
+
+#[tokio::test]
+async fn what_comes_and_goes_between_two_pages_moves_no_other_ticket() {
+    let market = Market::open().await;
+    let seller = market.user();
+    let tickets = in_order(&stock(&market, &seller).await, "-createdAt");
+    let client = market.client_as(&seller);
+    let first = client.get("/api/tickets?limit=10").await.expect(200);
+    market.clock().advance(Duration::from_secs(1));
+    market.any_ticket(&seller).await;
+    client.delete(&path(&tickets[9])).await.expect(204);
+
+    let cursor = text(&first["next"]);
+    let rest = list(&client, &format!("limit=100&cursor={cursor}")).await;
+    assert_eq!(rest, tickets[10..]);
+}
+
+#[tokio::test]
+async fn a_page_has_twenty_unless_it_is_asked_for_more() {
+    let market = Market::open().await;
+    stock(&market, &market.user()).await;
+    let client = market.service.client();
+    assert_eq!(list(&client, "").await.len(), 20);
+    assert_eq!(list(&client, "limit=").await.len(), 20);
+    assert_eq!(list(&client, "limit=100").await.len(), 23);
+}
+
+#[tokio::test]
+async fn a_cursor_goes_on_only_under_its_own_filters() {
+    let market = Market::open().await;
+    let (seller, other) = (market.user(), market.user());
+    stock(&market, &seller).await;
+    let client = market.client_as(&seller);
+    let page = client.get("/api/tickets?q=tick&min_price=1&limit=2").await.expect(200);
+    let cursor = text(&page["next"]);
+    client
+        .get(&format!("/api/tickets?q=tick&min_price=1&limit=7&cursor={cursor}"))
+        .await
+        .expect(200);
+    for filters in [
+        "",
+        "q=ticke&min_price=1",
+        "q=tick",
+        "q=tick&min_price=2",
+        "q=tick&min_price=1&max_price=9",
+        "q=tick&min_price=1&sort=price",
+        "q=tick&min_price=1&from=2020-01-01T00:00:00Z",
+        "q=tick&min_price=1&mine=true",
+    ] {
+        let answer = client.get(&format!("/api/tickets?{filters}&cursor={cursor}")).await;
+        assert_eq!(answer.invalid_fields(), ["cursor"], "{filters}");
+    }
+
+    let mine = client.get("/api/tickets?mine=true&limit=2").await.expect(200);
+    let stolen = format!("/api/tickets?mine=true&cursor={}", text(&mine["next"]));
+    assert_eq!(market.client_as(&other).get(&stolen).await.invalid_fields(), ["cursor"]);
+    for cursor in ["x", "%00", "e30", "eyJrZXkiOjF9", &"A".repeat(5000)] {
+        let answer = client.get(&format!("/api/tickets?cursor={cursor}")).await;
+        assert_eq!(answer.invalid_fields(), ["cursor"], "{cursor}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_can_not_be_read_is_told_by_its_name() {
+    let market = Market::open().await;
+    let client = market.client_as(&market.user());
+    let long = "x".repeat(201);
+    let long = long.as_str();
+    let values: &[(&str, &[&str])] = &[
+        ("q", &[long]),
+        ("min_price", &["x", "-1", "1.234", "1e3", "NaN", "%7B%22$gt%22:%22%22%7D"]),
+        ("max_price", &["x", "-1", "99999999999999999999"]),
+        ("from", &["x", "2026-01-01", "2026-02-30T00:00:00Z", "0"]),
+        ("to", &["yesterday", "2026-01-01T00:00:00"]),
+        ("sort", &["createdAt", "-date", "PRICE", "__proto__"]),
+        ("limit", &["0", "-1", "101", "1.5", "x", "99999999999999999999"]),
+        ("mine", &["yes", "1", "TRUE"]),
+    ];
+    for (name, values) in values {
+        for value in *values {
+            let answer = client.get(&format!("/api/tickets?{name}={value}")).await;
+            assert_eq!(answer.invalid_fields(), [*name], "{value}");
+        }
+    }
+    let answer = client.get("/api/tickets?min_price=x&to=x&sort=x").await;
+    assert_eq!(answer.invalid_fields(), ["min_price", "sort", "to"]);
+    client.get("/api/tickets?sort=price&sort=date").await.problem(400, "invalid");
+    for fine in
+        ["color=red", "q=&min_price=&max_price=&from=&to=&sort=&limit=&cursor=&mine=", "%FF=1"]
+    {
+        client.get(&format!("/api/tickets?{fine}")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_narrowed_by_price_and_date() {
+    let market = Market::open().await;
+    let (seller, client) = (market.user(), market.service.client());
+    let day = |days: u64| market.clock().now() + Duration::from_secs(86_400 * days);
+    for (title, price, date) in [
+        ("cheap", "0.50", Some(day(1))),
+        ("middle", "20.00", Some(day(2))),
+        ("dear", "100.00", Some(day(3))),
+        ("undated", "30.00", None),
+    ] {
+        market.offer(&seller, json!({ "title": title, "price": price, "date": date })).await;
+    }
+    let (first, second) = (day(1), day(2));
+    for (query, expected) in [
+        ("sort=price&min_price=20".to_owned(), vec!["middle", "undated", "dear"]),
+        ("sort=price&max_price=30".to_owned(), vec!["cheap", "middle", "undated"]),
+        ("min_price=20&max_price=19.99".to_owned(), vec![]),
+        (format!("sort=date&from={second}"), vec!["middle", "dear"]),
+        (format!("sort=date&to={second}"), vec!["cheap", "middle"]),
+        (format!("from={first}&to={first}"), vec!["cheap"]),
+        (format!("from={second}&to={first}"), vec![]),
+        ("sort=date".to_owned(), vec!["cheap", "middle", "dear", "undated"]),
+        (format!("q=dear&min_price=100.00&from={first}"), vec!["dear"]),
+    ] {
+        assert_eq!(titles(&client, &query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn on_sale_is_what_is_neither_sold_nor_past_its_date() {
+    let market = Market::open().await;
+    let (seller, buyer) = (market.user(), market.user());
+    let soon = market.clock().now() + Duration::from_secs(3600);
+    let offer = |title: &str| {
+        let body = json!({ "title": title, "price": 1, "date": soon });
+        market.offer(&seller, body)
+    };
+    let (held, sold) = (offer("held").await, offer("sold").await);
+    market.offer(&seller, json!({ "title": "undated", "price": 1 })).await;
+    market.tell(&market.buying(&buyer, &held).created(1, 1)).await;
+    market.tell(&market.buying(&buyer, &sold).completed(1, 2)).await;
+    let (anyone, client) = (market.service.client(), market.client_as(&seller));
+
+    let listed = list(&anyone, "sort=date").await;
+    assert_eq!(listed.len(), 2);
+    assert_eq!((&listed[0]["status"], listed[0].get("orderId")), (&json!("reserved"), None));
+    assert!(listed[0]["reservedUntil"].is_string());
+    assert_eq!(listed[1]["status"], "available");
+
+    market.clock().advance(Duration::from_secs(3600));
+    assert_eq!(list(&anyone, "").await.len(), 2, "its date has come, but hasn't passed");
+    market.clock().advance(Duration::from_millis(1));
+    assert_eq!(titles(&anyone, "").await, ["undated"]);
+    let mut mine = titles(&client, "mine=true").await;
+    mine.sort();
+    assert_eq!(mine, ["held", "sold", "undated"]);
+    client.get(&path(&held)).await.expect(200);
+}
+
+#[tokio::test]
+async fn mine_are_ones_own_alone() {
+    let market = Market::open().await;
+    let (seller, other) = (market.user(), market.user());
+    let ticket = market.any_ticket(&seller).await;
+    market.any_ticket(&other).await;
+    market.service.client().get("/api/tickets?mine=true").await.problem(401, "not-signed-in");
+    let answer = market.client_as(&seller).get("/api/tickets?mine=true").await;
+    assert_eq!(answer.expect(200), json!({ "tickets": [ticket], "next": null }));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("vary"), Some("Cookie"));
+
+    let all = market.service.client().get("/api/tickets?mine=false").await;
+    let ids: HashSet<_> = all.expect(200)["tickets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .cloned()
+        .map(|ticket| text(&ticket["id"]).to_owned())
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(all.header("cache-control"), Some("no-cache"));
+    assert_eq!(all.header("vary"), Some("Cookie"));
+}

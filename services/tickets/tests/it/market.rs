@@ -1,0 +1,126 @@
+//! A market with the service in it, and the orders that others tell it of.
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::events::{
+    CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated,
+    OrderedTicket, Stream,
+};
+use common::ids::{OrderId, UserId};
+use common::{Clock, Money};
+use serde_json::{Value, json};
+use testkit::{Answer, Client, Infra, TestService, TestUser};
+use tickets::app::{self, Settings};
+
+pub struct Market {
+    pub service: TestService,
+    pub infra: Infra,
+}
+
+impl Market {
+    pub async fn open() -> Self {
+        let infra = Infra::start().await;
+        let service = app::build(settings(&infra), infra.clock.clone()).await.unwrap();
+        let service = TestService::serve(service).await;
+        infra.bus().hears("tickets", &[Stream::Orders]).await;
+        Market { service, infra }
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.infra.clock
+    }
+
+    pub fn user(&self) -> TestUser {
+        self.infra.user()
+    }
+
+    pub fn client_as(&self, user: &TestUser) -> Client {
+        self.service.client_as(user)
+    }
+
+    /// What the seller's ticket is, once it is offered.
+    pub async fn offer(&self, seller: &TestUser, body: Value) -> Value {
+        self.client_as(seller).post("/api/tickets", body).await.expect(201)
+    }
+
+    /// A ticket of no interest but that it is there.
+    pub async fn any_ticket(&self, seller: &TestUser) -> Value {
+        self.offer(seller, json!({ "title": "Motörhead", "price": "20.50" })).await
+    }
+
+    pub async fn look(&self, user: &TestUser, ticket: &Value) -> Answer {
+        self.client_as(user).get(&path(ticket)).await
+    }
+
+    /// Publishes what became of an order, and waits until the service has heard it.
+    pub async fn tell(&self, order: &Order) {
+        let bus = self.infra.bus();
+        match order.status {
+            OrderStatus::Created => bus.publish_again(&OrderCreated(order.clone())).await,
+            OrderStatus::AwaitingPayment => bus.publish_again(&OrderUpdated(order.clone())).await,
+            OrderStatus::Complete => bus.publish_again(&OrderCompleted(order.clone())).await,
+            OrderStatus::Cancelled => bus.publish_again(&OrderCancelled(order.clone())).await,
+        }
+        bus.settled("tickets").await;
+    }
+
+    /// A buyer who is about to order the ticket.
+    pub fn buying(&self, buyer: &TestUser, ticket: &Value) -> Buying {
+        let order = Order {
+            id: OrderId::new(self.clock().now()),
+            hold: 0,
+            user_id: buyer.id,
+            status: OrderStatus::Created,
+            cancel_reason: None,
+            expires_at: self.clock().now() + Duration::from_secs(900),
+            ticket: OrderedTicket {
+                id: text(&ticket["id"]).parse().unwrap(),
+                title: text(&ticket["title"]).to_owned(),
+                price: text(&ticket["price"]).parse::<Money>().unwrap(),
+                currency: text(&ticket["currency"]).parse().unwrap(),
+                user_id: text(&ticket["userId"]).parse::<UserId>().unwrap(),
+                date: None,
+                time_zone: text(&ticket["timeZone"]).to_owned(),
+                venue: None,
+            },
+            version: 0,
+        };
+        Buying(order)
+    }
+}
+
+/// An order, of which the events are made.
+#[derive(Clone)]
+pub struct Buying(Order);
+
+impl Buying {
+    pub fn id(&self) -> String {
+        self.0.id.to_string()
+    }
+
+    pub fn created(&self, hold: i64, version: i64) -> Order {
+        Order { hold, version, ..self.0.clone() }
+    }
+
+    pub fn completed(&self, hold: i64, version: i64) -> Order {
+        Order { status: OrderStatus::Complete, ..self.created(hold, version) }
+    }
+
+    pub fn cancelled(&self, hold: i64, version: i64) -> Order {
+        let cancel_reason = Some(CancelReason::Expired);
+        Order { status: OrderStatus::Cancelled, cancel_reason, ..self.created(hold, version) }
+    }
+}
+
+pub fn settings(infra: &Infra) -> Settings {
+    Settings::parse_from(infra.args("tickets"))
+}
+
+pub fn path(ticket: &Value) -> String {
+    format!("/api/tickets/{}", text(&ticket["id"]))
+}
+
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+}
