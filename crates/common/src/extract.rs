@@ -52,9 +52,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let path = error.path().to_string();
         let cause = error.into_inner();
         if cause.is_data() {
-            let message = plain(&cause);
-            let field = (path != ".").then_some(path);
-            Error::invalid([Violation { message, field }])
+            Error::invalid([at(path, plain(&cause))])
         } else {
             Error::refused(&problems::MALFORMED, format!("The body is not valid JSON: {cause}."))
         }
@@ -63,6 +61,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         Error::refused(&problems::MALFORMED, format!("The body is not valid JSON: {cause}."))
     })?;
     Ok(value)
+}
+
+/// The member that the message is about; serde tells of one that is missing at its parent's path.
+fn at(path: String, message: String) -> Violation {
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    match (missing, path.as_str()) {
+        (Some(name), ".") => Violation::of(name, "is missing"),
+        (Some(name), parent) => Violation::of(format!("{parent}.{name}"), "is missing"),
+        (None, ".") => Violation { message, field: None },
+        (None, _) => Violation::of(path, message),
+    }
 }
 
 /// Serde's message without its place in the text, which says nothing to a client.
@@ -123,8 +132,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             serde_html_form::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(deserializer).map(Query).map_err(|error| {
             let path = error.path().to_string();
-            let field = (path != ".").then_some(path);
-            Error::invalid([Violation { message: error.into_inner().to_string(), field }])
+            Error::invalid([at(path, error.into_inner().to_string())])
         })
     }
 }

@@ -66,20 +66,23 @@ impl Store {
 
     /// The schedules of these orders, as far as there are any.
     pub async fn find(&self, orders: &[String]) -> Result<HashMap<String, Schedule>> {
-        let schedules = self.schedules.collection().find(doc! { "_id": { "$in": orders } }).await?;
-        schedules.map_ok(|schedule| (schedule.order_id.to_string(), schedule)).try_collect().await
+        let schedules = self.schedules.collection();
+        let found = schedules.find(doc! { "_id": { "$in": orders } }).await?;
+        found.map_ok(|schedule| (schedule.order_id.to_string(), schedule)).try_collect().await
     }
 
     /// Some that wait although they were due before `time`, the longest overdue first.
     pub async fn overdue(&self, time: Time, limit: i64) -> Result<Vec<Schedule>> {
         let filter = doc! { "state": "scheduled", "expiresAt": { "$lt": time } };
-        let schedules = self.schedules.collection().find(filter).sort(doc! { "expiresAt": 1 });
-        schedules.limit(limit).await?.try_collect().await
+        let schedules = self.schedules.collection();
+        let overdue = schedules.find(filter).sort(doc! { "expiresAt": 1 }).limit(limit);
+        overdue.await?.try_collect().await
     }
 
     /// All that wait, the next one first.
     pub async fn scheduled(&self) -> Result<BoxStream<'static, Result<Schedule>>> {
-        let schedules = self.schedules.collection().find(doc! { "state": "scheduled" });
-        Ok(schedules.sort(doc! { "expiresAt": 1 }).await?.boxed())
+        let schedules = self.schedules.collection();
+        let waiting = schedules.find(doc! { "state": "scheduled" }).sort(doc! { "expiresAt": 1 });
+        Ok(waiting.await?.boxed())
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::Schedule;
 /// The sorted set: order ids by the milliseconds of their end.
 const DUE: &str = "expiration:due";
 /// Is there as long as Redis has lost nothing: FLUSHALL, or a new and empty Redis, takes it away.
-const COMPLETE: &str = "expiration:complete";
+const FILLED: &str = "expiration:filled";
 /// How long a connection, or an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -34,13 +34,15 @@ pub struct Timers {
 pub struct Due {
     pub orders: Vec<String>,
     /// Whether Redis still has all that was put into it.
-    pub complete: bool,
+    pub filled: bool,
 }
 
 impl Timers {
     pub fn new(url: &str) -> anyhow::Result<Self> {
         let client = Client::open(url).context("REDIS_URL: expected redis://host:port")?;
-        Ok(Timers { client, link: Arc::default() })
+        let timers = Timers { client, link: Arc::default() };
+        timers.disconnect();
+        Ok(timers)
     }
 
     /// Whether there is a connection.
@@ -103,15 +105,15 @@ impl Timers {
     /// Up to `limit` orders whose time has come, the earliest first.
     pub async fn due(&self, now: Time, limit: isize) -> RedisResult<Due> {
         let mut question = Pipeline::new();
-        question.exists(COMPLETE).zrangebyscore_limit(DUE, "-inf", now.millis(), 0, limit);
-        let (complete, orders) =
+        question.exists(FILLED).zrangebyscore_limit(DUE, "-inf", now.millis(), 0, limit);
+        let (filled, orders) =
             self.ask(async |link| question.query_async(link).await).await?;
-        Ok(Due { orders, complete })
+        Ok(Due { orders, filled })
     }
 
     /// Says that Redis has every timer there is.
-    pub async fn mark_complete(&self) -> RedisResult<()> {
-        self.ask(async |link| link.set(COMPLETE, 1).await).await
+    pub async fn mark_filled(&self) -> RedisResult<()> {
+        self.ask(async |link| link.set(FILLED, 1).await).await
     }
 
     async fn ask<T>(

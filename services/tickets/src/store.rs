@@ -110,20 +110,39 @@ impl Store {
         after: Option<&Cursor>,
         limit: i64,
     ) -> Result<(Vec<Ticket>, bool)> {
+        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut tickets = Vec::new();
+        for range in ranges(search.sort, after) {
+            // One more than is shown, to know whether there is one.
+            let wanted = shown + 1 - tickets.len();
+            tickets.extend(self.find(search, now, range, wanted).await?);
+            if tickets.len() > shown {
+                break;
+            }
+        }
+        let more = tickets.len() > shown;
+        tickets.truncate(shown);
+        Ok((tickets, more))
+    }
+
+    async fn find(
+        &self,
+        search: &Search,
+        now: Time,
+        range: Document,
+        wanted: usize,
+    ) -> Result<Vec<Ticket>> {
         let options = FindOptions::builder()
             .sort(order(search.sort))
             .hint(hint(search))
             .projection(doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0 })
-            // One more than is shown, to know whether there is one.
-            .limit(limit + 1)
+            .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
             .build();
+        let mut all = conditions(search, now);
+        all.push(range);
         let collection = self.tickets.collection();
-        let found = collection.find(filter(search, now, after)).with_options(options).await?;
-        let mut tickets: Vec<Stored> = found.try_collect().await?;
-        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = tickets.len() > shown;
-        tickets.truncate(shown);
-        Ok((tickets.into_iter().map(|Stored(ticket)| ticket).collect(), more))
+        let found = collection.find(doc! { "$and": all }).with_options(options).await?;
+        Ok(found.map_ok(|Stored(ticket)| ticket).try_collect().await?)
     }
 }
 
@@ -187,7 +206,7 @@ fn order(sort: Sort) -> Document {
     }
 }
 
-fn filter(search: &Search, now: Time, after: Option<&Cursor>) -> Document {
+fn conditions(search: &Search, now: Time) -> Vec<Document> {
     let mut all = match search.whose {
         Whose::OnSale => vec![doc! { "listed": true, "onSaleUntil": { "$gte": now } }],
         Whose::Of(seller) => vec![doc! { "userId": seller, "deleted": false }],
@@ -211,8 +230,7 @@ fn filter(search: &Search, now: Time, after: Option<&Cursor>) -> Document {
         // Who asks for a time doesn't ask for what has none.
         all.push(doc! { "onSaleUntil": { "$lt": Time::NEVER } });
     }
-    all.extend(after.map(|cursor| comes_after(search.sort, cursor)));
-    doc! { "$and": all }
+    all
 }
 
 /// Every term begins one of the words. A term is letters and digits alone (`search::words`), so it is
@@ -226,9 +244,11 @@ fn words_begin_with(terms: &[String]) -> Document {
     doc! { "$and": terms.iter().map(begins).collect::<Vec<_>>() }
 }
 
-/// What stands after the cursor's ticket: those of the same key with a later id, and those beyond the
-/// key. Each of the two is a range of the list's index, and the planner merges them in its order.
-fn comes_after(sort: Sort, cursor: &Cursor) -> Document {
+/// What stands after the cursor's ticket, in the list's order: those of the same key with a later id,
+/// then those beyond the key. They are asked for one after the other, as each is one range of the
+/// index; of a query for both, the database would read again all that was shown of that key.
+fn ranges(sort: Sort, after: Option<&Cursor>) -> Vec<Document> {
+    let Some(cursor) = after else { return vec![doc! {}] };
     let (name, key): (&str, Bson) = match sort {
         Sort::Newest => ("createdAt", Time::from_millis(cursor.key).into()),
         Sort::Cheapest | Sort::Dearest => ("price", cursor.key.into()),
@@ -239,5 +259,5 @@ fn comes_after(sort: Sort, cursor: &Cursor) -> Document {
         Sort::Cheapest | Sort::Soonest => "$gt",
     };
     let same_key = doc! { name: key.clone(), "_id": { beyond: &cursor.id } };
-    doc! { "$or": [same_key, doc! { name: { beyond: key } }] }
+    vec![same_key, doc! { name: { beyond: key } }]
 }

@@ -164,23 +164,19 @@ async fn rubbish_is_refused_in_the_one_shape() {
     let order = world.order().await;
     let client = world.as_buyer();
     for (body, field) in [
-        (json!({ "token": "tok_visa" }), None),
-        (json!({ "orderId": order.id }), None),
-        (json!({ "orderId": 7, "token": "tok_visa" }), Some("orderId")),
-        (json!({ "orderId": { "$gt": "" }, "token": "tok_visa" }), Some("orderId")),
-        (json!({ "orderId": order.id, "token": { "$gt": "" } }), Some("token")),
-        (json!({ "orderId": order.id, "token": "" }), Some("token")),
-        (json!({ "orderId": order.id, "token": "4242424242424242" }), Some("token")),
-        (
-            json!({ "orderId": order.id, "token": format!("tok_{}", "x".repeat(300)) }),
-            Some("token"),
-        ),
-        (json!([]), None),
+        (json!({ "token": "tok_visa" }), "orderId"),
+        (json!({ "orderId": order.id }), "token"),
+        (json!({ "orderId": 7, "token": "tok_visa" }), "orderId"),
+        (json!({ "orderId": { "$gt": "" }, "token": "tok_visa" }), "orderId"),
+        (json!({ "orderId": order.id, "token": { "$gt": "" } }), "token"),
+        (json!({ "orderId": order.id, "token": "" }), "token"),
+        (json!({ "orderId": order.id, "token": "4242424242424242" }), "token"),
+        (json!({ "orderId": order.id, "token": format!("tok_{}", "x".repeat(300)) }), "token"),
+        (json!(7), ""),
     ] {
         let answer = client.post("/api/payments", body.clone()).await;
         answer.problem(400, "invalid");
-        let fields = answer.invalid_fields();
-        assert_eq!(fields.first().map(String::as_str), field, "{body}");
+        assert_eq!(answer.invalid_fields(), [field], "{body}");
     }
     for id in ["", "nonsense", "00000000-0000-0000-0000-000000000000"] {
         let body = json!({ "orderId": id, "token": "tok_visa" });

@@ -88,7 +88,7 @@ impl World {
 
     pub async fn fault(&self, method: &str, path: &str, kind: &str, times: i64) {
         let fault = json!({
-            "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": 60_000,
+            "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": 11_000,
         });
         let answer = Client::new(&self.stripe.url()).post("/_faults", fault).await;
         assert!(answer.status.is_success(), "{answer:?}");

@@ -1,0 +1,64 @@
+//! The two cookies of someone who is signed in. No script of a page can read them, and another site's
+//! form doesn't bring them along.
+
+use std::time::Duration;
+
+use common::Time;
+use common::auth::{is_https, refresh_cookie, session_cookie};
+use tower_cookies::cookie::{SameSite, time};
+use tower_cookies::{Cookie, Cookies};
+use url::Url;
+
+use crate::tokens::{RefreshToken, TOKEN_LIFE};
+
+/// How the cookies are called, and whether they go over https alone.
+#[derive(Clone, Copy)]
+pub struct SessionCookies {
+    session: &'static str,
+    refresh: &'static str,
+    secure: bool,
+}
+
+impl SessionCookies {
+    pub fn of(public_url: &Url) -> Self {
+        SessionCookies {
+            session: session_cookie(public_url),
+            refresh: refresh_cookie(public_url),
+            secure: is_https(public_url),
+        }
+    }
+
+    pub fn set(
+        self,
+        cookies: &Cookies,
+        session: String,
+        refresh: &RefreshToken,
+        now: Time,
+        expires_at: Time,
+    ) {
+        cookies.add(self.cookie(self.session, session, TOKEN_LIFE));
+        cookies.add(self.cookie(self.refresh, refresh.text(), now.until(expires_at)));
+    }
+
+    pub fn clear(self, cookies: &Cookies) {
+        for name in [self.session, self.refresh] {
+            cookies.add(self.cookie(name, String::new(), Duration::ZERO));
+        }
+    }
+
+    /// The refresh token that the request brings, if it can be one.
+    pub fn refresh_token(self, cookies: &Cookies) -> Option<RefreshToken> {
+        RefreshToken::parse(cookies.get(self.refresh)?.value())
+    }
+
+    fn cookie(self, name: &'static str, value: String, life: Duration) -> Cookie<'static> {
+        let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
+        Cookie::build((name, value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.secure)
+            .max_age(time::Duration::seconds(seconds))
+            .build()
+    }
+}

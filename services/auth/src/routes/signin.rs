@@ -1,0 +1,42 @@
+//! POST /api/users/signin: a session for someone who knows their password.
+
+use axum::Json;
+use axum::extract::State;
+use common::error::problems;
+use common::extract::Body;
+use common::{Error, Result};
+use serde::Deserialize;
+use tower_cookies::Cookies;
+use validator::Validate;
+
+use super::UserBody;
+use super::signup::is_email;
+use crate::app::App;
+use crate::domain::EmailAddress;
+
+#[derive(Deserialize, Validate)]
+pub struct SignIn {
+    #[validate(custom(function = "is_email", message = "must be an e-mail address"))]
+    email: String,
+    /// Its length is a rule for new passwords only.
+    #[validate(length(min = 1, message = "must not be empty"))]
+    password: String,
+}
+
+pub async fn handle(
+    State(app): State<App>,
+    cookies: Cookies,
+    Body(body): Body<SignIn>,
+) -> Result<Json<UserBody>> {
+    let found = app.store.user_by_email(&EmailAddress::parse(&body.email)?).await?;
+    let hash = found.as_ref().map(|user| user.password_hash.as_str());
+    let knows_it = app.passwords.verify(body.password, hash).await?;
+    let user = found.filter(|_| knows_it).ok_or_else(invalid_credentials)?;
+    app.begin_session(&user, &cookies).await?;
+    Ok(Json(user.into()))
+}
+
+/// The same for an unknown address and a wrong password: which it was is nobody's business.
+fn invalid_credentials() -> Error {
+    Error::refused(&problems::INVALID_CREDENTIALS, "Invalid credentials")
+}

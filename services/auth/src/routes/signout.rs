@@ -1,0 +1,30 @@
+//! POST /api/users/signout: the session's end. Anyone may ask for it, signed in or not.
+
+use axum::Json;
+use axum::extract::State;
+use common::Result;
+use common::auth::CurrentUser;
+use serde_json::{Value, json};
+use tower_cookies::Cookies;
+
+use crate::app::App;
+
+pub async fn handle(
+    State(app): State<App>,
+    signed_in: Option<CurrentUser>,
+    cookies: Cookies,
+) -> Result<Json<Value>> {
+    let refresh = app.cookies.refresh_token(&cookies);
+    // First of all, so that the browser forgets them also when the database can't be had.
+    app.cookies.clear(&cookies);
+    let now = app.clock.now();
+    if let Some(signed_in) = signed_in {
+        app.store.revoke(signed_in.session, now).await?;
+    }
+    // The session token is gone from the browser after its quarter of an hour, the session isn't. Any
+    // token of it will do, and one that was used up ends it in any case.
+    if let Some(refresh) = refresh {
+        app.store.revoke(refresh.session(), now).await?;
+    }
+    Ok(Json(json!({})))
+}

@@ -1,0 +1,155 @@
+//! The two tokens of a session: the signed one that every service verifies, for a quarter of an hour,
+//! and the refresh token, which only this service knows and only by its hash.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use common::Time;
+use common::auth::{AUDIENCE, Claims, ISSUER, Verifier};
+use common::ids::{SessionId, UserId};
+use hmac::{Hmac, Mac};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use sha2::{Digest, Sha256};
+
+use crate::domain::TokenHash;
+
+/// How long a session token is taken by everybody, whatever happens to its session.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// Signs session tokens with the private key.
+#[derive(Clone)]
+pub struct Minter(Arc<EncodingKey>);
+
+impl Minter {
+    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
+        let pem = std::fs::read(path)
+            .with_context(|| format!("JWT_PRIVATE_KEY: can't read {}", path.display()))?;
+        let key = EncodingKey::from_ed_pem(&pem).with_context(|| {
+            format!("JWT_PRIVATE_KEY: {}: expected an Ed25519 key (PKCS#8, PEM)", path.display())
+        })?;
+        Ok(Minter(Arc::new(key)))
+    }
+
+    pub fn mint(
+        &self,
+        user: UserId,
+        session: SessionId,
+        groups: &[String],
+        now: Time,
+    ) -> anyhow::Result<String> {
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: user,
+            sid: session,
+            iat: now.millis() / 1000,
+            exp: (now + TOKEN_LIFE).millis() / 1000,
+            groups: groups.to_vec(),
+        };
+        let header = Header::new(Algorithm::EdDSA);
+        jsonwebtoken::encode(&header, &claims, &self.0).context("signing a session token")
+    }
+
+    /// Whether `verifier` takes what we mint.
+    pub fn is_trusted_by(&self, verifier: &Verifier, now: Time) -> bool {
+        self.mint(UserId::new(now), SessionId::new(now), &[], now)
+            .is_ok_and(|token| verifier.verify(&token).is_some())
+    }
+}
+
+/// A refresh token: `<session id>.<32 bytes, base64url>`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    session: SessionId,
+    secret: [u8; 32],
+}
+
+impl RefreshToken {
+    /// The first one of a session.
+    pub fn random(session: SessionId) -> Self {
+        RefreshToken { session, secret: rand::random() }
+    }
+
+    /// Only what we may have written ourselves.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (session, secret) = text.split_once('.')?;
+        let secret = BASE64_URL_SAFE_NO_PAD.decode(secret).ok()?;
+        Some(RefreshToken { session: session.parse().ok()?, secret: secret.try_into().ok()? })
+    }
+
+    /// Which session it is of, if it is of any.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    pub fn text(&self) -> String {
+        format!("{}.{}", self.session, BASE64_URL_SAFE_NO_PAD.encode(self.secret))
+    }
+
+    /// What is stored. A plain hash is enough for 256 bits that nobody can guess.
+    pub fn hash(&self) -> TokenHash {
+        let digest = Sha256::digest(self.text());
+        TokenHash::new(BASE64_URL_SAFE_NO_PAD.encode(digest))
+    }
+
+    /// The token that follows this one: always the same, so that two tabs that renew at once get one.
+    pub fn successor(&self, rotation_secret: &str) -> anyhow::Result<Self> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(rotation_secret.as_bytes())?;
+        mac.update(self.text().as_bytes());
+        Ok(RefreshToken { session: self.session, secret: mac.finalize().into_bytes().into() })
+    }
+}
+
+/// A new session's key for [`RefreshToken::successor`].
+pub fn rotation_secret() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> SessionId {
+        SessionId::new(Time::from_millis(1_700_000_000_000))
+    }
+
+    #[test]
+    fn a_refresh_token_is_read_as_it_was_written() {
+        let token = RefreshToken::random(session());
+        assert!(RefreshToken::parse(&token.text()) == Some(token.clone()));
+        assert!(!token.text().contains(token.hash().as_str()));
+    }
+
+    #[test]
+    fn what_is_no_refresh_token_is_refused() {
+        let good = RefreshToken::random(session()).text();
+        let (id, secret) = good.split_once('.').unwrap();
+        for text in [
+            String::new(),
+            id.to_owned(),
+            format!("{id}."),
+            format!("{id}.{}", &secret[1..]),
+            format!("{id}.{secret}="),
+            format!("{id}.{secret}AAAA"),
+            format!("{}.{secret}", id.to_uppercase()),
+            format!(".{secret}"),
+            format!("{good}.{good}"),
+        ] {
+            assert!(RefreshToken::parse(&text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_one_successor_which_takes_both_the_token_and_the_secret_to_know() {
+        let token = RefreshToken::random(session());
+        let successor = token.successor("secret").unwrap();
+        assert!(successor == token.successor("secret").unwrap());
+        assert!(successor != token);
+        assert!(successor != token.successor("another").unwrap());
+        assert!(successor != RefreshToken::random(session()).successor("secret").unwrap());
+    }
+}
