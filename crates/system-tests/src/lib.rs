@@ -1,1 +1,8 @@
+//! Tests of the whole marketplace, started as a person starts it (`cargo xtask up`) and used through its
+//! gateway alone.
 
+mod person;
+mod stack;
+
+pub use person::Person;
+pub use stack::Stack;

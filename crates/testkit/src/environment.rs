@@ -4,6 +4,9 @@
 pub const MONGO_URI: &str = "TEST_MONGO_URI";
 pub const NATS_SERVER: &str = "TEST_NATS_SERVER";
 pub const REDIS_SERVER: &str = "TEST_REDIS_SERVER";
+/// The built xtask, and the folder of the services' programs.
+pub const XTASK: &str = "TEST_XTASK";
+pub const BIN_DIR: &str = "TEST_BIN_DIR";
 /// Whether the services' logs are shown, and which.
 const LOG: &str = "TEST_LOG";
 

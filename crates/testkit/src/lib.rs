@@ -48,7 +48,7 @@
 
 mod bus;
 mod client;
-mod environment;
+pub mod environment;
 mod infra;
 mod keys;
 mod nats;

@@ -1,0 +1,27 @@
+//! How long from `POST /api/orders` until the ticket is shown as reserved: the promise is a median under
+//! 50 ms on an idle machine. `cargo xtask test -- --bench hold_to_reserved -p system-tests` runs it.
+
+use std::time::{Duration, Instant};
+
+use system_tests::Stack;
+
+const ROUNDS: usize = 200;
+const PROMISE: Duration = Duration::from_millis(50);
+
+#[tokio::main]
+async fn main() {
+    let stack = Stack::start("bench", &[]);
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let mut times = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let ticket = seller.offers("Lakmé", "20.50").await;
+        let begun = Instant::now();
+        buyer.holds(&ticket).await;
+        while buyer.ticket(&ticket).await["status"] != "reserved" {}
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    let (median, slow) = (times[ROUNDS / 2], times[ROUNDS * 99 / 100]);
+    println!("held to reserved: median {median:?}, 99th percentile {slow:?}, {ROUNDS} rounds");
+    assert!(median < PROMISE, "the promise is {PROMISE:?}");
+}

@@ -1,0 +1,80 @@
+//! Someone with a browser's cookies, who sells and buys.
+
+use serde_json::{Value, json};
+use testkit::{Answer, Client, eventually};
+use uuid::Uuid;
+
+use crate::Stack;
+
+pub struct Person {
+    pub client: Client,
+    pub id: String,
+}
+
+impl Person {
+    pub(crate) async fn sign_up(stack: &Stack, name: &str) -> Person {
+        let client = stack.visitor();
+        let email = format!("{name}-{}@example.com", Uuid::now_v7());
+        let body = json!({ "email": email, "password": "correct horse", "name": name });
+        let user = client.post("/api/users/signup", body).await.expect(201);
+        Person { client, id: text(&user["id"]) }
+    }
+
+    /// Lists a ticket.
+    pub async fn offers(&self, title: &str, price: &str) -> String {
+        let body = json!({ "title": title, "price": price, "venue": "Opera" });
+        text(&self.client.post("/api/tickets", body).await.expect(201)["id"])
+    }
+
+    /// Tries to hold a ticket.
+    pub async fn orders(&self, ticket: &str) -> Answer {
+        self.client.post("/api/orders", json!({ "ticketId": ticket })).await
+    }
+
+    /// Holds a ticket that is free.
+    pub async fn holds(&self, ticket: &str) -> String {
+        text(&self.orders(ticket).await.expect(201)["id"])
+    }
+
+    pub async fn pays(&self, order: &str, token: &str) -> Answer {
+        self.client.post("/api/payments", json!({ "orderId": order, "token": token })).await
+    }
+
+    pub async fn cancels(&self, order: &str) -> Answer {
+        self.client.delete(&format!("/api/orders/{order}")).await
+    }
+
+    pub async fn order(&self, order: &str) -> Value {
+        self.client.get(&format!("/api/orders/{order}")).await.expect(200)
+    }
+
+    pub async fn ticket(&self, ticket: &str) -> Value {
+        self.client.get(&format!("/api/tickets/{ticket}")).await.expect(200)
+    }
+
+    /// Waits until a ticket has this status, and answers with it.
+    pub async fn sees_ticket(&self, ticket: &str, status: &str) -> Value {
+        eventually(&format!("the ticket to be {status}"), || async {
+            Some(self.ticket(ticket).await).filter(|ticket| ticket["status"] == status)
+        })
+        .await
+    }
+
+    /// Waits until an order has this status, and answers with it.
+    pub async fn sees_order(&self, order: &str, status: &str) -> Value {
+        eventually(&format!("the order to be {status}"), || async {
+            Some(self.order(order).await).filter(|order| order["status"] == status)
+        })
+        .await
+    }
+
+    /// The order's payment, if there is one.
+    pub async fn payment(&self, order: &str) -> Value {
+        let list = self.client.get(&format!("/api/payments?orderId={order}")).await.expect(200);
+        list["payments"][0].clone()
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}

@@ -1,0 +1,84 @@
+//! Many at once, on the whole marketplace.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use testkit::eventually;
+
+use crate::shared;
+
+#[tokio::test]
+async fn of_many_buyers_at_once_one_gets_the_ticket_and_sixteen_payments_charge_once() {
+    let stack = shared::usual().await;
+    let seller = stack.person("seller").await;
+    let buyers = join_all((0..24).map(|_| stack.person("buyer"))).await;
+    for _ in 0..3 {
+        let ticket = seller.offers("Salome", "20.50").await;
+        let answers = join_all(buyers.iter().map(|buyer| buyer.orders(&ticket))).await;
+        let won = answers.iter().position(|answer| answer.status == 201).unwrap();
+        for (index, answer) in answers.iter().enumerate().filter(|(index, _)| *index != won) {
+            assert_eq!(answer.status, 409, "buyer {index}: {}", answer.text);
+        }
+        let order = answers[won].body["id"].as_str().unwrap().to_owned();
+        let payments = join_all((0..16).map(|_| buyers[won].pays(&order, "tok_visa"))).await;
+        assert_eq!(payments.iter().filter(|answer| answer.status == 201).count(), 1);
+        let intent = buyers[won].payment(&order).await["stripeId"].clone();
+        assert_eq!(charges(&stack.stripe_ledger().await, &order), [intent]);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_and_a_cancel_at_once_agree_on_the_order_and_the_money() {
+    let stack = shared::usual().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    for round in 0..20 {
+        let ticket = seller.offers("Otello", "20.50").await;
+        let order = buyer.holds(&ticket).await;
+        if round % 2 == 0 {
+            // Half of the rounds race at the very beginning, half when everybody knows of the order.
+            buyer.sees_order(&order, "awaiting:payment").await;
+        }
+        let (paid, cancelled) = tokio::join!(buyer.pays(&order, "tok_visa"), buyer.cancels(&order));
+        assert!([201, 202, 409].contains(&paid.status.as_u16()), "{}", paid.text);
+        assert!([204, 409].contains(&cancelled.status.as_u16()), "{}", cancelled.text);
+
+        // It is complete and charged once, or cancelled and nothing of it is kept.
+        eventually("the order and the money to agree", || async {
+            let status = buyer.order(&order).await["status"].clone();
+            let ledger = stack.stripe_ledger().await;
+            let kept = charges(&ledger, &order).len() - refunds(&ledger, &order);
+            let ticket = seller.ticket(&ticket).await["status"].clone();
+            match (status.as_str(), kept, ticket.as_str()) {
+                (Some("complete"), 1, Some("sold")) | (Some("cancelled"), 0, Some("available")) => {
+                    Some(())
+                }
+                _ => None,
+            }
+        })
+        .await;
+    }
+}
+
+/// The PaymentIntents on which an order was charged.
+fn charges(ledger: &Value, order: &str) -> Vec<Value> {
+    let of_order = intents(ledger, order);
+    let charges = ledger["charges"].as_array().unwrap().iter();
+    let succeeded = charges.filter(|charge| charge["status"] == "succeeded");
+    succeeded
+        .map(|charge| charge["payment_intent"].clone())
+        .filter(|id| of_order.contains(id))
+        .collect()
+}
+
+fn refunds(ledger: &Value, order: &str) -> usize {
+    let of_order = intents(ledger, order);
+    let refunds = ledger["refunds"].as_array().unwrap().iter();
+    refunds.filter(|refund| of_order.contains(&refund["payment_intent"])).count()
+}
+
+fn intents(ledger: &Value, order: &str) -> Vec<Value> {
+    let intents = ledger["payment_intents"].as_array().unwrap().iter();
+    intents
+        .filter(|it| it["metadata"]["order_id"] == json!(order))
+        .map(|it| it["id"].clone())
+        .collect()
+}
