@@ -77,6 +77,8 @@ impl Service {
         public_url: &Url,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
+        // From here on everything counts.
+        telemetry::metrics();
         let requests = TaskTracker::new();
         let edge = Edge {
             origin: public_url.origin().ascii_serialization().into(),
@@ -175,7 +177,6 @@ where
     let result = async {
         let server = server(&settings).clone();
         telemetry::init(name, &server.log).context("LOG")?;
-        telemetry::metrics();
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
         let service = build(settings).await?;

@@ -187,7 +187,7 @@ impl Ticket {
     pub fn status(&self, now: Time) -> Status {
         if self.sold {
             Status::Sold
-        } else if self.order_id.is_some() && self.reserved_until.is_some_and(|end| end >= now) {
+        } else if self.order_id.is_some() && self.reserved_until.is_some_and(|end| end > now) {
             Status::Reserved
         } else {
             Status::Available

@@ -14,11 +14,14 @@ use super::signup::is_email;
 use crate::app::App;
 use crate::domain::EmailAddress;
 
+/// A member that is left out is taken for an empty one, so that its rule is told beside the others.
 #[derive(Deserialize, Validate)]
 pub struct SignIn {
+    #[serde(default)]
     #[validate(custom(function = "is_email", message = "must be an e-mail address"))]
     email: String,
     /// Its length is a rule for new passwords only.
+    #[serde(default)]
     #[validate(length(min = 1, message = "must not be empty"))]
     password: String,
 }

@@ -21,8 +21,8 @@ pub async fn handle(
     if let Some(signed_in) = signed_in {
         app.store.revoke(signed_in.session, now).await?;
     }
-    // The session token is gone from the browser after its quarter of an hour, the session isn't. Any
-    // token of it will do, and one that was used up ends it in any case.
+    // A browser that was away for a quarter of an hour brings this one alone. Whether it is the current
+    // one doesn't matter: a token that was used up ends its session as well.
     if let Some(refresh) = refresh {
         app.store.revoke(refresh.session(), now).await?;
     }

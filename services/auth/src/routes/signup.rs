@@ -14,10 +14,13 @@ use super::UserBody;
 use crate::app::App;
 use crate::domain::{EmailAddress, Profile, User};
 
+/// A member that is left out is taken for an empty one, so that its rule is told beside the others.
 #[derive(Deserialize, Validate)]
 pub struct SignUp {
+    #[serde(default)]
     #[validate(custom(function = "is_email", message = "must be an e-mail address"))]
     email: String,
+    #[serde(default)]
     #[validate(length(min = 8, max = 128, message = "must have 8 to 128 characters"))]
     password: String,
     #[validate(

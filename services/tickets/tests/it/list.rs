@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -249,14 +248,7 @@ async fn mine_are_ones_own_alone() {
     assert_eq!(answer.header("vary"), Some("Cookie"));
 
     let all = market.service.client().get("/api/tickets?mine=false").await;
-    let ids: HashSet<_> = all.expect(200)["tickets"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .cloned()
-        .map(|ticket| text(&ticket["id"]).to_owned())
-        .collect();
-    assert_eq!(ids.len(), 2);
+    assert_eq!(all.expect(200)["tickets"].as_array().unwrap().len(), 2);
     assert_eq!(all.header("cache-control"), Some("no-cache"));
     assert_eq!(all.header("vary"), Some("Cookie"));
 }

@@ -1,0 +1,6 @@
+//! What every service relies on, against real servers.
+
+mod listen;
+mod outbox;
+mod server;
+mod thing;

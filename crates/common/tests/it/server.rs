@@ -1,0 +1,104 @@
+//! The edge that every service has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use common::server::Service;
+use testkit::{Infra, Method, TestService, eventually};
+use tokio::sync::Notify;
+
+async fn serve(infra: &Infra, routes: Router) -> TestService {
+    let service = Service::new("test", routes, infra.database("test").await);
+    TestService::serve(service.deadline(Duration::from_millis(500))).await
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_says_nothing_of_the_inside_but_names_the_request() {
+    let infra = Infra::start().await;
+    let routes = Router::new().route(
+        "/",
+        get(|| async {
+            if true {
+                panic!("secret")
+            }
+        }),
+    );
+    let answer = serve(&infra, routes).await.client().get("/").await;
+    let problem = answer.problem(500, "internal");
+    assert!(!answer.text.contains("secret"));
+    let id = answer.header("x-request-id").unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains(id));
+}
+
+#[tokio::test]
+async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_end() {
+    let infra = Infra::start().await;
+    let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (waits, tells) = (Arc::clone(&go_on), Arc::clone(&done));
+    let handler = move || async move {
+        waits.notified().await;
+        tells.notify_one();
+    };
+    let service = serve(&infra, Router::new().route("/", post(handler))).await;
+    let answer = service.client().post("/", serde_json::json!({})).await;
+    answer.problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    // Nobody waits for it any more, and yet it ends what it began.
+    go_on.notify_one();
+    tokio::time::timeout(Duration::from_secs(5), done.notified())
+        .await
+        .expect("the handler runs on");
+}
+
+#[tokio::test]
+async fn a_write_from_another_site_is_refused_and_a_program_s_is_not() {
+    let infra = Infra::start().await;
+    let service = serve(&infra, Router::new().route("/", post(|| async { "written" }))).await;
+    let send = async |name: &str, value: &str| {
+        service.client().header(name, value).post("/", serde_json::json!({})).await
+    };
+    for site in ["cross-site", "same-site", "rubbish"] {
+        send("sec-fetch-site", site).await.problem(403, "cross-site");
+    }
+    for site in ["same-origin", "none"] {
+        send("sec-fetch-site", site).await.expect(200);
+    }
+    for origin in
+        ["https://evil.example", "null", "http://localhost:8081", "https://localhost:8080"]
+    {
+        send("origin", origin).await.problem(403, "cross-site");
+    }
+    send("origin", testkit::PUBLIC_URL).await.expect(200);
+    send("accept", "*/*").await.expect(200);
+    let reads = service.client().header("sec-fetch-site", "cross-site");
+    reads.get("/").await.problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_in_the_one_shape() {
+    let infra = Infra::start().await;
+    let service = serve(&infra, Router::new().route("/here", get(|| async {}))).await;
+    service.client().get("/nowhere").await.problem(404, "not-found");
+    let answer = service.client().request(Method::DELETE, "/here").send().await;
+    answer.problem(405, "method-not-allowed");
+    assert!(answer.header("allow").unwrap().contains("GET"));
+}
+
+#[tokio::test]
+async fn an_operator_sees_health_readiness_and_metrics() {
+    let infra = Infra::start().await;
+    let service = serve(&infra, Router::new().route("/here", get(|| async {}))).await;
+    service.client().get("/here").await.expect(200);
+    let admin = service.admin_port();
+    admin.get("/healthz").await.expect(200);
+    eventually("it to be ready", || async {
+        (admin.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    let metrics = admin.get("/metrics").await.text;
+    assert!(metrics.contains("http_requests_total{"), "{metrics}");
+    assert!(metrics.contains("route=\"/here\""), "{metrics}");
+    service.client().get("/metrics").await.problem(404, "not-found");
+}

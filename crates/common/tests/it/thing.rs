@@ -1,0 +1,56 @@
+//! The least that can be stored, changed and told of.
+
+use common::Time;
+use common::bus::{Aggregate, Aggregates, Bus, Change};
+use common::config::NatsSettings;
+use common::events::{Expiration, ExpirationComplete};
+use common::ids::OrderId;
+use serde::{Deserialize, Serialize};
+use testkit::Infra;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Thing {
+    #[serde(rename = "_id")]
+    pub id: OrderId,
+    pub version: i64,
+}
+
+impl Aggregate for Thing {
+    const COLLECTION: &'static str = "things";
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Thing {
+    pub fn new(now: Time) -> Change<Thing> {
+        Thing { id: OrderId::new(now), version: 0 }.changed()
+    }
+
+    pub fn changed(&self) -> Change<Thing> {
+        let thing = Thing { id: self.id, version: self.version + 1 };
+        let event = ExpirationComplete(Expiration { order_id: thing.id, version: thing.version });
+        Change::told(thing, &event)
+    }
+}
+
+pub async fn open(infra: &Infra) -> Aggregates<Thing> {
+    let database = infra.database("expiration").await;
+    Aggregates::open(&database, infra.clock.clone(), []).await.unwrap()
+}
+
+pub async fn bus(infra: &Infra, service: &'static str) -> Bus {
+    let settings = NatsSettings { nats_url: infra.nats.url(), nats_replicas: 1 };
+    Bus::connect(&settings, service).await.unwrap()
+}
+
+/// A relay that runs until the token is cancelled.
+pub async fn relay(infra: &Infra, things: &Aggregates<Thing>) -> CancellationToken {
+    let stop = CancellationToken::new();
+    tokio::spawn(things.clone().relay(bus(infra, "expiration").await, stop.clone()));
+    stop
+}

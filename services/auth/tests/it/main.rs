@@ -1,0 +1,93 @@
+//! auth through its door: real requests, a real MongoDB and a real NATS.
+
+mod currentuser;
+mod keys;
+mod refresh;
+mod settings;
+mod signin;
+mod signout;
+mod signup;
+
+use auth::app::{self, Settings};
+use clap::Parser;
+use serde_json::{Value, json};
+use testkit::{Answer, Infra, TestService};
+
+const PASSWORD: &str = "correct horse";
+
+/// The service and what it stands on. The service goes first when a test ends.
+struct Auth {
+    service: TestService,
+    infra: Infra,
+}
+
+impl Auth {
+    async fn start() -> Self {
+        Self::on(Infra::start().await).await
+    }
+
+    async fn at(public_url: &str) -> Self {
+        let mut infra = Infra::start().await;
+        infra.public_url = public_url.to_owned();
+        Self::on(infra).await
+    }
+
+    async fn on(infra: Infra) -> Self {
+        Auth { service: replica(&infra).await, infra }
+    }
+
+    async fn sign_up(&self, email: &str) -> Answer {
+        let answer = self.service.client().post("/api/users/signup", credentials(email)).await;
+        answer.expect(201);
+        answer
+    }
+
+    /// Who the service says that this session token's bearer is.
+    async fn current_user(&self, token: &str) -> Value {
+        let client = self.service.client().cookie("session", token);
+        let body = client.get("/api/users/currentuser").await.expect(200);
+        body["currentUser"].clone()
+    }
+
+    async fn refresh(&self, token: &str) -> Answer {
+        refresh(&self.service, token).await
+    }
+}
+
+/// Another process of the service, as far as the database and the bus are concerned.
+async fn replica(infra: &Infra) -> TestService {
+    let service = app::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
+    TestService::serve_at(service, &infra.public_url).await
+}
+
+fn settings(infra: &Infra) -> Settings {
+    let mut args = infra.args("auth");
+    args.extend(["--jwt-private-key".to_owned(), infra.private_key_file().display().to_string()]);
+    Settings::parse_from(args)
+}
+
+fn credentials(email: &str) -> Value {
+    json!({ "email": email, "password": PASSWORD })
+}
+
+async fn refresh(service: &TestService, token: &str) -> Answer {
+    service.client().cookie("refresh", token).post("/api/users/refresh", json!({})).await
+}
+
+/// A cookie's value, of an answer that must set it.
+#[track_caller]
+fn cookie(answer: &Answer, name: &str) -> String {
+    let value = answer.cookie(name);
+    value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", answer.headers)).to_owned()
+}
+
+/// The browser must forget both cookies.
+#[track_caller]
+fn assert_cleared(answer: &Answer) {
+    for name in ["session", "refresh"] {
+        let cookie = answer.set_cookie(name).unwrap_or_default();
+        assert!(cookie.starts_with(&format!("{name}=;")), "{name}: {cookie}");
+        assert!(cookie.contains("Max-Age=0"), "{cookie}");
+        assert!(cookie.contains("Path=/"), "{cookie}");
+    }
+}

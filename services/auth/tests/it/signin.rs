@@ -1,0 +1,112 @@
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::*;
+
+const PATH: &str = "/api/users/signin";
+
+#[tokio::test]
+async fn who_knows_the_password_is_signed_in() {
+    let auth = Auth::start().await;
+    let user = auth.sign_up("kim@example.org").await.expect(201);
+    for email in ["kim@example.org", " KIM@example.org"] {
+        let answer = auth.service.client().post(PATH, credentials(email)).await;
+        assert_eq!(answer.expect(200), user);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(auth.current_user(&cookie(&answer, "session")).await, user);
+        auth.refresh(&cookie(&answer, "refresh")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn each_sign_in_is_a_session_of_its_own() {
+    let auth = Auth::start().await;
+    let first = cookie(&auth.sign_up("kim@example.org").await, "refresh");
+    let answer = auth.service.client().post(PATH, credentials("kim@example.org")).await;
+    let second = cookie(&answer, "refresh");
+    auth.service
+        .client()
+        .cookie("refresh", &first)
+        .post("/api/users/signout", json!({}))
+        .await
+        .expect(200);
+    auth.refresh(&first).await.problem(401, "not-signed-in");
+    auth.refresh(&second).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
+    let auth = Auth::start().await;
+    auth.sign_up("kim@example.org").await;
+    let client = auth.service.client();
+    let wrong = json!({ "email": "kim@example.org", "password": "wrong horse" });
+    let wrong = client.post(PATH, wrong).await;
+    let unknown = client.post(PATH, credentials("eve@example.org")).await;
+    for answer in [&wrong, &unknown] {
+        let body = answer.problem(401, "invalid-credentials");
+        assert_eq!(body["errors"], json!([{ "message": "Invalid credentials" }]));
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    assert_eq!(wrong.body, unknown.body);
+}
+
+/// The hash is 19 MiB of work: an answer without it would be ten times as fast.
+#[tokio::test]
+async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+    let auth = Auth::start().await;
+    auth.sign_up("kim@example.org").await;
+    let client = auth.service.client();
+    let mut quickest = [Duration::MAX; 2];
+    for _ in 0..5 {
+        for (quickest, email) in quickest.iter_mut().zip(["kim@example.org", "eve@example.org"]) {
+            let body = json!({ "email": email, "password": "wrong horse" });
+            let begun = Instant::now();
+            client.post(PATH, body).await.problem(401, "invalid-credentials");
+            *quickest = begun.elapsed().min(*quickest);
+        }
+    }
+    let [known, unknown] = quickest;
+    assert!(unknown * 2 > known, "known: {known:?}, unknown: {unknown:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_such_body_is_refused() {
+    let auth = Auth::start().await;
+    auth.sign_up("kim@example.org").await;
+    for (body, fields) in [
+        (json!({ "email": { "$gt": "" }, "password": { "$gt": "" } }), vec!["email"]),
+        (json!({ "email": "kim@example.org", "password": { "$gt": "" } }), vec!["password"]),
+        (json!({ "email": "kim@example.org", "password": { "$ne": null } }), vec!["password"]),
+        (json!({ "email": "kim", "password": PASSWORD }), vec!["email"]),
+        (json!({ "email": "kim@example.org", "password": "" }), vec!["password"]),
+        (json!({ "email": "kim@example.org" }), vec!["password"]),
+        (json!({}), vec!["email", "password"]),
+    ] {
+        let answer = auth.service.client().post(PATH, body.clone()).await;
+        assert_eq!(answer.invalid_fields(), fields, "{body}");
+    }
+    auth.service.client().post(PATH, json!("{")).await.problem(400, "invalid");
+    let endless = json!({ "email": "kim@example.org", "password": "x".repeat(129) });
+    auth.service.client().post(PATH, endless).await.problem(401, "invalid-credentials");
+}
+
+#[tokio::test]
+async fn a_password_is_compared_to_the_letter() {
+    let auth = Auth::start().await;
+    let body = json!({ "email": "kim@example.org", "password": " Pässwörd\u{0} 🎫 " });
+    auth.service.client().post("/api/users/signup", body.clone()).await.expect(201);
+    auth.service.client().post(PATH, body).await.expect(200);
+    for password in ["Pässwörd\u{0} 🎫", " pässwörd\u{0} 🎫 ", " Pässwörd"] {
+        let body = json!({ "email": "kim@example.org", "password": password });
+        auth.service.client().post(PATH, body).await.problem(401, "invalid-credentials");
+    }
+}
+
+#[tokio::test]
+async fn another_site_can_not_sign_a_visitor_in() {
+    let auth = Auth::start().await;
+    auth.sign_up("kim@example.org").await;
+    let client = auth.service.client().header("origin", "https://evil.example");
+    client.post(PATH, credentials("kim@example.org")).await.problem(403, "cross-site");
+}

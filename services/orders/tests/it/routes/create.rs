@@ -1,0 +1,276 @@
+//! `POST /api/orders`.
+
+use std::time::Duration;
+
+use common::Money;
+use common::events::{OrderCreated, OrderStatus, TicketCreated, TicketUpdated};
+use common::ids::TicketId;
+use serde_json::{Value, json};
+use testkit::{Method, Request, eventually};
+
+use crate::world::{RESERVATION, World};
+
+#[tokio::test]
+async fn a_ticket_that_is_for_sale_is_held_for_15_minutes() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let answer = world.try_to_order(&world.buyer, ticket.id).await;
+    let order = answer.expect(201);
+    let now = world.infra.clock.now();
+    assert_eq!(
+        order,
+        json!({
+            "id": order["id"],
+            "userId": world.buyer.id,
+            "status": "created",
+            "expiresAt": now + RESERVATION,
+            "ticket": {
+                "id": ticket.id, "title": "Aida", "price": "20.50", "currency": "usd",
+                "timeZone": "Europe/Berlin", "venue": "Arena",
+            },
+            "version": 1,
+            "createdAt": now,
+        })
+    );
+    let location = format!("/api/orders/{}", order["id"].as_str().unwrap());
+    assert_eq!(answer.header("location"), Some(&*location));
+    assert_eq!(answer.header("etag"), Some("\"1\""));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.media_type(), Some("application/json"));
+    assert_eq!(world.client(&world.buyer).get(&location).await.expect(200), order);
+}
+
+#[tokio::test]
+async fn a_ticket_that_someone_has_is_refused_and_its_holder_is_told_which_order_it_is() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let order = world.order(&ticket).await;
+    let other = world.infra.user();
+
+    let refused = world.try_to_order(&other, ticket.id).await.problem(409, "ticket-reserved");
+    assert_eq!(refused["orderId"], Value::Null);
+    let refused = world.try_to_order(&world.buyer, ticket.id).await.problem(409, "ticket-reserved");
+    assert_eq!(refused["orderId"], json!(order.id));
+
+    world.confirm_lock(&ticket, &order).await;
+    world.try_to_order(&other, ticket.id).await.problem(409, "ticket-reserved");
+    world.pay(&order).await;
+    for user in [&other, &world.buyer] {
+        world.try_to_order(user, ticket.id).await.problem(409, "ticket-sold");
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_given_up_can_be_ordered_again_under_the_next_hold_number() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    for hold in 1..=3 {
+        let order = world.order(&ticket).await;
+        assert_eq!(order.holds, [hold]);
+        world.cancel(&order).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_buys_their_own_ticket_an_admin_neither() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    world.try_to_order(&world.seller, ticket.id).await.problem(403, "own-ticket");
+
+    let admin = world.infra.admin();
+    let mut own = world.unheard_ticket();
+    own.user_id = admin.id;
+    world.tell_ticket(&own).await;
+    world.try_to_order(&admin, own.id).await.problem(403, "own-ticket");
+    world.try_to_order(&admin, ticket.id).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_ticket_past_its_date_is_refused_from_that_moment_on() {
+    let world = World::start().await;
+    let mut ticket = world.unheard_ticket();
+    ticket.date = Some(world.infra.clock.now() + Duration::from_secs(60));
+    world.tell_ticket(&ticket).await;
+    let order = world.order(&ticket).await;
+    assert_eq!(world.seen(&order).await["ticket"]["date"], json!(ticket.date));
+    world.cancel(&order).await;
+
+    world.infra.clock.advance(Duration::from_millis(59_999));
+    let order = world.order(&ticket).await;
+    world.cancel(&order).await;
+    world.infra.clock.advance(Duration::from_millis(1));
+    world.try_to_order(&world.buyer, ticket.id).await.problem(409, "ticket-past");
+}
+
+#[tokio::test]
+async fn a_price_that_has_changed_since_the_buyer_looked_is_told() {
+    let world = World::start().await;
+    let mut ticket = world.ticket().await;
+    ticket.price = Money::from_minor(3000);
+    ticket.version = 2;
+    world.bus().publish(&TicketUpdated(ticket.clone())).await;
+    world.settled().await;
+
+    let order = async |price: Value| {
+        let body = json!({ "ticketId": ticket.id, "price": price });
+        world.client(&world.buyer).post("/api/orders", body).await
+    };
+    for seen in [json!("20.50"), json!(20.5), json!(0), json!("999999.99")] {
+        let refused = order(seen).await.problem(409, "price-changed");
+        assert_eq!(refused["price"], "30.00");
+    }
+    assert_eq!(world.app.store.live_order(ticket.id).await.unwrap(), None);
+    for seen in [json!("30.00"), json!("30"), json!(30), json!(30.0), json!(null)] {
+        let ordered = order(seen).await.expect(201);
+        assert_eq!(ordered["ticket"]["price"], "30.00");
+        let id = ordered["id"].as_str().unwrap();
+        world.client(&world.buyer).delete(&format!("/api/orders/{id}")).await.expect(204);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_after_the_order_does_not_change_what_was_ordered() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let order = world.order(&ticket).await;
+    let edited = common::events::Ticket {
+        title: "Tosca".to_owned(),
+        price: Money::from_minor(1),
+        version: 2,
+        ..ticket
+    };
+    world.bus().publish(&TicketUpdated(edited)).await;
+    world.settled().await;
+    assert_eq!(world.seen(&order).await["ticket"]["title"], "Aida");
+    assert_eq!(world.seen(&order).await["ticket"]["price"], "20.50");
+}
+
+#[tokio::test]
+async fn rubbish_is_refused_and_says_which_field_it_is() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let client = world.client(&world.buyer);
+    for (body, field) in [
+        (json!({}), ""),
+        (json!([]), ""),
+        (json!("ticketId"), ""),
+        (json!(null), ""),
+        (json!({ "ticketId": null }), "ticketId"),
+        (json!({ "ticketId": 7 }), "ticketId"),
+        (json!({ "ticketId": true }), "ticketId"),
+        (json!({ "ticketId": [ticket.id] }), "ticketId"),
+        (json!({ "ticketId": { "$gt": "" } }), "ticketId"),
+        (json!({ "ticketId": ticket.id, "price": true }), "price"),
+        (json!({ "ticketId": ticket.id, "price": [20.5] }), "price"),
+        (json!({ "ticketId": ticket.id, "price": { "$gt": 0 } }), "price"),
+        (json!({ "ticketId": ticket.id, "price": "NaN" }), "price"),
+        (json!({ "ticketId": ticket.id, "price": "Infinity" }), "price"),
+        (json!({ "ticketId": ticket.id, "price": "" }), "price"),
+        (json!({ "ticketId": ticket.id, "price": " 20.50" }), "price"),
+        (json!({ "ticketId": ticket.id, "price": "20,50" }), "price"),
+        (json!({ "ticketId": ticket.id, "price": "20.505" }), "price"),
+        (json!({ "ticketId": ticket.id, "price": 20.505 }), "price"),
+        (json!({ "ticketId": ticket.id, "price": -1 }), "price"),
+        (json!({ "ticketId": ticket.id, "price": 1e300 }), "price"),
+        (json!({ "ticketId": ticket.id, "price": "9".repeat(10_000) }), "price"),
+    ] {
+        let answer = client.post("/api/orders", body.clone()).await;
+        assert_eq!(answer.invalid_fields(), [field], "{body}");
+    }
+    for id in ["", "nonsense", "00000000-0000-0000-0000-000000000000", &"x".repeat(60_000)] {
+        client.post("/api/orders", json!({ "ticketId": id })).await.problem(404, "not-found");
+    }
+    assert_eq!(world.app.store.live_order(ticket.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_or_none_or_too_large_is_refused() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let client = world.client(&world.buyer);
+    let post = || client.request(Method::POST, "/api/orders");
+    let json = |request: Request| request.header("content-type", "application/json");
+    let nan = format!(r#"{{"ticketId":"{}","price":NaN}}"#, ticket.id);
+    let twice = format!(r#"{{"ticketId":"{}"}} {{}}"#, ticket.id);
+    for body in ["", "{", "ticketId=1", "\u{0}", "{\"ticketId\": \"\\ud800\"}", &nan, &twice] {
+        let answer = json(post()).body(body).send().await;
+        answer.problem(400, "malformed");
+    }
+    json(post()).body(vec![0xff, 0xfe]).send().await.problem(400, "malformed");
+    json(post()).body(vec![b'['; 60_000]).send().await.problem(400, "malformed");
+    json(post()).body(vec![b' '; 3_000_000]).send().await.problem(413, "too-large");
+
+    let good = json!({ "ticketId": ticket.id }).to_string();
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+        let answer = post().header("content-type", kind).body(good.clone()).send().await;
+        answer.problem(415, "unsupported-media-type");
+    }
+    post().body(good.clone()).send().await.problem(415, "unsupported-media-type");
+    let utf8 = post().header("content-type", "application/json; charset=utf-8");
+    utf8.body(good).send().await.expect(201);
+}
+
+#[tokio::test]
+async fn what_is_sent_beyond_the_fields_is_ignored() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let body = json!({
+        "ticketId": ticket.id, "id": "x", "userId": world.seller.id, "status": "complete",
+        "expiresAt": "9999-01-01T00:00:00Z", "holds": [7], "__proto__": {}, "$set": {},
+    });
+    let order = world.client(&world.buyer).post("/api/orders", body).await.expect(201);
+    assert_eq!(order["userId"], json!(world.buyer.id));
+    assert_eq!(order["status"], "created");
+    assert_eq!(order["expiresAt"], json!(world.infra.clock.now() + RESERVATION));
+}
+
+#[tokio::test]
+async fn a_ticket_whose_event_comes_after_the_request_is_waited_for() {
+    let world = World::start().await;
+    let ticket = world.unheard_ticket();
+    let (answer, ()) = tokio::join!(world.try_to_order(&world.buyer, ticket.id), async {
+        // This is what is tested: an event that is late by so much.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.bus().publish(&TicketCreated(ticket.clone())).await;
+    });
+    answer.expect(201);
+}
+
+#[tokio::test]
+async fn a_young_ticket_that_never_comes_is_missing_in_the_end_and_an_old_one_at_once() {
+    let world = World::start().await;
+    let begun = std::time::Instant::now();
+    world.try_to_order(&world.buyer, world.unheard_ticket().id).await.problem(404, "not-found");
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+
+    let old = TicketId::new(world.infra.clock.now() - Duration::from_secs(10));
+    let begun = std::time::Instant::now();
+    world.try_to_order(&world.buyer, old).await.problem(404, "not-found");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn while_the_broker_is_down_an_unknown_ticket_is_not_said_to_be_missing_and_known_ones_sell() {
+    let world = World::start().await;
+    let known = world.ticket().await;
+    let old = TicketId::new(world.infra.clock.now() - Duration::from_secs(60));
+    world.try_to_order(&world.buyer, old).await.problem(404, "not-found");
+
+    world.infra.nats.kill();
+    let answer = eventually("orders to notice that it is cut off", || async {
+        let answer = world.try_to_order(&world.buyer, old).await;
+        (answer.status != 404).then_some(answer)
+    })
+    .await;
+    answer.problem(503, "unavailable");
+    assert!(answer.header("retry-after").is_some());
+    let order = world.order(&known).await;
+    assert_eq!(order.status, OrderStatus::Created);
+
+    world.infra.nats.restart().await;
+    world.bus().wait_for::<OrderCreated>(|event| event.0.id == order.id).await;
+    eventually("orders to hear again", || async {
+        (world.try_to_order(&world.buyer, old).await.status == 404).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,191 @@
+//! `GET /api/orders`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use testkit::TestUser;
+
+use crate::world::World;
+
+async fn ids(world: &World, user: &TestUser, query: &str) -> Vec<String> {
+    let page = world.client(user).get(&format!("/api/orders{query}")).await.expect(200);
+    assert!(page.get("next").is_some(), "a page says whether there is another");
+    let orders = page["orders"].as_array().unwrap().iter();
+    orders.map(|order| order["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_buyer_sees_their_own_orders_and_a_seller_those_on_their_tickets() {
+    let world = World::start().await;
+    let order = world.order(&world.ticket().await).await;
+    let other = world.infra.user();
+    let others = world.order_as(&other, &world.ticket().await).await;
+    let (order, others) = (order.id.to_string(), others.id.to_string());
+
+    assert_eq!(ids(&world, &world.buyer, "").await, [&*order]);
+    assert_eq!(ids(&world, &world.buyer, "?as=buyer").await, [&*order]);
+    assert_eq!(ids(&world, &other, "").await, [&*others]);
+    assert!(ids(&world, &world.seller, "").await.is_empty());
+    let sold = ids(&world, &world.seller, "?as=seller").await;
+    assert_eq!(BTreeSet::from_iter(sold), BTreeSet::from([order, others]));
+    assert!(ids(&world, &world.buyer, "?as=seller").await.is_empty());
+    // Being an admin shows no one else's list.
+    assert!(ids(&world, &world.infra.admin(), "").await.is_empty());
+
+    let answer = world.client(&world.buyer).get("/api/orders").await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.body["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_list_is_filtered_by_state_and_by_several_states() {
+    let world = World::start().await;
+    let created = world.order(&world.ticket().await).await;
+    let ticket = world.ticket().await;
+    let awaiting = world.order(&ticket).await;
+    world.confirm_lock(&ticket, &awaiting).await;
+    let complete = world.order(&world.ticket().await).await;
+    world.pay(&complete).await;
+    let cancelled = world.order(&world.ticket().await).await;
+    world.cancel(&cancelled).await;
+
+    let [created, awaiting, complete, cancelled] =
+        [created, awaiting, complete, cancelled].map(|order| order.id.to_string());
+    let table: [(&str, &[&String]); 8] = [
+        ("status=created", &[&created]),
+        ("status=awaiting:payment", &[&awaiting]),
+        ("status=awaiting%3Apayment", &[&awaiting]),
+        ("status=complete", &[&complete]),
+        ("status=cancelled", &[&cancelled]),
+        ("status=created&status=cancelled", &[&created, &cancelled]),
+        ("status=active", &[&created, &awaiting, &complete]),
+        ("status=active&status=cancelled", &[&created, &awaiting, &complete, &cancelled]),
+    ];
+    for (query, expected) in table {
+        for (user, side) in [(&world.buyer, "buyer"), (&world.seller, "seller")] {
+            let found = ids(&world, user, &format!("?as={side}&{query}")).await;
+            let found: BTreeSet<_> = found.iter().collect();
+            assert_eq!(found, expected.iter().copied().collect(), "{query} as {side}");
+        }
+    }
+
+    // At the very second when the holds run out, what isn't paid is cancelled for the filters too.
+    world.let_it_run_out();
+    for (query, expected) in [
+        ("status=created", BTreeSet::new()),
+        ("status=awaiting:payment", BTreeSet::new()),
+        ("status=active", BTreeSet::from([&complete])),
+        ("status=cancelled", BTreeSet::from([&created, &awaiting, &cancelled])),
+    ] {
+        let found = ids(&world, &world.buyer, &format!("?{query}")).await;
+        assert_eq!(found.iter().collect::<BTreeSet<_>>(), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn paging_shows_each_order_once_newest_first_also_those_of_one_millisecond() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let mut made = Vec::new();
+    for round in 0..25 {
+        let order = world.order(&ticket).await;
+        world.cancel(&order).await;
+        made.push((order.created_at.millis(), order.id.to_string()));
+        if round % 5 == 4 {
+            world.infra.clock.advance(std::time::Duration::from_millis(1));
+        }
+    }
+    made.sort();
+    made.reverse();
+    let made: Vec<_> = made.into_iter().map(|(_, id)| id).collect();
+
+    for query in ["limit=1", "limit=4", "limit=24", "limit=25", "limit=7&status=cancelled"] {
+        let (mut seen, mut next) = (Vec::new(), String::new());
+        loop {
+            let url = format!("/api/orders?{query}{next}");
+            let page = world.client(&world.buyer).get(&url).await.expect(200);
+            let orders = page["orders"].as_array().unwrap();
+            assert!(!orders.is_empty(), "{query}: a page that was announced is not empty");
+            seen.extend(orders.iter().map(|order| order["id"].as_str().unwrap().to_owned()));
+            match page["next"].as_str() {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, made, "{query}");
+    }
+    assert_eq!(ids(&world, &world.buyer, "").await, made[..20]);
+    assert_eq!(ids(&world, &world.buyer, "?limit=100").await, made);
+}
+
+#[tokio::test]
+async fn a_new_order_between_two_pages_neither_hides_nor_doubles_an_old_one() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        world.infra.clock.advance(std::time::Duration::from_millis(1));
+        let order = world.order(&ticket).await;
+        world.cancel(&order).await;
+        made.insert(0, order.id.to_string());
+    }
+    let first = world.client(&world.buyer).get("/api/orders?limit=2").await.expect(200);
+    world.infra.clock.advance(std::time::Duration::from_millis(1));
+    world.order(&ticket).await;
+    let cursor = first["next"].as_str().unwrap();
+    let rest = ids(&world, &world.buyer, &format!("?limit=2&cursor={cursor}")).await;
+    assert_eq!(rest, made[2..]);
+}
+
+#[tokio::test]
+async fn a_cursor_is_only_good_for_the_search_that_gave_it() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    for _ in 0..2 {
+        let order = world.order(&ticket).await;
+        world.cancel(&order).await;
+    }
+    let client = world.client(&world.buyer);
+    let first = client.get("/api/orders?limit=1&status=cancelled").await.expect(200);
+    let cursor = first["next"].as_str().unwrap();
+    client.get(&format!("/api/orders?status=cancelled&cursor={cursor}")).await.expect(200);
+    for query in ["", "status=active&", "as=seller&status=cancelled&", "status=complete&"] {
+        let answer = client.get(&format!("/api/orders?{query}cursor={cursor}")).await;
+        assert_eq!(answer.invalid_fields(), ["cursor"], "{query}");
+    }
+    let other = world.client(&world.infra.user());
+    let answer = other.get(&format!("/api/orders?status=cancelled&cursor={cursor}")).await;
+    assert_eq!(answer.invalid_fields(), ["cursor"]);
+    for rubbish in ["", "x", "e30", "%00", "null", &"A".repeat(2000)] {
+        let answer = client.get(&format!("/api/orders?cursor={rubbish}")).await;
+        assert_eq!(answer.invalid_fields(), ["cursor"], "{rubbish}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_breaks_a_rule_is_refused() {
+    let world = World::start().await;
+    let client = world.client(&world.buyer);
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("status=", "status"),
+        ("status=paid", "status"),
+        ("status=active&status=Created", "status"),
+        ("as=admin", "as"),
+        ("as=", "as"),
+    ] {
+        let answer = client.get(&format!("/api/orders?{query}")).await;
+        assert_eq!(answer.invalid_fields(), [field], "{query}");
+    }
+    for query in ["limit[$gt]=1", "status[$ne]=complete", "unknown=1", "&&=&"] {
+        client.get(&format!("/api/orders?{query}")).await.expect(200);
+    }
+    client.get("/api/orders?limit=1").await.expect(200);
+    client.get("/api/orders?limit=100").await.expect(200);
+}

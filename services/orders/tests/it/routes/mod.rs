@@ -1,0 +1,7 @@
+//! One endpoint a file, as in `src/routes`, and what holds for all of them.
+
+mod cancel;
+mod create;
+mod edge;
+mod list;
+mod show;

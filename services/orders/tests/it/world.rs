@@ -1,0 +1,227 @@
+//! An orders service, and what the others would tell it.
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::Money;
+use common::events::{
+    Expiration, ExpirationComplete, FailedPayment, Payment, Refund, RefundRequired, Stream, Ticket,
+    TicketCreated, TicketUpdated,
+};
+use common::events::{
+    OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, PaymentCreated,
+};
+use common::ids::{OrderId, PaymentId, TicketId};
+use orders::app::{self, App, Settings};
+use orders::domain::Order;
+use serde_json::{Value, json};
+use testkit::{Answer, Bus, Client, Infra, TestService, TestUser};
+
+/// How long a hold lasts here.
+pub const RESERVATION: Duration = Duration::from_secs(900);
+
+/// The streams that orders listens to.
+const HEARD: [Stream; 3] = [Stream::Tickets, Stream::Expiration, Stream::Payments];
+
+pub struct World {
+    pub infra: Infra,
+    pub app: App,
+    pub service: TestService,
+    pub seller: TestUser,
+    pub buyer: TestUser,
+}
+
+impl World {
+    pub async fn start() -> World {
+        let infra = Infra::start().await;
+        let app = connect(&infra).await;
+        let service = TestService::serve(app::service(app.clone())).await;
+        infra.bus().hears("orders", &HEARD).await;
+        let (seller, buyer) = (infra.user(), infra.user());
+        World { infra, app, service, seller, buyer }
+    }
+
+    pub fn bus(&self) -> &Bus {
+        self.infra.bus()
+    }
+
+    pub fn client(&self, user: &TestUser) -> Client {
+        self.service.client_as(user)
+    }
+
+    /// Waits until all that was published has had its effect.
+    pub async fn settled(&self) {
+        self.bus().settled("orders").await;
+    }
+
+    /// Turns the clock to the very moment when a hold of now runs out.
+    pub fn let_it_run_out(&self) {
+        self.infra.clock.advance(RESERVATION);
+    }
+
+    /// A ticket of the seller's that nobody has heard of.
+    pub fn unheard_ticket(&self) -> Ticket {
+        Ticket {
+            id: TicketId::new(self.infra.clock.now()),
+            title: "Aida".to_owned(),
+            price: Money::from_minor(2050),
+            currency: "usd".parse().unwrap(),
+            user_id: self.seller.id,
+            date: None,
+            time_zone: "Europe/Berlin".to_owned(),
+            venue: Some("Arena".to_owned()),
+            order_id: None,
+            hold: 0,
+            version: 1,
+        }
+    }
+
+    pub async fn tell_ticket(&self, ticket: &Ticket) {
+        self.bus().publish(&TicketCreated(ticket.clone())).await;
+        self.settled().await;
+    }
+
+    /// A ticket that can be ordered.
+    pub async fn ticket(&self) -> Ticket {
+        let ticket = self.unheard_ticket();
+        self.tell_ticket(&ticket).await;
+        ticket
+    }
+
+    pub async fn try_to_order(&self, user: &TestUser, ticket: TicketId) -> Answer {
+        self.client(user).post("/api/orders", json!({ "ticketId": ticket })).await
+    }
+
+    /// An order by the buyer, as it is stored.
+    pub async fn order(&self, ticket: &Ticket) -> Order {
+        self.order_as(&self.buyer, ticket).await
+    }
+
+    pub async fn order_as(&self, user: &TestUser, ticket: &Ticket) -> Order {
+        let order = self.try_to_order(user, ticket.id).await.expect(201);
+        self.stored(order["id"].as_str().unwrap().parse().unwrap()).await
+    }
+
+    pub async fn stored(&self, id: OrderId) -> Order {
+        self.app.store.orders.get(id).await.unwrap().unwrap()
+    }
+
+    /// The order as its buyer sees it.
+    pub async fn seen(&self, order: &Order) -> Value {
+        self.client(&self.buyer).get(&path(order)).await.expect(200)
+    }
+
+    /// tickets says that it has locked the ticket for the order.
+    pub async fn confirm_lock(&self, ticket: &Ticket, order: &Order) {
+        self.bus().publish(&TicketUpdated(locked(ticket, order))).await;
+        self.settled().await;
+    }
+
+    /// payments says that the charge has succeeded.
+    pub async fn pay(&self, order: &Order) -> Payment {
+        let payment = payment(order);
+        self.bus().publish(&PaymentCreated(payment.clone())).await;
+        self.settled().await;
+        payment
+    }
+
+    /// The timer says that the hold has run out.
+    pub async fn time_out(&self, order: &Order) {
+        self.bus().publish(&expiration(order)).await;
+        self.settled().await;
+    }
+
+    /// Lets the hold run out and be written as such.
+    pub async fn expire(&self, order: &Order) {
+        self.let_it_run_out();
+        self.time_out(order).await;
+    }
+
+    pub async fn cancel(&self, order: &Order) {
+        self.client(&self.buyer).delete(&path(order)).await.expect(204);
+    }
+
+    /// All that was told of an order, once the last version of it is out: subject and version.
+    pub async fn told(&self, order: &Order) -> Vec<(&'static str, i64)> {
+        self.published().await;
+        let bus = self.bus();
+        let of_order = |subject, events: Vec<common::events::Order>| {
+            let of_it = events.into_iter().filter(|event| event.id == order.id);
+            of_it.map(|event| (subject, event.version)).collect::<Vec<_>>()
+        };
+        let created = bus.published::<OrderCreated>().await.into_iter().map(|event| event.0);
+        let updated = bus.published::<OrderUpdated>().await.into_iter().map(|event| event.0);
+        let cancelled = bus.published::<OrderCancelled>().await.into_iter().map(|event| event.0);
+        let completed = bus.published::<OrderCompleted>().await.into_iter().map(|event| event.0);
+        let mut told = of_order("created", created.collect());
+        told.extend(of_order("updated", updated.collect()));
+        told.extend(of_order("cancelled", cancelled.collect()));
+        told.extend(of_order("completed", completed.collect()));
+        let refunds = self.refunds_required(order).await;
+        told.extend(refunds.iter().map(|refund| ("refund_required", refund.version)));
+        told.sort_by_key(|(_, version)| *version);
+        told
+    }
+
+    /// The refunds that were asked for an order.
+    pub async fn refunds_required(&self, order: &Order) -> Vec<RefundRequired> {
+        self.published().await;
+        let all = self.bus().published::<OrderRefundRequired>().await.into_iter();
+        all.map(|event| event.0).filter(|refund| refund.order_id == order.id).collect()
+    }
+
+    /// Waits until no document has an event that isn't on the bus.
+    pub async fn published(&self) {
+        let pending = bson::doc! { "outboxPending": true };
+        let orders = self.app.store.orders.collection();
+        testkit::eventually("all events to be published", || async {
+            (orders.count_documents(pending.clone()).await.unwrap() == 0).then_some(())
+        })
+        .await;
+    }
+}
+
+pub async fn connect(infra: &Infra) -> App {
+    let settings = Settings::parse_from(infra.args("orders"));
+    App::connect(&settings, infra.clock.clone()).await.unwrap()
+}
+
+pub fn path(order: &Order) -> String {
+    format!("/api/orders/{}", order.id)
+}
+
+/// The ticket's next version: locked for an order.
+pub fn locked(ticket: &Ticket, order: &Order) -> Ticket {
+    let (order_id, hold) = (Some(order.id), order.hold());
+    Ticket { order_id, hold, version: ticket.version + 1, ..ticket.clone() }
+}
+
+pub fn payment(order: &Order) -> Payment {
+    Payment {
+        id: PaymentId::new(order.created_at),
+        order_id: order.id,
+        stripe_id: format!("pi_{}", order.id),
+        amount: order.ticket.price,
+        currency: order.ticket.currency.clone(),
+        version: 3,
+    }
+}
+
+pub fn failed(order: &Order, attempt: i64, r#final: bool) -> FailedPayment {
+    let id = PaymentId::new(order.created_at);
+    FailedPayment { id, order_id: order.id, attempt, r#final, version: 2 + attempt }
+}
+
+pub fn refund(payment: &Payment) -> Refund {
+    Refund {
+        id: payment.id,
+        order_id: payment.order_id,
+        stripe_refund_id: format!("re_{}", payment.order_id),
+        amount: payment.amount,
+        version: payment.version + 2,
+    }
+}
+
+pub fn expiration(order: &Order) -> ExpirationComplete {
+    ExpirationComplete(Expiration { order_id: order.id, version: 1 })
+}
