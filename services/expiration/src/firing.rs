@@ -19,7 +19,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How long the timers have before the sweep steps in.
 const GRACE: Duration = Duration::from_secs(2);
 /// How many orders one look takes.
-const PAGE: u16 = 100;
+const PAGE: u8 = 100;
 /// How many timers are put back at once.
 const REFILL: usize = 1000;
 /// How many schedules are written at once.
@@ -105,7 +105,7 @@ async fn settle(app: &App, orders: &[String]) -> anyhow::Result<usize> {
     let mut done: Vec<_> =
         orders.iter().filter(|order| !known.contains_key(*order)).cloned().collect();
     let (mut later, mut failure) = (Vec::new(), None);
-    for (schedule, outcome) in fire(app, known.values()).await {
+    for (schedule, outcome) in fire(app, known.into_values().collect()).await {
         let order = schedule.order_id.to_string();
         match outcome {
             Ok(Outcome::Told | Outcome::NothingToTell) => done.push(order),
@@ -137,11 +137,17 @@ enum Outcome {
 }
 
 /// Fires these, some at once. A failure doesn't stop the others: a driver's future isn't to be dropped.
-async fn fire<'a>(
+async fn fire(
     app: &App,
-    schedules: impl Iterator<Item = &'a Schedule>,
-) -> Vec<(&'a Schedule, mongodb::error::Result<Outcome>)> {
-    let firing = schedules.map(async |schedule| (schedule, fire_one(app, schedule).await));
+    schedules: Vec<Schedule>,
+) -> Vec<(Schedule, mongodb::error::Result<Outcome>)> {
+    let firing = schedules.into_iter().map(|schedule| {
+        let app = app.clone();
+        async move {
+            let outcome = fire_one(&app, &schedule).await;
+            (schedule, outcome)
+        }
+    });
     futures::stream::iter(firing).buffer_unordered(CONCURRENCY).collect().await
 }
 
@@ -178,7 +184,8 @@ async fn sweep_once(app: &App, stop: &CancellationToken) -> mongodb::error::Resu
     while !stop.is_cancelled() {
         let overdue = app.store.overdue(app.clock.now() - GRACE, PAGE.into()).await?;
         let (mut missed, mut failure) = (0, None);
-        for (_, outcome) in fire(app, overdue.iter()).await {
+        let found = overdue.len();
+        for (_, outcome) in fire(app, overdue).await {
             match outcome {
                 Ok(Outcome::Told) => missed += 1,
                 Ok(Outcome::NothingToTell | Outcome::NotBefore(_) | Outcome::Changed) => {}
@@ -191,7 +198,7 @@ async fn sweep_once(app: &App, stop: &CancellationToken) -> mongodb::error::Resu
         }
         match failure {
             Some(error) => return Err(error),
-            None if overdue.len() < PAGE.into() || missed == 0 => return Ok(()),
+            None if found < PAGE.into() || missed == 0 => return Ok(()),
             None => {}
         }
     }
