@@ -47,6 +47,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads JSON; a wrong type is told with the path of the member that has it.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // Serde would read an array into a struct as well, member by member.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let message = "must be an object, not an array".to_owned();
+        return Err(Error::invalid([Violation { message, field: None }]));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -316,13 +316,12 @@ fn finish(response: Response, request_id: &str) -> Response {
     rendered
 }
 
-/// The id that the gateway gave the request, or a new one.
+/// The id that the gateway gave the request (which takes the same ones from outside), or a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let fits = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= 64
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        (1..=128).contains(&id.len()) && id.bytes().all(plain)
     };
     given.filter(fits).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }

@@ -8,8 +8,7 @@ use testkit::{Client, environment};
 
 use crate::Person;
 
-/// A running marketplace. It is stopped when this is dropped; what a panic leaves, `cargo xtask test`
-/// ends.
+/// A running marketplace. It is stopped when this is dropped; what tests leave, `cargo xtask test` ends.
 pub struct Stack {
     root: PathBuf,
     ports: Value,
@@ -19,6 +18,8 @@ impl Stack {
     /// Starts one in a folder of this name, with these settings.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Stack {
         let root = workspace().join(".dev").join("system-tests").join(name);
+        // Tests that were killed may have left one.
+        drop(xtask("down", &root).output());
         let mut up = xtask("up", &root);
         up.args(["--detach", "--fresh", "--no-build", "--port", "0"])
             .envs(settings.iter().copied());

@@ -155,6 +155,15 @@ impl Bus {
         Some(consumer.num_pending + u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX))
     }
 
+    /// Whether `service` has got a message of the stream a second time and not answered it for good: what
+    /// it puts off to a later time.
+    pub async fn is_delivered_again(&self, service: &str, stream: Stream) -> bool {
+        let Ok(stream) = self.jetstream.get_stream_no_info(stream.name()).await else {
+            return false;
+        };
+        stream.consumer_info(service).await.is_ok_and(|consumer| consumer.num_redelivered > 0)
+    }
+
     /// Every event of a kind that is on the bus, in order, also those that the test published.
     pub async fn published<E: Event>(&self) -> Vec<E> {
         let messages = self.messages(E::STREAM.name(), E::SUBJECT).await;

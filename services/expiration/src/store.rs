@@ -48,9 +48,8 @@ impl Store {
     /// schedule as it is then.
     pub async fn follow(&self, order: &Order) -> std::result::Result<Schedule, Failure> {
         for _ in 0..TRIES {
-            let follow = |known: &Schedule| {
-                Ok::<_, Failure>(known.follow(order).map(Change::untold))
-            };
+            let follow =
+                |known: &Schedule| Ok::<_, Failure>(known.follow(order).map(Change::untold));
             if let Some(followed) = self.schedules.change(order.id, follow).await? {
                 return Ok(followed);
             }

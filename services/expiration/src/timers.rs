@@ -106,8 +106,7 @@ impl Timers {
     pub async fn due(&self, now: Time, limit: isize) -> RedisResult<Due> {
         let mut question = Pipeline::new();
         question.exists(FILLED).zrangebyscore_limit(DUE, "-inf", now.millis(), 0, limit);
-        let (filled, orders) =
-            self.ask(async |link| question.query_async(link).await).await?;
+        let (filled, orders) = self.ask(async |link| question.query_async(link).await).await?;
         Ok(Due { orders, filled })
     }
 
@@ -145,7 +144,9 @@ impl Timers {
 fn warn_of(info: &str) {
     let says = |line: &str| info.lines().any(|said| said.trim() == line);
     if says("aof_enabled:0") {
-        tracing::warn!("Redis keeps no append-only file: a restart of it loses all timers for a moment");
+        tracing::warn!(
+            "Redis keeps no append-only file: a restart of it loses all timers for a moment"
+        );
     }
     if !says("maxmemory_policy:noeviction") {
         tracing::warn!("Redis may evict timers: set maxmemory-policy to noeviction");

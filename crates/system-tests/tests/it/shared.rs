@@ -1,43 +1,28 @@
 //! Two marketplaces that all tests of this program share: each test brings its own people and tickets.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::OnceLock;
 
 use system_tests::Stack;
 
-static USUAL: Shared = Shared::new("usual", &[]);
-static HASTY: Shared = Shared::new("hasty", &[("RESERVATION_SECONDS", "5")]);
+static USUAL: OnceLock<Stack> = OnceLock::new();
+static HASTY: OnceLock<Stack> = OnceLock::new();
 
 /// As a person starts it, with holds of 15 minutes.
-pub async fn usual() -> Arc<Stack> {
-    USUAL.get().await
+pub async fn usual() -> &'static Stack {
+    shared(&USUAL, "usual", &[]).await
 }
 
 /// With holds of five seconds.
-pub async fn hasty() -> Arc<Stack> {
-    HASTY.get().await
+pub async fn hasty() -> &'static Stack {
+    shared(&HASTY, "hasty", &[("RESERVATION_SECONDS", "5")]).await
 }
 
-struct Shared {
+/// Whichever test comes first starts it; `cargo xtask test` ends it with the tests.
+async fn shared(
+    stack: &'static OnceLock<Stack>,
     name: &'static str,
     settings: &'static [(&'static str, &'static str)],
-    /// Stopped with the last test that uses it.
-    running: Mutex<Weak<Stack>>,
-}
-
-impl Shared {
-    const fn new(name: &'static str, settings: &'static [(&'static str, &'static str)]) -> Self {
-        Shared { name, settings, running: Mutex::new(Weak::new()) }
-    }
-
-    async fn get(&'static self) -> Arc<Stack> {
-        let start = || {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.upgrade().unwrap_or_else(|| {
-                let stack = Arc::new(Stack::start(self.name, self.settings));
-                *running = Arc::downgrade(&stack);
-                stack
-            })
-        };
-        tokio::task::spawn_blocking(start).await.unwrap()
-    }
+) -> &'static Stack {
+    let start = move || stack.get_or_init(|| Stack::start(name, settings));
+    tokio::task::spawn_blocking(start).await.expect("the marketplace starts")
 }

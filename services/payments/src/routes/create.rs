@@ -55,13 +55,14 @@ pub async fn create(
     let claim = app.store.payments.change(order, |payment| {
         payment.claim(&input.token, app.attempts, app.clock.now()).map(Some)
     });
-    let declines =
-        claim.await?.and_then(|payment| payment.charge).map_or(0, |charge| charge.declines);
-    answer(&app, order, declines).await
+    let claimed = claim.await?.ok_or_else(missing)?;
+    answer(&app, claimed).await
 }
 
 /// Waits for the outcome of the attempt that was just claimed.
-async fn answer(app: &App, order: OrderId, declines: i64) -> Result<Response> {
+async fn answer(app: &App, claimed: Payment) -> Result<Response> {
+    let order = claimed.order_id;
+    let declines = claimed.charge.as_ref().map_or(0, |charge| charge.declines);
     let deadline = Instant::now() + PATIENCE;
     let driver = app.clone();
     let drive = tokio::spawn(async move { worker::drive(&driver, order).await }.in_current_span());
@@ -82,8 +83,7 @@ async fn answer(app: &App, order: OrderId, declines: i64) -> Result<Response> {
         Ok(Err(panic)) => tracing::error!(%panic, "the worker takes over"),
     }
     loop {
-        let payment =
-            app.store.payments.get(order).await?.ok_or_else(|| Error::not_found("order"))?;
+        let payment = look(app, order).await.unwrap_or_else(|| claimed.clone());
         if let Some(response) = settled(app, payment.clone(), declines)? {
             return Ok(response);
         }
@@ -92,6 +92,16 @@ async fn answer(app: &App, order: OrderId, declines: i64) -> Result<Response> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The payment as it is now. None: the database is silent, which doesn't make the answer a 503, as
+/// something may have been sent.
+async fn look(app: &App, order: OrderId) -> Option<Payment> {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let payments = app.store.payments.clone();
+    // A task of its own, so that the driver's future isn't dropped half-way.
+    let get = tokio::spawn(async move { payments.get(order).await });
+    tokio::time::timeout(LIMIT, get).await.ok()?.ok()?.ok()?
 }
 
 /// What is said of an attempt that has an end. None: it has none yet.

@@ -2,7 +2,7 @@
 
 use common::events::{
     CancelReason, Event, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    RefundReason, RefundRequired, Stream,
+    OrderStatus, RefundReason, RefundRequired, Stream,
 };
 use common::ids::PaymentId;
 use payments::app;
@@ -51,11 +51,12 @@ async fn ended(world: &World, end: impl Fn(&common::events::Order) -> common::ev
         world.seller.id,
     );
     let last = end(&order);
-    let publish = async || match last.status {
-        common::events::OrderStatus::Complete => {
-            bus.publish_again(&OrderCompleted(last.clone())).await
+    let publish = async || {
+        if last.status == OrderStatus::Complete {
+            bus.publish_again(&OrderCompleted(last.clone())).await;
+        } else {
+            bus.publish_again(&OrderCancelled(last.clone())).await;
         }
-        _ => bus.publish_again(&OrderCancelled(last.clone())).await,
     };
     publish().await;
     bus.publish(&OrderCreated(order.clone())).await;

@@ -151,7 +151,7 @@ async fn rubbish_is_refused_and_says_which_field_it_is() {
     let ticket = world.ticket().await;
     let client = world.client(&world.buyer);
     for (body, field) in [
-        (json!({}), ""),
+        (json!({}), "ticketId"),
         (json!([]), ""),
         (json!("ticketId"), ""),
         (json!(null), ""),
@@ -250,7 +250,8 @@ async fn a_young_ticket_that_never_comes_is_missing_in_the_end_and_an_old_one_at
 }
 
 #[tokio::test]
-async fn while_the_broker_is_down_an_unknown_ticket_is_not_said_to_be_missing_and_known_ones_sell() {
+async fn while_the_broker_is_down_an_unknown_ticket_is_not_said_to_be_missing_and_known_ones_sell()
+{
     let world = World::start().await;
     let known = world.ticket().await;
     let old = TicketId::new(world.infra.clock.now() - Duration::from_secs(60));

@@ -1,0 +1,178 @@
+//! The table of all listeners: each event delivered twice, late and in every order, with the same end.
+
+use std::sync::Arc;
+
+use common::events::{
+    CancelReason, Event, ExpirationComplete, OrderStatus, PaymentCreated, PaymentFailed,
+    PaymentRefunded, Ticket, TicketCreated, TicketDeleted, TicketUpdated,
+};
+use futures::future::BoxFuture;
+use orders::app;
+use orders::domain::{self, Order};
+use testkit::Bus;
+
+use crate::world::{World, expiration, failed, locked, payment, refund};
+
+/// An event as it can be delivered again and again.
+type Delivery = Box<dyn Fn(&Bus) -> BoxFuture<'_, ()>>;
+
+fn event<E: Event>(event: E) -> Delivery {
+    let event = Arc::new(event);
+    Box::new(move |bus| {
+        let event = Arc::clone(&event);
+        Box::pin(async move { bus.publish_again(&*event).await })
+    })
+}
+
+/// What becomes of an order and its ticket when all of these events are told, in whatever order.
+struct Case {
+    history: Vec<Delivery>,
+    status: OrderStatus,
+    reason: Option<CancelReason>,
+    ticket: domain::Ticket,
+}
+
+impl Case {
+    fn of(history: Vec<Delivery>, status: OrderStatus, ticket: &Ticket) -> Case {
+        Case { history, status, reason: None, ticket: domain::Ticket::of(ticket, false) }
+    }
+
+    fn because(self, reason: CancelReason) -> Case {
+        Case { reason: Some(reason), ..self }
+    }
+}
+
+/// By subject, a history in which that event matters. A new listener needs a new line.
+const TABLE: [(&str, fn(&Ticket, &Order) -> Case); 7] = [
+    (TicketCreated::SUBJECT, |ticket, _| {
+        let [second, third] = [(2, "Tosca"), (3, "Carmen")].map(|(version, title)| Ticket {
+            title: title.to_owned(),
+            version,
+            ..ticket.clone()
+        });
+        let history = vec![
+            event(TicketCreated(ticket.clone())),
+            event(TicketUpdated(second)),
+            event(TicketUpdated(third.clone())),
+        ];
+        Case::of(history, OrderStatus::Created, &third)
+    }),
+    (TicketUpdated::SUBJECT, |ticket, order| {
+        let locked = locked(ticket, order);
+        let later = Ticket { order_id: None, version: 3, ..locked.clone() };
+        let history = vec![
+            event(TicketCreated(ticket.clone())),
+            event(TicketUpdated(locked)),
+            event(TicketUpdated(later.clone())),
+        ];
+        Case::of(history, OrderStatus::AwaitingPayment, &later)
+    }),
+    (TicketDeleted::SUBJECT, |ticket, order| {
+        let locked = locked(ticket, order);
+        let deleted = Ticket { version: 3, ..locked.clone() };
+        let history = vec![
+            event(TicketCreated(ticket.clone())),
+            event(TicketUpdated(locked)),
+            event(TicketDeleted(deleted.clone())),
+        ];
+        let mut case = Case::of(history, OrderStatus::Cancelled, &deleted);
+        case.ticket.deleted = true;
+        case.because(CancelReason::TicketDeleted)
+    }),
+    (ExpirationComplete::SUBJECT, |ticket, order| {
+        let locked = locked(ticket, order);
+        let mut again = expiration(order);
+        again.0.version += 1;
+        let history =
+            vec![event(TicketUpdated(locked.clone())), event(expiration(order)), event(again)];
+        Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::Expired)
+    }),
+    (PaymentCreated::SUBJECT, |ticket, order| {
+        let locked = locked(ticket, order);
+        let history = vec![
+            event(TicketUpdated(locked.clone())),
+            event(PaymentFailed(failed(order, 1, false))),
+            event(PaymentCreated(payment(order))),
+        ];
+        Case::of(history, OrderStatus::Complete, &locked)
+    }),
+    (PaymentFailed::SUBJECT, |ticket, order| {
+        let locked = locked(ticket, order);
+        let history = vec![
+            event(TicketUpdated(locked.clone())),
+            event(PaymentFailed(failed(order, 1, false))),
+            event(PaymentFailed(failed(order, 2, true))),
+        ];
+        Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::PaymentFailed)
+    }),
+    (PaymentRefunded::SUBJECT, |ticket, order| {
+        let locked = locked(ticket, order);
+        let payment = payment(order);
+        let history = vec![
+            event(TicketUpdated(locked.clone())),
+            event(PaymentRefunded(refund(&payment))),
+            event(PaymentCreated(payment)),
+        ];
+        Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::Refunded)
+    }),
+];
+
+const ORDERS_OF_THREE: [[usize; 3]; 6] =
+    [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
+#[tokio::test]
+async fn every_listener_has_a_case_in_the_table() {
+    let world = World::start().await;
+    let mut cases = TABLE.map(|(subject, _)| subject).to_vec();
+    cases.sort_unstable();
+    assert_eq!(app::listeners(world.app.clone()).subjects(), cases);
+}
+
+#[tokio::test]
+async fn every_event_ends_the_same_when_it_comes_twice_late_and_out_of_order() {
+    for (subject, case) in TABLE {
+        let world = World::start().await;
+        for order in ORDERS_OF_THREE {
+            deliver(&world, subject, case, order).await;
+        }
+        assert!(world.bus().dead_letters().await.is_empty(), "{subject}");
+    }
+}
+
+async fn deliver(
+    world: &World,
+    subject: &str,
+    case: fn(&Ticket, &Order) -> Case,
+    in_this_order: [usize; 3],
+) {
+    let ticket = world.ticket().await;
+    let order = world.order(&ticket).await;
+    let case = case(&ticket, &order);
+    if subject == ExpirationComplete::SUBJECT {
+        world.let_it_run_out();
+    }
+    for index in in_this_order {
+        let deliver = &case.history[index];
+        // Twice at once, and in this order with the others.
+        futures::future::join(deliver(world.bus()), deliver(world.bus())).await;
+        world.settled().await;
+    }
+    let what = format!("{subject} in the order {in_this_order:?}");
+    let after = world.stored(order.id).await;
+    assert_eq!((after.status, after.cancel_reason), (case.status, case.reason), "{what}");
+    assert_eq!(after.holds, [1], "{what}");
+    assert_eq!(after.refund_required, None, "{what}");
+    let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
+    assert_eq!(replica, case.ticket, "{what}");
+    let told = world.told(&order).await;
+
+    // All of it once more, late: nothing becomes of it, and nothing is told.
+    for deliver in &case.history {
+        deliver(world.bus()).await;
+    }
+    world.settled().await;
+    assert_eq!(world.stored(order.id).await, after, "{what}, late");
+    let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
+    assert_eq!(replica, case.ticket, "{what}, late");
+    assert_eq!(world.told(&order).await, told, "{what}, late");
+}

@@ -1,0 +1,88 @@
+//! `ticket.deleted`: whoever holds the ticket loses it, and gets back what was paid.
+
+use common::events::{
+    CancelReason, OrderStatus, PaymentRefunded, RefundReason, Ticket, TicketDeleted, TicketUpdated,
+};
+
+use crate::world::{World, refund};
+
+async fn delete(world: &World, ticket: &Ticket, version: i64) {
+    let deleted = Ticket { version, ..ticket.clone() };
+    world.bus().publish(&TicketDeleted(deleted)).await;
+    world.settled().await;
+}
+
+#[tokio::test]
+async fn a_deleted_ticket_can_not_be_ordered_whatever_else_is_told_of_it_late() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    delete(&world, &ticket, 3).await;
+    world.try_to_order(&world.buyer, ticket.id).await.problem(404, "not-found");
+    world.bus().publish(&TicketUpdated(Ticket { version: 2, ..ticket.clone() })).await;
+    world.settled().await;
+    world.try_to_order(&world.buyer, ticket.id).await.problem(404, "not-found");
+
+    // Its end may be the first that is heard of it.
+    let other = world.unheard_ticket();
+    delete(&world, &other, 2).await;
+    world.tell_ticket(&other).await;
+    world.try_to_order(&world.buyer, other.id).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn whoever_holds_it_unpaid_loses_it() {
+    let world = World::start().await;
+    for confirmed in [false, true] {
+        let ticket = world.ticket().await;
+        let order = world.order(&ticket).await;
+        if confirmed {
+            world.confirm_lock(&ticket, &order).await;
+        }
+        delete(&world, &ticket, 3).await;
+        let stored = world.stored(order.id).await;
+        assert_eq!(stored.cancel_reason, Some(CancelReason::TicketDeleted));
+        assert!(!stored.active);
+        assert_eq!(stored.refund_required, None);
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_paid_for_it_is_refunded_once() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let order = world.order(&ticket).await;
+    let payment = world.pay(&order).await;
+    // tickets tells it again, in a new version, when it hears of the sale.
+    for version in [2, 3] {
+        delete(&world, &ticket, version).await;
+        let stored = world.stored(order.id).await;
+        assert_eq!(stored.status, OrderStatus::Complete, "until it is refunded");
+    }
+    let refunds = world.refunds_required(&order).await;
+    assert_eq!(refunds.len(), 1);
+    assert_eq!((refunds[0].payment_id, refunds[0].why), (payment.id, RefundReason::TicketDeleted));
+
+    world.bus().publish(&PaymentRefunded(refund(&payment))).await;
+    world.settled().await;
+    assert_eq!(world.stored(order.id).await.cancel_reason, Some(CancelReason::Refunded));
+    delete(&world, &ticket, 4).await;
+    assert_eq!(
+        world.told(&order).await,
+        [("created", 1), ("completed", 2), ("refund_required", 3), ("cancelled", 4)]
+    );
+}
+
+/// The order was made by a replica of orders that had not heard of the deletion.
+#[tokio::test]
+async fn an_order_that_crossed_the_deletion_is_ended_when_it_is_told_again() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let order = world.order(&ticket).await;
+    let tombstone = Ticket { version: 2, ..ticket.clone() };
+    let tombstone = orders::domain::Ticket::of(&tombstone, true);
+    world.app.store.apply_ticket(&tombstone).await.unwrap();
+    assert_eq!(world.stored(order.id).await.status, OrderStatus::Created);
+
+    delete(&world, &ticket, 3).await;
+    assert_eq!(world.stored(order.id).await.cancel_reason, Some(CancelReason::TicketDeleted));
+}

@@ -1,0 +1,133 @@
+//! What is stored is told: with its whole state, once, also after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::events::{
+    self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
+    OrderStatus, OrderUpdated, RefundReason, RefundRequired, Stream,
+};
+use common::ids::OrderId;
+use orders::app;
+use orders::domain::Order;
+use orders::store::Placed;
+use testkit::{Infra, TestService};
+
+use crate::world::{RESERVATION, World, connect};
+
+#[tokio::test]
+async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let order = world.order(&ticket).await;
+    world.confirm_lock(&ticket, &order).await;
+    world.expire(&order).await;
+    world.pay(&order).await;
+    let deleted = events::Ticket { version: 5, ..ticket.clone() };
+    world.bus().publish(&events::TicketDeleted(deleted)).await;
+    world.settled().await;
+    world.published().await;
+
+    let state = |status, version, hold, cancel_reason| events::Order {
+        id: order.id,
+        hold,
+        user_id: world.buyer.id,
+        status,
+        cancel_reason,
+        expires_at: order.created_at + RESERVATION,
+        ticket: events::OrderedTicket {
+            id: ticket.id,
+            title: ticket.title.clone(),
+            price: ticket.price,
+            currency: ticket.currency.clone(),
+            user_id: world.seller.id,
+            date: None,
+            time_zone: ticket.time_zone.clone(),
+            venue: ticket.venue.clone(),
+        },
+        version,
+    };
+    let bus = world.bus();
+    let created = state(OrderStatus::Created, 1, 1, None);
+    assert_eq!(bus.published::<OrderCreated>().await, [OrderCreated(created)]);
+    let updated = state(OrderStatus::AwaitingPayment, 2, 1, None);
+    assert_eq!(bus.published::<OrderUpdated>().await, [OrderUpdated(updated)]);
+    let cancelled = state(OrderStatus::Cancelled, 3, 1, Some(CancelReason::Expired));
+    assert_eq!(bus.published::<OrderCancelled>().await, [OrderCancelled(cancelled)]);
+    let completed = state(OrderStatus::Complete, 4, 2, None);
+    assert_eq!(bus.published::<OrderCompleted>().await, [OrderCompleted(completed)]);
+    let why = RefundReason::TicketDeleted;
+    let payment_id = world.stored(order.id).await.payment.unwrap().id;
+    let required = RefundRequired { order_id: order.id, payment_id, why, version: 5 };
+    assert_eq!(bus.published::<OrderRefundRequired>().await, [OrderRefundRequired(required)]);
+    assert_eq!(bus.count(Stream::Orders, "order.>").await, 5);
+
+    // CloudEvents, with an id of its own for each.
+    let mut headers = bus.headers::<OrderCreated>().await;
+    headers.extend(bus.headers::<OrderUpdated>().await);
+    headers.extend(bus.headers::<OrderCancelled>().await);
+    headers.extend(bus.headers::<OrderCompleted>().await);
+    headers.extend(bus.headers::<OrderRefundRequired>().await);
+    let id = |headers: &BTreeMap<String, String>| headers["ce-id"].clone();
+    assert_eq!(headers.iter().map(id).collect::<BTreeSet<_>>().len(), 5);
+    for headers in &headers {
+        assert_eq!(headers["Nats-Msg-Id"], headers["ce-id"]);
+        assert_eq!(headers["ce-source"], "/services/orders");
+        assert_eq!(headers["ce-subject"], order.id.to_string());
+        assert_eq!(headers["ce-specversion"], "1.0");
+    }
+}
+
+/// A process that died between its write and its publishing left this behind.
+async fn an_order_that_was_not_told(infra: &Infra, app: &app::App) -> Order {
+    let (buyer, seller, now) = (infra.user(), infra.user(), infra.clock.now());
+    let ticket = events::OrderedTicket {
+        id: common::ids::TicketId::new(now),
+        title: "Aida".to_owned(),
+        price: common::Money::from_minor(2050),
+        currency: "usd".parse().unwrap(),
+        user_id: seller.id,
+        date: None,
+        time_zone: "UTC".to_owned(),
+        venue: None,
+    };
+    let id = OrderId::new(now);
+    let change = Order::reserve(id, buyer.id, ticket, 1, now, RESERVATION);
+    assert_eq!(app.store.reserve(&change).await.unwrap(), Placed::Yes);
+    change.thing
+}
+
+#[tokio::test]
+async fn what_a_crash_left_unpublished_is_told_at_the_next_start() {
+    let infra = Infra::start().await;
+    let app = connect(&infra).await;
+    let order = an_order_that_was_not_told(&infra, &app).await;
+    let cancelled = order.cancel(CancelReason::User).unwrap();
+    assert_eq!(app.store.replace(order.version, &cancelled).await.unwrap(), Placed::Yes);
+    drop(app);
+    assert!(infra.bus().published::<OrderCreated>().await.is_empty());
+
+    let service = TestService::serve(app::service(connect(&infra).await)).await;
+    infra.bus().wait_for::<OrderCancelled>(|event| event.0.id == order.id).await;
+    let created = infra.bus().published::<OrderCreated>().await;
+    assert_eq!(created.iter().map(|event| event.0.id).collect::<Vec<_>>(), [order.id]);
+    service.stop().await;
+    assert_eq!(infra.bus().count(Stream::Orders, "order.>").await, 2);
+}
+
+#[tokio::test]
+async fn two_replicas_that_relay_the_same_order_tell_it_once() {
+    let infra = Infra::start().await;
+    let app = connect(&infra).await;
+    for _ in 0..20 {
+        an_order_that_was_not_told(&infra, &app).await;
+    }
+    let first = TestService::serve(app::service(connect(&infra).await)).await;
+    let second = TestService::serve(app::service(connect(&infra).await)).await;
+    testkit::eventually("all orders to be told", || async {
+        (infra.bus().count(Stream::Orders, "order.>").await >= 20).then_some(())
+    })
+    .await;
+    first.stop().await;
+    second.stop().await;
+    assert_eq!(infra.bus().count(Stream::Orders, "order.>").await, 20);
+}

@@ -1,0 +1,112 @@
+//! Reserving: the race of the buyers, and the hold that has run out.
+
+use common::events::{CancelReason, OrderCancelled, OrderCreated, OrderStatus, Ticket};
+use futures::future::join_all;
+use orders::store::ONE_LIVE_ORDER;
+use testkit::{Answer, TestUser};
+
+use crate::world::World;
+
+const BUYERS: usize = 100;
+const ROUNDS: usize = 20;
+
+/// All of them at once for one ticket that is free.
+async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Answer> {
+    join_all(buyers.iter().map(|buyer| world.try_to_order(buyer, ticket.id))).await
+}
+
+async fn live_orders(world: &World, ticket: &Ticket) -> u64 {
+    let live = bson::doc! { "ticketId": ticket.id, "active": true };
+    world.app.store.orders.collection().count_documents(live).await.unwrap()
+}
+
+#[tokio::test]
+async fn of_a_hundred_buyers_at_once_exactly_one_gets_the_ticket() {
+    let world = World::start().await;
+    let buyers: Vec<_> = (0..BUYERS).map(|_| world.infra.user()).collect();
+    for round in 0..ROUNDS {
+        let ticket = world.ticket().await;
+        let answers = race(&world, &buyers, &ticket).await;
+        let won = answers.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!(won, 1, "round {round}");
+        for answer in answers.iter().filter(|answer| answer.status != 201) {
+            answer.problem(409, "ticket-reserved");
+        }
+        assert_eq!(live_orders(&world, &ticket).await, 1, "round {round}");
+    }
+    world.published().await;
+    assert_eq!(world.bus().published::<OrderCreated>().await.len(), ROUNDS);
+}
+
+/// The control run: without the guard the same race sells a ticket twice, so the test above can fail.
+#[tokio::test]
+async fn without_the_unique_index_the_same_race_sells_a_ticket_twice() {
+    let world = World::start().await;
+    let orders = world.app.store.orders.collection();
+    for index in [ONE_LIVE_ORDER, "one_order_per_hold"] {
+        orders.drop_index(index).await.unwrap();
+    }
+    let buyers: Vec<_> = (0..BUYERS).map(|_| world.infra.user()).collect();
+    let mut most = 0;
+    for _ in 0..ROUNDS {
+        let ticket = world.ticket().await;
+        race(&world, &buyers, &ticket).await;
+        most = most.max(live_orders(&world, &ticket).await);
+    }
+    assert!(most > 1, "no ticket was sold twice: the race is none");
+}
+
+#[tokio::test]
+async fn a_hold_that_has_run_out_is_the_next_buyers_at_that_very_second() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let first = world.order(&ticket).await;
+    let other = world.infra.user();
+    world.infra.clock.advance(std::time::Duration::from_millis(899_999));
+    world.try_to_order(&other, ticket.id).await.problem(409, "ticket-reserved");
+    world.infra.clock.advance(std::time::Duration::from_millis(1));
+    let second = world.order_as(&other, &ticket).await;
+    assert_eq!(second.holds, [2]);
+
+    let ended = world.stored(first.id).await;
+    assert_eq!((ended.status, ended.version), (OrderStatus::Cancelled, 2));
+    assert_eq!(ended.cancel_reason, Some(CancelReason::Expired));
+    let told = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == first.id).await.0;
+    assert_eq!((told.hold, told.version), (1, 2));
+    assert_eq!(world.told(&first).await, [("created", 1), ("cancelled", 2)]);
+    assert_eq!(world.told(&second).await, [("created", 1)]);
+}
+
+#[tokio::test]
+async fn a_hold_runs_out_without_the_broker() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let first = world.order(&ticket).await;
+    world.infra.nats.kill();
+    world.let_it_run_out();
+    let second = world.order_as(&world.infra.user(), &ticket).await;
+    world.infra.nats.restart().await;
+    assert_eq!(world.told(&first).await, [("created", 1), ("cancelled", 2)]);
+    assert_eq!(world.told(&second).await, [("created", 1)]);
+}
+
+#[tokio::test]
+async fn of_a_hundred_buyers_at_once_exactly_one_gets_a_ticket_whose_hold_has_run_out() {
+    let world = World::start().await;
+    let buyers: Vec<_> = (0..BUYERS).map(|_| world.infra.user()).collect();
+    let ticket = world.ticket().await;
+    let mut holders = vec![world.order(&ticket).await];
+    for _ in 0..5 {
+        world.let_it_run_out();
+        let answers = race(&world, &buyers, &ticket).await;
+        let won = answers.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!(won, 1);
+        assert!(answers.iter().all(|answer| [201, 409].contains(&answer.status.as_u16())));
+        holders.push(world.app.store.live_order(ticket.id).await.unwrap().unwrap());
+    }
+    let holds: Vec<_> = holders.iter().map(|order| order.hold()).collect();
+    assert!(holds.is_sorted_by(|older, newer| older < newer), "{holds:?}");
+    for ended in &holders[..5] {
+        assert_eq!(world.told(ended).await, [("created", 1), ("cancelled", 2)]);
+    }
+}
