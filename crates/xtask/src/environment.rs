@@ -11,6 +11,8 @@ pub struct Environment {
     pub cargo: OsString,
     /// Whether the user brings a Stripe of their own.
     pub has_stripe_key: bool,
+    /// That key, if it is one of Stripe's test mode: the gateway's tests may go there.
+    pub stripe_test_key: Option<OsString>,
     pub has_public_url: bool,
     /// Where cargo puts its results: the parent of `debug` and `release`.
     pub target: PathBuf,
@@ -24,6 +26,8 @@ impl Environment {
             path: env::var_os("PATH").unwrap_or_default(),
             cargo: env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
             has_stripe_key: is_set("STRIPE_KEY"),
+            stripe_test_key: env::var_os("STRIPE_KEY")
+                .filter(|key| key.as_encoded_bytes().starts_with(b"sk_test_")),
             has_public_url: is_set("PUBLIC_URL"),
             target: this_program
                 .ancestors()

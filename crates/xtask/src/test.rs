@@ -24,7 +24,7 @@ const MARK: &str = "TICKETING_TEST_ROOT";
 #[derive(Args)]
 #[command(after_help = "\
 The arguments are cargo's: `cargo xtask test -- -p orders reserving`, `cargo xtask test -- -- --nocapture`.
-Tests get TEST_MONGO_URI, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR.")]
+Tests get TEST_MONGO_URI, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR;\nwith STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.")]
 pub struct Options {
     /// Handed on to `cargo test`
     #[arg(trailing_var_arg = true)]
@@ -105,8 +105,9 @@ impl Test {
             .env("TEST_NGINX", &servers.nginx)
             .env("TEST_XTASK", binaries.join("xtask"))
             .env("TEST_BIN_DIR", &binaries)
-            // No test ever reaches the real Stripe.
+            // The gateway's tests alone may reach the real Stripe, and only its test mode.
             .env_remove("STRIPE_KEY")
+            .envs(environment.stripe_test_key.as_ref().map(|key| ("TEST_STRIPE_KEY", key)))
             .status()
             .await
             .context("running cargo test")?;

@@ -149,13 +149,10 @@ impl Up {
         }
         let servers = Servers::find(&environment.path, report).await?;
         if !options.no_build {
-            let mut packages = services::names()?;
-            if !environment.has_stripe_key {
-                packages.push(services::STRIPE_DOUBLE.to_owned());
-            }
-            report.say(&format!("Building {}", packages.join(", ")));
-            let mut args: Vec<OsString> =
-                packages.iter().flat_map(|name| ["--package".into(), name.into()]).collect();
+            report.say("Building the services");
+            // The whole workspace's programs: with some of them alone, cargo would unite the features of
+            // their dependencies anew and build those once more for `cargo xtask test`.
+            let mut args: Vec<OsString> = vec!["--workspace".into(), "--bins".into()];
             args.extend(options.release.then(|| "--release".into()));
             cargo::build(environment, &args).await?;
         }

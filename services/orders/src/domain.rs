@@ -364,3 +364,6 @@ impl Ticket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,10 @@ impl Announcement {
         let data = serde_json::to_string(event).unwrap_or_default();
         Announcement { id: event.id(), subject: E::SUBJECT, data }
     }
+
+    pub fn subject(&self) -> &'static str {
+        self.subject
+    }
 }
 
 /// A decision: the thing as it is to be, and the events that tell of the change.

@@ -6,7 +6,7 @@ use common::bus::{Contended, Failure};
 use common::events::{Payment, PaymentCreated};
 
 use crate::app::App;
-use crate::domain::{Order, Retake};
+use crate::domain::{Order, Retake, Ticket};
 use crate::store::Placed;
 
 /// How often we look again when buyers are at the same ticket.
@@ -37,8 +37,9 @@ async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, F
         return Ok(Retake::Gone);
     }
     let ticket = app.store.ticket(order.ticket_id).await?;
-    let same = ticket.is_some_and(|ticket| !ticket.deleted && ticket.price == payment.amount);
-    if same {
+    let same_price =
+        |ticket: &Ticket| ticket.price == payment.amount && ticket.currency == payment.currency;
+    if ticket.is_some_and(|ticket| !ticket.deleted && same_price(&ticket)) {
         Ok(Retake::Free { hold: app.store.next_hold(order.ticket_id).await? })
     } else {
         Ok(Retake::Gone)

@@ -20,7 +20,7 @@ impl Stripe {
             clippy::disallowed_methods,
             reason = "whoever has a key of Stripe's own says so by it"
         )]
-        if let Ok(key) = std::env::var("STRIPE_KEY") {
+        if let Ok(key) = std::env::var("TEST_STRIPE_KEY") {
             let url = "https://api.stripe.com/".parse().unwrap();
             return Stripe { gateway: Gateway::new(&key, &url).unwrap(), order, _double: None };
         }

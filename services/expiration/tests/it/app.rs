@@ -1,0 +1,66 @@
+//! What operators see of it.
+
+use testkit::Infra;
+
+use crate::world::{HOLD, World, connect, replica};
+
+#[tokio::test]
+async fn it_says_that_it_lives_that_it_is_ready_and_how_it_is_doing() {
+    common::telemetry::metrics();
+    let world = World::start().await;
+    world.created().await;
+    world.infra.clock.advance(HOLD);
+    world.told_of(1).await;
+
+    let admin = world.service.admin_port();
+    admin.get("/healthz").await.expect(200);
+    admin.get("/readyz").await.expect(200);
+    let metrics = admin.get("/metrics").await.text;
+    for name in
+        ["redis_connected", "expiration_fired_total", "expiration_delay_seconds", "consumer_connected"]
+    {
+        assert!(metrics.contains(name), "{name} in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn its_api_has_no_page_at_all() {
+    let world = World::start().await;
+    world.service.client().get("/api/expiration").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_wrong_address_of_redis_stops_the_start_with_its_name() {
+    let infra = Infra::start().await;
+    let settings = infra.args("expiration").into_iter();
+    let settings = settings.chain(["--redis-url".to_owned(), "http://redis".to_owned()]);
+    let settings = <expiration::app::Settings as clap::Parser>::parse_from(settings);
+    let error = expiration::app::build(settings, infra.clock.clone()).await.err().unwrap();
+    assert!(format!("{error:#}").contains("REDIS_URL"), "{error:#}");
+}
+
+#[tokio::test]
+async fn it_is_ready_while_redis_is_down() {
+    let infra = Infra::start().await;
+    let url = infra.redis_url().await;
+    infra.redis().await.kill();
+    let (_, service) = replica(&infra, &url).await;
+    service.admin_port().get("/readyz").await.expect(200);
+}
+
+/// Schedules that are over are never deleted: the sweep and the refill mustn't read them.
+#[tokio::test]
+async fn what_waits_is_found_by_an_index() {
+    let infra = Infra::start().await;
+    drop(connect(&infra, "redis://127.0.0.1:1").await);
+    let database = infra.database("expiration").await;
+    let overdue = bson::doc! { "state": "scheduled", "expiresAt": { "$lt": bson::DateTime::now() } };
+    for filter in [overdue, bson::doc! { "state": "scheduled" }] {
+        let find =
+            bson::doc! { "find": "schedules", "filter": filter, "sort": { "expiresAt": 1 } };
+        let explained = database.run_command(bson::doc! { "explain": find }).await.unwrap();
+        let plan = explained.get_document("queryPlanner").unwrap();
+        let winner = plan.get_document("winningPlan").unwrap().to_string();
+        assert!(winner.contains("IXSCAN") && !winner.contains("\"SORT\""), "{winner}");
+    }
+}
