@@ -165,6 +165,7 @@ mod tests {
             path: OsString::new(),
             cargo: OsString::new(),
             has_stripe_key: stripe.is_none(),
+            stripe_test_key: None,
             has_public_url: false,
             target: PathBuf::new(),
         };
