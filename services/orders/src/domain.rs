@@ -4,6 +4,8 @@
 //! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` by a refund alone,
 //! and `cancelled` because expired → `complete` by a late payment that is honoured.
 
+mod ticket;
+
 use std::time::Duration;
 
 use common::Time;
@@ -15,6 +17,8 @@ use common::events::{
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
+
+pub use ticket::Ticket;
 
 /// One buyer's hold of a ticket, and what became of it. Never deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +127,45 @@ impl Order {
         };
         let event = OrderCreated(order.event());
         Change::told(order, &event)
+    }
+
+    /// A charge for an order that this database has lost: an order that has ended, so that the charge
+    /// is given back. Who ordered what isn't known any more: ids that nobody and nothing has stand there.
+    pub fn lost(payment: &events::Payment, now: Time) -> Change<Order> {
+        let (nobody, none) = (UserId::new(now), TicketId::new(now));
+        let ticket = OrderedTicket {
+            id: none,
+            title: String::new(),
+            price: payment.amount,
+            currency: payment.currency.clone(),
+            user_id: nobody,
+            date: None,
+            time_zone: "UTC".to_owned(),
+            venue: None,
+        };
+        let order = Order {
+            id: payment.order_id,
+            version: 1,
+            created_at: now,
+            user_id: nobody,
+            ticket_id: none,
+            seller_id: nobody,
+            ticket,
+            status: OrderStatus::Cancelled,
+            cancel_reason: Some(CancelReason::Refunded),
+            active: false,
+            unpaid: false,
+            expires_at: now,
+            holds: Vec::new(),
+            payment: Some(Payment {
+                id: payment.id,
+                version: payment.version,
+                answer: Some(Answer::RefundRequired),
+                refunded: false,
+            }),
+            refund_required: None,
+        };
+        order.requiring_refund(payment.id, RefundReason::OrderCancelled)
     }
 
     /// tickets has locked the ticket for this order.
@@ -309,58 +352,6 @@ impl Order {
             expires_at: self.expires_at,
             ticket: self.ticket.clone(),
             version: self.version,
-        }
-    }
-}
-
-/// What orders knows of a ticket: its replica, fed by ticket events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Ticket {
-    #[serde(rename = "_id")]
-    pub id: TicketId,
-    pub version: i64,
-    pub title: String,
-    pub price: common::Money,
-    pub currency: common::money::Currency,
-    pub user_id: UserId,
-    pub date: Option<Time>,
-    pub time_zone: String,
-    pub venue: Option<String>,
-    /// A tombstone is kept for good: it must outlive whatever comes late.
-    pub deleted: bool,
-}
-
-impl Ticket {
-    pub fn of(event: &events::Ticket, deleted: bool) -> Ticket {
-        Ticket {
-            id: event.id,
-            version: event.version,
-            title: event.title.clone(),
-            price: event.price,
-            currency: event.currency.clone(),
-            user_id: event.user_id,
-            date: event.date,
-            time_zone: event.time_zone.clone(),
-            venue: event.venue.clone(),
-            deleted,
-        }
-    }
-
-    pub fn is_past(&self, now: Time) -> bool {
-        self.date.is_some_and(|date| date <= now)
-    }
-
-    pub fn as_ordered(&self) -> OrderedTicket {
-        OrderedTicket {
-            id: self.id,
-            title: self.title.clone(),
-            price: self.price,
-            currency: self.currency.clone(),
-            user_id: self.user_id,
-            date: self.date,
-            time_zone: self.time_zone.clone(),
-            venue: self.venue.clone(),
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::domain::{Order, Ticket};
 pub const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
 /// A hold number is had by one order alone.
 const ONE_ORDER_A_HOLD: &str = "one_order_per_hold";
+/// MongoDB's own index.
+const ONE_ORDER_AN_ID: &str = "_id_";
 
 #[derive(Clone)]
 pub struct Store {
@@ -29,7 +31,8 @@ pub enum Placed {
     Yes,
     /// Another live order has the ticket.
     Taken,
-    /// Another order has had the number, or the order has changed: look again and try again.
+    /// Another order has had the number, or the order has changed or is there already: look again and
+    /// try again.
     TryAgain,
 }
 
@@ -170,7 +173,7 @@ fn at(status: OrderStatus, now: Time) -> Document {
 fn refused(error: mongodb::error::Error) -> mongodb::error::Result<Placed> {
     match mongo::duplicate_of(&error).as_deref() {
         Some(ONE_LIVE_ORDER) => Ok(Placed::Taken),
-        Some(ONE_ORDER_A_HOLD) => Ok(Placed::TryAgain),
+        Some(ONE_ORDER_A_HOLD | ONE_ORDER_AN_ID) => Ok(Placed::TryAgain),
         Some(_) | None => Err(error),
     }
 }

@@ -16,9 +16,12 @@ async fn it_says_that_it_lives_that_it_is_ready_and_how_it_is_doing() {
     admin.get("/healthz").await.expect(200);
     admin.get("/readyz").await.expect(200);
     let metrics = admin.get("/metrics").await.text;
-    for name in
-        ["redis_connected", "expiration_fired_total", "expiration_delay_seconds", "consumer_connected"]
-    {
+    for name in [
+        "redis_connected",
+        "expiration_fired_total",
+        "expiration_delay_seconds",
+        "consumer_connected",
+    ] {
         assert!(metrics.contains(name), "{name} in {metrics}");
     }
 }
@@ -54,10 +57,10 @@ async fn what_waits_is_found_by_an_index() {
     let infra = Infra::start().await;
     drop(connect(&infra, "redis://127.0.0.1:1").await);
     let database = infra.database("expiration").await;
-    let overdue = bson::doc! { "state": "scheduled", "expiresAt": { "$lt": bson::DateTime::now() } };
+    let overdue =
+        bson::doc! { "state": "scheduled", "expiresAt": { "$lt": bson::DateTime::now() } };
     for filter in [overdue, bson::doc! { "state": "scheduled" }] {
-        let find =
-            bson::doc! { "find": "schedules", "filter": filter, "sort": { "expiresAt": 1 } };
+        let find = bson::doc! { "find": "schedules", "filter": filter, "sort": { "expiresAt": 1 } };
         let explained = database.run_command(bson::doc! { "explain": find }).await.unwrap();
         let plan = explained.get_document("queryPlanner").unwrap();
         let winner = plan.get_document("winningPlan").unwrap().to_string();

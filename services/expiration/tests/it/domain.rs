@@ -17,10 +17,8 @@ fn at(status: OrderStatus, version: i64, order: &Order) -> Order {
 }
 
 fn fired(schedule: &Schedule) -> Schedule {
-    match schedule.fire(schedule.expires_at) {
-        Firing::Due(change) => change.thing,
-        other => panic!("{other:?}"),
-    }
+    let Firing::Due(change) = schedule.fire(schedule.expires_at) else { panic!("not due") };
+    change.thing
 }
 
 #[test]
@@ -44,7 +42,11 @@ fn only_a_newer_version_of_the_order_changes_it_and_then_whatever_it_was() {
     for known in [scheduled.clone(), fired(&scheduled), over] {
         for status in OrderStatus::ALL {
             for version in [1, 4, 5] {
-                assert_eq!(known.follow(&at(status, version, &order)), None, "{known:?} {status:?}");
+                assert_eq!(
+                    known.follow(&at(status, version, &order)),
+                    None,
+                    "{known:?} {status:?}"
+                );
             }
             let newer = at(status, 9, &order);
             let followed = known.follow(&newer).unwrap();

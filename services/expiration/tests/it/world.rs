@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bson::Document;
 use clap::Parser;
 use common::events::{
     CancelReason, Event, ExpirationComplete, Order, OrderCancelled, OrderCompleted, OrderCreated,
@@ -90,6 +91,16 @@ impl World {
             (told.len() >= number).then_some(told)
         })
         .await
+    }
+
+    /// Waits until so many documents are as `filter` says.
+    pub async fn wrote(&self, number: u64, filter: Document) {
+        let schedules = self.app.store.schedules.collection();
+        eventually(&format!("{number} schedules with {filter}"), || async {
+            let found = schedules.count_documents(filter.clone()).await.ok()?;
+            (found == number).then_some(())
+        })
+        .await;
     }
 
     /// How often the end of each hold was told.

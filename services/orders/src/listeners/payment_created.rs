@@ -1,7 +1,6 @@
 //! `payment.created`: a charge has succeeded. The order completes, also if its time ran out meanwhile
 //! and the ticket is still to be had; else what was paid is to be given back.
 
-use anyhow::anyhow;
 use common::bus::{Contended, Failure};
 use common::events::{Payment, PaymentCreated};
 
@@ -16,8 +15,11 @@ pub async fn listen(app: App, PaymentCreated(payment): PaymentCreated) -> Result
     let mut taken = false;
     for _ in 0..TRIES {
         let Some(order) = app.store.orders.get(payment.order_id).await? else {
-            // The charge was for an order that this database has lost: an operator must see it.
-            return Err(Failure::Later(anyhow!("there is no order {}", payment.order_id)));
+            // This database has lost the order; who paid for it gets their money back.
+            match app.store.reserve(&Order::lost(&payment, app.clock.now())).await? {
+                Placed::Yes => return Ok(()),
+                Placed::Taken | Placed::TryAgain => continue,
+            }
         };
         let retake = if taken { Retake::Gone } else { retake(&app, &order, &payment).await? };
         let Some(change) = order.paid(&payment, retake) else { return Ok(()) };

@@ -42,8 +42,11 @@ impl Case {
     }
 }
 
+/// A case of an order that was just made of a ticket.
+type MakeCase = fn(&Ticket, &Order) -> Case;
+
 /// By subject, a history in which that event matters. A new listener needs a new line.
-const TABLE: [(&str, fn(&Ticket, &Order) -> Case); 7] = [
+const TABLE: [(&str, MakeCase); 7] = [
     (TicketCreated::SUBJECT, |ticket, _| {
         let [second, third] = [(2, "Tosca"), (3, "Carmen")].map(|(version, title)| Ticket {
             title: title.to_owned(),
@@ -139,12 +142,7 @@ async fn every_event_ends_the_same_when_it_comes_twice_late_and_out_of_order() {
     }
 }
 
-async fn deliver(
-    world: &World,
-    subject: &str,
-    case: fn(&Ticket, &Order) -> Case,
-    in_this_order: [usize; 3],
-) {
+async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [usize; 3]) {
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let case = case(&ticket, &order);

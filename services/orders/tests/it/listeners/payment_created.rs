@@ -2,12 +2,12 @@
 
 use common::Money;
 use common::events::{
-    CancelReason, OrderCompleted, OrderStatus, PaymentCreated, PaymentFailed, RefundReason, Ticket,
-    TicketDeleted, TicketUpdated,
+    CancelReason, OrderCompleted, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
+    RefundReason, Ticket, TicketDeleted, TicketUpdated,
 };
 use orders::domain::{Answer, Order};
 
-use crate::world::{World, failed, payment};
+use crate::world::{World, failed, path, payment, refund};
 
 /// The order is complete under this hold, which is told once, and stays so when the charge is told again.
 async fn is_bought(world: &World, order: &Order, hold: i64) {
@@ -177,6 +177,33 @@ async fn a_ticket_that_is_deleted_or_costs_something_else_by_now_is_not_taken_ba
         is_to_be_refunded(&world, &late, CancelReason::Expired, RefundReason::TooLate).await;
         world.order_as(&world.infra.user(), &ticket).await;
     }
+}
+
+/// A database that was restored from before the order.
+#[tokio::test]
+async fn what_was_paid_for_an_order_that_is_lost_is_given_back_once() {
+    let world = World::start().await;
+    let lost: Vec<_> = futures::future::join_all((0..3).map(async |_| {
+        let order = world.order(&world.ticket().await).await;
+        world.published().await;
+        order
+    }))
+    .await;
+    let orders = world.app.store.orders.collection();
+    orders.delete_many(bson::doc! {}).await.unwrap();
+    for order in &lost {
+        let charge = PaymentCreated(payment(order));
+        futures::future::join_all((0..4).map(|_| world.bus().publish_again(&charge))).await;
+        world.settled().await;
+        let why = RefundReason::OrderCancelled;
+        is_to_be_refunded(&world, order, CancelReason::Refunded, why).await;
+        world.client(&world.buyer).get(&path(order)).await.problem(403, "not-allowed");
+
+        world.bus().publish(&PaymentRefunded(refund(&payment(order)))).await;
+        world.settled().await;
+        assert!(world.stored(order.id).await.payment.unwrap().refunded);
+    }
+    assert!(world.bus().dead_letters().await.is_empty());
 }
 
 #[tokio::test]

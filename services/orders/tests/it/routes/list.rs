@@ -177,11 +177,12 @@ async fn a_query_that_breaks_a_rule_is_refused() {
         ("status=paid", "status"),
         ("status=active&status=Created", "status"),
         ("as=admin", "as"),
+        ("as=", "as"),
     ] {
         let answer = client.get(&format!("/api/orders?{query}")).await;
         assert_eq!(answer.invalid_fields(), [field], "{query}");
     }
-    for query in ["limit=", "as=", "limit[$gt]=1", "status[$ne]=complete", "unknown=1", "&&=&"] {
+    for query in ["limit=", "limit[$gt]=1", "status[$ne]=complete", "unknown=1", "&&=&"] {
         client.get(&format!("/api/orders?{query}")).await.expect(200);
     }
     client.get("/api/orders?limit=1").await.expect(200);
