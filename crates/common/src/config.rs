@@ -42,7 +42,7 @@ pub struct ServerSettings {
 #[derive(Clone, Debug, Args)]
 pub struct MongoSettings {
     /// The service's own database, named in the path; a replica set (one member will do)
-    #[arg(long, env = "MONGO_URI")]
+    #[arg(long, env = "MONGO_URI", hide_env_values = true)]
     pub mongo_uri: String,
 }
 
@@ -50,7 +50,7 @@ pub struct MongoSettings {
 #[derive(Clone, Debug, Args)]
 pub struct NatsSettings {
     /// NATS with JetStream
-    #[arg(long, env = "NATS_URL")]
+    #[arg(long, env = "NATS_URL", hide_env_values = true)]
     pub nats_url: String,
 
     /// On how many NATS nodes each stream is kept
