@@ -148,6 +148,10 @@ async fn a_ticket_that_others_have_had_and_left_is_taken_back_under_a_hold_above
     }
     world.pay(&late).await;
     is_bought(&world, &late, 4).await;
+
+    world.bus().publish(&PaymentRefunded(refund(&payment(&late)))).await;
+    world.settled().await;
+    assert_eq!(world.order(&ticket).await.holds, [5]);
 }
 
 #[tokio::test]
