@@ -149,7 +149,7 @@ pub async fn read_your_writes<T, F: Future<Output = crate::Result<Option<T>>>>(
 ) -> crate::Result<Option<T>> {
     const YOUNG: Duration = Duration::from_secs(10);
     const PATIENCE: Duration = Duration::from_secs(2);
-    const PAUSE: Duration = Duration::from_millis(20);
+    const PAUSE: Duration = Duration::from_millis(5);
 
     // A clock that is ahead of ours makes things from the future; they are young too.
     let young = made_at.is_some_and(|made_at| now < made_at + YOUNG);

@@ -14,6 +14,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use clap::Parser;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -109,6 +110,12 @@ impl Service {
         let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
         tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
         let stopping = stop.clone();
+        // Else an answer on a kept connection waits up to 40 ms for the client's delayed acknowledgement.
+        let api = api.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY");
+            }
+        });
         let server = tokio::spawn(
             axum::serve(api, app)
                 .with_graceful_shutdown(async move { stopping.cancelled().await })
