@@ -58,6 +58,7 @@ problems! {
     ALREADY_PAID = "already-paid" CONFLICT "The order is already paid";
     PAYMENT_IN_PROGRESS = "payment-in-progress" CONFLICT "A payment is in progress";
     PAYMENT_FAILED = "payment-failed" CONFLICT "The payment has failed for good";
+    NOT_REFUNDABLE = "not-refundable" CONFLICT "The payment can't be refunded";
     CHANGED_MEANWHILE = "changed-meanwhile" CONFLICT "It changed meanwhile";
     PRECONDITION_FAILED = "precondition-failed" PRECONDITION_FAILED "It is not the version that you named";
     TOO_LARGE = "too-large" PAYLOAD_TOO_LARGE "The body is too large";

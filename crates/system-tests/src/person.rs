@@ -68,6 +68,11 @@ impl Person {
         .await
     }
 
+    /// Gives a buyer's money back.
+    pub async fn refunds(&self, payment: &str) -> Answer {
+        self.client.post(&format!("/api/payments/{payment}/refund"), json!({})).await
+    }
+
     /// The order's payment, if there is one.
     pub async fn payment(&self, order: &str) -> Value {
         let list = self.client.get(&format!("/api/payments?orderId={order}")).await.expect(200);

@@ -89,6 +89,7 @@ pub fn routes(app: App) -> Router {
     Router::new()
         .route("/api/payments", post(routes::create::create).get(routes::list::list))
         .route("/api/payments/{id}", get(routes::show::show))
+        .route("/api/payments/{id}/refund", post(routes::refund::refund))
         .with_state(app)
 }
 

@@ -10,7 +10,7 @@ use crate::domain::{Payment, Status};
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentView {
-    pub id: PaymentId,
+    id: PaymentId,
     order_id: OrderId,
     status: Status,
     #[serde(serialize_with = "money::as_decimal")]
@@ -26,6 +26,11 @@ pub struct PaymentView {
 }
 
 impl PaymentView {
+    /// Where the payment is to be seen.
+    pub fn location(&self) -> String {
+        format!("/api/payments/{}", self.id)
+    }
+
     /// None: nothing has been paid or tried yet.
     pub fn of(payment: Payment) -> Option<Self> {
         let charge = payment.charge?;

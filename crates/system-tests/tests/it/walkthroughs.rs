@@ -86,6 +86,37 @@ async fn a_ticket_is_paid() {
 }
 
 #[tokio::test]
+async fn a_seller_refunds() {
+    let stack = shared::usual().await;
+    let (seller, buyer, other) =
+        (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
+    let ticket = seller.offers("Fidelio", "35.00").await;
+    let order = buyer.holds(&ticket).await;
+    let payment =
+        buyer.pays(&order, "tok_visa").await.expect(201)["id"].as_str().unwrap().to_owned();
+    buyer.sees_order(&order, "complete").await;
+    seller.sees_ticket(&ticket, "sold").await;
+
+    buyer.refunds(&payment).await.problem(403, "not-allowed");
+    other.refunds(&payment).await.problem(403, "not-allowed");
+    assert_eq!(seller.refunds(&payment).await.expect(202)["status"], "refunding");
+    seller.refunds(&payment).await.problem(409, "not-refundable");
+
+    let ended = buyer.sees_order(&order, "cancelled").await;
+    assert_eq!(ended["cancelReason"], "refunded");
+    let refunded = buyer.payment(&order).await;
+    assert_eq!(refunded["status"], "refunded");
+    assert!(refunded["stripeRefundId"].as_str().unwrap().starts_with("re_"));
+    let ledger = stack.stripe_ledger().await;
+    let mut refunds = ledger["refunds"].as_array().unwrap().iter();
+    let ours = refunds.find(|refund| refund["id"] == refunded["stripeRefundId"]).unwrap();
+    assert_eq!((&ours["amount"], &ours["status"]), (&json!(3500), &json!("succeeded")));
+
+    other.sees_ticket(&ticket, "available").await;
+    other.holds(&ticket).await;
+}
+
+#[tokio::test]
 async fn a_hold_expires() {
     let stack = shared::hasty().await;
     let (seller, buyer, other) =

@@ -111,7 +111,7 @@ fn settled(app: &App, payment: Payment, declines: i64) -> Result<Option<Response
         Status::Processing => Ok(None),
         Status::Completed | Status::Refunding | Status::Refunded => {
             let view = PaymentView::of(payment).ok_or_else(|| Error::not_found("payment"))?;
-            Ok(Some(created(&location(&view), view.version, Json(view))))
+            Ok(Some(created(&view.location(), view.version, Json(view))))
         }
         Status::Created | Status::Failed if charge.declines > declines => {
             let code = charge.last_decline.clone().unwrap_or_default();
@@ -132,9 +132,5 @@ fn settled(app: &App, payment: Payment, declines: i64) -> Result<Option<Response
 /// 202: there is no word from Stripe yet. It comes; the buyer must not pay again.
 fn processing(payment: Payment) -> Result<Response> {
     let view = PaymentView::of(payment).ok_or_else(|| Error::not_found("payment"))?;
-    Ok(accepted(&location(&view), Json(view)).into_response())
-}
-
-fn location(view: &PaymentView) -> String {
-    format!("/api/payments/{}", view.id)
+    Ok(accepted(&view.location(), Json(view)).into_response())
 }

@@ -2,4 +2,5 @@
 
 pub mod create;
 pub mod list;
+pub mod refund;
 pub mod show;

@@ -6,6 +6,7 @@ mod create;
 mod gateway;
 mod listeners;
 mod races;
+mod refund;
 mod show;
 mod unknown;
 mod world;
