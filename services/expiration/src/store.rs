@@ -13,9 +13,6 @@ use mongodb::error::Result;
 
 use crate::domain::Schedule;
 
-/// How often a new schedule is tried when another event of its order comes at the same moment.
-const TRIES: usize = 8;
-
 impl Aggregate for Schedule {
     const COLLECTION: &'static str = "schedules";
     fn id(&self) -> String {
@@ -47,20 +44,9 @@ impl Store {
     /// Writes down what an event of an order says, unless that or newer is known, and answers with the
     /// schedule as it is then.
     pub async fn follow(&self, order: &Order) -> std::result::Result<Schedule, Failure> {
-        for _ in 0..TRIES {
-            let follow =
-                |known: &Schedule| Ok::<_, Failure>(known.follow(order).map(Change::untold));
-            if let Some(followed) = self.schedules.change(order.id, follow).await? {
-                return Ok(followed);
-            }
-            let new = Schedule::of(order);
-            match self.schedules.insert(&new, &[]).await {
-                Ok(()) => return Ok(new),
-                Err(error) if mongo::duplicate_of(&error).is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Failure::contended())
+        let first = Schedule::of(order);
+        let follow = |known: &Schedule| Ok(known.follow(order).map(Change::untold));
+        self.schedules.change_or_insert(&first, follow).await
     }
 
     /// The schedules of these orders, as far as there are any.

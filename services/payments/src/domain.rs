@@ -349,6 +349,12 @@ impl Payment {
         self.work_at.filter(|due| *due <= now).map(|_| Change::untold(self.next().leased(now)))
     }
 
+    /// Nothing is left to do at Stripe: nobody need look at it.
+    pub fn at_rest(&self, attempts: i64, now: Time) -> Option<Change<Payment>> {
+        let idle = self.work_at.is_some() && self.next_step(attempts, now).is_none();
+        idle.then(|| Change::untold(Payment { work_at: None, failures: 0, ..self.next() }))
+    }
+
     pub fn owners(&self) -> Owners {
         Owners { seller: self.order.seller_id, buyer: Some(self.order.buyer_id) }
     }

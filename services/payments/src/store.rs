@@ -41,22 +41,8 @@ impl Store {
         attempts: i64,
         now: Time,
     ) -> Result<Payment, Failure> {
-        // Two events of an unknown order at once: one inserts, the other follows. Orders are never deleted.
-        for _ in 0..2 {
-            let known = self
-                .payments
-                .change(order.id, |payment| Ok::<_, Failure>(payment.follow(order, attempts, now)));
-            if let Some(payment) = known.await? {
-                return Ok(payment);
-            }
-            let payment = Payment::of(order);
-            match self.payments.insert(&payment, &[]).await {
-                Ok(()) => return Ok(payment),
-                Err(error) if mongo::duplicate_of(&error).is_some() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Failure::contended())
+        let follow = |known: &Payment| Ok(known.follow(order, attempts, now));
+        self.payments.change_or_insert(&Payment::of(order), follow).await
     }
 
     /// Orders at which something is to be done at Stripe by now.

@@ -87,7 +87,9 @@ pub async fn drive(app: &App, order: OrderId) -> Result<Outcome, Failure> {
             if payment.work_at.is_some() {
                 app.store
                     .payments
-                    .change(order, |payment| Ok::<_, Failure>(rest(payment, app)))
+                    .change(order, |payment| {
+                        Ok::<_, Failure>(payment.at_rest(app.attempts, app.clock.now()))
+                    })
                     .await?;
             }
             return Ok(Outcome::Settled(Box::new(payment)));
@@ -97,16 +99,6 @@ pub async fn drive(app: &App, order: OrderId) -> Result<Outcome, Failure> {
             return Ok(outcome);
         }
     }
-}
-
-/// Nothing is left to do: nobody need look at it.
-fn rest(payment: &Payment, app: &App) -> Option<Change<Payment>> {
-    let idle =
-        payment.work_at.is_some() && payment.next_step(app.attempts, app.clock.now()).is_none();
-    idle.then(|| {
-        let version = payment.version + 1;
-        Change::untold(Payment { work_at: None, version, failures: 0, ..payment.clone() })
-    })
 }
 
 /// One step. None: go on with the next.

@@ -58,13 +58,6 @@ impl From<Contended> for Failure {
     }
 }
 
-impl Failure {
-    /// What was decided on has changed under us too often in a row.
-    pub fn contended() -> Self {
-        Contended.into()
-    }
-}
-
 type Handler<S> = Arc<dyn Fn(S, &[u8]) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
 
 /// A service's listeners, by subject. Each is a function of the service's state and an event.

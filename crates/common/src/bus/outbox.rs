@@ -193,6 +193,30 @@ impl<T: Aggregate> Aggregates<T> {
         Err(Contended.into())
     }
 
+    /// As [`Aggregates::change`], for a thing that may not be there yet: then `first`, which nobody needs
+    /// to be told of, is stored. Of two who store it at once, the second changes it.
+    pub async fn change_or_insert<E>(
+        &self,
+        first: &T,
+        mut decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
+    ) -> Result<T, E>
+    where
+        T: Clone,
+        E: From<mongodb::error::Error> + From<Contended>,
+    {
+        for _ in 0..TRIES {
+            if let Some(thing) = self.change(first.id(), &mut decide).await? {
+                return Ok(thing);
+            }
+            match self.insert(first, &[]).await {
+                Ok(()) => return Ok(first.clone()),
+                Err(error) if mongo::duplicate_of(&error).is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Contended.into())
+    }
+
     fn entries(&self, events: &[Announcement]) -> bson::error::Result<Vec<Bson>> {
         let time = self.clock.now();
         let traceparent = telemetry::traceparent();
