@@ -11,7 +11,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::bus::Contended;
+use crate::bus::{Contended, REQUESTS};
+use crate::idempotency;
 
 /// What a handler returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -59,10 +60,12 @@ problems! {
     PAYMENT_IN_PROGRESS = "payment-in-progress" CONFLICT "A payment is in progress";
     PAYMENT_FAILED = "payment-failed" CONFLICT "The payment has failed for good";
     NOT_REFUNDABLE = "not-refundable" CONFLICT "The payment can't be refunded";
+    REQUEST_IN_PROGRESS = "request-in-progress" CONFLICT "The same request is under way";
     CHANGED_MEANWHILE = "changed-meanwhile" CONFLICT "It changed meanwhile";
     PRECONDITION_FAILED = "precondition-failed" PRECONDITION_FAILED "It is not the version that you named";
     TOO_LARGE = "too-large" PAYLOAD_TOO_LARGE "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body is not JSON";
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused" UNPROCESSABLE_ENTITY "The key was used for another request";
     INTERNAL = "internal" INTERNAL_SERVER_ERROR "Something went wrong on our side";
     UNAVAILABLE = "unavailable" SERVICE_UNAVAILABLE "Not available just now";
 }
@@ -202,7 +205,9 @@ impl Error {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if problem.status == StatusCode::SERVICE_UNAVAILABLE {
+        if problem.status == StatusCode::SERVICE_UNAVAILABLE
+            || problem == &problems::REQUEST_IN_PROGRESS
+        {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
@@ -222,6 +227,9 @@ impl From<mongodb::error::Error> for Error {
     fn from(error: mongodb::error::Error) -> Self {
         if crate::mongo::is_down(&error) {
             Error::Unavailable(error.into())
+        } else if crate::mongo::duplicate_of(&error).as_deref() == Some(REQUESTS) {
+            // Another document has the key. Whether for the same request, `Aggregates::once` looks.
+            idempotency::reused()
         } else {
             Error::Internal(error.into())
         }

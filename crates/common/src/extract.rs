@@ -23,17 +23,32 @@ impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Body<T> 
                 "Send the body as JSON, with Content-Type: application/json.",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                Error::refused(&problems::TOO_LARGE, "The body is larger than we take.")
-            } else {
-                Error::refused(&problems::MALFORMED, "The body could not be read.")
-            }
-        })?;
-        let body: T = parse(&bytes)?;
+        let body: T = parse(&bytes(request, state).await?)?;
         body.validate().map_err(|errors| Error::Invalid(violations(&errors)))?;
         Ok(Body(body))
     }
+}
+
+/// The body of a request of which everything is said elsewhere: whatever it is, it isn't looked at.
+pub struct AnyBody;
+
+impl<S: Send + Sync> FromRequest<S> for AnyBody {
+    type Rejection = Error;
+
+    async fn from_request(_: Request, _: &S) -> Result<Self> {
+        Ok(AnyBody)
+    }
+}
+
+/// The body as it was sent, up to the size that we take.
+pub(crate) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+            Error::refused(&problems::TOO_LARGE, "The body is larger than we take.")
+        } else {
+            Error::refused(&problems::MALFORMED, "The body could not be read.")
+        }
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod error;
 pub mod events;
 pub mod extract;
+pub mod idempotency;
 pub mod ids;
 pub mod money;
 pub mod mongo;

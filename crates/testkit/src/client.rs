@@ -36,6 +36,11 @@ impl Client {
         client
     }
 
+    /// The same, whose requests are all sent under this `Idempotency-Key`.
+    pub fn keyed(&self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
     /// The same, with a cookie that each request has.
     pub fn cookie(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
@@ -157,6 +162,12 @@ impl Answer {
         let mut fields: Vec<_> = errors.iter().map(field).collect();
         fields.sort();
         fields
+    }
+
+    /// What a request must be answered each time that it is sent under one `Idempotency-Key`: status,
+    /// body, `Location` and `ETag`.
+    pub fn essence(&self) -> (u16, &str, Option<&str>, Option<&str>) {
+        (self.status.as_u16(), &self.text, self.header("location"), self.header("etag"))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -4,11 +4,13 @@ use common::Money;
 use common::auth::CurrentUser;
 use common::error::{Error, Result, problems};
 use common::events::OrderStatus;
+use common::idempotency::{Created, Key};
 use common::ids::OrderId;
 
 use crate::app::App;
 use crate::domain::{Expiry, Order, Ticket};
 use crate::store::Placed;
+use crate::view;
 
 /// How often we look again when others are at the same ticket.
 const TRIES: usize = 32;
@@ -16,10 +18,11 @@ const TRIES: usize = 32;
 /// Takes the ticket for the buyer, or says who has it.
 pub async fn reserve(
     app: &App,
+    key: &Key,
     buyer: &CurrentUser,
     ticket: &Ticket,
     seen: Option<Money>,
-) -> Result<Order> {
+) -> Result<Created> {
     let now = app.clock.now();
     check(ticket, seen, now)?;
     for _ in 0..TRIES {
@@ -35,8 +38,9 @@ pub async fn reserve(
         let hold = app.store.next_hold(ticket.id).await?;
         let id = OrderId::new(now);
         let change = Order::reserve(id, buyer.id, ticket.as_ordered(), hold, now, app.reservation);
-        match app.store.reserve(&change).await? {
-            Placed::Yes => return Ok(change.thing),
+        let answer = view::created(&change.thing, now)?;
+        match app.store.reserve_for(key, &answer, &change).await? {
+            Placed::Yes => return Ok(answer),
             Placed::Taken | Placed::TryAgain => {}
         }
     }

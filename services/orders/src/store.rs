@@ -3,6 +3,7 @@
 use bson::{Bson, Document, doc};
 use common::bus::{Aggregates, Change};
 use common::events::OrderStatus;
+use common::idempotency::{Created, Key};
 use common::ids::{OrderId, TicketId, UserId};
 use common::mongo::{self, Applied};
 use common::{Clock, Time};
@@ -99,6 +100,19 @@ impl Store {
     /// Stores a new order: the reservation.
     pub async fn reserve(&self, change: &Change<Order>) -> mongodb::error::Result<Placed> {
         match self.orders.insert(&change.thing, &change.events).await {
+            Ok(()) => Ok(Placed::Yes),
+            Err(error) => refused(error),
+        }
+    }
+
+    /// As [`Store::reserve`], for a request that may come again.
+    pub async fn reserve_for(
+        &self,
+        key: &Key,
+        answer: &Created,
+        change: &Change<Order>,
+    ) -> mongodb::error::Result<Placed> {
+        match self.orders.insert_for(key, answer, &change.thing, &change.events).await {
             Ok(()) => Ok(Placed::Yes),
             Err(error) => refused(error),
         }

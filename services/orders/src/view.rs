@@ -1,12 +1,19 @@
 //! An order as the API shows it.
 
-use common::Time;
 use common::events::{CancelReason, OrderStatus, OrderedTicket};
+use common::idempotency::Created;
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::money::{self, Currency, Money};
+use common::{Result, Time};
 use serde::Serialize;
 
 use crate::domain::{Order, Person};
+
+/// A new order, as its buyer is told of it.
+pub fn created(order: &Order, now: Time) -> Result<Created> {
+    let view = OrderView::of(order.clone(), now);
+    Created::new(format!("/api/orders/{}", order.id), order.version, &view)
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,9 +1,12 @@
 //! All of the service's MongoDB: one collection, a document a ticket.
 
+use std::future::Future;
+
 use bson::{Bson, Document, doc};
 use common::bus::{Aggregate, Aggregates, Bus, Change, Failure};
 use common::cursor::Cursor;
 use common::events::Order;
+use common::idempotency::{Created, Key};
 use common::ids::TicketId;
 use common::{Clock, Error, Result, Time, mongo};
 use futures::TryStreamExt;
@@ -75,10 +78,18 @@ impl Store {
         ticket.filter(|ticket| !ticket.deleted).ok_or_else(no_such_ticket)
     }
 
-    pub async fn insert(&self, new: Change<Ticket>) -> Result<Ticket> {
+    /// Does the work of a request that offers a ticket, or gives the answer that it got before.
+    pub async fn once(
+        &self,
+        key: &Key,
+        work: impl Future<Output = Result<Created>>,
+    ) -> Result<Created> {
+        self.tickets.once(key, work).await
+    }
+
+    pub async fn insert(&self, key: &Key, answer: &Created, new: Change<Ticket>) -> Result<()> {
         let Change { thing, events } = stored(new);
-        self.tickets.insert(&thing, &events).await?;
-        Ok(thing.0)
+        Ok(self.tickets.insert_for(key, answer, &thing, &events).await?)
     }
 
     /// Changes a ticket as `decide` says, which is asked again if others change it meanwhile.
@@ -135,7 +146,9 @@ impl Store {
         let options = FindOptions::builder()
             .sort(order(search.sort))
             .hint(hint(search))
-            .projection(doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0 })
+            .projection(
+                doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0, "requests": 0 },
+            )
             .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
             .build();
         let mut all = conditions(search, now);

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use common::auth::CurrentUser;
+use common::idempotency::Created;
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::{self, Currency};
 use common::server::personal;
-use common::{Money, Time};
+use common::{Money, Result, Time};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
@@ -76,6 +77,12 @@ fn may_see_the_order(ticket: &Ticket, viewer: Option<&CurrentUser>) -> bool {
 pub fn one(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Response {
     let version = ticket.version;
     answer(Some(version), viewer, Json(TicketView::of(ticket, viewer, now)))
+}
+
+/// A new ticket, as its seller is told of it.
+pub fn created(ticket: &Ticket, seller: &CurrentUser, now: Time) -> Result<Created> {
+    let view = TicketView::of(ticket.clone(), Some(seller), now);
+    Created::new(format!("/api/tickets/{}", ticket.id), ticket.version, &view)
 }
 
 /// What someone who is signed in sees is for no one else. Others ask again each time, as a hold may

@@ -7,6 +7,7 @@
 pub mod dead;
 pub mod listen;
 pub mod outbox;
+mod requests;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use async_nats::{HeaderMap, connection};
 
 pub use listen::{Failure, Feeds, Listeners};
 pub use outbox::{Aggregate, Aggregates, Announcement, Change, Contended};
+pub use requests::REQUESTS;
 
 use crate::config::NatsSettings;
 use crate::events::Stream;

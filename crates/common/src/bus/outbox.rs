@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Bus;
+use super::{Bus, requests};
 use crate::clock::{Clock, Time};
 use crate::events::Event;
+use crate::idempotency::{Created, Key};
 use crate::mongo;
 use crate::telemetry;
 
@@ -95,8 +96,8 @@ struct Entry {
 
 /// The documents of one kind of aggregate, and the outbox that is embedded in them.
 pub struct Aggregates<T> {
-    documents: Collection<Document>,
-    clock: Clock,
+    pub(super) documents: Collection<Document>,
+    pub(super) clock: Clock,
     wake: Arc<Notify>,
     kind: PhantomData<fn() -> T>,
 }
@@ -113,7 +114,7 @@ impl<T> Clone for Aggregates<T> {
 }
 
 impl<T: Aggregate> Aggregates<T> {
-    /// Opens the collection and makes its indexes, the outbox's among them.
+    /// Opens the collection and makes its indexes, the outbox's and the requests' among them.
     pub async fn open(
         database: &Database,
         clock: Clock,
@@ -125,7 +126,7 @@ impl<T: Aggregate> Aggregates<T> {
             doc! { "outboxPending": 1 },
             doc! { "outboxPending": true },
         );
-        documents.create_indexes(std::iter::once(outbox).chain(indexes)).await?;
+        documents.create_indexes([outbox, requests::index()].into_iter().chain(indexes)).await?;
         Ok(Aggregates { documents, clock, wake: Arc::default(), kind: PhantomData })
     }
 
@@ -140,7 +141,34 @@ impl<T: Aggregate> Aggregates<T> {
 
     /// Stores a new aggregate with the events that tell of it.
     pub async fn insert(&self, thing: &T, events: &[Announcement]) -> mongodb::error::Result<()> {
+        self.insert_with(thing, events, doc! {}).await
+    }
+
+    /// As [`Aggregates::insert`], for a request that may come again (see [`Aggregates::once`]): the
+    /// document remembers it and its answer.
+    pub async fn insert_for(
+        &self,
+        key: &Key,
+        answer: &Created,
+        thing: &T,
+        events: &[Announcement],
+    ) -> mongodb::error::Result<()> {
+        let mut beside = doc! {};
+        if key.is_given() {
+            let request = key.remember(answer, self.clock.now());
+            beside.insert("requests", [mongo::document(&request)?]);
+        }
+        self.insert_with(thing, events, beside).await
+    }
+
+    async fn insert_with(
+        &self,
+        thing: &T,
+        events: &[Announcement],
+        beside: Document,
+    ) -> mongodb::error::Result<()> {
         let mut document = mongo::document(thing)?;
+        document.extend(beside);
         document.insert("outbox", self.entries(events)?);
         document.insert("outboxPending", !events.is_empty());
         self.documents.insert_one(document).await?;

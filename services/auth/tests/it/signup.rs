@@ -40,6 +40,14 @@ async fn a_new_user_is_created_and_signed_in() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_means_nothing_here() {
+    let auth = Auth::start().await;
+    for (key, email) in [("", "a@example.org"), ("1", "b@example.org"), ("1", "c@example.org")] {
+        auth.service.client().keyed(key).post(PATH, credentials(email)).await.expect(201);
+    }
+}
+
+#[tokio::test]
 async fn name_and_phone_may_be_left_out_or_empty() {
     let auth = Auth::start().await;
     let user = auth.sign_up("kim@example.org").await.expect(201);

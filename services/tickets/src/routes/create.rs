@@ -1,27 +1,27 @@
 //! `POST /api/tickets`: someone offers a ticket.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use common::Result;
 use common::auth::CurrentUser;
 use common::extract::Body;
-use common::server::created;
+use common::idempotency::{Created, Keyed};
 
 use crate::app::App;
 use crate::domain::Ticket;
 use crate::draft::{Draft, Input};
-use crate::view::TicketView;
+use crate::view;
 
 pub async fn create(
     State(app): State<App>,
     user: CurrentUser,
-    Body(input): Body<Input>,
-) -> Result<Response> {
-    let now = app.clock.now();
-    let draft = Draft::parse(input, &app.market, now)?;
-    let ticket = app.store.insert(Ticket::offer(user.id, draft, now)).await?;
-    let (location, version) = (format!("/api/tickets/{}", ticket.id), ticket.version);
-    let view = TicketView::of(ticket, Some(&user), now);
-    Ok(created(&location, version, Json(view)))
+    Keyed(key, Body(input)): Keyed<Body<Input>>,
+) -> Result<Created> {
+    let offer = async {
+        let now = app.clock.now();
+        let offer = Ticket::offer(user.id, Draft::parse(input, &app.market, now)?, now);
+        let answer = view::created(&offer.thing, &user, now)?;
+        app.store.insert(&key, &answer, offer).await?;
+        Ok(answer)
+    };
+    app.store.once(&key, offer).await
 }

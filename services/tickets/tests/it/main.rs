@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod door;
 mod edit;
+mod idempotency;
 mod list;
 mod listeners;
 mod market;

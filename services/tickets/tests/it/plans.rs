@@ -22,6 +22,16 @@ async fn plan(database: &Database, client: &Client, query: &str) -> (String, i64
 }
 
 #[tokio::test]
+async fn a_key_is_looked_for_in_its_index() {
+    let market = Market::open().await;
+    let database = market.infra.database("tickets").await;
+    let find = doc! { "find": "tickets", "filter": { "requests.id": "x" } };
+    let plan = database.run_command(doc! { "explain": find }).await.unwrap();
+    let plan = plan.get_document("queryPlanner").unwrap().get_document("winningPlan").unwrap();
+    assert!(plan.to_string().contains(r#""indexName": "requests""#), "{plan}");
+}
+
+#[tokio::test]
 async fn every_list_walks_an_index() {
     let market = Market::open().await;
     let (seller, other) = (market.user(), market.user());

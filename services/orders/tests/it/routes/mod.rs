@@ -3,5 +3,6 @@
 mod cancel;
 mod create;
 mod edge;
+mod idempotency;
 mod list;
 mod show;

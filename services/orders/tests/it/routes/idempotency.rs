@@ -1,0 +1,195 @@
+//! `POST /api/orders` under an `Idempotency-Key`.
+
+use std::time::Duration;
+
+use bson::doc;
+use common::bus::REQUESTS;
+use common::events::{OrderCreated, Ticket, TicketDeleted};
+use common::idempotency::MEMORY;
+use futures::future::join_all;
+use serde_json::json;
+use testkit::{Answer, Client, eventually};
+
+use crate::world::{World, connect};
+
+const PATH: &str = "/api/orders";
+const ROUNDS: usize = 10;
+
+async fn order(client: &Client, ticket: &Ticket) -> Answer {
+    client.post(PATH, json!({ "ticketId": ticket.id })).await
+}
+
+fn buyer(world: &World, key: &str) -> Client {
+    world.client(&world.buyer).keyed(key)
+}
+
+async fn orders(world: &World) -> u64 {
+    world.app.store.orders.collection().count_documents(doc! {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn ten_equal_orders_at_once_are_one_order_and_ten_equal_answers() {
+    let world = World::start().await;
+    for round in 0..2 * ROUNDS {
+        if round == ROUNDS {
+            // Made anew, it is the last index that an insert is checked against, no more the first.
+            world.app.store.orders.collection().drop_index(REQUESTS).await.unwrap();
+            connect(&world.infra).await;
+        }
+        let ticket = world.ticket().await;
+        let client = buyer(&world, &format!("round-{round}"));
+        let answers = join_all((0..10).map(|_| order(&client, &ticket))).await;
+        answers[0].expect(201);
+        for answer in &answers {
+            assert_eq!(answer.essence(), answers[0].essence(), "round {round}");
+        }
+        assert_eq!(orders(&world).await, round as u64 + 1);
+    }
+    world.published().await;
+    assert_eq!(world.bus().published::<OrderCreated>().await.len(), 2 * ROUNDS);
+}
+
+/// One key for ten tickets at once: how many orders there are of it.
+async fn ten_tickets(world: &World, key: &str) -> usize {
+    let tickets = join_all((0..10).map(|_| async {
+        let ticket = world.unheard_ticket();
+        world.tell_ticket(&ticket).await;
+        ticket
+    }));
+    let (tickets, client) = (tickets.await, buyer(world, key));
+    let answers = join_all(tickets.iter().map(|ticket| order(&client, ticket))).await;
+    let (placed, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 201);
+    for answer in refused {
+        answer.problem(422, "idempotency-key-reused");
+    }
+    placed.len()
+}
+
+#[tokio::test]
+async fn of_ten_different_orders_at_once_under_one_key_one_is_placed() {
+    let world = World::start().await;
+    for round in 0..ROUNDS {
+        assert_eq!(ten_tickets(&world, &format!("round-{round}")).await, 1);
+    }
+    assert_eq!(orders(&world).await, ROUNDS as u64);
+}
+
+/// The control run: without the guard the same race places more than one.
+#[tokio::test]
+async fn without_the_unique_index_the_same_race_places_more_than_one() {
+    let world = World::start().await;
+    world.app.store.orders.collection().drop_index(REQUESTS).await.unwrap();
+    for round in 0..ROUNDS {
+        if ten_tickets(&world, &format!("round-{round}")).await > 1 {
+            return;
+        }
+    }
+    panic!("in {ROUNDS} rounds no key placed two orders: the race is none");
+}
+
+#[tokio::test]
+async fn the_first_answer_is_given_again_when_the_order_has_moved_on() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let client = buyer(&world, "1");
+    let first = order(&client, &ticket).await;
+    assert_eq!(first.expect(201)["status"], "created");
+    let again = async || {
+        let again = order(&client, &ticket).await;
+        assert_eq!(again.essence(), first.essence());
+        assert_eq!(again.header("cache-control"), first.header("cache-control"));
+        assert_eq!(again.media_type(), first.media_type());
+    };
+    again().await;
+    let placed = world.stored(first.body["id"].as_str().unwrap().parse().unwrap()).await;
+    world.confirm_lock(&ticket, &placed).await;
+    again().await;
+    world.cancel(&placed).await;
+    again().await;
+    world.order_as(&world.infra.user(), &ticket).await;
+    again().await;
+    world.bus().publish(&TicketDeleted(Ticket { version: 9, ..ticket.clone() })).await;
+    world.settled().await;
+    again().await;
+    assert_eq!(orders(&world).await, 2);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request_of_one_user() {
+    let world = World::start().await;
+    let (ticket, other) = (world.ticket().await, world.ticket().await);
+    let client = buyer(&world, "1");
+    let placed = order(&client, &ticket).await.expect(201);
+    order(&client, &other).await.problem(422, "idempotency-key-reused");
+    let body = json!({ "ticketId": ticket.id, "price": "20.50" });
+    client.post(PATH, body).await.problem(422, "idempotency-key-reused");
+    // Also before it is said that there is no such ticket.
+    client.post(PATH, json!({ "ticketId": "?" })).await.problem(422, "idempotency-key-reused");
+
+    let someone = world.client(&world.infra.user()).keyed("1");
+    order(&someone, &ticket).await.problem(409, "ticket-reserved");
+    assert_ne!(order(&someone, &other).await.expect(201)["id"], placed["id"]);
+    // Without the key, or under another one, it is another request.
+    for client in [world.client(&world.buyer), buyer(&world, "2")] {
+        let refused = order(&client, &ticket).await.problem(409, "ticket-reserved");
+        assert_eq!(refused["orderId"], placed["id"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_remembered() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let held = world.order_as(&world.infra.user(), &ticket).await;
+    let client = buyer(&world, "1");
+    order(&client, &ticket).await.problem(409, "ticket-reserved");
+    buyer(&world, "").post(PATH, json!({})).await.problem(400, "malformed");
+    world.let_it_run_out();
+    assert_ne!(order(&client, &ticket).await.expect(201)["id"], json!(held.id));
+}
+
+#[tokio::test]
+async fn after_a_day_a_key_is_free_again() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let client = buyer(&world, "1");
+    let first = order(&client, &ticket).await;
+    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
+    assert_eq!(order(&client, &ticket).await.essence(), first.essence());
+    world.infra.clock.advance(Duration::from_millis(1));
+
+    let answers = join_all((0..10).map(|_| order(&client, &ticket))).await;
+    assert_ne!(answers[0].expect(201)["id"], first.body["id"]);
+    for answer in &answers {
+        assert_eq!(answer.essence(), answers[0].essence());
+    }
+    assert_eq!(orders(&world).await, 2);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_in_the_middle_changes_nothing() {
+    let world = World::start().await;
+    for repeat_at_once in [true, false] {
+        let ticket = world.unheard_ticket();
+        let client = buyer(&world, &format!("{repeat_at_once}"));
+        // The request waits for the ticket when its client is gone.
+        let hung_up = tokio::time::timeout(Duration::from_millis(200), order(&client, &ticket));
+        assert!(hung_up.await.is_err(), "it was answered before the client hung up");
+        let (answer, ()) = if repeat_at_once {
+            tokio::join!(order(&client, &ticket), world.tell_ticket(&ticket))
+        } else {
+            world.tell_ticket(&ticket).await;
+            let live = || async { world.app.store.live_order(ticket.id).await.unwrap() };
+            let placed = eventually("the request to end its work", live).await;
+            let answer = order(&client, &ticket).await;
+            assert_eq!(answer.expect(201)["id"], json!(placed.id));
+            (answer, ())
+        };
+        let placed = answer.expect(201);
+        let of_ticket = doc! { "ticketId": ticket.id };
+        let orders = world.app.store.orders.collection();
+        assert_eq!(orders.count_documents(of_ticket).await.unwrap(), 1);
+        assert_eq!(order(&client, &ticket).await.expect(201), placed);
+    }
+}
