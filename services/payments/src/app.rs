@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::gateway::Gateway;
 use crate::store::Store;
-use crate::{listeners, routes, worker};
+use crate::{answer, listeners, routes, worker};
 
 /// payments: charges and refunds
 #[derive(Clone, Debug, Parser)]
@@ -107,7 +107,7 @@ pub fn service(app: App) -> Service {
     let (listeners, working) = (listeners(app.clone()), app.clone());
     Service::new("payments", routes(app.clone()), app.store.database.clone())
         // A payment may take as long as Stripe does, up to ten seconds; then it is answered as unknown.
-        .deadline(routes::create::PATIENCE + Duration::from_secs(6))
+        .deadline(answer::PATIENCE + Duration::from_secs(6))
         .background(move |stop| payments.relay(bus, stop))
         .background(move |stop| listeners.run(feeds, clock, stop))
         .background(move |stop| worker::run(working, stop))

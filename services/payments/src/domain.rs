@@ -6,6 +6,7 @@
 //! is a fact: it is written onto whatever the document has become.
 
 mod parts;
+mod requests;
 
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use common::error::{Error, problems};
 use common::events::{
     self, CancelReason, FailedPayment, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
 };
+use common::idempotency::Remembered;
 use common::ids::{OrderId, PaymentId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
 
 pub use parts::{Attempt, Charge, Order, Refund, Status};
+pub use requests::{End, Progress};
 
 /// No payment is begun in the last second of a hold: it would be known too late.
 const CUT_OFF: Duration = Duration::from_secs(1);
@@ -39,6 +42,9 @@ pub struct Payment {
     pub work_at: Option<Time>,
     /// How often in a row Stripe could not be asked; for the back-off.
     pub failures: i64,
+    /// The requests of the last day that wrote it, and their answers. (Older documents have none.)
+    #[serde(default)]
+    pub requests: Vec<Remembered<Option<End>>>,
 }
 
 impl Aggregate for Payment {
@@ -61,6 +67,7 @@ impl Payment {
             charge: None,
             work_at: None,
             failures: 0,
+            requests: Vec::new(),
         }
     }
 
@@ -223,7 +230,7 @@ impl Payment {
             charge.attempt = None;
             Some(())
         })?;
-        Some(Change::untold(change.thing.due(attempts, now)))
+        Some(Change::untold(change.thing.due(attempts, now).ended(None)))
     }
 
     /// Stripe: the card was declined.
@@ -245,7 +252,9 @@ impl Payment {
         })?;
         let payment = change.thing.due(attempts, now);
         let event = PaymentFailed(payment.failed_event(false)?);
-        Some(Change::told(payment, &event))
+        let attempts_left = (attempts - event.0.attempt).max(0);
+        let end = End::Declined { code: code.to_owned(), attempts_left };
+        Some(Change::told(payment.ended(Some(end)), &event))
     }
 
     /// Stripe: the PaymentIntent has succeeded. A fact, whatever the order has become.
@@ -268,7 +277,8 @@ impl Payment {
             currency: payment.order.currency.clone(),
             version: payment.version,
         });
-        Some(Change::told(payment, &event))
+        let end = End::Paid { version: payment.version };
+        Some(Change::told(payment.ended(Some(end)), &event))
     }
 
     /// Stripe: the PaymentIntent is canceled and can't succeed any more.
@@ -283,7 +293,7 @@ impl Payment {
         })?;
         let payment = Payment { work_at: None, ..change.thing };
         let event = PaymentFailed(payment.failed_event(true)?);
-        Some(Change::told(payment, &event))
+        Some(Change::told(payment.ended(None), &event))
     }
 
     /// What was paid is to be given back. None: it is on its way, or there is nothing to give back.

@@ -3,6 +3,7 @@
 //! Boundary: it knows orders by their events alone, and never decides who has a ticket. Stripe is
 //! reached through [`gateway`] and by the [`worker`] only, never from a listener.
 
+pub mod answer;
 pub mod app;
 pub mod domain;
 pub mod gateway;

@@ -2,12 +2,13 @@
 
 use bson::doc;
 use common::bus::{Aggregates, Failure};
+use common::idempotency::Key;
 use common::ids::{OrderId, PaymentId};
 use common::{Clock, Time, events, mongo};
 use futures::TryStreamExt;
 use mongodb::Database;
 
-use crate::domain::Payment;
+use crate::domain::{End, Payment};
 
 #[derive(Clone)]
 pub struct Store {
@@ -28,6 +29,12 @@ impl Store {
         ];
         let payments = Aggregates::open(&database, clock, indexes).await?;
         Ok(Store { database, payments })
+    }
+
+    /// Refuses (422) a key that was used for another request, whatever else there is to say of this one.
+    pub async fn check(&self, key: &Key) -> common::Result<()> {
+        self.payments.remembered::<Option<End>>(key).await?;
+        Ok(())
     }
 
     pub async fn by_payment(&self, id: PaymentId) -> mongodb::error::Result<Option<Payment>> {

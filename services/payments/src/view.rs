@@ -31,6 +31,13 @@ impl PaymentView {
         format!("/api/payments/{}", self.id)
     }
 
+    /// The payment as it was when it came into this state, in this version: one in which nothing had been
+    /// given back.
+    pub fn at(payment: Payment, status: Status, version: i64) -> Option<Self> {
+        let view = PaymentView::of(payment)?;
+        Some(PaymentView { status, version, stripe_refund_id: None, ..view })
+    }
+
     /// None: nothing has been paid or tried yet.
     pub fn of(payment: Payment) -> Option<Self> {
         let charge = payment.charge?;

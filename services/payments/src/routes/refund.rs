@@ -1,38 +1,37 @@
 //! `POST /api/payments/{id}/refund`: the ticket's seller gives the money back.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::Response;
 use common::auth::CurrentUser;
-use common::error::{Error, Result, problems};
-use common::extract::PathId;
+use common::error::{Error, Result};
+use common::extract::{AnyBody, PathId};
+use common::idempotency::Keyed;
 use common::ids::PaymentId;
 use common::permissions::{self, Action};
-use common::server::accepted;
 
+use crate::answer;
 use crate::app::App;
-use crate::view::PaymentView;
+use crate::domain::Progress;
 
 pub async fn refund(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
-) -> Result<impl IntoResponse> {
+    Keyed(key, AnyBody): Keyed<AnyBody>,
+) -> Result<Response> {
+    app.store.check(&key).await?;
     let missing = || Error::not_found("payment");
     let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
     permissions::require(&user, Action::Refund, payment.owners())?;
-    let asked = app.store.payments.change(payment.order_id, |payment| {
-        let change = payment.refund(app.clock.now());
-        change.map(Some).ok_or_else(|| {
-            Error::refused(
-                &problems::NOT_REFUNDABLE,
-                "Only a completed payment can be refunded, once.",
-            )
-        })
-    });
+    let now = app.clock.now();
+    let asked =
+        app.store.payments.change(payment.order_id, |payment| payment.refund_for(&key, now));
     let payment = asked.await?.ok_or_else(missing)?;
     // The worker asks Stripe; the order's end and the ticket's return follow from the refund.
     app.work.notify_one();
-    let view = PaymentView::of(payment).ok_or_else(missing)?;
-    Ok(accepted(&view.location(), Json(view)))
+    // Both who asks first and who asks again find what was written for them.
+    match payment.progress(&key, now)? {
+        Progress::Ended(end) => answer::tell(payment, end),
+        Progress::UnderWay { .. } | Progress::Unknown => Err(Error::contended()),
+    }
 }

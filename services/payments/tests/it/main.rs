@@ -4,6 +4,7 @@
 
 mod create;
 mod gateway;
+mod idempotency;
 mod listeners;
 mod races;
 mod refund;
