@@ -4,6 +4,8 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use testkit::eventually;
 
+use system_tests::Person;
+
 use crate::shared;
 
 #[tokio::test]
@@ -24,6 +26,36 @@ async fn of_many_buyers_at_once_one_gets_the_ticket_and_sixteen_payments_charge_
         let intent = buyers[won].payment(&order).await["stripeId"].clone();
         assert_eq!(charges(&stack.stripe_ledger().await, &order), [intent]);
     }
+}
+
+#[tokio::test]
+async fn ten_equal_requests_at_once_under_one_key_are_one_ticket_order_charge_and_refund() {
+    let stack = shared::usual().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let ten = async |person: &Person, path: &str, body: Value, status: u16| {
+        let client = person.client.keyed(path);
+        let answers = join_all((0..10).map(|_| client.post(path, body.clone()))).await;
+        for answer in &answers {
+            assert_eq!(answer.essence(), answers[0].essence());
+        }
+        answers[0].expect(status)["id"].as_str().unwrap().to_owned()
+    };
+    let ticket = json!({ "title": "Lulu", "price": "20.50" });
+    let ticket = ten(&seller, "/api/tickets", ticket, 201).await;
+    let order = ten(&buyer, "/api/orders", json!({ "ticketId": ticket }), 201).await;
+    let card = json!({ "orderId": order, "token": "tok_visa" });
+    let payment = ten(&buyer, "/api/payments", card.clone(), 201).await;
+    ten(&seller, &format!("/api/payments/{payment}/refund"), json!({}), 202).await;
+
+    eventually("the money to be given back", || async {
+        (buyer.payment(&order).await["status"] == "refunded").then_some(())
+    })
+    .await;
+    assert_eq!(ten(&buyer, "/api/payments", card, 201).await, payment);
+    let ledger = stack.stripe_ledger().await;
+    assert_eq!((charges(&ledger, &order).len(), refunds(&ledger, &order)), (1, 1));
+    let orders = buyer.client.get("/api/orders").await.expect(200);
+    assert_eq!(orders["orders"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
