@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use mongodb::Database;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_cookies::CookieManagerLayer;
@@ -38,6 +39,8 @@ const DEADLINE: Duration = Duration::from_secs(6);
 /// What is under way when a service is told to stop may take so long to end.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// By method and route, where it isn't [`DEADLINE`].
+type Deadlines = Vec<(Method, &'static str, Duration)>;
 type Background = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// A service, ready to be served: its routes, its database, and what it does in the background.
@@ -46,12 +49,13 @@ pub struct Service {
     routes: Router,
     database: Database,
     background: VecDeque<Background>,
-    deadline: Duration,
+    deadlines: Deadlines,
 }
 
 impl Service {
     pub fn new(name: &'static str, routes: Router, database: Database) -> Self {
-        Service { name, routes, database, background: VecDeque::new(), deadline: DEADLINE }
+        let (background, deadlines) = (VecDeque::new(), Deadlines::new());
+        Service { name, routes, database, background, deadlines }
     }
 
     /// Work that runs as long as the service does, until its token is cancelled.
@@ -64,9 +68,9 @@ impl Service {
         self
     }
 
-    /// For a service whose requests may rightly take longer than [`DEADLINE`].
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+    /// For a route whose requests may rightly take longer than others'.
+    pub fn deadline(mut self, method: Method, route: &'static str, deadline: Duration) -> Self {
+        self.deadlines.push((method, route, deadline));
         self
     }
 
@@ -84,7 +88,7 @@ impl Service {
         let edge = Edge {
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
-            deadline: self.deadline,
+            deadlines: self.deadlines.into(),
         };
         let app = self
             .routes
@@ -243,7 +247,14 @@ async fn readyz(State(database): State<Database>) -> Response {
 struct Edge {
     origin: Arc<str>,
     requests: TaskTracker,
-    deadline: Duration,
+    deadlines: Arc<[(Method, &'static str, Duration)]>,
+}
+
+impl Edge {
+    fn deadline(&self, method: &Method, route: &str) -> Duration {
+        let mut own = self.deadlines.iter().filter(|(of, at, _)| of == method && *at == route);
+        own.next().map_or(DEADLINE, |(.., deadline)| *deadline)
+    }
 }
 
 /// What every request passes: it gets an id and a span, is checked for another site's hand, runs to its
@@ -271,7 +282,8 @@ async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Respons
             Error::refused(&problems::CROSS_SITE, "Writes are only taken from our own pages.")
                 .into_response()
         } else {
-            run_to_its_end(&edge, next.run(request)).await
+            let deadline = edge.deadline(&method, &route);
+            run_to_its_end(&edge.requests, deadline, next.run(request)).await
         };
         let mut response = finish(response, &id);
         if let Ok(value) = HeaderValue::from_str(&id) {
@@ -293,17 +305,28 @@ async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Respons
 /// A handler is a task of its own: a client that hangs up doesn't stop it between two writes (nor drop
 /// a driver's future in the middle), a panic is a 500, and one that hangs is a 503.
 async fn run_to_its_end(
-    edge: &Edge,
+    requests: &TaskTracker,
+    deadline: Duration,
     response: impl Future<Output = Response> + Send + 'static,
 ) -> Response {
-    let task = edge.requests.spawn(response.in_current_span());
-    match tokio::time::timeout(edge.deadline, task).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => {
-            Error::Internal(anyhow::anyhow!("the handler panicked: {panic}")).into_response()
-        }
-        Err(_) => Error::Unavailable(anyhow::anyhow!("no answer within {:?}", edge.deadline))
-            .into_response(),
+    let response = requests.spawn(response.in_current_span());
+    waited_for(deadline, response).await.unwrap_or_else(Error::into_response)
+}
+
+/// A part of a handler that has to be done sooner than the whole: run to its end like that, and waited
+/// for so long. 503 says that something it needs is down, and not that it won't be done.
+pub async fn within<T: Send + 'static>(
+    limit: Duration,
+    part: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    waited_for(limit, tokio::spawn(part.in_current_span())).await?
+}
+
+async fn waited_for<T>(limit: Duration, task: JoinHandle<T>) -> Result<T, Error> {
+    match tokio::time::timeout(limit, task).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(panic)) => Err(Error::Internal(anyhow::anyhow!("the handler panicked: {panic}"))),
+        Err(_) => Err(Error::Unavailable(anyhow::anyhow!("no answer within {limit:?}"))),
     }
 }
 

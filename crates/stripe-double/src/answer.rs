@@ -1,9 +1,13 @@
 //! What goes back: a body, or nothing at all.
 
+use std::io;
+
 use axum::{
+    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::stream;
 use serde_json::Value;
 
 use crate::{errors::ApiError, idempotency::Saved, wire::Scissors};
@@ -14,6 +18,11 @@ pub enum Answer {
         status: StatusCode,
         json: String,
         headers: Vec<(&'static str, String)>,
+    },
+    /// This much of a body comes; then the connection closes.
+    Torn {
+        status: StatusCode,
+        half: String,
     },
     /// The connection closes without an answer.
     Cut(Scissors),
@@ -44,9 +53,32 @@ impl Answer {
                 headers.push(("idempotent-replayed", "true".to_owned()));
                 Self::Body { status, json, headers }
             }
+            torn @ Self::Torn { .. } => torn,
             Self::Cut(scissors) => Self::Cut(scissors),
         }
     }
+
+    /// The first half of it, as if that were all.
+    pub fn garbled(self) -> Self {
+        match self {
+            Self::Body { status, json, headers } => {
+                Self::Body { status, json: first_half(&json), headers }
+            }
+            worse @ (Self::Torn { .. } | Self::Cut(_)) => worse,
+        }
+    }
+
+    /// The first half of it, and then nothing.
+    pub fn torn(self) -> Self {
+        match self {
+            Self::Body { status, json, .. } => Self::Torn { status, half: first_half(&json) },
+            worse @ (Self::Torn { .. } | Self::Cut(_)) => worse,
+        }
+    }
+}
+
+fn first_half(json: &str) -> String {
+    json.chars().take(json.chars().count() / 2).collect()
 }
 
 impl IntoResponse for Answer {
@@ -67,6 +99,10 @@ impl IntoResponse for Answer {
                     );
                 }
                 response
+            }
+            Self::Torn { status, half } => {
+                let broken = Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+                (status, Body::from_stream(stream::iter([Ok(half), broken]))).into_response()
             }
             Self::Cut(scissors) => {
                 scissors.cut();

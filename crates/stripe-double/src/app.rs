@@ -164,7 +164,7 @@ impl App {
         }
         let body = {
             let ledger = self.ledger();
-            let view = Draft::new(&ledger, self.clock.now_ms(), self.refund_settles_after);
+            let view = self.draft(&ledger, self.clock.now_ms(), None);
             view.expanded(query.answer(&view)?, &expand)?
         };
         Ok(self.returned(Answer::ok(&body), fault.as_ref(), call).await)
@@ -185,12 +185,20 @@ impl App {
         let (changes, outcome) = match fault.map(|fault| fault.kind) {
             Some(Kind::ErrorBefore) => (Vec::new(), Err(ApiError::internal())),
             Some(Kind::ErrorAfter) => {
-                (self.drafted(command, expand, now_ms)?.0, Err(ApiError::internal()))
+                (self.drafted(command, expand, now_ms, fault)?.0, Err(ApiError::internal()))
             }
             Some(
-                Kind::Hang | Kind::Cut | Kind::CutAfter | Kind::Slow | Kind::Late | Kind::RateLimit,
+                Kind::Hang
+                | Kind::Cut
+                | Kind::CutAfter
+                | Kind::Torn
+                | Kind::Garbled
+                | Kind::Slow
+                | Kind::Late
+                | Kind::RateLimit
+                | Kind::RefundFails,
             )
-            | None => self.drafted(command, expand, now_ms)?,
+            | None => self.drafted(command, expand, now_ms, fault)?,
         };
         let saved = call.idempotency_key.as_ref().map(|key| {
             let (status, body) = match &outcome {
@@ -214,15 +222,21 @@ impl App {
         command: C,
         expand: &[String],
         now_ms: u64,
+        fault: Option<&Fault>,
     ) -> Result<(Vec<Change>, Result<Value, ApiError>), ApiError> {
         let ledger = self.ledger();
-        let mut draft = Draft::new(&ledger, now_ms, self.refund_settles_after);
+        let mut draft = self.draft(&ledger, now_ms, fault);
         let outcome = command.execute(&mut draft);
         // A bad `expand` is a bad parameter: it undoes the draft.
         let outcome = outcome
             .map(|body| draft.expanded(body, expand))
             .map_or_else(|error| Ok(Err(error)), |body| body.map(Ok))?;
         Ok((draft.into_changes(), outcome))
+    }
+
+    fn draft<'a>(&self, ledger: &'a Ledger, now_ms: u64, fault: Option<&Fault>) -> Draft<'a> {
+        let refunds_fail = fault.is_some_and(|fault| fault.kind == Kind::RefundFails);
+        Draft::new(ledger, now_ms, self.refund_settles_after, refunds_fail)
     }
 
     /// First the disk, then the memory that others read, then the answer.
@@ -254,7 +268,13 @@ impl App {
                 self.wait(fault.delay()).await;
                 Ok(true)
             }
-            Kind::ErrorBefore | Kind::ErrorAfter | Kind::CutAfter | Kind::Slow => Ok(true),
+            Kind::ErrorBefore
+            | Kind::ErrorAfter
+            | Kind::CutAfter
+            | Kind::Torn
+            | Kind::Garbled
+            | Kind::Slow
+            | Kind::RefundFails => Ok(true),
         }
     }
 
@@ -262,6 +282,8 @@ impl App {
     async fn returned(&self, answer: Answer, fault: Option<&Fault>, call: Call) -> Answer {
         match fault.map(|fault| (fault.kind, fault.delay())) {
             Some((Kind::CutAfter, _)) => Answer::Cut(call.scissors),
+            Some((Kind::Torn, _)) => answer.torn(),
+            Some((Kind::Garbled, _)) => answer.garbled(),
             Some((Kind::Slow, delay)) => {
                 self.wait(delay).await;
                 answer
@@ -272,7 +294,8 @@ impl App {
                 | Kind::Hang
                 | Kind::Cut
                 | Kind::Late
-                | Kind::RateLimit,
+                | Kind::RateLimit
+                | Kind::RefundFails,
                 _,
             ))
             | None => answer,

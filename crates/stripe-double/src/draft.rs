@@ -13,11 +13,18 @@ pub struct Draft<'a> {
     changed: Ledger,
     pub now_ms: u64,
     pub refund_settles_after: Duration,
+    /// A fault: what is given back here fails.
+    pub refunds_fail: bool,
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(kept: &'a Ledger, now_ms: u64, refund_settles_after: Duration) -> Self {
-        Self { kept, changed: Ledger::default(), now_ms, refund_settles_after }
+    pub fn new(
+        kept: &'a Ledger,
+        now_ms: u64,
+        refund_settles_after: Duration,
+        refunds_fail: bool,
+    ) -> Self {
+        Self { kept, changed: Ledger::default(), now_ms, refund_settles_after, refunds_fail }
     }
 
     pub fn now_seconds(&self) -> u64 {

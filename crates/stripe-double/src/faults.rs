@@ -55,22 +55,33 @@ pub enum Kind {
     Cut,
     /// All is done; the connection closes without an answer.
     CutAfter,
+    /// All is done; the connection closes in the middle of the answer.
+    Torn,
+    /// All is done; the answer comes, and can't be read.
+    Garbled,
     /// All is done at once; the answer comes `delay_ms` later.
     Slow,
     /// All is done `delay_ms` later, whether or not the client still waits, and then answered.
     Late,
     /// 429; nothing is done or saved.
     RateLimit,
+    /// A refund is made, and has failed.
+    RefundFails,
 }
 
 impl Kind {
     /// A saved answer is replayed without the endpoint being executed: what happens only inside it can't happen.
     fn needs_execution(self) -> bool {
         match self {
-            Self::ErrorBefore | Self::ErrorAfter => true,
-            Self::Hang | Self::Cut | Self::CutAfter | Self::Slow | Self::Late | Self::RateLimit => {
-                false
-            }
+            Self::ErrorBefore | Self::ErrorAfter | Self::RefundFails => true,
+            Self::Hang
+            | Self::Cut
+            | Self::CutAfter
+            | Self::Torn
+            | Self::Garbled
+            | Self::Slow
+            | Self::Late
+            | Self::RateLimit => false,
         }
     }
 }
@@ -80,9 +91,14 @@ impl Fault {
         let default = match self.kind {
             Kind::Hang => 60_000,
             Kind::Slow | Kind::Late => 1_000,
-            Kind::ErrorBefore | Kind::ErrorAfter | Kind::Cut | Kind::CutAfter | Kind::RateLimit => {
-                0
-            }
+            Kind::ErrorBefore
+            | Kind::ErrorAfter
+            | Kind::Cut
+            | Kind::CutAfter
+            | Kind::Torn
+            | Kind::Garbled
+            | Kind::RateLimit
+            | Kind::RefundFails => 0,
         };
         Duration::from_millis(self.delay_ms.unwrap_or(default))
     }

@@ -1,5 +1,6 @@
 //! Someone with a browser's cookies, who sells and buys.
 
+use common::Time;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, eventually};
 use uuid::Uuid;
@@ -52,6 +53,12 @@ impl Person {
         self.client.get(&format!("/api/tickets/{ticket}")).await.expect(200)
     }
 
+    /// When a hold ends.
+    pub async fn end_of(&self, order: &str) -> Time {
+        let order = self.order(order).await;
+        Time::parse(&text(&order["expiresAt"])).expect("a time")
+    }
+
     /// Waits until a ticket has this status, and answers with it.
     pub async fn sees_ticket(&self, ticket: &str, status: &str) -> Value {
         eventually(&format!("the ticket to be {status}"), || async {
@@ -64,6 +71,14 @@ impl Person {
     pub async fn sees_order(&self, order: &str, status: &str) -> Value {
         eventually(&format!("the order to be {status}"), || async {
             Some(self.order(order).await).filter(|order| order["status"] == status)
+        })
+        .await
+    }
+
+    /// Waits until an order's payment has this status, and answers with it.
+    pub async fn sees_payment(&self, order: &str, status: &str) -> Value {
+        eventually(&format!("the payment to be {status}"), || async {
+            Some(self.payment(order).await).filter(|payment| payment["status"] == status)
         })
         .await
     }

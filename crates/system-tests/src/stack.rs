@@ -1,12 +1,13 @@
 //! A marketplace that `cargo xtask up` started, with data and ports of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mongodb::Database;
 use serde_json::Value;
 use testkit::{Client, environment};
 
-use crate::Person;
+use crate::{Ledger, Person};
 
 /// A running marketplace. It is stopped when this is dropped; what tests leave, `cargo xtask test` ends.
 pub struct Stack {
@@ -33,6 +34,28 @@ impl Stack {
         Stack { root, ports: serde_json::from_str(&ports).expect("the list of ports is JSON") }
     }
 
+    /// Where its data, logs and pid files are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The port of a server, such as `mongod`.
+    pub fn port(&self, server: &str) -> u16 {
+        port(&self.ports[server])
+    }
+
+    /// A service's second port: `/readyz`, `/metrics`.
+    pub fn admin_port(&self, service: &str) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", port(&self.ports[service]["admin"])))
+    }
+
+    /// A service's database, for tests that look behind the door.
+    pub async fn database(&self, service: &str) -> Database {
+        let server = format!("mongodb://127.0.0.1:{}", self.port("mongod"));
+        let uri = format!("{server}/{service}?replicaSet=rs0&directConnection=true");
+        common::mongo::connect(&uri, "test").await.expect("mongod's address")
+    }
+
     /// What a visitor types.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.ports["gateway"])
@@ -49,9 +72,13 @@ impl Stack {
     }
 
     /// Stripe's own account of what was charged and given back.
-    pub async fn stripe_ledger(&self) -> Value {
-        let stripe = Client::new(&format!("http://127.0.0.1:{}", self.ports["stripe"]));
-        stripe.get("/_ledger").await.expect(200)
+    pub async fn stripe_ledger(&self) -> Ledger {
+        Ledger(self.stripe().get("/_ledger").await.expect(200))
+    }
+
+    /// Stripe's double, whose doors for tests are named in its README.
+    pub fn stripe(&self) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", self.port("stripe")))
     }
 
     /// A process's log, such as `orders`.
@@ -66,6 +93,11 @@ impl Drop for Stack {
         // A test that has already failed must not fail again in here.
         drop(xtask("down", &self.root).output());
     }
+}
+
+fn port(listed: &Value) -> u16 {
+    let port = listed.as_u64().and_then(|port| u16::try_from(port).ok());
+    port.expect("a port that is listed")
 }
 
 fn xtask(command: &str, root: &PathBuf) -> Command {

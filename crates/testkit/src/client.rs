@@ -1,5 +1,7 @@
 //! An HTTP client that speaks JSON, and answers that say what is wrong with them.
 
+use std::time::Duration;
+
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -105,14 +107,26 @@ impl Request {
         self
     }
 
-    pub async fn send(self) -> Answer {
+    /// Sends it, and hangs up after this time, in which there must not have been an answer.
+    pub async fn hang_up_after(self, time: Duration) {
         let what = self.what;
-        let response = self.request.send().await;
-        let response = response.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        if let Ok(answer) = tokio::time::timeout(time, self.request.send()).await {
+            panic!("{what} was over before we could hang up: {answer:?}");
+        }
+    }
+
+    pub async fn send(self) -> Answer {
+        let what = self.what.clone();
+        self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error:?}"))
+    }
+
+    /// The same of a server that may be gone.
+    pub async fn try_send(self) -> reqwest::Result<Answer> {
+        let response = self.request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { what, status, headers, body, text }
+        Ok(Answer { what: self.what, status, headers, body, text })
     }
 }
 

@@ -74,6 +74,8 @@ pub async fn heirs_of(variable: &str, value: &str) -> Result<usize> {
 async fn end_all(processes: &[Identity]) {
     for process in processes {
         _ = kill(process.pid, Signal::SIGTERM);
+        // One that is stopped (SIGSTOP) would not hear it.
+        _ = kill(process.pid, Signal::SIGCONT);
     }
     let begun = Instant::now();
     while processes.iter().any(|process| process.lives()) {

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -90,6 +90,8 @@ impl Process {
         report: &Report,
     ) -> Result<Self> {
         let keeper = Keeper { spec, root: root.clone(), report: report.clone() };
+        // Of an earlier run: it isn't there the most times.
+        _ = fs::remove_file(keeper.hold());
         let child = keeper.spawn()?;
         let (state_sender, state) = watch::channel(State::Lives);
         let Spec { name, probe, .. } = &keeper.spec;
@@ -157,7 +159,8 @@ impl Keeper {
                 break;
             }
             back_off = next_back_off(back_off, begun.elapsed());
-            self.report.say(&format!("{name} has ended ({ended}): starting it again"));
+            let then = if self.hold().exists() { "it is held down" } else { "starting it again" };
+            self.report.say(&format!("{name} has ended ({ended}): {then}"));
             child = tokio::select! {
                 started = self.spawn_until_it_works(back_off) => started,
                 () = reached(&mut phase, stops_at) => break,
@@ -166,9 +169,17 @@ impl Keeper {
         pidfile::remove(&self.root.run(), name);
     }
 
+    /// As long as this file is there, the process stays down once it has died.
+    fn hold(&self) -> PathBuf {
+        self.root.run().join(format!("{}.hold", self.spec.name))
+    }
+
     async fn spawn_until_it_works(&self, mut back_off: Duration) -> Child {
         loop {
             sleep(back_off).await;
+            while self.hold().exists() {
+                sleep(Duration::from_millis(50)).await;
+            }
             match self.spawn() {
                 Ok(child) => return child,
                 Err(error) => self.report.say(&format!("{error:#}")),
@@ -196,6 +207,8 @@ fn next_back_off(last: Duration, ran: Duration) -> Duration {
 pub async fn end(child: &mut Child) {
     let Some(pid) = pid_of(child) else { return };
     _ = kill(pid, Signal::SIGTERM);
+    // One that is stopped (SIGSTOP) would not hear it.
+    _ = kill(pid, Signal::SIGCONT);
     if timeout(GRACE, child.wait()).await.is_err() {
         _ = killpg(pid, Signal::SIGKILL);
         _ = child.wait().await;

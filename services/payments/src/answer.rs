@@ -19,6 +19,8 @@ use crate::worker::{self, Outcome};
 
 /// How long a buyer waits for Stripe's word before the answer is *processing*.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Within this time there is an answer, also if the database is silent to the last.
+pub const DEADLINE: Duration = Duration::from_secs(14);
 
 /// Drives the attempt that the request has just begun, and says what came of it.
 pub async fn first(app: &App, claimed: Payment, key: &Key, deadline: Instant) -> Result<Response> {

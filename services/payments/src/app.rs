@@ -1,10 +1,10 @@
 //! The map: every route, every listener and all background work of payments.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
+use axum::http::Method;
 use axum::routing::{get, post};
 use clap::Parser;
 use common::Clock;
@@ -106,8 +106,8 @@ pub fn service(app: App) -> Service {
     let (feeds, clock) = (app.feeds.clone(), app.clock.clone());
     let (listeners, working) = (listeners(app.clone()), app.clone());
     Service::new("payments", routes(app.clone()), app.store.database.clone())
-        // A payment may take as long as Stripe does, up to ten seconds; then it is answered as unknown.
-        .deadline(answer::PATIENCE + Duration::from_secs(6))
+        // A payment may take as long as Stripe does; then it is answered as unknown.
+        .deadline(Method::POST, "/api/payments", answer::DEADLINE)
         .background(move |stop| payments.relay(bus, stop))
         .background(move |stop| listeners.run(feeds, clock, stop))
         .background(move |stop| worker::run(working, stop))

@@ -7,6 +7,7 @@
 
 mod parts;
 mod requests;
+mod work;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use parts::{Attempt, Charge, Order, Refund, Status};
 pub use requests::{End, Progress};
+pub use work::RENEWAL;
 
 /// No payment is begun in the last second of a hold: it would be known too late.
 const CUT_OFF: Duration = Duration::from_secs(1);
@@ -196,12 +198,18 @@ impl Payment {
         })
     }
 
-    /// The confirmation is about to be sent.
+    /// The confirmation is about to be sent. None: it was, or it may not be any more.
     pub fn sending(&self, key: i64, now: Time) -> Option<Change<Payment>> {
+        let in_time = self.takes_payment(now);
         self.with_attempt(key, now, |charge| {
             let attempt = charge.attempt.as_mut()?;
-            (!attempt.sent).then(|| attempt.sent = true)
+            (!attempt.sent && in_time).then(|| attempt.sent = true)
         })
+    }
+
+    /// Whether this attempt is under way, and written down as sent: only such a one is.
+    pub fn is_sent(&self, key: i64) -> bool {
+        self.attempt().is_some_and(|attempt| attempt.key == key && attempt.sent)
     }
 
     /// Stripe answered, but not what became of the card: it must be asked before anything is sent again.
@@ -231,6 +239,11 @@ impl Payment {
             Some(())
         })?;
         Some(Change::untold(change.thing.due(attempts, now).ended(None)))
+    }
+
+    /// The attempt ends before it was sent. None: it was, by someone else who is at it.
+    pub fn given_up_unsent(&self, key: i64, attempts: i64, now: Time) -> Option<Change<Payment>> {
+        if self.is_sent(key) { None } else { self.given_up(key, attempts, now) }
     }
 
     /// Stripe: the card was declined.
@@ -346,25 +359,6 @@ impl Payment {
         Some(Change::told(payment, &event))
     }
 
-    /// Stripe could not be asked, or has no word yet: again at that time.
-    pub fn postponed(&self, until: Time) -> Option<Change<Payment>> {
-        self.work_at.map(|_| {
-            let failures = self.failures + 1;
-            Change::untold(Payment { work_at: Some(until), failures, ..self.next() })
-        })
-    }
-
-    /// A worker takes it up; others leave it alone for a while, unless that worker dies.
-    pub fn taken_up(&self, now: Time) -> Option<Change<Payment>> {
-        self.work_at.filter(|due| *due <= now).map(|_| Change::untold(self.next().leased(now)))
-    }
-
-    /// Nothing is left to do at Stripe: nobody need look at it.
-    pub fn at_rest(&self, attempts: i64, now: Time) -> Option<Change<Payment>> {
-        let idle = self.work_at.is_some() && self.next_step(attempts, now).is_none();
-        idle.then(|| Change::untold(Payment { work_at: None, failures: 0, ..self.next() }))
-    }
-
     pub fn owners(&self) -> Owners {
         Owners { seller: self.order.seller_id, buyer: Some(self.order.buyer_id) }
     }
@@ -378,6 +372,10 @@ impl Payment {
             r#final,
             version: self.version,
         })
+    }
+
+    fn attempt(&self) -> Option<&Attempt> {
+        self.charge.as_ref()?.attempt.as_ref()
     }
 
     fn next(&self) -> Payment {
@@ -418,17 +416,5 @@ impl Payment {
             let refund = charge.refund.as_mut().filter(|refund| refund.key == key)?;
             if refund.stripe_id.is_none() { edit(refund) } else { None }
         })
-    }
-
-    /// Held by the worker that makes this change.
-    fn leased(self, now: Time) -> Payment {
-        const LEASE: Duration = Duration::from_secs(10);
-        Payment { work_at: Some(now + LEASE), ..self }
-    }
-
-    /// To be looked at now, if there is anything to do at Stripe.
-    fn due(self, attempts: i64, now: Time) -> Payment {
-        let work_at = self.next_step(attempts, now).map(|_| now);
-        Payment { work_at, ..self }
     }
 }

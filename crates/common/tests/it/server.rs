@@ -10,8 +10,7 @@ use testkit::{Infra, Method, TestService, eventually};
 use tokio::sync::Notify;
 
 async fn serve(infra: &Infra, routes: Router) -> TestService {
-    let service = Service::new("test", routes, infra.database("test").await);
-    TestService::serve(service.deadline(Duration::from_millis(500))).await
+    TestService::serve(Service::new("test", routes, infra.database("test").await)).await
 }
 
 #[tokio::test]
@@ -41,7 +40,10 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
         waits.notified().await;
         tells.notify_one();
     };
-    let service = serve(&infra, Router::new().route("/", post(handler))).await;
+    let routes = Router::new().route("/", post(handler));
+    let service = Service::new("test", routes, infra.database("test").await);
+    let impatient = service.deadline(Method::POST, "/", Duration::from_millis(500));
+    let service = TestService::serve(impatient).await;
     let answer = service.client().post("/", serde_json::json!({})).await;
     answer.problem(503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));

@@ -89,6 +89,7 @@ impl Command for Create {
             reason: self.reason,
             metadata: self.metadata,
             course: match behaviour {
+                _ if draft.refunds_fail => RefundCourse::FailsAt { ms: draft.now_ms },
                 Behaviour::RefundsLate => RefundCourse::PendsUntil { ms: settles_at },
                 Behaviour::FailsRefunds => RefundCourse::FailsAt { ms: settles_at },
                 Behaviour::Pays | Behaviour::Declines(_) | Behaviour::Authenticates(_) => {

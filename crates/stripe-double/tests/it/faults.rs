@@ -71,6 +71,34 @@ async fn a_connection_cut_after_the_work_gives_no_answer_and_a_retry_gets_it() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_torn_or_garbled_can_not_be_read_and_a_retry_gets_the_true_one() {
+    for kind in ["torn", "garbled"] {
+        let (double, intent) =
+            with_fault(json!({"match": {"method": "POST"}, "kind": kind, "times": 1})).await;
+        let client = &double.client;
+        let path = confirm_path(&intent);
+        client.try_post_with_key("k", &path, &VISA).await.unwrap_err();
+        assert_eq!(status_of(client, &intent).await, "succeeded", "{kind}");
+        assert_eq!(client.post_with_key("k", &path, &VISA).await.body["status"], "succeeded");
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_gives_nothing_back_and_can_be_tried_again() {
+    let double = Double::start().await;
+    let client = &double.client;
+    let paid = client.paid_with("pm_card_visa").await;
+    client.arm(json!({"kind": "refund_fails", "times": 1})).await;
+    let of = [("payment_intent", text(&paid["id"]))];
+    for (key, status, kept) in [("k", "failed", 2000), ("k", "failed", 2000), ("l", "succeeded", 0)]
+    {
+        let refund = client.post_with_key(key, "/v1/refunds", &of).await;
+        assert_eq!((refund.status.as_u16(), text(&refund.body["status"])), (200, status));
+        assert_eq!(client.ledger().await["totals"]["usd"]["kept"], kept);
+    }
+}
+
+#[tokio::test]
 async fn a_hanging_request_ends_without_an_answer_and_has_done_nothing() {
     let (double, intent) = with_fault(
         json!({"match": {"method": "POST"}, "kind": "hang", "times": 1, "delay_ms": 50}),

@@ -39,6 +39,10 @@ fn every_walkthrough_has_its_test() {
         "a ticket is paid",
         "a seller refunds",
         "a hold expires",
+        "a ticket is paid a second too late and honoured",
+        "a ticket is paid a second too late and refunded",
+        "a service dies in the middle",
+        "the broker is wiped",
     ] {
         assert!(page.contains(&format!("# {name}")), "ARCHITECTURE.md lacks *{name}*");
         assert!(

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
+mod crashes;
+mod degraded;
 mod documents;
 mod gateway;
+mod hang_up;
+mod late;
 mod races;
 mod shared;
 mod tour;

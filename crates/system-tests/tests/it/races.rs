@@ -1,7 +1,8 @@
 //! Many at once, on the whole marketplace.
 
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
+use system_tests::Ledger;
 use testkit::eventually;
 
 use system_tests::Person;
@@ -77,7 +78,7 @@ async fn a_payment_and_a_cancel_at_once_agree_on_the_order_and_the_money() {
         eventually("the order and the money to agree", || async {
             let status = buyer.order(&order).await["status"].clone();
             let ledger = stack.stripe_ledger().await;
-            let kept = charges(&ledger, &order).len() - refunds(&ledger, &order);
+            let kept = ledger.charges(&order).len() - ledger.refunds(&order).len();
             let ticket = seller.ticket(&ticket).await["status"].clone();
             match (status.as_str(), kept, ticket.as_str()) {
                 (Some("complete"), 1, Some("sold")) | (Some("cancelled"), 0, Some("available")) => {
@@ -91,26 +92,7 @@ async fn a_payment_and_a_cancel_at_once_agree_on_the_order_and_the_money() {
 }
 
 /// The PaymentIntents on which an order was charged.
-fn charges(ledger: &Value, order: &str) -> Vec<Value> {
-    let of_order = intents(ledger, order);
-    let charges = ledger["charges"].as_array().unwrap().iter();
-    let succeeded = charges.filter(|charge| charge["status"] == "succeeded");
-    succeeded
-        .map(|charge| charge["payment_intent"].clone())
-        .filter(|id| of_order.contains(id))
-        .collect()
-}
-
-fn refunds(ledger: &Value, order: &str) -> usize {
-    let of_order = intents(ledger, order);
-    let refunds = ledger["refunds"].as_array().unwrap().iter();
-    refunds.filter(|refund| of_order.contains(&refund["payment_intent"])).count()
-}
-
-fn intents(ledger: &Value, order: &str) -> Vec<Value> {
-    let intents = ledger["payment_intents"].as_array().unwrap().iter();
-    intents
-        .filter(|it| it["metadata"]["order_id"] == json!(order))
-        .map(|it| it["id"].clone())
-        .collect()
+fn charges(ledger: &Ledger, order: &str) -> Vec<Value> {
+    let charges = ledger.charges(order).into_iter();
+    charges.map(|charge| charge["payment_intent"].clone()).collect()
 }

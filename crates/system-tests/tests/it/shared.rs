@@ -1,11 +1,15 @@
-//! Two marketplaces that all tests of this program share: each test brings its own people and tickets.
+//! Marketplaces that the tests of this program share: each test brings its own people and tickets.
 
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 use system_tests::Stack;
+use tokio::sync::{Mutex, MutexGuard};
 
 static USUAL: OnceLock<Stack> = OnceLock::new();
 static HASTY: OnceLock<Stack> = OnceLock::new();
+static FRAGILE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
+static BRITTLE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
 
 /// As a person starts it, with holds of 15 minutes.
 pub async fn usual() -> &'static Stack {
@@ -16,6 +20,47 @@ pub async fn usual() -> &'static Stack {
 pub async fn hasty() -> &'static Stack {
     shared(&HASTY, "hasty", &[("RESERVATION_SECONDS", "5")]).await
 }
+
+/// One that a test has for itself for a while: it may break it, and leaves it whole.
+pub struct Alone {
+    stack: &'static Stack,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for Alone {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        self.stack
+    }
+}
+
+/// To be broken, with holds of 15 minutes.
+pub async fn fragile() -> Alone {
+    alone(&FRAGILE, "fragile", &[]).await
+}
+
+/// To be broken, with holds of eight seconds.
+pub async fn brittle() -> Alone {
+    alone(&BRITTLE, "brittle", &[("RESERVATION_SECONDS", "8")]).await
+}
+
+async fn alone(
+    (stack, turn): &'static (OnceLock<Stack>, Mutex<()>),
+    name: &'static str,
+    settings: &'static [(&'static str, &'static str)],
+) -> Alone {
+    let turn = turn.lock().await;
+    let stack = shared(stack, name, settings).await;
+    // The test before may have failed half-way.
+    stack.stripe_is_well().await;
+    for service in SERVICES {
+        stack.is_ready(service).await;
+    }
+    Alone { stack, _turn: turn }
+}
+
+pub const SERVICES: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
 
 /// Whichever test comes first starts it; `cargo xtask test` ends it with the tests.
 async fn shared(

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use common::Time;
 use serde_json::json;
-use testkit::eventually;
+use system_tests::{Person, Stack, clock};
+use testkit::{Answer, eventually};
 
 use crate::shared;
 
@@ -151,4 +152,159 @@ async fn a_hold_expires() {
     buyer.pays(&order, "tok_visa").await.problem(409, "order-expired");
     buyer.cancels(&order).await.problem(409, "order-expired");
     other.holds(&ticket).await;
+}
+
+/// Someone pays in the last seconds of a hold, and Stripe takes until after its end to say so.
+async fn pays_late(stack: &Stack, buyer: &Person, order: &str) -> Answer {
+    let end = buyer.end_of(order).await;
+    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 4000).await;
+    clock::until(end - Duration::from_secs(2)).await;
+    let answer = buyer.pays(order, "tok_visa").await;
+    assert!(clock::now() > end + Duration::from_secs(1));
+    answer
+}
+
+#[tokio::test]
+async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
+    let stack = shared::brittle().await;
+    let (seller, buyer, other) =
+        (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
+    let ticket = seller.offers("Jenůfa", "20.50").await;
+    let order = buyer.holds(&ticket).await;
+    let (paid, ended) = tokio::join!(pays_late(&stack, &buyer, &order), async {
+        eventually("the end of the hold to be written down", || async {
+            Some(buyer.order(&order).await).filter(|order| order["version"] == 3)
+        })
+        .await
+    });
+    assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("expired")));
+    assert_eq!(paid.expect(201)["status"], "completed");
+
+    let complete = buyer.sees_order(&order, "complete").await;
+    assert_eq!((&complete["version"], &complete["paymentId"]), (&json!(4), &paid.body["id"]));
+    assert!(complete.get("cancelReason").is_none());
+    let sold = buyer.sees_ticket(&ticket, "sold").await;
+    assert_eq!(sold["orderId"], json!(order));
+    other.orders(&ticket).await.problem(409, "ticket-sold");
+    let ledger = stack.stripe_ledger().await;
+    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
+    let stack = shared::brittle().await;
+    let (seller, buyer, other) =
+        (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
+    let ticket = seller.offers("Rusalka", "20.50").await;
+    let order = buyer.holds(&ticket).await;
+    let end = buyer.end_of(&order).await;
+    let (paid, next) = tokio::join!(pays_late(&stack, &buyer, &order), async {
+        clock::until(end).await;
+        other.holds(&ticket).await
+    });
+    assert_eq!(paid.expect(201)["status"], "completed");
+
+    let refunded = buyer.sees_payment(&order, "refunded").await;
+    assert!(refunded["stripeRefundId"].as_str().unwrap().starts_with("re_"));
+    let ended = buyer.order(&order).await;
+    assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("expired")));
+    let ledger = stack.stripe_ledger().await;
+    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 1));
+
+    // The next buyer has noticed nothing of it.
+    other.pays(&next, "tok_visa").await.expect(201);
+    let sold = other.sees_ticket(&ticket, "sold").await;
+    assert_eq!(sold["orderId"], json!(next));
+}
+
+#[tokio::test]
+async fn a_service_dies_in_the_middle() {
+    let stack = shared::fragile().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let ticket = seller.offers("Elektra", "20.50").await;
+
+    // orders dies with the order; whoever asks again is told of it, or gets it.
+    let asleep = stack.freeze("mongod");
+    let (first, ()) = tokio::join!(buyer.orders(&ticket), async {
+        clock::until(clock::now() + Duration::from_millis(300)).await;
+        stack.kill("orders").await;
+    });
+    first.problem(503, "unavailable");
+    drop(asleep);
+    let order = eventually("the order to be placed", || async {
+        let answer = buyer.orders(&ticket).await;
+        let placed = if answer.status == 201 { &answer.body["id"] } else { &answer.body["orderId"] };
+        placed.as_str().map(str::to_owned)
+    })
+    .await;
+
+    // tickets dies before it has locked the ticket, and locks it when it is back.
+    stack.kill("tickets").await;
+    stack.is_ready("tickets").await;
+    assert_eq!(buyer.sees_ticket(&ticket, "reserved").await["orderId"], json!(order));
+    buyer.sees_order(&order, "awaiting:payment").await;
+
+    // payments dies while Stripe charges the card, and asks what became of it when it is back.
+    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 3000).await;
+    let dies = async {
+        eventually("Stripe to have charged the card", || async {
+            (stack.stripe_ledger().await.charges(&order).len() == 1).then_some(())
+        })
+        .await;
+        stack.kill("payments").await;
+    };
+    let (answer, ()) = tokio::join!(buyer.pays(&order, "tok_visa"), dies);
+    answer.problem(503, "unavailable");
+    stack.is_ready("payments").await;
+    let again = buyer.pays(&order, "tok_visa").await;
+    assert_eq!(again.status, 409, "in progress, or paid: {}", again.text);
+    let payment = buyer.sees_payment(&order, "completed").await;
+
+    // orders dies again, with the news on its way to it.
+    stack.kill("orders").await;
+    stack.is_ready("orders").await;
+    let complete = buyer.sees_order(&order, "complete").await;
+    assert_eq!(complete["paymentId"], payment["id"]);
+    buyer.sees_ticket(&ticket, "sold").await;
+    let ledger = stack.stripe_ledger().await;
+    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 0));
+    let orders = buyer.client.get("/api/orders").await.expect(200);
+    assert_eq!(orders["orders"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_broker_is_wiped() {
+    let stack = shared::fragile().await;
+    let (seller, buyer, other) =
+        (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
+    let ticket = seller.offers("Arabella", "20.50").await;
+    let tried = other.holds(&ticket).await;
+    other.cancels(&tried).await.expect(204);
+    buyer.sees_ticket(&ticket, "available").await;
+
+    // The broker dies with its disk. What is known can be ordered; what is new waits to be told.
+    let nats = stack.hold_down("nats").await;
+    nats.wipe();
+    let order = buyer.holds(&ticket).await;
+    let new = seller.offers("Capriccio", "35.00").await;
+    drop(nats);
+
+    // The streams and consumers are made anew, and the sale goes on.
+    buyer.sees_order(&order, "awaiting:payment").await;
+    eventually("payments to have heard of the order", || async {
+        let answer = buyer.pays(&order, "tok_visa").await;
+        (answer.status == 201).then_some(())
+    })
+    .await;
+    buyer.sees_order(&order, "complete").await;
+    buyer.sees_ticket(&ticket, "sold").await;
+
+    let order = eventually("the new ticket to be for sale", || async {
+        let answer = other.orders(&new).await;
+        (answer.status == 201).then(|| answer.body["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    other.sees_order(&order, "awaiting:payment").await;
+    other.pays(&order, "tok_visa").await.expect(201);
+    other.sees_ticket(&new, "sold").await;
 }

@@ -1,7 +1,8 @@
 //! `POST /api/payments/{id}/refund`.
 
-use common::events::PaymentRefunded;
+use common::events::{OrderRefundRequired, PaymentRefunded, RefundReason, RefundRequired};
 use serde_json::json;
+use testkit::eventually;
 
 use crate::world::World;
 
@@ -49,11 +50,22 @@ async fn only_what_was_paid_can_be_given_back() {
     }
 }
 
-/// Stripe fails before and after, breaks off and hesitates: the money is given back, and once.
+/// Stripe fails before and after, breaks off, hesitates and speaks in riddles, and the bank takes its
+/// time or says no: the money is given back, and once.
 #[tokio::test]
 async fn a_refund_is_tried_until_stripe_has_given_the_money_back() {
     let world = World::start().await;
-    for kind in ["error_before", "error_after", "cut", "cut_after", "rate_limit"] {
+    const KINDS: [&str; 8] = [
+        "error_before",
+        "error_after",
+        "cut",
+        "cut_after",
+        "torn",
+        "garbled",
+        "rate_limit",
+        "refund_fails",
+    ];
+    for kind in KINDS {
         let order = world.order().await;
         let payment = world.pay(&order, "tok_visa").await.expect(201);
         world.fault("POST", "/v1/refunds", kind, 1).await;
@@ -62,5 +74,54 @@ async fn a_refund_is_tried_until_stripe_has_given_the_money_back() {
         world.payment_is(&order, "refunded").await;
         assert_eq!(world.taken().await.1, 0, "{kind}");
     }
-    assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 5);
+    let ledger = world.ledger().await;
+    assert_eq!(ledger["totals"]["usd"]["refunds_succeeded"], KINDS.len());
+    assert_eq!(ledger["totals"]["usd"]["refunds_failed"], 1);
+    let metrics = world.service.admin_port().get("/metrics").await.text;
+    assert!(metrics.contains("refunds_failed_total"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_refund_that_pends_is_refunded_when_it_has_succeeded() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_pendingRefund").await.expect(201);
+    let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+    world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
+    eventually("the refund to pend", || async {
+        (world.ledger().await["totals"]["usd"]["refunds_pending"] == 1).then_some(())
+    })
+    .await;
+    assert_eq!(world.payment(&order).await["status"], "refunding");
+    let refunded = world.payment_is(&order, "refunded").await;
+    let refunds = world.ledger().await["refunds"].clone();
+    assert_eq!(
+        (&refunds[0]["id"], refunds.as_array().unwrap().len()),
+        (&refunded["stripeRefundId"], 1)
+    );
+}
+
+/// As orders asks for it, whatever ended the order; and the answer gets lost.
+#[tokio::test]
+async fn what_can_not_be_honoured_is_given_back_once_also_if_the_answer_gets_lost() {
+    let world = World::start().await;
+    for (why, kind) in [
+        (RefundReason::TooLate, "error_after"),
+        (RefundReason::OrderCancelled, "cut_after"),
+        (RefundReason::TicketDeleted, "garbled"),
+    ] {
+        let order = world.order().await;
+        let payment = world.pay(&order, "tok_visa").await.expect(201);
+        let payment_id = payment["id"].as_str().unwrap().parse().unwrap();
+        world.fault("POST", "/v1/refunds", kind, 1).await;
+        let required = RefundRequired { order_id: order.id, payment_id, why, version: 3 };
+        world.infra.bus().publish(&OrderRefundRequired(required.clone())).await;
+        world.payment_is(&order, "refunded").await;
+        world.infra.bus().publish_again(&OrderRefundRequired(required)).await;
+        world.infra.bus().settled("payments").await;
+    }
+    assert_eq!(world.taken().await, (3, 0));
+    assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 3);
+    let told = world.infra.bus().published::<PaymentRefunded>().await;
+    assert_eq!(told.len(), 3);
 }

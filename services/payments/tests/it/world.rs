@@ -86,9 +86,29 @@ impl World {
         (number("charges_succeeded"), number("kept"))
     }
 
+    /// How often Stripe was asked this, such as `POST /v1/refunds`.
+    pub async fn requests(&self, endpoint: &str) -> u64 {
+        let requests = Client::new(&self.stripe.url()).get("/_requests").await.expect(200);
+        let by_status = requests[endpoint].as_object().cloned().unwrap_or_default();
+        by_status.values().filter_map(Value::as_u64).sum()
+    }
+
     pub async fn fault(&self, method: &str, path: &str, kind: &str, times: i64) {
+        self.fault_for(Duration::from_secs(11), method, path, kind, times).await;
+    }
+
+    /// A fault that takes a while, for the kinds that do.
+    pub async fn fault_for(
+        &self,
+        time: Duration,
+        method: &str,
+        path: &str,
+        kind: &str,
+        times: i64,
+    ) {
+        let delay = u64::try_from(time.as_millis()).unwrap();
         let fault = json!({
-            "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": 11_000,
+            "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": delay,
         });
         let answer = Client::new(&self.stripe.url()).post("/_faults", fault).await;
         assert!(answer.status.is_success(), "{answer:?}");

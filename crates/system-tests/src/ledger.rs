@@ -1,0 +1,45 @@
+//! Stripe's own account of what was charged and given back, whoever believes what.
+
+use std::ops::Deref;
+
+use serde_json::{Value, json};
+
+/// As Stripe's double tells it: all of it, and by order.
+pub struct Ledger(pub(crate) Value);
+
+impl Deref for Ledger {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl Ledger {
+    /// The charges of an order that have succeeded.
+    pub fn charges(&self, order: &str) -> Vec<&Value> {
+        self.of_order(order, "charges")
+    }
+
+    /// The refunds of an order that have succeeded.
+    pub fn refunds(&self, order: &str) -> Vec<&Value> {
+        self.of_order(order, "refunds")
+    }
+
+    /// The PaymentIntents that were made for an order.
+    pub fn intents(&self, order: &str) -> Vec<&Value> {
+        let of_order = |intent: &&Value| intent["metadata"]["order_id"] == json!(order);
+        self.all("payment_intents").filter(of_order).collect()
+    }
+
+    fn of_order(&self, order: &str, what: &str) -> Vec<&Value> {
+        let intents: Vec<_> = self.intents(order).iter().map(|intent| &intent["id"]).collect();
+        self.all(what)
+            .filter(|it| intents.contains(&&it["payment_intent"]) && it["status"] == "succeeded")
+            .collect()
+    }
+
+    fn all(&self, what: &str) -> impl Iterator<Item = &Value> {
+        self.0[what].as_array().into_iter().flatten()
+    }
+}
