@@ -157,8 +157,8 @@ async fn a_hold_expires() {
 /// Someone pays in the last seconds of a hold, and Stripe takes until after its end to say so.
 async fn pays_late(stack: &Stack, buyer: &Person, order: &str) -> Answer {
     let end = buyer.end_of(order).await;
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 4000).await;
-    clock::until(end - Duration::from_secs(2)).await;
+    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 5000).await;
+    clock::until(end - Duration::from_secs(3)).await;
     let answer = buyer.pays(order, "tok_visa").await;
     assert!(clock::now() > end + Duration::from_secs(1));
     answer
