@@ -1,6 +1,6 @@
 //! A marketplace that `cargo xtask up` started, with data and ports of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -17,7 +17,12 @@ pub struct Stack {
 impl Stack {
     /// Starts one in a folder of this name, with these settings.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Stack {
-        let root = workspace().join(".dev").join("system-tests").join(name);
+        Self::start_in(&workspace().join(".dev/system-tests").join(name), settings)
+    }
+
+    /// As [`Stack::start`], in any folder.
+    pub fn start_in(root: &Path, settings: &[(&str, &str)]) -> Stack {
+        let root = root.to_owned();
         // Tests that were killed may have left one.
         drop(xtask("down", &root).output());
         let mut up = xtask("up", &root);
@@ -38,6 +43,17 @@ impl Stack {
         format!("http://localhost:{}", self.ports["gateway"])
     }
 
+    /// The port of a server, such as `mongod`.
+    pub fn port(&self, server: &str) -> u16 {
+        let port = self.ports[server].as_u64().and_then(|port| u16::try_from(port).ok());
+        port.unwrap_or_else(|| panic!("the list of ports has no {server}"))
+    }
+
+    /// Where its data, logs and pid files are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Someone who isn't signed in.
     pub fn visitor(&self) -> Client {
         Client::with_cookie_jar(&self.url())
@@ -50,7 +66,7 @@ impl Stack {
 
     /// Stripe's own account of what was charged and given back.
     pub async fn stripe_ledger(&self) -> Value {
-        let stripe = Client::new(&format!("http://127.0.0.1:{}", self.ports["stripe"]));
+        let stripe = Client::new(&format!("http://127.0.0.1:{}", self.port("stripe")));
         stripe.get("/_ledger").await.expect(200)
     }
 
