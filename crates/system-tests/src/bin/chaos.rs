@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use rand::Rng;
 use system_tests::Stack;
-use system_tests::chaos::{self, Kind};
+use system_tests::chaos::{self, Kind, Options};
 
 /// Kills, stops and wipes what a marketplace under load is made of, and checks that its promises hold
 #[derive(Parser)]
@@ -49,8 +49,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let seed = seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     let root = std::path::absolute(root)?;
     println!("Starting a marketplace in {}", root.display());
-    let stack = Stack::start_in(&root, &chaos::SETTINGS);
-    let report = chaos::run(&stack, &chaos::Options { kills, seed, without }).await?;
+    let stack = Stack::start_in(&root, &chaos::SETTINGS)?;
+    let report =
+        chaos::run(&stack, &Options { kills, seed, without, ..Options::default() }).await?;
     println!("\n{report}");
     if report.is_good() {
         return Ok(ExitCode::SUCCESS);

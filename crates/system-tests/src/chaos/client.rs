@@ -49,10 +49,10 @@ impl Client {
             2..16 => self.offer().await,
             16..22 => self.edit().await,
             22..24 => self.delete().await,
-            24..64 => self.buy(plans).await,
-            64..69 => self.refund().await,
-            69..72 => self.cancel_any().await,
-            72..76 => self.pay_any().await,
+            24..74 => self.buy(plans).await,
+            74..77 => self.refund().await,
+            77..80 => self.cancel_any().await,
+            80..84 => self.pay_any().await,
             _ => self.read().await,
         }
     }
@@ -216,8 +216,12 @@ impl Client {
         let path = format!("/api/payments/{payment}/refund");
         let answer =
             self.ask_as(&seller, Kind::Refund, Method::POST, &path, Some(json!({}))).await?;
-        if answer.status == 202 {
-            self.load.market().claims.refunds.push(payment);
+        let mut market = self.load.market();
+        match answer.status {
+            202 => market.claims.refunds.push(payment),
+            // Given back already.
+            409 => market.forgets_sale(&payment),
+            _ => {}
         }
         Some(())
     }

@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom, IteratorRandom};
 use crate::checker::Claims;
 
 /// How many tickets are on sale at once: few, so that many buyers are at the same ones.
-const SHELF: usize = 24;
+const SHELF: usize = 40;
 /// How many people, orders and sales are remembered.
 const MEMORY: usize = 200;
 
@@ -85,7 +85,7 @@ impl Market {
 
     /// The front of the shelf is crowded.
     pub fn on_sale(&self, rng: &mut impl Rng) -> Option<OnSale> {
-        let crowd = if rng.random_bool(0.5) { 4 } else { SHELF };
+        let crowd = if rng.random_bool(0.4) { 4 } else { SHELF };
         self.shelf.iter().take(crowd).choose(rng).cloned()
     }
 
@@ -103,6 +103,10 @@ impl Market {
 
     pub fn sells(&mut self, sold: Sold) {
         remember(&mut self.sales, sold);
+    }
+
+    pub fn forgets_sale(&mut self, payment: &str) {
+        self.sales.retain(|sold| sold.payment != payment);
     }
 
     pub fn any_sale(&self, rng: &mut impl Rng) -> Option<Sold> {

@@ -29,9 +29,6 @@ use storm::Storm;
 
 /// Short, so that many holds run out.
 pub const RESERVATION: Duration = Duration::from_secs(8);
-/// How long the load goes on before the first fault and after the last one.
-const CALM: Duration = Duration::from_secs(3);
-
 /// The settings of a stack that chaos can be let loose on.
 pub const SETTINGS: [(&str, &str); 1] = [("RESERVATION_SECONDS", "8")];
 
@@ -40,19 +37,27 @@ pub struct Options {
     pub seed: u64,
     /// Faults that are left out.
     pub without: Vec<Kind>,
+    /// How long the load goes on before the first fault, and after the last one.
+    pub calm: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { kills: 0, seed: 0, without: Vec::new(), calm: Duration::from_secs(3) }
+    }
 }
 
 /// Lets it loose, and answers with what is broken.
 pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
-    let Options { kills, seed, without } = options;
+    let Options { kills, seed, without, calm } = options;
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
     let mut storm = Storm::new(stack.root().to_owned(), stack.port("redis"), stack.port("stripe"))?;
     let running = Running::start(&stack.url(), *seed, RESERVATION).await?;
     let load = running.load.clone();
-    tokio::time::sleep(CALM).await;
+    tokio::time::sleep(*calm).await;
     storm.rage(faults, &load.door.flights).await?;
-    tokio::time::sleep(CALM).await;
+    tokio::time::sleep(*calm).await;
     println!("Calming down");
     storm.calm_down().await?;
     let crowd = Crowd::of(&load);

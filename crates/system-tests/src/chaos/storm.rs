@@ -54,7 +54,7 @@ impl Storm {
             let (hit, remark) = self.strike(&fault, flights).await?;
             let at = self.begun.elapsed().as_secs_f64();
             println!(
-                "{at:7.1} s  {:>4}/{count}  {:<58} {hit}{remark}",
+                "{at:7.1} s  {:>4}/{count}  {:<72} {hit}{remark}",
                 number + 1,
                 fault.to_string()
             );
