@@ -7,9 +7,10 @@ use super::world::{Event, Order, Payment, PaymentStatus, Ticket, Waiting};
 use super::{Breaches, Promise};
 
 /// The events that carry an order's whole state.
-pub(super) const ORDER_STATES: [&str; 4] =
+const ORDER_STATES: [&str; 4] =
     ["order.created", "order.updated", "order.cancelled", "order.completed"];
-const TICKET_STATES: [&str; 3] = ["ticket.created", "ticket.updated", "ticket.deleted"];
+/// And a ticket's.
+pub(super) const TICKET_STATES: [&str; 3] = ["ticket.created", "ticket.updated", "ticket.deleted"];
 
 pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
     outboxes_are_empty(facts, breaches);

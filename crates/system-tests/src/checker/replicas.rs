@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::events::TICKET_STATES;
 use super::facts::Facts;
-use super::world::{Order, OrderStatus, ScheduleState, Ticket};
+use super::world::{Event, Order, OrderStatus, ScheduleState, Ticket};
 use super::{Breaches, Promise};
 
 pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
@@ -53,9 +54,11 @@ fn known_tickets_agree(facts: &Facts<'_>, breaches: &mut Breaches) {
     for ticket in &facts.world.tickets {
         let Ticket { id, version, price, deleted, .. } = ticket;
         // What a deleted ticket hears of orders that end, it keeps to itself.
+        let told = facts.newest_told("TICKETS", id, &TICKET_STATES).map(Event::version);
+        let newest = if *deleted { told.unwrap_or_default() } else { *version };
         let agrees = known.get(id.as_str()).is_some_and(|known| {
-            let same_version = known.version == *version || (*deleted && known.version < *version);
-            same_version && (known.price, known.deleted) == (*price, *deleted)
+            let wiped = *deleted && facts.world.broker_was_wiped && known.version <= *version;
+            (known.version == newest || wiped) && (known.price, known.deleted) == (*price, *deleted)
         });
         if !agrees {
             let known = known.get(id.as_str());
