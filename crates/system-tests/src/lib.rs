@@ -1,6 +1,8 @@
 //! Tests of the whole marketplace, started as a person starts it (`cargo xtask up`) and used through its
-//! gateway alone.
+//! gateway alone; and what lets chaos loose on it, and checks whether its promises hold.
 
+pub mod chaos;
+pub mod checker;
 mod breakdown;
 pub mod clock;
 mod ledger;

@@ -1,8 +1,10 @@
 //! A marketplace that `cargo xtask up` started, with data and ports of its own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context as _, Result, ensure};
 use mongodb::Database;
 use serde_json::Value;
 use testkit::{Client, environment};
@@ -18,20 +20,25 @@ pub struct Stack {
 impl Stack {
     /// Starts one in a folder of this name, with these settings.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Stack {
-        let root = workspace().join(".dev").join("system-tests").join(name);
-        // Tests that were killed may have left one.
-        drop(xtask("down", &root).output());
-        let mut up = xtask("up", &root);
+        let root = workspace().join(".dev/system-tests").join(name);
+        Self::start_in(&root, settings).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// As [`Stack::start`], in any folder.
+    pub fn start_in(root: &Path, settings: &[(&str, &str)]) -> Result<Stack> {
+        // Whoever was killed may have left one.
+        drop(xtask("down", root).output());
+        let mut up = xtask("up", root);
         up.args(["--detach", "--fresh", "--no-build", "--port", "0"])
             .envs(settings.iter().copied());
         up.arg("--bin-dir").arg(environment::required(environment::BIN_DIR));
-        let output = up.output().expect("xtask runs");
+        let output = up.output().context("running xtask")?;
         let said = String::from_utf8_lossy(&output.stdout);
         let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "up: {said}{complaint}");
-        let ports =
-            std::fs::read_to_string(root.join("run/ports.json")).expect("the list of ports");
-        Stack { root, ports: serde_json::from_str(&ports).expect("the list of ports is JSON") }
+        ensure!(output.status.success(), "up: {said}{complaint}");
+        let ports = fs::read(root.join("run/ports.json")).context("the list of ports")?;
+        let ports = serde_json::from_slice(&ports).context("the list of ports")?;
+        Ok(Stack { root: root.to_owned(), ports })
     }
 
     /// Where its data, logs and pid files are.
@@ -83,8 +90,7 @@ impl Stack {
 
     /// A process's log, such as `orders`.
     pub fn log(&self, process: &str) -> String {
-        std::fs::read_to_string(self.root.join("log").join(format!("{process}.log")))
-            .unwrap_or_default()
+        fs::read_to_string(self.root.join("log").join(format!("{process}.log"))).unwrap_or_default()
     }
 }
 
@@ -100,7 +106,7 @@ fn port(listed: &Value) -> u16 {
     port.expect("a port that is listed")
 }
 
-fn xtask(command: &str, root: &PathBuf) -> Command {
+fn xtask(command: &str, root: &Path) -> Command {
     let mut xtask = Command::new(environment::required(environment::XTASK));
     xtask.arg(command).arg("--root").arg(root);
     xtask

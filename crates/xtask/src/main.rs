@@ -5,6 +5,7 @@
 //! binaries and their environment variables.
 
 mod cargo;
+mod chaos;
 mod clean;
 mod detach;
 mod down;
@@ -46,6 +47,8 @@ enum Command {
     Down(down::Options),
     /// Runs every test, against real servers of its own; works beside a running `up`.
     Test(test::Options),
+    /// Kills, stops and wipes what a marketplace under load is made of, and checks that its promises hold.
+    Chaos(chaos::Options),
 }
 
 #[tokio::main]
@@ -68,5 +71,6 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(options) => up::run(options).await,
         Command::Down(options) => down::run(options).await,
         Command::Test(options) => test::run(options).await,
+        Command::Chaos(options) => chaos::run(options).await,
     }
 }

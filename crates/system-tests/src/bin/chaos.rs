@@ -1,0 +1,61 @@
+//! `cargo xtask chaos` builds and runs this.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use rand::Rng;
+use system_tests::Stack;
+use system_tests::chaos::{self, Kind, Options};
+
+/// Kills, stops and wipes what a marketplace under load is made of, and checks that its promises hold
+#[derive(Parser)]
+#[command(name = "cargo xtask chaos", bin_name = "cargo xtask chaos")]
+struct Cli {
+    /// How many SIGKILLs, dealt out equally to the nine processes
+    #[arg(long, default_value_t = 60)]
+    kills: usize,
+    /// Of the dice, to have the same faults again [default: a new one]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A kind of fault to leave out; may be given several times
+    #[arg(long, value_name = "KIND")]
+    without: Vec<Kind>,
+    /// Where its data and logs are
+    #[arg(long, value_name = "DIR", default_value = ".dev/chaos")]
+    root: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let stopped = tokio::signal::ctrl_c();
+    let outcome = tokio::select! {
+        outcome = run(cli) => outcome,
+        _ = stopped => return ExitCode::from(130),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { kills, seed, without, root } = cli;
+    let seed = seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let root = std::path::absolute(root)?;
+    println!("Starting a marketplace in {}", root.display());
+    let stack = Stack::start_in(&root, &chaos::SETTINGS)?;
+    let report =
+        chaos::run(&stack, &Options { kills, seed, without, ..Options::default() }).await?;
+    println!("\n{report}");
+    if report.is_good() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{}", chaos::leave_for_inspection(&report, &root)?);
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,270 @@
+//! Reading the world from the servers themselves: MongoDB, NATS, Redis, and Stripe's double.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use futures::{StreamExt, TryStreamExt};
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::claims::Claims;
+use super::world::{DeadLetter, Event, Ledger, World, Write};
+
+/// Database and collection of everything that is told of.
+const AGGREGATES: [(&str, &str); 5] = [
+    ("auth", "users"),
+    ("tickets", "tickets"),
+    ("orders", "orders"),
+    ("payments", "payments"),
+    ("expiration", "schedules"),
+];
+const STREAMS: [&str; 5] = ["USERS", "TICKETS", "ORDERS", "EXPIRATION", "PAYMENTS"];
+const DEAD: &str = "DEAD";
+/// Who listens to which stream.
+const CONSUMERS: [(&str, &str); 6] = [
+    ("ORDERS", "tickets"),
+    ("ORDERS", "payments"),
+    ("ORDERS", "expiration"),
+    ("TICKETS", "orders"),
+    ("PAYMENTS", "orders"),
+    ("EXPIRATION", "orders"),
+];
+const TIMERS: &str = "expiration:due";
+
+/// Connections to all that is to be read.
+pub struct Servers {
+    mongo: mongodb::Client,
+    jetstream: jetstream::Context,
+    redis: redis::Client,
+    http: reqwest::Client,
+    ledger: String,
+}
+
+/// What still moves, in words; and how far the streams have come, so that two looks can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrest {
+    pub moving: Vec<String>,
+    pub last_sequences: Vec<u64>,
+}
+
+impl Servers {
+    /// By their ports on this machine.
+    pub async fn connect(mongod: u16, nats: u16, redis: u16, stripe: u16) -> Result<Self> {
+        let mongo = format!("mongodb://127.0.0.1:{mongod}/?directConnection=true");
+        let nats = async_nats::connect(format!("nats://127.0.0.1:{nats}")).await.context("NATS")?;
+        Ok(Servers {
+            mongo: mongodb::Client::with_uri_str(mongo).await.context("MongoDB")?,
+            jetstream: jetstream::new(nats),
+            redis: redis::Client::open(format!("redis://127.0.0.1:{redis}"))?,
+            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?,
+            ledger: format!("http://127.0.0.1:{stripe}/_ledger"),
+        })
+    }
+
+    /// A database, for a test that plants a mistake in it.
+    pub fn database(&self, name: &str) -> mongodb::Database {
+        self.mongo.database(name)
+    }
+
+    pub async fn read(&self, claims: Claims, broker_was_wiped: bool) -> Result<World> {
+        let (writes, history_is_whole) = self.writes().await.context("MongoDB's log")?;
+        Ok(World {
+            taken_at: DateTime::now().timestamp_millis(),
+            broker_was_wiped,
+            users: self.documents("auth", "users").await?,
+            tickets: self.documents("tickets", "tickets").await?,
+            orders: self.documents("orders", "orders").await?,
+            known_tickets: self.documents("orders", "tickets").await?,
+            payments: self.documents("payments", "payments").await?,
+            schedules: self.documents("expiration", "schedules").await?,
+            timers: self.timers().await.context("Redis")?,
+            events: self.events().await?,
+            dead_letters: self.dead_letters().await?,
+            ledger: self.ledger().await.context("Stripe's ledger")?,
+            writes,
+            history_is_whole,
+            claims,
+        })
+    }
+
+    /// What is still to be done by somebody, as far as it is written down.
+    pub async fn unrest(&self) -> Result<Unrest> {
+        let mut moving = Vec::new();
+        for (database, collection) in AGGREGATES {
+            let documents = self.mongo.database(database).collection::<Document>(collection);
+            let waiting = documents.count_documents(doc! { "outboxPending": true }).await?;
+            moving.extend(some(waiting, &format!("{collection} with an event to tell")));
+        }
+        let left = [
+            ("orders", "orders", doc! { "unpaid": true }, "unpaid orders"),
+            (
+                "payments",
+                "payments",
+                doc! { "workAt": { "$type": "date" } },
+                "payments with work at Stripe",
+            ),
+            ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "schedules that run"),
+        ];
+        for (database, collection, filter, what) in left {
+            let documents = self.mongo.database(database).collection::<Document>(collection);
+            moving.extend(some(documents.count_documents(filter).await?, what));
+        }
+        let mut last_sequences = Vec::new();
+        for name in STREAMS {
+            let stream = self.jetstream.get_stream(name).await.with_context(|| name.to_owned())?;
+            last_sequences.push(stream.cached_info().state.last_sequence);
+            let mut missing: BTreeSet<&str> =
+                CONSUMERS.into_iter().filter(|(its, _)| *its == name).map(|(_, who)| who).collect();
+            let mut consumers = stream.consumers();
+            while let Some(consumer) = consumers.try_next().await? {
+                missing.remove(consumer.name.as_str());
+                if consumer.config.durable_name.is_some() {
+                    let open = consumer.num_pending + consumer.num_ack_pending as u64;
+                    moving.extend(some(open, &format!("messages of {name} for {}", consumer.name)));
+                }
+            }
+            moving.extend(missing.iter().map(|who| format!("{who} doesn't listen to {name}")));
+        }
+        Ok(Unrest { moving, last_sequences })
+    }
+
+    async fn documents<T: DeserializeOwned>(
+        &self,
+        database: &str,
+        collection: &str,
+    ) -> Result<Vec<T>> {
+        let documents = self.mongo.database(database).collection::<Document>(collection);
+        let mut found = Vec::new();
+        let mut cursor = documents.find(doc! {}).await?;
+        while let Some(document) = cursor.try_next().await? {
+            let id = document.get("_id").cloned();
+            let thing = mongodb::bson::deserialize_from_document(document)
+                .with_context(|| format!("{database}.{collection} {id:?}"))?;
+            found.push(thing);
+        }
+        Ok(found)
+    }
+
+    async fn timers(&self) -> Result<Vec<String>> {
+        let mut redis = self.redis.get_multiplexed_async_connection().await?;
+        Ok(redis::cmd("ZRANGE").arg(TIMERS).arg(0).arg(-1).query_async(&mut redis).await?)
+    }
+
+    async fn ledger(&self) -> Result<Ledger> {
+        Ok(self.http.get(&self.ledger).send().await?.error_for_status()?.json().await?)
+    }
+
+    async fn events(&self) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        for stream in STREAMS {
+            for message in self.messages(stream).await.with_context(|| stream.to_owned())? {
+                events.push(Event {
+                    stream: stream.to_owned(),
+                    sequence: sequence(&message)?,
+                    subject: message.subject.to_string(),
+                    data: serde_json::from_slice(&message.payload)?,
+                });
+            }
+        }
+        Ok(events)
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        let letters = self.messages(DEAD).await.context(DEAD)?;
+        let letter = |message: jetstream::Message| {
+            let headers = message.headers.as_ref();
+            let reason = headers.and_then(|headers| headers.get("dead-reason"));
+            Ok(DeadLetter {
+                subject: message.subject.to_string(),
+                sequence: sequence(&message)?,
+                reason: reason.map(ToString::to_string).unwrap_or_default(),
+                data: serde_json::from_slice(&message.payload).unwrap_or(Value::Null),
+            })
+        };
+        letters.into_iter().map(letter).collect()
+    }
+
+    /// All that a stream has.
+    async fn messages(&self, stream: &str) -> Result<Vec<jetstream::Message>> {
+        let stream = self.jetstream.get_stream(stream).await?;
+        let config = pull::Config {
+            ack_policy: AckPolicy::None,
+            inactive_threshold: Duration::from_secs(30),
+            ..pull::Config::default()
+        };
+        let consumer = stream.create_consumer(config).await?;
+        let count = usize::try_from(stream.cached_info().state.messages)?;
+        let mut messages = Vec::with_capacity(count);
+        while messages.len() < count {
+            let before = messages.len();
+            let mut batch = consumer.fetch().max_messages(1000).messages().await?;
+            while let Some(message) = batch.next().await {
+                messages.push(message.map_err(|error| anyhow!(error))?);
+            }
+            anyhow::ensure!(messages.len() > before, "only {before} of {count} messages came");
+        }
+        Ok(messages)
+    }
+
+    /// MongoDB's own log of writes, and whether it goes back to the beginning.
+    async fn writes(&self) -> Result<(Vec<Write>, bool)> {
+        let log = self.mongo.database("local").collection::<Document>("oplog.rs");
+        let oldest = log.find_one(doc! {}).sort(doc! { "$natural": 1 }).await?;
+        let oldest = oldest.and_then(|entry| {
+            Some(entry.get_document("o").ok()?.get_str("msg").ok()? == "initiating set")
+        });
+        let namespaces: Vec<String> = AGGREGATES
+            .iter()
+            .map(|(database, collection)| format!("{database}.{collection}"))
+            .collect();
+        let filter = doc! { "op": { "$in": ["i", "u"] }, "ns": { "$in": namespaces } };
+        let fields = [
+            "ns",
+            "o2._id",
+            "o._id",
+            "o.version",
+            "o.active",
+            "o.ticketId",
+            "o.diff.u.version",
+            "o.diff.u.active",
+        ];
+        let projection: Document =
+            fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect();
+        let entries = log.find(filter).sort(doc! { "$natural": 1 }).projection(projection).await?;
+        let writes = entries.map_ok(|entry| write(&entry)).try_collect().await?;
+        Ok((writes, oldest == Some(true)))
+    }
+}
+
+/// <https://github.com/mongodb/mongo/blob/r6.0.5/src/mongo/db/repl/README.md>: `o` is the new document, or the
+/// difference; then `o2` has the id.
+fn write(entry: &Document) -> Write {
+    let at = |path: &[&str]| {
+        let (last, parents) = path.split_last()?;
+        let parent =
+            parents.iter().try_fold(entry, |document, key| document.get_document(key).ok())?;
+        parent.get(last)
+    };
+    let changed = |field: &str| at(&["o", field]).or_else(|| at(&["o", "diff", "u", field]));
+    let text = |value: &Bson| value.as_str().map(str::to_owned);
+    let number = |value: &Bson| value.as_i64().or_else(|| value.as_i32().map(i64::from));
+    Write {
+        namespace: entry.get_str("ns").unwrap_or_default().to_owned(),
+        id: at(&["o2", "_id"]).or_else(|| at(&["o", "_id"])).and_then(text).unwrap_or_default(),
+        version: changed("version").and_then(number),
+        active: changed("active").and_then(Bson::as_bool),
+        ticket_id: at(&["o", "ticketId"]).and_then(text),
+    }
+}
+
+fn sequence(message: &jetstream::Message) -> Result<u64> {
+    Ok(message.info().map_err(|error| anyhow!(error))?.stream_sequence)
+}
+
+fn some(count: u64, what: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {what}"))
+}
