@@ -105,15 +105,12 @@ pub fn spec(program: &Path, root: &Root, port: u16, services: &[Service]) -> Res
 }
 
 fn render(root: &Path, port: u16, services: &[Service]) -> Result<String> {
-    let has_web = services.iter().any(|service| service.name == "web");
-    let everything_else = if has_web { "proxy_pass http://web;" } else { "return 404;" };
     root::render(
         &root::workspace().join("infra/gateway/nginx.conf"),
         &[
             ("root", &root.to_string_lossy()),
             ("port", &port.to_string()),
             ("upstreams", &upstreams(services)?),
-            ("everything_else", everything_else),
             ("errors", &errors()?),
         ],
     )
@@ -176,13 +173,6 @@ mod tests {
         assert!(text.contains(
             "server 127.0.0.1:20001 max_fails=0;\n        server 127.0.0.1:20003 max_fails=0;"
         ));
-        assert!(text.contains("location / { return 404; }"));
-    }
-
-    #[test]
-    fn the_rest_goes_to_web_once_there_is_one() {
-        let text = render(Path::new("/tmp"), 8080, &[service("web", &[20_001])]).unwrap();
-        assert!(text.contains("location / { proxy_pass http://web; }"));
     }
 
     #[test]

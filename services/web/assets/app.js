@@ -1,0 +1,1 @@
+// What moves without a reload. Every page works without it.

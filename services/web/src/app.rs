@@ -1,0 +1,101 @@
+//! The map: what web is told, and every address that it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get};
+use clap::Parser;
+use common::Clock;
+use common::auth::Verifier;
+use common::config::{MarketSettings, NatsSettings, ServerSettings};
+use common::server::{Readiness, Service};
+use tower_http::compression::CompressionLayer;
+use url::Url;
+
+use crate::api::Api;
+use crate::{assets, pages, session};
+
+/// Longer than the longest call to a service: a payment, which waits for Stripe.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// The pages that people buy and sell on.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "web")]
+pub struct Settings {
+    #[command(flatten)]
+    pub server: ServerSettings,
+    #[command(flatten)]
+    pub nats: NatsSettings,
+    #[command(flatten)]
+    pub market: MarketSettings,
+
+    /// Where auth is, for /api/users
+    #[arg(long, env = "AUTH_URL")]
+    pub auth_url: Url,
+
+    /// Where tickets is, for /api/tickets
+    #[arg(long, env = "TICKETS_URL")]
+    pub tickets_url: Url,
+
+    /// Where orders is, for /api/orders
+    #[arg(long, env = "ORDERS_URL")]
+    pub orders_url: Url,
+
+    /// Where payments is, for /api/payments
+    #[arg(long, env = "PAYMENTS_URL")]
+    pub payments_url: Url,
+
+    /// Stripe's publishable key (pk_…): cards are typed into Stripe's own form. Without it, test cards
+    /// are chosen from a list, for the local double
+    #[arg(long, env = "STRIPE_PUBLISHABLE_KEY")]
+    pub stripe_publishable_key: Option<String>,
+}
+
+/// What the pages have at hand.
+#[derive(Clone)]
+pub struct App {
+    pub api: Api,
+    pub verifier: Verifier,
+    pub clock: Clock,
+    pub settings: Arc<Settings>,
+}
+
+impl App {
+    pub fn new(settings: Settings, clock: Clock) -> anyhow::Result<App> {
+        let server = &settings.server;
+        let verifier =
+            Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
+        Ok(App { api: Api::new(&settings)?, verifier, clock, settings: Arc::new(settings) })
+    }
+
+    /// An address as it is typed by someone who isn't here yet.
+    pub fn absolute(&self, path: &str) -> String {
+        let origin = self.settings.server.public_url.origin().ascii_serialization();
+        format!("{origin}{path}")
+    }
+}
+
+pub fn routes(app: App) -> Router {
+    let pages = Router::new()
+        .route("/", get(pages::browse::show))
+        .route("/tickets/{id}", get(pages::ticket::show))
+        .route("/auth/signup", get(pages::signup::show).post(pages::signup::submit))
+        .route("/auth/signin", get(pages::signin::show).post(pages::signin::submit))
+        .route("/auth/signout", get(pages::signout::show).post(pages::signout::submit))
+        .route("/{*rest}", any(pages::errors::not_found))
+        .method_not_allowed_fallback(pages::errors::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), session::visit));
+    Router::new()
+        .route("/assets/{name}", get(assets::serve))
+        .merge(pages)
+        .layer(CompressionLayer::new())
+        .with_state(app)
+}
+
+pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
+    let app = App::new(settings, clock)?;
+    let service = Service::new("web", routes(app), Readiness::Always);
+    Ok(service.errors(pages::errors::render).deadline(DEADLINE))
+}
