@@ -196,9 +196,10 @@ mod tests {
             gateway: 8080,
         };
         let replica = |http| Replica { name: service.to_owned(), http, admin: 5 };
-        let all = ["auth", "tickets", "orders", "payments"].into_iter().zip(10..).map(
-            |(name, port)| Service { name: name.to_owned(), replicas: vec![replica(port)] },
-        );
+        let all = ["auth", "tickets", "orders", "payments"]
+            .into_iter()
+            .zip(10..)
+            .map(|(name, port)| Service { name: name.to_owned(), replicas: vec![replica(port)] });
         surroundings.spec(service, &replica(4), &all.collect::<Vec<_>>())
     }
 

@@ -17,6 +17,11 @@ pub struct PaymentView {
     amount: Money,
     currency: Currency,
     declines: i64,
+    /// Why the last card was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<String>,
+    /// How many more cards may be tried.
+    attempts_left: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,8 +36,8 @@ impl PaymentView {
         format!("/api/payments/{}", self.id)
     }
 
-    /// None: nothing has been paid or tried yet.
-    pub fn of(payment: Payment) -> Option<Self> {
+    /// None: nothing has been paid or tried yet. `attempts` is how many declines end an order.
+    pub fn of(payment: Payment, attempts: i64) -> Option<Self> {
         let charge = payment.charge?;
         Some(PaymentView {
             id: charge.id,
@@ -41,6 +46,11 @@ impl PaymentView {
             amount: payment.order.amount,
             currency: payment.order.currency,
             declines: charge.declines,
+            decline_code: charge.last_decline,
+            attempts_left: match charge.status {
+                Status::Created | Status::Processing => (attempts - charge.declines).max(0),
+                Status::Completed | Status::Refunding | Status::Refunded | Status::Failed => 0,
+            },
             stripe_id: charge.intent,
             stripe_refund_id: charge.refund.and_then(|refund| refund.stripe_id),
             version: payment.version,

@@ -15,6 +15,7 @@ use tower_http::compression::CompressionLayer;
 use url::Url;
 
 use crate::api::Api;
+use crate::pages::sitemap::Sitemap;
 use crate::{assets, pages, session};
 
 /// Longer than the longest call to a service: a payment, which waits for Stripe.
@@ -60,6 +61,7 @@ pub struct App {
     pub verifier: Verifier,
     pub clock: Clock,
     pub settings: Arc<Settings>,
+    pub sitemap: Sitemap,
 }
 
 impl App {
@@ -67,7 +69,8 @@ impl App {
         let server = &settings.server;
         let verifier =
             Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
-        Ok(App { api: Api::new(&settings)?, verifier, clock, settings: Arc::new(settings) })
+        let (api, sitemap) = (Api::new(&settings)?, Sitemap::default());
+        Ok(App { api, verifier, clock, settings: Arc::new(settings), sitemap })
     }
 
     /// An address as it is typed by someone who isn't here yet.
@@ -80,15 +83,32 @@ impl App {
 pub fn routes(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(pages::browse::show))
-        .route("/tickets/{id}", get(pages::ticket::show))
         .route("/auth/signup", get(pages::signup::show).post(pages::signup::submit))
         .route("/auth/signin", get(pages::signin::show).post(pages::signin::submit))
         .route("/auth/signout", get(pages::signout::show).post(pages::signout::submit))
+        .route("/tickets/new", get(pages::ticket_new::show).post(pages::ticket_new::submit))
+        .route("/tickets/{id}", get(pages::ticket::show).post(pages::ticket::buy))
+        .route("/tickets/{id}/edit", get(pages::ticket_edit::show).post(pages::ticket_edit::submit))
+        .route(
+            "/tickets/{id}/delete",
+            get(pages::ticket_delete::show).post(pages::ticket_delete::submit),
+        )
+        .route("/orders", get(pages::orders::show))
+        .route("/orders/{id}", get(pages::order::show))
+        .route("/orders/{id}/pay", get(pages::order::back).post(pages::order::pay))
+        .route("/orders/{id}/cancel", get(pages::order::back).post(pages::order::cancel))
+        .route("/orders/{id}/refund", get(pages::refund::show).post(pages::refund::submit))
+        .route("/sales", get(pages::sales::show))
+        .route("/account", get(pages::account::show))
         .route("/{*rest}", any(pages::errors::not_found))
         .method_not_allowed_fallback(pages::errors::method_not_allowed)
         .layer(from_fn_with_state(app.clone(), session::visit));
     Router::new()
         .route("/assets/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/robots.txt", get(pages::sitemap::robots))
+        .route("/sitemap.xml", get(pages::sitemap::index))
+        .route("/sitemaps/{number}", get(pages::sitemap::file))
         .merge(pages)
         .layer(CompressionLayer::new())
         .with_state(app)

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::{Error, Result};
@@ -25,6 +25,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
         asset("app.css", CSS, include_bytes!("../assets/app.css")),
         asset("app.js", JS, include_bytes!("../assets/app.js")),
+        asset("stripe.js", JS, include_bytes!("../assets/stripe.js")),
         asset("icons.svg", SVG, include_bytes!("../assets/icons.svg")),
         asset("favicon.svg", SVG, include_bytes!("../assets/favicon.svg")),
     ]
@@ -51,6 +52,11 @@ pub async fn serve(Path(name): Path<String>) -> Result<Response> {
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     Ok((headers, asset.bytes).into_response())
+}
+
+/// For browsers that ask for it by its old name.
+pub async fn favicon() -> Redirect {
+    Redirect::permanent(address("favicon.svg"))
 }
 
 #[cfg(test)]

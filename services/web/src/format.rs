@@ -1,5 +1,6 @@
 //! Times and amounts as people read them.
 
+use common::ids::TicketId;
 use common::money::Currency;
 use common::{Money, Time};
 use jiff::Timestamp;
@@ -74,6 +75,18 @@ impl Countdown {
     }
 }
 
+/// Which of the five colours of stock a ticket is printed on: always the same one.
+pub fn stock(id: TicketId) -> usize {
+    id.to_string().bytes().rev().take(4).map(usize::from).sum::<usize>() % 5
+}
+
+/// The end of an id, as it stands on a stub: `7F3A 91BC`.
+pub fn serial(id: impl ToString) -> String {
+    let id = id.to_string().replace('-', "").to_uppercase();
+    let (first, last) = id.split_at(id.len().saturating_sub(4));
+    format!("{} {last}", &first[first.len().saturating_sub(4)..])
+}
+
 /// `$20.50`, or `20.50 CHF` where there is no sign that everybody knows.
 pub fn price(amount: Money, currency: &Currency) -> String {
     let sign = match currency.as_str() {
@@ -117,6 +130,13 @@ mod tests {
         let when = When::of(Time::parse("2026-11-21T18:30:00Z").unwrap(), "Europe/Berlin");
         assert_eq!((&*when.date, &*when.time, &*when.zone), ("Sat 21 Nov 2026", "19:30", "CET"));
         assert_eq!(when.iso, "2026-11-21T19:30:00+01:00");
+    }
+
+    #[test]
+    fn a_ticket_has_its_number_and_its_colour() {
+        let id: TicketId = "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5b".parse().unwrap();
+        assert_eq!(serial(id), "2E3F 4A5B");
+        assert!(stock(id) < 5 && stock(id) == stock(id));
     }
 
     #[test]

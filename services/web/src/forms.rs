@@ -115,6 +115,28 @@ impl Complaints {
     }
 }
 
+/// An amount as people type it, in the API's way of writing it: `$1,234.50`, `20,50 €` and ` 20 ` are
+/// `1234.50`, `20.50` and `20`. What can't be read so is handed on as it is, to be refused.
+pub fn typed_amount(text: &str) -> String {
+    let plain: String =
+        text.chars().filter(|char| !char.is_whitespace() && !"$€£\u{a0}".contains(*char)).collect();
+    match (plain.split_once('.'), plain.split_once(',')) {
+        (Some((whole, decimals)), _) if are_thousands(whole) && !decimals.contains(',') => {
+            plain.replace(',', "")
+        }
+        (None, Some((whole, decimals))) if decimals.len() <= 2 => format!("{whole}.{decimals}"),
+        (None, _) if are_thousands(&plain) => plain.replace(',', ""),
+        (Some(_) | None, _) => plain,
+    }
+}
+
+/// Whether its commas stand where they part the thousands.
+fn are_thousands(whole: &str) -> bool {
+    let mut groups = whole.split(',');
+    groups.next().is_some_and(|first| (1..=3).contains(&first.len()))
+        && groups.all(|group| group.len() == 3)
+}
+
 /// A path of ours with more parameters.
 pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
@@ -160,6 +182,24 @@ mod tests {
             assert_eq!(next_page(Some(other)), "/", "{other:?}");
         }
         assert_eq!(next_page(None), "/");
+    }
+
+    #[test]
+    fn an_amount_is_read_as_people_type_it() {
+        for (typed, read) in [
+            ("20.50", "20.50"),
+            (" $ 20.5 ", "20.5"),
+            ("20,50 €", "20.50"),
+            ("1,234.50", "1234.50"),
+            ("12,345,678", "12345678"),
+            ("1,234", "1234"),
+            ("1,23,456", "1,23,456"),
+            ("1.234,50", "1.234,50"),
+            ("a lot", "alot"),
+            ("", ""),
+        ] {
+            assert_eq!(typed_amount(typed), read, "{typed}");
+        }
     }
 
     #[test]

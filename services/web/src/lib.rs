@@ -6,8 +6,9 @@
 pub mod api;
 pub mod app;
 pub mod assets;
-pub mod forms;
+pub mod cards;
 pub mod format;
+pub mod forms;
 pub mod notice;
 pub mod page;
 pub mod pages;

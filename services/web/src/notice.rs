@@ -51,16 +51,13 @@ notices! {
     Listed = "listed" Good "Your ticket is on sale.";
     Edited = "edited" Good "Your changes are saved.";
     Deleted = "deleted" Good "The ticket is off the market.";
-    Cancelled = "cancelled" Good "You have given the ticket up. Nothing was charged.";
     Refunding = "refunding" Good "The money is on its way back to the buyer.";
     Taken = "taken" Bad "Someone was faster: the ticket is held by another buyer just now.";
     Sold = "sold" Bad "Someone was faster: the ticket is sold.";
     Past = "past" Bad "The ticket's date has passed. It can't be bought any more.";
     PriceChanged = "price-changed" Bad "The price has changed since you looked. Nothing was ordered: this is what it costs now.";
     OwnTicket = "own-ticket" Bad "This is your own ticket. You can't buy it yourself.";
-    OrderEnded = "order-ended" Bad "The order had ended already. Nothing was charged just now.";
     AlreadyPaid = "already-paid" Good "The order is paid already. Nothing more was charged.";
-    NotRefundable = "not-refundable" Bad "There is nothing to give back: it wasn't paid, or was given back before.";
     ChangedMeanwhile = "changed" Bad "It has changed since you looked. Look at it again, and then decide.";
     CardUnread = "card-unread" Bad "The card couldn't be read. Nothing was charged. Try again, or take another card.";
     PaymentsDown = "payments-down" Bad "Payments can't be reached just now. Try again in a moment: you are never charged twice.";

@@ -3,12 +3,13 @@
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::{Error, Time};
+use common::Error;
+use common::ids::OrderId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
-use crate::format::{Countdown, When};
+use crate::format::Countdown;
 use crate::notice::Notice;
 use crate::session::{Visitor, Who};
 
@@ -69,14 +70,14 @@ pub enum Cache {
 /// What a page may load and do. No script and no style stands in a page itself, so whatever a user
 /// wrote can't become one.
 const OWN: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The same with Stripe's form in it. <https://docs.stripe.com/security/guide#content-security-policy>
 const WITH_STRIPE: &str = "default-src 'none'; \
     script-src 'self' https://js.stripe.com https://*.js.stripe.com; style-src 'self'; \
     img-src 'self' https://*.stripe.com; connect-src 'self' https://api.stripe.com; \
     frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; \
-    manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 fn guard(headers: &mut HeaderMap, with_stripe: bool) {
     let policy = if with_stripe { WITH_STRIPE } else { OWN };
@@ -130,7 +131,7 @@ pub struct Frame {
 /// The visitor's running hold, and how much time is left of it.
 #[derive(Clone)]
 pub struct HoldBar {
-    pub order: String,
+    pub order: OrderId,
     pub title: String,
     pub countdown: Countdown,
     /// How many more there are.
@@ -144,7 +145,7 @@ impl Frame {
         // It may have run out while the page was made.
         let mut running = holds.iter().filter(|order| order.expires_at > visitor.now);
         let hold = running.next().map(|order| HoldBar {
-            order: order.id.to_string(),
+            order: order.id,
             title: order.ticket.title.clone(),
             countdown: Countdown::to(order.expires_at, visitor.now, &app.settings.market.time_zone),
             others: running.count(),
@@ -159,6 +160,12 @@ impl Frame {
         }
     }
 
+    /// On the page of an order its own hold needs no bar.
+    pub fn without_hold_of(mut self, order: OrderId) -> Frame {
+        self.hold = self.hold.filter(|hold| hold.order != order || hold.others > 0);
+        self
+    }
+
     /// Around an error of which it isn't known whom it met.
     pub fn plain() -> Frame {
         Frame { signed_in: false, unsure: true, address: String::new(), hold: None, notice: None }
@@ -168,9 +175,4 @@ impl Frame {
     pub fn is_at(&self, path: &str) -> bool {
         self.address.split('?').next() == Some(path)
     }
-}
-
-/// A time as pages show it, in the deployment's own zone.
-pub fn local(app: &App, time: Time) -> When {
-    When::of(time, &app.settings.market.time_zone)
 }

@@ -88,7 +88,7 @@ async fn answer(app: &App, claimed: Payment) -> Result<Response> {
             return Ok(response);
         }
         if Instant::now() >= deadline {
-            return processing(payment);
+            return processing(app, payment);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -110,7 +110,8 @@ fn settled(app: &App, payment: Payment, declines: i64) -> Result<Option<Response
     match charge.status {
         Status::Processing => Ok(None),
         Status::Completed | Status::Refunding | Status::Refunded => {
-            let view = PaymentView::of(payment).ok_or_else(|| Error::not_found("payment"))?;
+            let view = PaymentView::of(payment, app.attempts)
+                .ok_or_else(|| Error::not_found("payment"))?;
             Ok(Some(created(&view.location(), view.version, Json(view))))
         }
         Status::Created | Status::Failed if charge.declines > declines => {
@@ -130,7 +131,7 @@ fn settled(app: &App, payment: Payment, declines: i64) -> Result<Option<Response
 }
 
 /// 202: there is no word from Stripe yet. It comes; the buyer must not pay again.
-fn processing(payment: Payment) -> Result<Response> {
-    let view = PaymentView::of(payment).ok_or_else(|| Error::not_found("payment"))?;
+fn processing(app: &App, payment: Payment) -> Result<Response> {
+    let view = PaymentView::of(payment, app.attempts).ok_or_else(|| Error::not_found("payment"))?;
     Ok(accepted(&view.location(), Json(view)).into_response())
 }

@@ -33,6 +33,6 @@ pub async fn refund(
     let payment = asked.await?.ok_or_else(missing)?;
     // The worker asks Stripe; the order's end and the ticket's return follow from the refund.
     app.work.notify_one();
-    let view = PaymentView::of(payment).ok_or_else(missing)?;
+    let view = PaymentView::of(payment, app.attempts).ok_or_else(missing)?;
     Ok(accepted(&view.location(), Json(view)))
 }

@@ -223,7 +223,12 @@ impl Caller {
         self.request(&self.api.services.payments, method, path)
     }
 
-    fn request(&self, service: &Url, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+    fn request(
+        &self,
+        service: &Url,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, Failure> {
         let url = service.join(path).map_err(|error| Failure::Down(error.into()))?;
         let mut request = self.api.http.request(method, url).headers(self.headers.clone());
         if let Some(traceparent) = telemetry::traceparent() {

@@ -68,7 +68,9 @@ impl From<Failure> for Error {
             Failure::Refused(refusal) => {
                 match problems::ALL.iter().find(|problem| refusal.is(problem)) {
                     Some(problem) => Error::refused(problem, refusal.detail.clone()),
-                    None => Error::Internal(anyhow::anyhow!("a refusal that we don't know: {refusal}")),
+                    None => {
+                        Error::Internal(anyhow::anyhow!("a refusal that we don't know: {refusal}"))
+                    }
                 }
             }
         }

@@ -77,10 +77,9 @@ fn say(error: &Error) -> (&'static str, String) {
             "That can’t be done here",
             "The page is there, but it doesn’t take what your browser has sent.",
         ),
-        StatusCode::PAYLOAD_TOO_LARGE => (
-            "That is too much",
-            "The form holds more than we take. Go back, and make it shorter.",
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("That is too much", "The form holds more than we take. Go back, and make it shorter.")
+        }
         StatusCode::SERVICE_UNAVAILABLE => (
             "A part of Ticketing is down",
             "It should be back in a moment. What you hold stays yours, and nothing is charged twice.",
