@@ -53,6 +53,13 @@ impl Client {
         self.request(Method::GET, path).send().await
     }
 
+    /// How many bytes the body of an answer has on its way, compressed if it is.
+    pub async fn bytes(&self, path: &str) -> usize {
+        let response = self.http.get(format!("{}{path}", self.url)).headers(self.headers.clone());
+        let body = async { response.send().await?.error_for_status()?.bytes().await };
+        body.await.unwrap_or_else(|error| panic!("{path}: {error:?}")).len()
+    }
+
     pub async fn post(&self, path: &str, json: impl Into<Value>) -> Answer {
         self.request(Method::POST, path).json(json).send().await
     }

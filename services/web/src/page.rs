@@ -136,7 +136,6 @@ pub struct HoldBar {
     pub countdown: Countdown,
     /// How many more there are.
     pub others: usize,
-    pub version: i64,
 }
 
 impl Frame {
@@ -149,7 +148,6 @@ impl Frame {
             title: order.ticket.title.clone(),
             countdown: Countdown::to(order.expires_at, visitor.now, &app.settings.market.time_zone),
             others: running.count(),
-            version: order.version,
         });
         Frame {
             signed_in: visitor.user().is_some(),

@@ -7,13 +7,14 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::auth::{CurrentUser, refresh_cookie, session_cookie};
+use common::auth::{CurrentUser, is_https, refresh_cookie, session_cookie};
 use common::error::problems;
 use common::{Error, Time};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::OnceCell;
 use tower_cookies::Cookies;
+use url::Url;
 
 use crate::api::{Caller, Order};
 use crate::app::App;
@@ -90,6 +91,8 @@ pub async fn visit(State(app): State<App>, mut request: Request, next: Next) -> 
     if response.status() == StatusCode::UNAUTHORIZED {
         let next = with_query("/auth/signin", &[("next", &visitor.address)]);
         response = Redirect::to(&next).into_response();
+        // A session that we take and a service doesn't is of no use, and would lead back here.
+        set_cookies(&mut response, ended(&app.settings.server.public_url));
     }
     if response.status().is_client_error() || response.status().is_server_error() {
         // An error's page is written at the edge, with the same frame as all others.
@@ -151,9 +154,7 @@ async fn meet(
             (visitor(who.map_or(Who::Anyone, Who::SignedIn), cookies), signed.cookies)
         }
         Err(failure) if failure.is_not_signed_in() => {
-            let over = [session_cookie(public_url), refresh_cookie(public_url)];
-            let over = over.into_iter().filter_map(|name| expired(name, public_url)).collect();
-            (visitor(Who::Anyone, None), over)
+            (visitor(Who::Anyone, None), ended(public_url))
         }
         Err(failure) => {
             tracing::warn!(?failure, "a session can't be renewed");
@@ -178,11 +179,15 @@ fn value_of(set: &[HeaderValue], name: &str) -> Option<String> {
     set.iter().find_map(value)
 }
 
-/// The cookie of a session that has ended.
-fn expired(name: &str, public_url: &url::Url) -> Option<HeaderValue> {
-    let secure = if common::auth::is_https(public_url) { "; Secure" } else { "" };
-    let cookie = format!("{name}=; HttpOnly; SameSite=Lax{secure}; Path=/; Max-Age=0");
-    HeaderValue::from_str(&cookie).ok()
+/// The cookies of a session that has ended.
+fn ended(public_url: &Url) -> Vec<HeaderValue> {
+    let secure = if is_https(public_url) { "; Secure" } else { "" };
+    let names = [session_cookie(public_url), refresh_cookie(public_url)];
+    let cookie = |name| {
+        let cookie = format!("{name}=; HttpOnly; SameSite=Lax{secure}; Path=/; Max-Age=0");
+        HeaderValue::from_str(&cookie).ok()
+    };
+    names.into_iter().filter_map(cookie).collect()
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Visitor {

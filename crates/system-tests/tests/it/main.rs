@@ -4,6 +4,7 @@
 
 mod documents;
 mod gateway;
+mod pages;
 mod races;
 mod shared;
 mod tour;

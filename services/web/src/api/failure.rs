@@ -35,6 +35,11 @@ impl Refusal {
         self.slug() == problem.slug
     }
 
+    /// Whether a rule for this field is broken.
+    pub fn is_about(&self, field: &str) -> bool {
+        self.errors.iter().any(|violation| violation.field.as_deref() == Some(field))
+    }
+
     /// One more member of this problem, such as `orderId`.
     pub fn member(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use common::error::problems;
 use common::extract::Query;
 use common::{Result, Time};
@@ -76,6 +76,8 @@ struct Card {
     price: String,
     date: Option<When>,
     held: Option<Countdown>,
+    /// Whether the year has to be said.
+    is_next_year: bool,
     stock: usize,
 }
 
@@ -86,9 +88,12 @@ impl Card {
             TicketStatus::Reserved => ticket.reserved_until,
             TicketStatus::Available | TicketStatus::Sold => None,
         };
+        let date = ticket.date.map(|date| When::of(date, &ticket.time_zone));
+        let this_year = When::of(visitor.now, &ticket.time_zone).year;
         Card {
             price: price(ticket.price, &ticket.currency),
-            date: ticket.date.map(|date| When::of(date, &ticket.time_zone)),
+            is_next_year: date.as_ref().is_some_and(|date| date.year != this_year),
+            date,
             held: held.map(|end| Countdown::to(end, visitor.now, zone)),
             stock: stock(ticket.id),
             ticket,
@@ -193,6 +198,10 @@ pub async fn show(
     let (list, complaints) = match found {
         Ok(Ok(list)) => (Some(list), Complaints::none()),
         Ok(Err(failure)) => match failure.refusal(&problems::INVALID) {
+            // The list has moved on under this place in it.
+            Some(refusal) if refusal.is_about("cursor") => {
+                return Ok(Redirect::to(&asked.address("")).into_response());
+            }
             Some(refusal) => (None, Complaints::from_refusal(refusal, FIELDS)),
             None => return Err(failure.into()),
         },

@@ -80,6 +80,9 @@ fn say(error: &Error) -> (&'static str, String) {
         StatusCode::PAYLOAD_TOO_LARGE => {
             ("That is too much", "The form holds more than we take. Go back, and make it shorter.")
         }
+        StatusCode::TOO_MANY_REQUESTS => {
+            ("That was too often", "Wait a little, and then try again.")
+        }
         StatusCode::SERVICE_UNAVAILABLE => (
             "A part of Ticketing is down",
             "It should be back in a moment. What you hold stays yours, and nothing is charged twice.",

@@ -62,9 +62,10 @@ impl OrderPage {
         }
     }
 
-    /// The higher of the versions that the page shows: it grows with each change of either.
-    fn version(&self) -> i64 {
-        self.order.version + self.payment.as_ref().map_or(0, |payment| payment.version)
+    /// A word for what is shown: while it stays the same, nobody's typing is disturbed.
+    fn state(&self) -> String {
+        let declines = self.payment.as_ref().map_or(0, |payment| payment.declines);
+        format!("{} {declines}", self.outcome.name())
     }
 
     /// Whether there will be news in a moment: without a script the page looks again by itself.

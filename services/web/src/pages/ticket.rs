@@ -57,6 +57,21 @@ impl TicketPage {
         with_query("/auth/signin", &[("next", &format!("/tickets/{}", self.ticket.id))])
     }
 
+    /// What is said to those who don't see it when it changes.
+    fn announcement(&self) -> &'static str {
+        match (self.ticket.status, self.viewer) {
+            (TicketStatus::Available, _) => "The ticket is on sale.",
+            (TicketStatus::Reserved, Viewer::Buyer) => "You hold the ticket.",
+            (TicketStatus::Reserved, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
+                "Someone holds the ticket."
+            }
+            (TicketStatus::Sold, Viewer::Buyer) => "The ticket is yours.",
+            (TicketStatus::Sold, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
+                "The ticket is sold."
+            }
+        }
+    }
+
     /// A sentence for search engines, and for where the page is shared.
     fn summary(&self) -> String {
         let mut parts = Vec::new();
@@ -182,7 +197,9 @@ fn why_not(failure: &Failure) -> Option<WhyNot> {
             Some(order) => Some(WhyNot::YoursAlready(order.to_owned())),
             None => {
                 let said = SAID.iter().find(|(problem, _)| refusal.is(problem));
-                said.map(|(_, notice)| WhyNot::Says(*notice))
+                let said = said.map(|(_, notice)| *notice);
+                let otherwise = (refusal.status == 409).then_some(Notice::ChangedMeanwhile);
+                said.or(otherwise).map(WhyNot::Says)
             }
         },
     }

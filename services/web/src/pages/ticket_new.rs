@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::ticket_form::{self, FIELDS, Offer, Typed};
+use crate::api::Failure;
 use crate::app::App;
 use crate::forms::{Complaints, Form, new_key};
 use crate::notice::Notice;
@@ -63,7 +64,7 @@ pub async fn show(
 pub async fn submit(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Form(typed): Form<Typed>,
+    Form(mut typed): Form<Typed>,
 ) -> Result<Response> {
     let (status, complaints) = match typed.draft() {
         Err(complaints) => (StatusCode::UNPROCESSABLE_ENTITY, complaints),
@@ -71,6 +72,12 @@ pub async fn submit(
             Ok(ticket) => {
                 let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
                 return Ok(Redirect::to(&next).into_response());
+            }
+            Err(Failure::Refused(refusal)) if refusal.status == 422 => {
+                typed.key = new_key();
+                let text = "You have put a ticket on sale with this form already; My sales shows it. \
+                    If this is another one, send it again.";
+                (StatusCode::UNPROCESSABLE_ENTITY, Complaints::of(text))
             }
             Err(failure) => Complaints::from_failure(&failure, FIELDS),
         },

@@ -115,6 +115,42 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// One word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Outcome::Unpaid { .. } => "unpaid",
+            Outcome::Unknown => "unknown",
+            Outcome::Asking => "asking",
+            Outcome::Settling => "settling",
+            Outcome::Paid { refund: None } => "paid",
+            Outcome::Paid { refund: Some(_) } => "refunding",
+            Outcome::Ended { .. } => "ended",
+        }
+    }
+
+    /// What is said to those who don't see it when it changes.
+    pub fn announcement(&self, side: Side) -> &'static str {
+        match (self, side) {
+            (Outcome::Unpaid { declined: None } | Outcome::Unknown, Side::Buyer) => {
+                "The ticket is held for you."
+            }
+            (Outcome::Unpaid { declined: Some(_) }, _) => "The card was declined.",
+            (Outcome::Unpaid { declined: None } | Outcome::Unknown, Side::Seller) => {
+                "Someone is buying your ticket."
+            }
+            (Outcome::Asking, _) => "The bank is being asked.",
+            (Outcome::Settling, _) => "The money has arrived.",
+            (Outcome::Paid { refund: None }, Side::Buyer) => "Paid. The ticket is yours.",
+            (Outcome::Paid { refund: None }, Side::Seller) => "Your ticket is sold.",
+            (Outcome::Paid { refund: Some(_) }, _) => "The money is on its way back.",
+            (Outcome::Ended { why: Ended::Expired, .. }, _) => "The time ran out.",
+            (Outcome::Ended { why: Ended::Refunded, .. }, _) => "The order is refunded.",
+            (Outcome::Ended { .. }, _) => "The order has ended.",
+        }
+    }
+}
+
 impl Ended {
     fn of(reason: Option<CancelReason>) -> Ended {
         match reason {
