@@ -83,6 +83,8 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::payment_created::listen)
         .on(listeners::payment_failed::listen)
         .on(listeners::payment_refunded::listen)
+        .on(listeners::user_created::listen)
+        .on(listeners::user_updated::listen)
 }
 
 pub fn service(app: App) -> Service {

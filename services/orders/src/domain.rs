@@ -4,6 +4,7 @@
 //! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` by a refund alone,
 //! and `cancelled` because expired → `complete` by a late payment that is honoured.
 
+mod person;
 mod ticket;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
 
+pub use person::Person;
 pub use ticket::Ticket;
 
 /// One buyer's hold of a ticket, and what became of it. Never deleted.
@@ -305,6 +307,18 @@ impl Order {
 
     pub fn hold(&self) -> i64 {
         self.holds.last().copied().unwrap_or(0)
+    }
+
+    /// Whom this side of a sale may reach: buyer and seller learn of each other when it is paid.
+    pub fn other_side(&self, user: UserId) -> Option<UserId> {
+        match self.status {
+            OrderStatus::Complete if user == self.user_id => Some(self.seller_id),
+            OrderStatus::Complete if user == self.seller_id => Some(self.user_id),
+            OrderStatus::Complete
+            | OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Cancelled => None,
+        }
     }
 
     pub fn owners(&self) -> Owners {

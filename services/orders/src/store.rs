@@ -1,4 +1,4 @@
-//! All of orders' MongoDB: the orders, and the replica of tickets.
+//! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
 use bson::{Bson, Document, doc};
 use common::bus::{Aggregates, Change};
@@ -9,7 +9,7 @@ use common::{Clock, Time};
 use futures::TryStreamExt;
 use mongodb::{Collection, Database};
 
-use crate::domain::{Order, Ticket};
+use crate::domain::{Order, Person, Ticket};
 
 /// At most one order has a ticket: this index is what decides a race of buyers.
 pub const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
@@ -23,6 +23,7 @@ pub struct Store {
     pub database: Database,
     pub orders: Aggregates<Order>,
     tickets: Collection<Ticket>,
+    people: Collection<Person>,
 }
 
 /// What became of an order that would have a ticket.
@@ -58,7 +59,8 @@ impl Store {
         ];
         let orders = Aggregates::open(&database, clock, indexes).await?;
         let tickets = database.collection("tickets");
-        Ok(Store { database, orders, tickets })
+        let people = database.collection("people");
+        Ok(Store { database, orders, tickets, people })
     }
 
     pub async fn ticket(&self, id: TicketId) -> mongodb::error::Result<Option<Ticket>> {
@@ -68,6 +70,14 @@ impl Store {
     /// The version mark: written last, after the effects of the event that brought it.
     pub async fn apply_ticket(&self, ticket: &Ticket) -> mongodb::error::Result<Applied> {
         mongo::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket).await
+    }
+
+    pub async fn person(&self, id: UserId) -> mongodb::error::Result<Option<Person>> {
+        self.people.find_one(doc! { "_id": id }).await
+    }
+
+    pub async fn apply_person(&self, person: &Person) -> mongodb::error::Result<Applied> {
+        mongo::apply_if_newer(&self.people, &person.id.to_string(), person.version, person).await
     }
 
     /// The order that has the ticket, if one does.

@@ -6,7 +6,7 @@ use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::money::{self, Currency, Money};
 use serde::Serialize;
 
-use crate::domain::Order;
+use crate::domain::{Order, Person};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,8 +20,19 @@ pub struct OrderView {
     ticket: TicketView,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_id: Option<PaymentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<Contact>,
     version: i64,
     created_at: Time,
+}
+
+/// How to reach the other side of a sale.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Contact {
+    email: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -52,9 +63,16 @@ impl OrderView {
             expires_at: order.expires_at,
             ticket: TicketView::of(order.ticket),
             payment_id: order.payment.map(|payment| payment.id),
+            contact: None,
             version: order.version,
             created_at: order.created_at,
         }
+    }
+
+    /// With how to reach the other side, if that is known.
+    pub fn with_contact(self, other_side: Option<Person>) -> Self {
+        let contact = other_side.map(|Person { email, name, .. }| Contact { email, name });
+        OrderView { contact, ..self }
     }
 }
 

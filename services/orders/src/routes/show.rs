@@ -20,6 +20,11 @@ pub async fn show(
 ) -> Result<impl IntoResponse> {
     let order = app.store.orders.get(id).await?.ok_or_else(|| Error::not_found("order"))?;
     permissions::require(&user, Action::ViewOrder, order.owners())?;
+    let other_side = match order.other_side(user.id) {
+        Some(person) => app.store.person(person).await?,
+        None => None,
+    };
     let version = order.version;
-    Ok(personal(Some(version), Json(OrderView::of(order, app.clock.now()))))
+    let view = OrderView::of(order, app.clock.now()).with_contact(other_side);
+    Ok(personal(Some(version), Json(view)))
 }

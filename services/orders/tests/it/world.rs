@@ -21,7 +21,7 @@ use testkit::{Answer, Bus, Client, Infra, TestService, TestUser};
 pub const RESERVATION: Duration = Duration::from_secs(900);
 
 /// The streams that orders listens to.
-const HEARD: [Stream; 3] = [Stream::Tickets, Stream::Expiration, Stream::Payments];
+const HEARD: [Stream; 4] = [Stream::Users, Stream::Tickets, Stream::Expiration, Stream::Payments];
 
 pub struct World {
     pub infra: Infra,

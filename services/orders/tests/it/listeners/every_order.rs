@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use common::events::{
     CancelReason, Event, ExpirationComplete, OrderStatus, PaymentCreated, PaymentFailed,
-    PaymentRefunded, Ticket, TicketCreated, TicketDeleted, TicketUpdated,
+    PaymentRefunded, Ticket, TicketCreated, TicketDeleted, TicketUpdated, User, UserCreated,
+    UserStatus, UserUpdated,
 };
+use common::ids::UserId;
 use futures::future::BoxFuture;
 use orders::app;
 use orders::domain::{self, Order};
@@ -30,11 +32,13 @@ struct Case {
     status: OrderStatus,
     reason: Option<CancelReason>,
     ticket: domain::Ticket,
+    person: Option<domain::Person>,
 }
 
 impl Case {
     fn of(history: Vec<Delivery>, status: OrderStatus, ticket: &Ticket) -> Case {
-        Case { history, status, reason: None, ticket: domain::Ticket::of(ticket, false) }
+        let ticket = domain::Ticket::of(ticket, false);
+        Case { history, status, reason: None, ticket, person: None }
     }
 
     fn because(self, reason: CancelReason) -> Case {
@@ -46,7 +50,7 @@ impl Case {
 type MakeCase = fn(&Ticket, &Order) -> Case;
 
 /// By subject, a history in which that event matters. A new listener needs a new line.
-const TABLE: [(&str, MakeCase); 7] = [
+const TABLE: [(&str, MakeCase); 9] = [
     (TicketCreated::SUBJECT, |ticket, _| {
         let [second, third] = [(2, "Tosca"), (3, "Carmen")].map(|(version, title)| Ticket {
             title: title.to_owned(),
@@ -118,7 +122,24 @@ const TABLE: [(&str, MakeCase); 7] = [
         ];
         Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::Refunded)
     }),
+    (UserCreated::SUBJECT, |ticket, order| people(ticket, order.user_id)),
+    (UserUpdated::SUBJECT, |ticket, order| people(ticket, order.seller_id)),
 ];
+
+/// Someone signs up and is then reached at one address after the other.
+fn people(ticket: &Ticket, id: UserId) -> Case {
+    let [first, second, third] = [1, 2, 3].map(|version| User {
+        id,
+        email: format!("{version}@example.com"),
+        name: Some("Ada".to_owned()),
+        status: UserStatus::Active,
+        version,
+    });
+    let person = Some(domain::Person::of(&third));
+    let history =
+        vec![event(UserCreated(first)), event(UserUpdated(second)), event(UserUpdated(third))];
+    Case { person, ..Case::of(history, OrderStatus::Created, ticket) }
+}
 
 const ORDERS_OF_THREE: [[usize; 3]; 6] =
     [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
@@ -162,6 +183,10 @@ async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [u
     assert_eq!(after.refund_required, None, "{what}");
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}");
+    if let Some(person) = &case.person {
+        let replica = world.app.store.person(person.id).await.unwrap();
+        assert_eq!(replica.as_ref(), Some(person), "{what}");
+    }
     let told = world.told(&order).await;
 
     // All of it once more, late: nothing becomes of it, and nothing is told.
@@ -172,5 +197,9 @@ async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [u
     assert_eq!(world.stored(order.id).await, after, "{what}, late");
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}, late");
+    if let Some(person) = &case.person {
+        let replica = world.app.store.person(person.id).await.unwrap();
+        assert_eq!(replica.as_ref(), Some(person), "{what}, late");
+    }
     assert_eq!(world.told(&order).await, told, "{what}, late");
 }

@@ -1,6 +1,8 @@
 //! `GET /api/orders/{id}`.
 
+use common::events::{User, UserCreated, UserStatus};
 use serde_json::json;
+use testkit::TestUser;
 
 use crate::world::{World, path};
 
@@ -55,4 +57,42 @@ async fn what_is_paid_does_not_run_out() {
     world.pay(&order).await;
     world.let_it_run_out();
     assert_eq!(world.seen(&order).await["status"], "complete");
+}
+
+#[tokio::test]
+async fn buyer_and_seller_reach_each_other_once_it_is_paid_and_nobody_else_does() {
+    let world = World::start().await;
+    let admin = world.infra.admin();
+    for (user, name) in [(&world.buyer, "Bo"), (&world.seller, "Sal")] {
+        world.bus().publish(&UserCreated(signed_up(user, name))).await;
+    }
+    let order = world.order(&world.ticket().await).await;
+    let contact = async |user| {
+        let seen = world.client(user).get(&path(&order)).await.expect(200);
+        seen.get("contact").cloned()
+    };
+    world.settled().await;
+    for user in [&world.buyer, &world.seller, &admin] {
+        assert_eq!(contact(user).await, None, "it is only held");
+    }
+    let payment = world.pay(&order).await;
+    let sal = json!({ "email": "Sal@example.com", "name": "Sal" });
+    let bo = json!({ "email": "Bo@example.com", "name": "Bo" });
+    assert_eq!(contact(&world.buyer).await, Some(sal));
+    assert_eq!(contact(&world.seller).await, Some(bo));
+    assert_eq!(contact(&admin).await, None);
+
+    world.bus().publish(&common::events::PaymentRefunded(crate::world::refund(&payment))).await;
+    world.settled().await;
+    assert_eq!(contact(&world.buyer).await, None, "the sale was undone");
+}
+
+fn signed_up(user: &TestUser, name: &str) -> User {
+    User {
+        id: user.id,
+        email: format!("{name}@example.com"),
+        name: Some(name.to_owned()),
+        status: UserStatus::Active,
+        version: 1,
+    }
 }
