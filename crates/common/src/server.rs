@@ -53,6 +53,7 @@ pub struct Service {
     background: VecDeque<Background>,
     deadline: Duration,
     errors: Rendering,
+    on_stop: CancellationToken,
 }
 
 impl Service {
@@ -66,6 +67,7 @@ impl Service {
             background: VecDeque::new(),
             deadline: DEADLINE,
             errors: |error, _, request_id| error.render(request_id),
+            on_stop: CancellationToken::new(),
         }
     }
 
@@ -82,6 +84,13 @@ impl Service {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.background.push_back(Box::new(|stop| Box::pin(work(stop))));
+        self
+    }
+
+    /// Cancels the token as soon as the service is told to stop, before it waits for what is under way: for
+    /// answers that go on for as long as somebody listens.
+    pub fn on_stop(mut self, token: CancellationToken) -> Self {
+        self.on_stop = token;
         self
     }
 
@@ -145,6 +154,7 @@ impl Service {
         );
 
         stop.cancelled().await;
+        self.on_stop.cancel();
         let rest = async {
             // First the requests, whose events the relay then still publishes.
             server.await??;

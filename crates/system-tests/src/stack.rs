@@ -87,6 +87,14 @@ impl Stack {
         stripe.get("/_ledger").await.expect(200)
     }
 
+    /// Sends a signal, such as `KILL`, to a process, such as `web`. One that has ended is started again.
+    pub fn signal(&self, process: &str, signal: &str) {
+        let pid = std::fs::read_to_string(self.root.join(format!("run/{process}.pid")));
+        let pid = pid.unwrap_or_else(|error| panic!("{process}'s pid: {error}"));
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(pid.trim()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{signal} {process}");
+    }
+
     /// A process's log, such as `orders`.
     pub fn log(&self, process: &str) -> String {
         std::fs::read_to_string(self.root.join("log").join(format!("{process}.log")))

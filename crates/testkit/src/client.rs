@@ -4,6 +4,8 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::stream::EventStream;
+
 /// Someone who sends requests. Cheap to clone; `cookie` and `header` make one that always sends them.
 #[derive(Clone)]
 pub struct Client {
@@ -115,6 +117,16 @@ impl Request {
         let text = response.text().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { what, status, headers, body, text }
+    }
+
+    /// Sends a request whose answer goes on, unless it is refused: then with this status.
+    pub async fn open(self) -> Result<EventStream, StatusCode> {
+        let response = self.request.send().await;
+        let response = response.unwrap_or_else(|error| panic!("{}: {error:?}", self.what));
+        match response.status() {
+            StatusCode::OK => Ok(EventStream::of(self.what, response)),
+            status => Err(status),
+        }
     }
 }
 

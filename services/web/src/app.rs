@@ -9,12 +9,14 @@ use axum::routing::{any, get};
 use clap::Parser;
 use common::Clock;
 use common::auth::Verifier;
+use common::bus::Bus;
 use common::config::{MarketSettings, NatsSettings, ServerSettings};
 use common::server::{Readiness, Service};
 use tower_http::compression::CompressionLayer;
 use url::Url;
 
 use crate::api::Api;
+use crate::live::{self, Live};
 use crate::pages::sitemap::Sitemap;
 use crate::{assets, pages, session};
 
@@ -52,6 +54,11 @@ pub struct Settings {
     /// are chosen from a list, for the local double
     #[arg(long, env = "STRIPE_PUBLISHABLE_KEY")]
     pub stripe_publishable_key: Option<String>,
+
+    /// How many pages at once may be told what happens while they are open; the others have to be
+    /// reloaded. Each is an open connection, of which a process often has 1024 at most
+    #[arg(long, env = "LIVE_STREAMS", default_value_t = 500)]
+    pub live_streams: usize,
 }
 
 /// What the pages have at hand.
@@ -60,6 +67,7 @@ pub struct App {
     pub api: Api,
     pub verifier: Verifier,
     pub clock: Clock,
+    pub live: Live,
     pub settings: Arc<Settings>,
     pub sitemap: Sitemap,
 }
@@ -70,7 +78,8 @@ impl App {
         let verifier =
             Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
         let (api, sitemap) = (Api::new(&settings)?, Sitemap::default());
-        Ok(App { api, verifier, clock, settings: Arc::new(settings), sitemap })
+        let live = Live::new(settings.live_streams);
+        Ok(App { api, verifier, clock, live, settings: Arc::new(settings), sitemap })
     }
 
     /// An address as it is typed by someone who isn't here yet.
@@ -103,12 +112,14 @@ pub fn routes(app: App) -> Router {
         .route("/{*rest}", any(pages::errors::not_found))
         .method_not_allowed_fallback(pages::errors::method_not_allowed)
         .layer(from_fn_with_state(app.clone(), session::visit));
+    let live = get(live::open).layer(from_fn_with_state(app.clone(), session::accompany));
     Router::new()
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
         .route("/robots.txt", get(pages::sitemap::robots))
         .route("/sitemap.xml", get(pages::sitemap::index))
         .route("/sitemaps/{number}", get(pages::sitemap::file))
+        .route("/live", live)
         .merge(pages)
         .layer(CompressionLayer::new())
         .with_state(app)
@@ -116,6 +127,12 @@ pub fn routes(app: App) -> Router {
 
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
     let app = App::new(settings, clock)?;
-    let service = Service::new("web", routes(app), Readiness::Always);
-    Ok(service.errors(pages::errors::render).deadline(DEADLINE))
+    let bus = Bus::connect(&app.settings.nats, "web").await?;
+    let live = app.live.clone();
+    let service = Service::new("web", routes(app), Readiness::Always)
+        .errors(pages::errors::render)
+        .deadline(DEADLINE)
+        .on_stop(live.stop.clone())
+        .background(|stop| live.watch(bus, stop));
+    Ok(service)
 }

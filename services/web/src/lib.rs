@@ -9,6 +9,7 @@ pub mod assets;
 pub mod cards;
 pub mod format;
 pub mod forms;
+pub mod live;
 pub mod notice;
 pub mod page;
 pub mod pages;

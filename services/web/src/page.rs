@@ -34,7 +34,9 @@ pub trait Page: askama::Template {
         let signed_in = self.frame().signed_in;
         let etag = match (Self::CACHE, signed_in) {
             (Cache::Anyone, false) => {
-                let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&html)[..12]);
+                // The position changes with all that happens anywhere; the page with it is the same.
+                let shown = html.replace(&self.frame().position, "");
+                let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&shown)[..12]);
                 // Weak: the same page may be sent compressed or not.
                 HeaderValue::from_str(&format!("W/\"{digest}\"")).ok()
             }
@@ -124,6 +126,8 @@ pub struct Frame {
     pub unsure: bool,
     /// The path and the query that were asked for.
     pub address: String,
+    /// From where on the page is told what changes (`live`).
+    pub position: String,
     pub hold: Option<HoldBar>,
     pub notice: Option<Notice>,
 }
@@ -153,6 +157,7 @@ impl Frame {
             signed_in: visitor.user().is_some(),
             unsure: matches!(visitor.who, Who::Unsure),
             address: visitor.address.clone(),
+            position: visitor.position.clone(),
             hold,
             notice: Notice::of(&visitor.address),
         }
@@ -166,7 +171,14 @@ impl Frame {
 
     /// Around an error of which it isn't known whom it met.
     pub fn plain() -> Frame {
-        Frame { signed_in: false, unsure: true, address: String::new(), hold: None, notice: None }
+        Frame {
+            signed_in: false,
+            unsure: true,
+            address: String::new(),
+            position: String::new(),
+            hold: None,
+            notice: None,
+        }
     }
 
     /// Whether the visitor is at this address, for the navigation.

@@ -33,6 +33,10 @@ pub struct Visitor {
     /// The path and the query that they asked for.
     pub address: String,
     pub now: Time,
+    /// When their session ends, if they don't go on.
+    pub until: Option<Time>,
+    /// What the page that they get knows at least of all that happens (`live`).
+    pub position: String,
     holds: Arc<OnceCell<Vec<Order>>>,
 }
 
@@ -109,6 +113,17 @@ pub async fn visit(State(app): State<App>, mut request: Request, next: Next) -> 
     response
 }
 
+/// Around what is no page: finds out who asks and renews their session. Whoever has to sign in is told so.
+pub async fn accompany(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let cookies = request.extensions().get::<Cookies>().cloned();
+    let address = request.uri().path().to_owned();
+    let (visitor, renewed) = meet(&app, address, request.headers(), cookies).await;
+    request.extensions_mut().insert(visitor);
+    let mut response = next.run(request).await;
+    set_cookies(&mut response, renewed);
+    response
+}
+
 pub fn set_cookies(response: &mut Response, cookies: Vec<HeaderValue>) {
     for cookie in cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -127,22 +142,24 @@ async fn meet(
     let session = cookie(session_cookie(public_url));
     let refresh = cookie(refresh_cookie(public_url));
 
-    let now = app.clock.now();
+    let (now, position) = (app.clock.now(), app.live.hub.position());
     let known = session.as_deref().and_then(|token| app.verifier.verify_until(token));
-    let lasts = known.as_ref().is_some_and(|(_, until)| *until > now + SOON);
-    let user = known.map(|(user, _)| user);
+    let (user, until) = known.unzip();
+    let lasts = until.is_some_and(|until| until > now + SOON);
 
-    let visitor = |who, cookies| Visitor {
+    let visitor = |who, until, cookies| Visitor {
         api: app.api.caller(headers, cookies),
         who,
         address: address.clone(),
         now,
+        until,
+        position: position.clone(),
         holds: Arc::default(),
     };
     let as_sent = headers.get(header::COOKIE).cloned();
     if lasts || refresh.is_none() {
         let who = user.map_or(Who::Anyone, Who::SignedIn);
-        return (visitor(who, as_sent), Vec::new());
+        return (visitor(who, until, as_sent), Vec::new());
     }
 
     // Two pages that are asked for at once may both renew: auth gives both the same successor.
@@ -150,16 +167,17 @@ async fn meet(
         Ok(signed) => {
             let cookies = as_cookies(&signed.cookies);
             let session = value_of(&signed.cookies, session_cookie(public_url));
-            let who = session.and_then(|token| app.verifier.verify(&token));
-            (visitor(who.map_or(Who::Anyone, Who::SignedIn), cookies), signed.cookies)
+            let known = session.and_then(|token| app.verifier.verify_until(&token));
+            let (user, until) = known.unzip();
+            (visitor(user.map_or(Who::Anyone, Who::SignedIn), until, cookies), signed.cookies)
         }
         Err(failure) if failure.is_not_signed_in() => {
-            (visitor(Who::Anyone, None), ended(public_url))
+            (visitor(Who::Anyone, None, None), ended(public_url))
         }
         Err(failure) => {
             tracing::warn!(?failure, "a session can't be renewed");
             let who = user.map_or(Who::Unsure, Who::SignedIn);
-            (visitor(who, as_sent), Vec::new())
+            (visitor(who, until, as_sent), Vec::new())
         }
     }
 }

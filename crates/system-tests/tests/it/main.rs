@@ -4,6 +4,7 @@
 
 mod documents;
 mod gateway;
+mod live;
 mod pages;
 mod races;
 mod shared;
