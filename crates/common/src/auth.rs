@@ -86,6 +86,11 @@ impl Verifier {
 
     /// The user whom the token names, if one of our keys signed it and it hasn't run out.
     pub fn verify(&self, token: &str) -> Option<CurrentUser> {
+        self.verify_until(token).map(|(user, _)| user)
+    }
+
+    /// As [`Verifier::verify`], and when the token runs out.
+    pub fn verify_until(&self, token: &str) -> Option<(CurrentUser, Time)> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
@@ -99,11 +104,8 @@ impl Verifier {
             .find_map(|key| jsonwebtoken::decode::<Claims>(token, key, &validation).ok())?
             .claims;
         let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
-        (self.0.clock.now() < expires).then_some(CurrentUser {
-            id: claims.sub,
-            session: claims.sid,
-            groups: claims.groups,
-        })
+        let user = CurrentUser { id: claims.sub, session: claims.sid, groups: claims.groups };
+        (self.0.clock.now() < expires).then_some((user, expires))
     }
 
     fn current(&self, parts: &Parts) -> Option<CurrentUser> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bus::{Contended, REQUESTS};
@@ -71,7 +71,7 @@ problems! {
 }
 
 /// One broken rule: what is wrong, and with which field of the body or the query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,7 +141,8 @@ impl Error {
         Error::refused(&problems::CHANGED_MEANWHILE, "Someone else changed it just now. Try again.")
     }
 
-    fn problem(&self) -> &'static Problem {
+    /// Which of the problems there are it is.
+    pub fn problem(&self) -> &'static Problem {
         match self {
             Error::Invalid(_) => &problems::INVALID,
             Error::Refused { problem, .. } => problem,

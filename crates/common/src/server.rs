@@ -17,7 +17,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use clap::Parser;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use mongodb::Database;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -43,19 +43,41 @@ const GRACE: Duration = Duration::from_secs(20);
 type Deadlines = Vec<(Method, &'static str, Duration)>;
 type Background = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
-/// A service, ready to be served: its routes, its database, and what it does in the background.
+/// How an error becomes an answer: the error, what else the answer carries, and the request's id, by
+/// which a person can point at our log.
+pub type Rendering = fn(&Error, &Extensions, &str) -> Response;
+
+/// A service, ready to be served: its routes, what it takes to serve them, and what it does in the
+/// background.
 pub struct Service {
     name: &'static str,
     routes: Router,
-    database: Database,
+    readiness: Readiness,
     background: VecDeque<Background>,
     deadlines: Deadlines,
+    errors: Rendering,
+    on_stop: CancellationToken,
 }
 
 impl Service {
-    pub fn new(name: &'static str, routes: Router, database: Database) -> Self {
-        let (background, deadlines) = (VecDeque::new(), Deadlines::new());
-        Service { name, routes, database, background, deadlines }
+    /// `readiness` says when it can answer requests: a database, while it answers; or
+    /// [`Readiness::Always`].
+    pub fn new(name: &'static str, routes: Router, readiness: impl Into<Readiness>) -> Self {
+        Service {
+            name,
+            routes,
+            readiness: readiness.into(),
+            background: VecDeque::new(),
+            deadlines: Deadlines::new(),
+            errors: |error, _, request_id| error.render(request_id),
+            on_stop: CancellationToken::new(),
+        }
+    }
+
+    /// For a service whose clients are people: how it shows an error, instead of by a problem document.
+    pub fn errors(mut self, errors: Rendering) -> Self {
+        self.errors = errors;
+        self
     }
 
     /// Work that runs as long as the service does, until its token is cancelled.
@@ -65,6 +87,13 @@ impl Service {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.background.push_back(Box::new(|stop| Box::pin(work(stop))));
+        self
+    }
+
+    /// Cancels the token as soon as the service is told to stop, before it waits for what is under way: for
+    /// answers that go on for as long as somebody listens.
+    pub fn on_stop(mut self, token: CancellationToken) -> Self {
+        self.on_stop = token;
         self
     }
 
@@ -89,6 +118,7 @@ impl Service {
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
             deadlines: self.deadlines.into(),
+            errors: self.errors,
         };
         let app = self
             .routes
@@ -110,7 +140,7 @@ impl Service {
         }
         background.close();
 
-        let admin_app = admin_routes(self.database);
+        let admin_app = admin_routes(self.readiness);
         let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
         tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
         let stopping = stop.clone();
@@ -127,6 +157,7 @@ impl Service {
         );
 
         stop.cancelled().await;
+        self.on_stop.cancel();
         let rest = async {
             // First the requests, whose events the relay then still publishes.
             server.await??;
@@ -226,20 +257,41 @@ fn on_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-fn admin_routes(database: Database) -> Router {
+/// What it takes to answer a request.
+#[derive(Clone)]
+pub enum Readiness {
+    /// To serve.
+    Always,
+    /// That MongoDB answers. A broker that is down stops no sale.
+    Mongo(Database),
+}
+
+impl From<Database> for Readiness {
+    fn from(database: Database) -> Self {
+        Readiness::Mongo(database)
+    }
+}
+
+fn admin_routes(readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(|| async { telemetry::metrics().render() }))
         .route("/readyz", get(readyz))
-        .with_state(database)
+        .with_state(readiness)
 }
 
-/// Ready is who can answer a request: MongoDB answers. A broker that is down stops no sale.
-async fn readyz(State(database): State<Database>) -> Response {
-    let ping = tokio::spawn(async move { mongo::ping(&database).await });
-    match tokio::time::timeout(Duration::from_secs(2), ping).await {
-        Ok(Ok(Ok(()))) => "ready\n".into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "MongoDB doesn't answer\n").into_response(),
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    let ready = match readiness {
+        Readiness::Always => true,
+        Readiness::Mongo(database) => {
+            let ping = tokio::spawn(async move { mongo::ping(&database).await });
+            matches!(tokio::time::timeout(Duration::from_secs(2), ping).await, Ok(Ok(Ok(()))))
+        }
+    };
+    if ready {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "MongoDB doesn't answer\n").into_response()
     }
 }
 
@@ -248,6 +300,7 @@ struct Edge {
     origin: Arc<str>,
     requests: TaskTracker,
     deadlines: Arc<[(Method, &'static str, Duration)]>,
+    errors: Rendering,
 }
 
 impl Edge {
@@ -259,7 +312,7 @@ impl Edge {
 
 /// What every request passes: it gets an id and a span, is checked for another site's hand, runs to its
 /// end whether or not the client waits, and is answered, counted and logged once.
-async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request
@@ -276,6 +329,11 @@ async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Respons
     );
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     telemetry::continue_trace(&span, traceparent);
+    let named = HeaderValue::from_str(&id).ok();
+    if let Some(id) = named.clone() {
+        // So that who asks another service on the visitor's behalf can hand it on.
+        request.headers_mut().insert("x-request-id", id);
+    }
 
     async {
         let response = if is_cross_site(&method, request.headers(), &edge.origin) {
@@ -285,9 +343,9 @@ async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Respons
             let deadline = edge.deadline(&method, &route);
             run_to_its_end(&edge.requests, deadline, next.run(request)).await
         };
-        let mut response = finish(response, &id);
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", value);
+        let mut response = finish(response, edge.errors, &id);
+        if let Some(id) = named {
+            response.headers_mut().insert("x-request-id", id);
         }
         let status = response.status().as_u16();
         let elapsed = started.elapsed();
@@ -331,12 +389,12 @@ async fn waited_for<T>(limit: Duration, task: JoinHandle<T>) -> Result<T, Error>
 }
 
 /// Logs an error and writes its body, here and nowhere else.
-fn finish(response: Response, request_id: &str) -> Response {
+fn finish(response: Response, render: Rendering, request_id: &str) -> Response {
     let Some(Carried(error)) = response.extensions().get::<Carried>().cloned() else {
         return response;
     };
     error.log();
-    let mut rendered = error.render(request_id);
+    let mut rendered = render(&error, response.extensions(), request_id);
     for (name, value) in response.headers() {
         // `Allow`, cookies that are cleared: what came with the error stays with it.
         if name != header::CONTENT_LENGTH {

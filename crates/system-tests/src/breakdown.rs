@@ -17,6 +17,11 @@ impl Stack {
         eventually(&format!("{process} to be gone"), || async { kill(pid, None).err() }).await;
     }
 
+    /// Tells a process to stop (SIGTERM). When it has, it is started again.
+    pub fn terminate(&self, process: &str) {
+        self.signal(process, Signal::SIGTERM);
+    }
+
     /// Kills a process, and keeps it down until what is returned is dropped.
     pub async fn hold_down(&self, process: &str) -> HeldDown {
         let hold = self.root().join(format!("run/{process}.hold"));

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use mongodb::Database;
 use serde_json::Value;
-use testkit::{Client, environment};
+use testkit::{Client, environment, eventually};
 
-use crate::{Ledger, Person};
+use crate::{Browser, Ledger, Person};
 
 /// A running marketplace. It is stopped when this is dropped; what tests leave, `cargo xtask test` ends.
 pub struct Stack {
@@ -73,6 +73,39 @@ impl Stack {
         Client::with_cookie_jar(&self.url())
     }
 
+    /// Someone at a browser, who isn't signed in.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.url())
+    }
+
+    /// One more web in front of the same services, with settings of its own: such as a service that isn't
+    /// there, or https.
+    pub async fn other_web(&self, settings: &[(&str, &str)]) -> OtherWeb {
+        let (http, admin) = (free_port(), free_port());
+        let service = |name: &str| format!("http://127.0.0.1:{}", self.ports[name]["http"]);
+        let mut web = Command::new(format!("{}/web", environment::required(environment::BIN_DIR)));
+        web.env("HOST", "127.0.0.1").env("PORT", http.to_string());
+        web.env("ADMIN_PORT", admin.to_string()).env("PUBLIC_URL", self.url());
+        web.env("NATS_URL", format!("nats://127.0.0.1:{}", self.ports["nats"]));
+        web.env("JWT_PUBLIC_KEYS", self.root.join("keys/public.pem"));
+        for (setting, name) in [
+            ("AUTH_URL", "auth"),
+            ("TICKETS_URL", "tickets"),
+            ("ORDERS_URL", "orders"),
+            ("PAYMENTS_URL", "payments"),
+        ] {
+            web.env(setting, service(name));
+        }
+        web.envs(settings.iter().copied()).stdout(Stdio::null());
+        let web = OtherWeb {
+            process: web.spawn().expect("web starts"),
+            url: format!("http://localhost:{http}"),
+        };
+        let ready = async || std::net::TcpStream::connect(("127.0.0.1", http)).ok();
+        eventually("the other web to serve", ready).await;
+        web
+    }
+
     /// Someone who has just signed up.
     pub async fn person(&self, name: &str) -> Person {
         Person::sign_up(self, name).await
@@ -92,6 +125,32 @@ impl Stack {
     pub fn log(&self, process: &str) -> String {
         fs::read_to_string(self.root.join("log").join(format!("{process}.log"))).unwrap_or_default()
     }
+}
+
+/// A web of a test's own. It ends with the test.
+pub struct OtherWeb {
+    process: Child,
+    pub url: String,
+}
+
+impl OtherWeb {
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.url)
+    }
+}
+
+impl Drop for OtherWeb {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// One that was free a moment ago.
+pub fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    socket.local_addr().expect("a bound socket has an address").port()
 }
 
 impl Drop for Stack {

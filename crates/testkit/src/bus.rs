@@ -164,6 +164,18 @@ impl Bus {
         stream.consumer_info(service).await.is_ok_and(|consumer| consumer.num_redelivered > 0)
     }
 
+    /// How many consumers a stream has, whoever made them.
+    pub async fn consumers(&self, stream: Stream) -> usize {
+        // It only fails if the stream isn't there.
+        let stream = self.jetstream.get_stream(stream.name()).await.expect("the stream");
+        stream.cached_info().state.consumer_count
+    }
+
+    /// Deletes a stream under everybody's eyes, as an operator might.
+    pub async fn delete_stream(&self, stream: Stream) {
+        self.jetstream.delete_stream(stream.name()).await.expect("the stream can be deleted");
+    }
+
     /// Every event of a kind that is on the bus, in order, also those that the test published.
     pub async fn published<E: Event>(&self) -> Vec<E> {
         let messages = self.messages(E::STREAM.name(), E::SUBJECT).await;

@@ -6,6 +6,8 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::stream::EventStream;
+
 /// Someone who sends requests. Cheap to clone; `cookie` and `header` make one that always sends them.
 #[derive(Clone)]
 pub struct Client {
@@ -58,6 +60,13 @@ impl Client {
 
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path).send().await
+    }
+
+    /// How many bytes the body of an answer has on its way, compressed if it is.
+    pub async fn bytes(&self, path: &str) -> usize {
+        let response = self.http.get(format!("{}{path}", self.url)).headers(self.headers.clone());
+        let body = async { response.send().await?.error_for_status()?.bytes().await };
+        body.await.unwrap_or_else(|error| panic!("{path}: {error:?}")).len()
     }
 
     pub async fn post(&self, path: &str, json: impl Into<Value>) -> Answer {
@@ -127,6 +136,16 @@ impl Request {
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(Answer { what: self.what, status, headers, body, text })
+    }
+
+    /// Sends a request whose answer goes on, unless it is refused: then with this status.
+    pub async fn open(self) -> Result<EventStream, StatusCode> {
+        let response = self.request.send().await;
+        let response = response.unwrap_or_else(|error| panic!("{}: {error:?}", self.what));
+        match response.status() {
+            StatusCode::OK => Ok(EventStream::of(self.what, response)),
+            status => Err(status),
+        }
     }
 }
 

@@ -55,6 +55,7 @@ mod nats;
 mod process;
 mod redis;
 mod service;
+mod stream;
 mod wait;
 
 pub use bus::{Bus, DeadLetter};
@@ -64,6 +65,7 @@ pub use keys::{Forgery, TestUser};
 pub use nats::Nats;
 pub use redis::Redis;
 pub use service::TestService;
+pub use stream::{EventStream, Told};
 pub use wait::eventually;
 
 pub use reqwest::{Method, StatusCode};

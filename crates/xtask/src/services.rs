@@ -17,6 +17,9 @@ use crate::{
 /// The folder of the local Stripe's crate, and its binary.
 pub const STRIPE_DOUBLE: &str = "stripe-double";
 
+/// The service that has no database and calls the others, as a browser would.
+pub const WEB: &str = "web";
+
 /// A service that runs once, or several times side by side.
 pub struct Service {
     /// Its folder, its package, its binary, and its database.
@@ -110,7 +113,8 @@ fn secrets_but(known: &[&str]) -> Vec<&'static str> {
 }
 
 impl Surroundings<'_> {
-    pub fn spec(&self, service: &str, replica: &Replica) -> Spec {
+    /// `all` are the services' ports: one of them, web, calls the others.
+    pub fn spec(&self, service: &str, replica: &Replica, all: &[Service]) -> Spec {
         let local =
             |scheme: &str, port: u16| OsString::from(format!("{scheme}://127.0.0.1:{port}"));
         let key = |name: &str| self.root.keys().join(name).into_os_string();
@@ -118,13 +122,25 @@ impl Surroundings<'_> {
             ("HOST", "127.0.0.1".into()),
             ("PORT", replica.http.to_string().into()),
             ("ADMIN_PORT", replica.admin.to_string().into()),
-            ("MONGO_URI", mongo::uri(self.mongod, service).into()),
             ("NATS_URL", local("nats", self.nats)),
-            ("REDIS_URL", local("redis", self.redis)),
             ("JWT_PUBLIC_KEYS", key("public.pem")),
         ];
         if !self.environment.has_public_url {
             env.push(("PUBLIC_URL", format!("http://localhost:{}", self.gateway).into()));
+        }
+        if service == WEB {
+            let urls = [
+                ("AUTH_URL", "auth"),
+                ("TICKETS_URL", "tickets"),
+                ("ORDERS_URL", "orders"),
+                ("PAYMENTS_URL", "payments"),
+            ];
+            let first = |name| all.iter().find(|service| service.name == name)?.replicas.first();
+            let url = |(name, service)| Some((name, local("http", first(service)?.http)));
+            env.extend(urls.into_iter().filter_map(url));
+        } else {
+            env.push(("MONGO_URI", mongo::uri(self.mongod, service).into()));
+            env.push(("REDIS_URL", local("redis", self.redis)));
         }
         let without = match service {
             "auth" => {
@@ -179,7 +195,12 @@ mod tests {
             stripe,
             gateway: 8080,
         };
-        surroundings.spec(service, &Replica { name: service.to_owned(), http: 4, admin: 5 })
+        let replica = |http| Replica { name: service.to_owned(), http, admin: 5 };
+        let all = ["auth", "tickets", "orders", "payments"]
+            .into_iter()
+            .zip(10..)
+            .map(|(name, port)| Service { name: name.to_owned(), replicas: vec![replica(port)] });
+        surroundings.spec(service, &replica(4), &all.collect::<Vec<_>>())
     }
 
     fn tells(spec: &Spec, name: &str) -> Option<String> {
@@ -191,6 +212,14 @@ mod tests {
     fn each_service_has_a_database_of_its_own() {
         let uri = "mongodb://127.0.0.1:1/orders?replicaSet=rs0&directConnection=true";
         assert_eq!(tells(&spec_of("orders", None), "MONGO_URI").as_deref(), Some(uri));
+    }
+
+    #[test]
+    fn web_calls_the_services_and_has_no_database() {
+        let web = spec_of(WEB, None);
+        assert_eq!(tells(&web, "ORDERS_URL").as_deref(), Some("http://127.0.0.1:12"));
+        assert!(tells(&web, "MONGO_URI").is_none() && tells(&web, "NATS_URL").is_some());
+        assert!(tells(&spec_of("orders", None), "AUTH_URL").is_none());
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl Up {
             Surroundings { root, binaries, environment, mongod, nats, redis, stripe, gateway };
         for service in &services {
             for replica in &service.replicas {
-                launch(surroundings.spec(&service.name, replica), stack)?;
+                launch(surroundings.spec(&service.name, replica, &services), stack)?;
             }
         }
         stack.until_ready().await?;

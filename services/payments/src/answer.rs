@@ -45,7 +45,7 @@ pub async fn first(app: &App, claimed: Payment, key: &Key, deadline: Instant) ->
     }
     match wait(app, claimed, key, deadline).await? {
         (payment, Progress::Ended(end)) => tell(payment, end),
-        (payment, Progress::UnderWay { .. }) => processing(payment),
+        (payment, Progress::UnderWay { .. }) => processing(app, payment),
         // The order ended before anything was charged.
         (payment, Progress::Unknown) => {
             payment.refusal(app.attempts, app.clock.now())?;
@@ -66,7 +66,7 @@ pub async fn again(
         (payment, Progress::Ended(end)) => tell(payment, end).map(Some),
         // By then the first answer had been *processing*.
         (payment, Progress::UnderWay { since }) if since + PATIENCE <= arrived => {
-            processing(payment).map(Some)
+            processing(app, payment).map(Some)
         }
         (_, Progress::UnderWay { .. }) => {
             let detail = "The request that you sent under this key before is still under way.";
@@ -126,8 +126,8 @@ pub fn tell(payment: Payment, end: End) -> Result<Response> {
 }
 
 /// 202: there is no word from Stripe yet. It comes; the buyer must not pay again.
-fn processing(payment: Payment) -> Result<Response> {
-    let view = PaymentView::of(payment).ok_or_else(missing)?;
+fn processing(app: &App, payment: Payment) -> Result<Response> {
+    let view = PaymentView::of(payment, app.attempts).ok_or_else(missing)?;
     Ok(accepted(&view.location(), Json(view)))
 }
 

@@ -17,6 +17,11 @@ pub struct PaymentView {
     amount: Money,
     currency: Currency,
     declines: i64,
+    /// Why the last card was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<String>,
+    /// How many more cards may be tried.
+    attempts_left: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,14 +37,14 @@ impl PaymentView {
     }
 
     /// The payment as it was when it came into this state, in this version: one in which nothing had been
-    /// given back.
+    /// given back, and no more cards were to be tried.
     pub fn at(payment: Payment, status: Status, version: i64) -> Option<Self> {
-        let view = PaymentView::of(payment)?;
+        let view = PaymentView::of(payment, 0)?;
         Some(PaymentView { status, version, stripe_refund_id: None, ..view })
     }
 
-    /// None: nothing has been paid or tried yet.
-    pub fn of(payment: Payment) -> Option<Self> {
+    /// None: nothing has been paid or tried yet. `attempts` is how many declines end an order.
+    pub fn of(payment: Payment, attempts: i64) -> Option<Self> {
         let charge = payment.charge?;
         Some(PaymentView {
             id: charge.id,
@@ -48,6 +53,11 @@ impl PaymentView {
             amount: payment.order.amount,
             currency: payment.order.currency,
             declines: charge.declines,
+            decline_code: charge.last_decline,
+            attempts_left: match charge.status {
+                Status::Created | Status::Processing => (attempts - charge.declines).max(0),
+                Status::Completed | Status::Refunding | Status::Refunded | Status::Failed => 0,
+            },
             stripe_id: charge.intent,
             stripe_refund_id: charge.refund.and_then(|refund| refund.stripe_id),
             version: payment.version,

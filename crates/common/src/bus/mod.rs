@@ -2,23 +2,26 @@
 //!
 //! There is one way to publish: [`outbox::Aggregates`] stores an event together with the state that it
 //! tells of, and its relay hands it to JetStream until that has acknowledged it. There is one way to
-//! listen: [`listen::Listeners`]. The client itself is private to this module.
+//! listen: [`listen::Listeners`]; and one to look on without taking part: [`Bus::watch`]. The client itself is
+//! private to this module.
 
 pub mod dead;
 pub mod listen;
 pub mod outbox;
 mod requests;
+pub mod watch;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, stream};
-use async_nats::{HeaderMap, connection};
+use async_nats::{Event, HeaderMap, connection};
 
 pub use listen::{Failure, Feeds, Listeners};
 pub use outbox::{Aggregate, Aggregates, Announcement, Change, Contended};
 pub use requests::REQUESTS;
+pub use watch::Sight;
 
 use crate::config::NatsSettings;
 use crate::events::Stream;
@@ -34,10 +37,13 @@ pub struct Bus {
     replicas: usize,
     client: async_nats::Client,
     jetstream: jetstream::Context,
+    /// How often the connection was lost.
+    disconnections: tokio::sync::watch::Receiver<u64>,
 }
 
 impl Bus {
     pub async fn connect(settings: &NatsSettings, service: &'static str) -> anyhow::Result<Self> {
+        let (disconnected, disconnections) = tokio::sync::watch::channel(0);
         let client = async_nats::ConnectOptions::new()
             .name(service)
             .retry_on_initial_connect()
@@ -45,12 +51,19 @@ impl Bus {
             .reconnect_delay_callback(|attempts| {
                 Duration::from_millis(u64::try_from(attempts * 50).unwrap_or(u64::MAX).min(500))
             })
-            .event_callback(|event| async move { tracing::info!(%event, "nats") })
+            .event_callback(move |event| {
+                tracing::info!(%event, "nats");
+                if event == Event::Disconnected {
+                    disconnected.send_modify(|times| *times += 1);
+                }
+                std::future::ready(())
+            })
             .connect(&settings.nats_url)
             .await
             .context("NATS_URL")?;
         let jetstream = jetstream::new(client.clone());
-        Ok(Bus { service, replicas: settings.nats_replicas, client, jetstream })
+        let replicas = settings.nats_replicas;
+        Ok(Bus { service, replicas, client, jetstream, disconnections })
     }
 
     pub fn service(&self) -> &'static str {

@@ -6,3 +6,4 @@ mod listen;
 mod outbox;
 mod server;
 mod thing;
+mod watch;

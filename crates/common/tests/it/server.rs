@@ -1,13 +1,17 @@
 //! The edge that every service has.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use common::server::Service;
+use futures::{StreamExt, stream};
 use testkit::{Infra, Method, TestService, eventually};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 async fn serve(infra: &Infra, routes: Router) -> TestService {
     TestService::serve(Service::new("test", routes, infra.database("test").await)).await
@@ -52,6 +56,25 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
     tokio::time::timeout(Duration::from_secs(5), done.notified())
         .await
         .expect("the handler runs on");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
+    let infra = Infra::start().await;
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let endless = move || async move {
+        let events = stream::iter([Event::default().event("first")]).chain(stream::pending());
+        Sse::new(events.map(Ok::<_, Infallible>).take_until(until.cancelled_owned()))
+    };
+    let routes = Router::new().route("/", get(endless));
+    let service = Service::new("test", routes, infra.database("test").await).on_stop(stop);
+    let service = TestService::serve(service).await;
+    let mut opened = service.client().request(Method::GET, "/").open().await.unwrap();
+    assert_eq!(opened.next().await.and_then(|told| told.event), Some("first".to_owned()));
+    let stopped = tokio::time::timeout(Duration::from_secs(5), service.stop());
+    stopped.await.expect("it waits for nobody who only listens");
+    assert_eq!(opened.next().await, None);
 }
 
 #[tokio::test]

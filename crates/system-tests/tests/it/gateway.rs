@@ -1,4 +1,4 @@
-//! The door: its own errors have the services' shape, and nothing but the API is behind it.
+//! The door: its own errors have the services' shape, and nothing but the API and the pages is behind it.
 
 use testkit::Method;
 
@@ -8,7 +8,6 @@ use crate::shared;
 async fn the_gateway_s_own_errors_have_the_one_shape() {
     let stack = shared::usual().await;
     let visitor = stack.visitor();
-    visitor.get("/nowhere").await.problem(404, "not-found");
     visitor.get("/api/nowhere").await.problem(404, "not-found");
     let body = vec![b' '; 3_000_000];
     let post =

@@ -8,6 +8,8 @@ mod documents;
 mod gateway;
 mod hang_up;
 mod late;
+mod live;
+mod pages;
 mod races;
 mod shared;
 mod tour;

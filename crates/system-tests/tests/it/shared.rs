@@ -1,4 +1,4 @@
-//! Marketplaces that the tests of this program share: each test brings its own people and tickets.
+//! The marketplaces that the tests of this program share: each test brings its own people and tickets.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -10,6 +10,8 @@ static USUAL: OnceLock<Stack> = OnceLock::new();
 static HASTY: OnceLock<Stack> = OnceLock::new();
 static FRAGILE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
 static BRITTLE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
+static BREAKABLE: OnceLock<Stack> = OnceLock::new();
+static ONE_AFTER_THE_OTHER: Mutex<()> = Mutex::const_new(());
 
 /// As a person starts it, with holds of 15 minutes.
 pub async fn usual() -> &'static Stack {
@@ -61,6 +63,12 @@ async fn alone(
 }
 
 pub const SERVICES: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
+
+/// For tests that break something, one after the other: they have it for themselves. Two pages at once are live.
+pub async fn breakable() -> (&'static Stack, MutexGuard<'static, ()>) {
+    let turn = ONE_AFTER_THE_OTHER.lock().await;
+    (shared(&BREAKABLE, "breakable", &[("LIVE_STREAMS", "2")]).await, turn)
+}
 
 /// Whichever test comes first starts it; `cargo xtask test` ends it with the tests.
 async fn shared(

@@ -42,6 +42,6 @@ pub async fn list(
     let payment = read_your_writes(order.made_at(), app.clock.now(), cut_off, find).await?;
     let payment = payment.ok_or_else(missing)?;
     permissions::require(&user, Action::ViewPayment, payment.owners())?;
-    let payments = PaymentView::of(payment).into_iter().collect();
+    let payments = PaymentView::of(payment, app.attempts).into_iter().collect();
     Ok(personal(None, Json(List { payments })))
 }

@@ -21,6 +21,6 @@ pub async fn show(
     let missing = || Error::not_found("payment");
     let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
     permissions::require(&user, Action::ViewPayment, payment.owners())?;
-    let view = PaymentView::of(payment).ok_or_else(missing)?;
+    let view = PaymentView::of(payment, app.attempts).ok_or_else(missing)?;
     Ok(personal(Some(view.version), Json(view)))
 }

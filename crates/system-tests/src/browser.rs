@@ -1,0 +1,201 @@
+//! A browser without scripts: it opens pages, follows links and redirections, and fills in forms.
+
+use scraper::{ElementRef, Html, Selector};
+use testkit::{Answer, Client, Method};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+/// More redirections than any page needs.
+const MOST_REDIRECTIONS: usize = 5;
+
+/// Someone at a browser. It keeps its cookies.
+#[derive(Clone)]
+pub struct Browser {
+    pub client: Client,
+}
+
+/// A page as it came.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The path and the query that it has come from in the end.
+    pub address: String,
+    pub answer: Answer,
+}
+
+/// A form of a page, with what stands in it.
+#[derive(Clone, Debug)]
+pub struct Form {
+    action: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Browser {
+    pub fn new(url: &str) -> Self {
+        Browser { client: Client::with_cookie_jar(url) }
+    }
+
+    /// Opens a page, and follows where it leads.
+    pub async fn opens(&self, address: &str) -> Page {
+        let answer = self.client.request(Method::GET, address).header("accept", "text/html");
+        self.follows(address, answer.send().await).await
+    }
+
+    /// Sends a form, and follows where it leads.
+    pub async fn sends(&self, form: &Form) -> Page {
+        let answer = self.posts(form).await;
+        self.follows(&form.action, answer).await
+    }
+
+    /// Sends a form, and looks at the very answer.
+    pub async fn posts(&self, form: &Form) -> Answer {
+        let body =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+        let request = self.client.request(Method::POST, &form.action);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.header("sec-fetch-site", "same-origin").body(body).send().await
+    }
+
+    async fn follows(&self, address: &str, answer: Answer) -> Page {
+        let mut page = Page { address: address.to_owned(), answer };
+        for _ in 0..MOST_REDIRECTIONS {
+            let Some(next) = page.answer.header("location").map(str::to_owned) else { break };
+            assert!(next.starts_with('/'), "{address} leads away, to {next}");
+            page.answer = self.client.get(&next).await;
+            page.address = next;
+        }
+        page
+    }
+
+    /// Signs up by the page's form, and answers with the e-mail address.
+    pub async fn signs_up(&self, name: &str) -> String {
+        let email = format!("{}-{}@example.com", name.to_lowercase(), Uuid::now_v7());
+        let form = self.opens("/auth/signup").await.form("/auth/signup");
+        let form = form.with("email", &email).with("password", "correct horse").with("name", name);
+        let page = self.sends(&form).await;
+        page.expect(200);
+        email
+    }
+
+    /// Lists a ticket by the page's form, and answers with its page's path.
+    pub async fn lists(&self, title: &str, price: &str) -> String {
+        let form = self.opens("/tickets/new").await.form("/tickets/new");
+        let form = form.with("title", title).with("price", price).with("venue", "Opera");
+        let page = self.sends(&form).await;
+        page.expect(200).path().to_owned()
+    }
+
+    /// Takes a ticket by its page's form, and answers with the order's page.
+    pub async fn buys(&self, ticket: &str) -> Page {
+        let form = self.opens(ticket).await.form(ticket);
+        self.sends(&form).await
+    }
+
+    /// Pays by the order's form, with one of the test cards.
+    pub async fn pays(&self, order: &str, token: &str) -> Page {
+        let form = self.opens(order).await.form(&format!("{order}/pay"));
+        self.sends(&form.with("token", token)).await
+    }
+}
+
+impl Page {
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> &Page {
+        assert_eq!(self.answer.status.as_u16(), status, "{}: {}", self.address, self.answer.text);
+        self
+    }
+
+    /// Where it is, without the query.
+    pub fn path(&self) -> &str {
+        self.address.split('?').next().unwrap_or_default()
+    }
+
+    /// The texts of all elements that the selector finds, each with single blanks.
+    pub fn texts(&self, css: &str) -> Vec<String> {
+        self.each(css, |element| words(&element.text().collect::<String>()))
+    }
+
+    /// The text of the one element that the selector finds.
+    #[track_caller]
+    pub fn text(&self, css: &str) -> String {
+        let texts = self.texts(css);
+        assert_eq!(texts.len(), 1, "{css} on {}: {texts:?}", self.address);
+        texts.into_iter().next().unwrap_or_default()
+    }
+
+    /// All that is to be read in the main part of the page.
+    #[track_caller]
+    pub fn main(&self) -> String {
+        self.text("main")
+    }
+
+    /// An attribute of all elements that the selector finds.
+    pub fn attributes(&self, css: &str, name: &str) -> Vec<String> {
+        let of = |element: ElementRef| element.value().attr(name).map(str::to_owned);
+        self.each(css, of).into_iter().flatten().collect()
+    }
+
+    /// The form that is sent to this address.
+    #[track_caller]
+    pub fn form(&self, action: &str) -> Form {
+        let css = format!("form[action='{action}']");
+        let forms =
+            self.each(&css, |form| Form { action: action.to_owned(), fields: fields(form) });
+        assert_eq!(forms.len(), 1, "{css} on {}: {}", self.address, self.answer.text);
+        forms.into_iter().next().expect("one form")
+    }
+
+    fn each<T>(&self, css: &str, of: impl Fn(ElementRef) -> T) -> Vec<T> {
+        let selector = Selector::parse(css).expect("a selector");
+        Html::parse_document(&self.answer.text).select(&selector).map(of).collect()
+    }
+}
+
+impl Form {
+    /// The same with another text in a field, which it must have.
+    #[track_caller]
+    pub fn with(&self, name: &str, value: &str) -> Form {
+        let mut form = self.clone();
+        let field = form.fields.iter_mut().find(|(its, _)| its == name);
+        let field = field.unwrap_or_else(|| panic!("no field {name} in {:?}", self.fields));
+        value.clone_into(&mut field.1);
+        form
+    }
+
+    /// What stands in a field.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(its, _)| its == name).map(|(_, value)| &**value)
+    }
+}
+
+/// What a browser would send.
+fn fields(form: ElementRef) -> Vec<(String, String)> {
+    let selector = Selector::parse("input, textarea, select").expect("a selector");
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for field in form.select(&selector) {
+        let element = field.value();
+        let Some(name) = element.attr("name").map(str::to_owned) else { continue };
+        let value = element.attr("value").unwrap_or_default().to_owned();
+        match (element.name(), element.attr("type")) {
+            ("input", Some("radio" | "checkbox")) if element.attr("checked").is_none() => {}
+            ("input", _) => fields.push((name, value)),
+            // The first line break after the tag is left out.
+            ("textarea", _) => fields.push((name, field.text().collect())),
+            _ => fields.push((name, chosen(field))),
+        }
+    }
+    fields
+}
+
+fn chosen(select: ElementRef) -> String {
+    let option = |css| {
+        let selector = Selector::parse(css).expect("a selector");
+        let option = select.select(&selector).next()?;
+        let text = || words(&option.text().collect::<String>());
+        Some(option.value().attr("value").map_or_else(text, str::to_owned))
+    };
+    option("option[selected]").or_else(|| option("option")).unwrap_or_default()
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,91 @@
+//! One service is down: the pages that need it say so, the others go on, and no form loses what was
+//! typed.
+
+use crate::shared;
+
+/// Where nobody listens.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+#[tokio::test]
+async fn without_orders_tickets_are_still_found_and_buying_says_what_is_wrong() {
+    let stack = shared::usual().await;
+    let web = stack.other_web(&[("ORDERS_URL", NOWHERE)]).await;
+    let (seller, buyer) = (web.browser(), web.browser());
+    seller.signs_up("Ada").await;
+    buyer.signs_up("Bert").await;
+    let ticket = seller.lists("Parsifal", "10").await;
+    buyer.opens("/").await.expect(200);
+    let page = buyer.buys(&ticket).await;
+    assert_eq!(page.path(), ticket);
+    assert!(page.text(".notice").contains("Orders can’t be reached"), "{}", page.main());
+    let page = buyer.opens("/orders").await;
+    page.expect(503);
+    assert_eq!(page.text("h1"), "A part of Ticketing is down");
+    assert_eq!(page.attributes("main a", "href").first().map(String::as_str), Some("/orders"));
+    assert_eq!(page.answer.header("retry-after"), Some("1"));
+    let page = seller.opens("/sales").await;
+    page.expect(200);
+    assert!(page.main().contains("Orders can’t be reached"), "{}", page.main());
+    assert!(page.main().contains("Parsifal"), "{}", page.main());
+}
+
+#[tokio::test]
+async fn without_payments_an_order_is_still_shown() {
+    let stack = shared::usual().await;
+    let web = stack.other_web(&[("PAYMENTS_URL", NOWHERE)]).await;
+    let (seller, buyer) = (web.browser(), web.browser());
+    seller.signs_up("Ada").await;
+    buyer.signs_up("Bert").await;
+    let ticket = seller.lists("Lohengrin", "10").await;
+    let page = buyer.buys(&ticket).await;
+    page.expect(200);
+    assert!(page.main().contains("Lohengrin"), "{}", page.main());
+    assert!(page.main().contains("Payments can’t be reached just now"), "{}", page.main());
+    let order = page.path().to_owned();
+    let post = buyer.client.request(testkit::Method::POST, &format!("{order}/pay"));
+    let post = post.header("content-type", "application/x-www-form-urlencoded");
+    let answer = post.body("key=0123456789&token=tok_visa").send().await;
+    assert_eq!(answer.header("location"), Some(&*format!("{order}?notice=payments-down")));
+    let page = buyer.sends(&page.form(&format!("{order}/cancel"))).await;
+    assert!(page.main().contains("can’t say whether anything was charged"), "{}", page.main());
+}
+
+#[tokio::test]
+async fn without_tickets_a_form_keeps_what_was_typed() {
+    let stack = shared::usual().await;
+    let web = stack.other_web(&[("TICKETS_URL", NOWHERE)]).await;
+    let seller = web.browser();
+    let form = seller.opens("/auth/signup").await.form("/auth/signup").with("next", "/account");
+    let email = format!("ada-{}@example.com", uuid::Uuid::now_v7());
+    let page = seller.sends(&form.with("email", &email).with("password", "correct horse")).await;
+    page.expect(200);
+    seller.opens("/").await.expect(503);
+    let form = seller.opens("/tickets/new").await.form("/tickets/new");
+    let typed = form.with("title", "Siegfried").with("price", "10");
+    let page = seller.sends(&typed).await;
+    page.expect(503);
+    assert!(page.text(".complaints").contains("nothing is done twice"), "{}", page.main());
+    let kept = page.form("/tickets/new");
+    assert_eq!(kept.value("title"), Some("Siegfried"));
+    assert_eq!(kept.value("key"), typed.value("key"), "sent again, it is still the same request");
+    seller.opens("/orders").await.expect(200);
+}
+
+#[tokio::test]
+async fn without_auth_who_is_signed_in_stays_so() {
+    let stack = shared::usual().await;
+    let person = stack.browser();
+    let form = person.opens("/auth/signup").await.form("/auth/signup");
+    let email = format!("ada-{}@example.com", uuid::Uuid::now_v7());
+    let answer = person.posts(&form.with("email", &email).with("password", "correct horse")).await;
+    let (session, refresh) = (answer.cookie("session").unwrap(), answer.cookie("refresh").unwrap());
+
+    let web = stack.other_web(&[("AUTH_URL", NOWHERE)]).await;
+    let client = testkit::Client::new(&web.url).cookie("refresh", refresh);
+    client.cookie("session", session).get("/orders").await.expect(200);
+    // With a session that is over nobody is sent to sign in, which wouldn't work.
+    let answer = client.get("/orders").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.set_cookie("refresh").is_none(), "the session isn't thrown away");
+    assert_eq!(client.get("/").await.status, 200);
+}

@@ -1,0 +1,73 @@
+//! What users wrote is shown as text, wherever it stands.
+
+use serde_json::json;
+use testkit::eventually;
+use uuid::Uuid;
+
+use crate::shared;
+
+const SCRIPT: &str = "<script>alert(1)</script>";
+
+#[tokio::test]
+async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
+    let stack = shared::usual().await;
+    let (seller, buyer) = (stack.browser(), stack.browser());
+    for person in [&seller, &buyer] {
+        let email = format!("mallory-{}@example.com", Uuid::now_v7());
+        let body = json!({ "email": email, "password": "correct horse", "name": SCRIPT });
+        person.client.post("/api/users/signup", body).await.expect(201);
+    }
+    let mark = format!("m{}", Uuid::now_v7().simple());
+    let body = json!({
+        "title": format!("{SCRIPT}\"'>{mark}"), "price": "10", "venue": SCRIPT,
+        "description": format!("{SCRIPT}</textarea>"), "date": "2099-01-31T19:30:00Z",
+    });
+    let ticket = seller.client.post("/api/tickets", body).await.expect(201);
+    let ticket = format!("/tickets/{}", ticket["id"].as_str().unwrap());
+
+    let order = buyer.buys(&ticket).await.path().to_owned();
+    let edit = format!("{ticket}/edit");
+    let like = format!("/tickets/new?like={}", ticket.trim_start_matches("/tickets/"));
+    let search = format!("/?q={mark}");
+    let held = eventually("the ticket to be held", || async {
+        Some(seller.opens(&ticket).await).filter(|page| page.main().contains("held until"))
+    });
+    let mut pages = vec![held.await, buyer.opens("/").await];
+    for address in [&*ticket, &order, "/orders", &search] {
+        pages.push(buyer.opens(address).await);
+    }
+    for address in [&*ticket, &order, "/sales", &like, &search, "/account"] {
+        pages.push(seller.opens(address).await);
+    }
+    buyer.pays(&order, "tok_visa").await.expect(200);
+    let paid = eventually("the order to be paid", || async {
+        Some(buyer.opens(&order).await).filter(|page| page.main().contains("Receipt"))
+    });
+    pages.push(paid.await);
+    pages.push(seller.opens(&order).await);
+    pages.push(seller.opens(&format!("{order}/refund")).await);
+    let spare = seller.lists(SCRIPT, "5").await;
+    pages.push(seller.opens(&format!("{spare}/delete")).await);
+    pages.push(seller.opens(&format!("{spare}/edit")).await);
+    pages.push(seller.opens(&edit).await);
+
+    for page in &pages {
+        page.expect(200);
+        assert!(!page.answer.text.contains(SCRIPT), "{}", page.address);
+        for script in page.texts("script") {
+            assert!(!script.contains("alert(1)") || script.starts_with("{\""), "{}", page.address);
+        }
+    }
+    let shown = pages.iter().filter(|page| page.answer.text.contains("alert(1)")).count();
+    assert!(shown >= pages.len() - 1, "it is shown, as text: {shown} of {}", pages.len());
+}
+
+#[tokio::test]
+async fn what_is_searched_for_is_shown_as_text() {
+    let stack = shared::usual().await;
+    let page =
+        stack.browser().opens("/?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&sort=%22%3E").await;
+    assert!(!page.answer.text.contains(SCRIPT), "{}", page.answer.text);
+    let page = stack.browser().opens("/?notice=%3Cscript%3E").await;
+    assert!(page.texts(".notice").is_empty());
+}

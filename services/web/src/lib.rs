@@ -1,0 +1,16 @@
+//! web: the pages that people buy and sell on.
+//!
+//! Boundary: it owns no data and decides nothing. It calls the services' HTTP API in the visitor's name,
+//! as their browser could, and shows the answers.
+
+pub mod api;
+pub mod app;
+pub mod assets;
+pub mod cards;
+pub mod format;
+pub mod forms;
+pub mod live;
+pub mod notice;
+pub mod page;
+pub mod pages;
+pub mod session;

@@ -1,0 +1,16 @@
+//! The frontend: server-rendered pages in front of the services' API.
+
+use std::process::ExitCode;
+
+use common::Clock;
+use web::app::{self, Settings};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    common::server::main(
+        "web",
+        |settings: &Settings| &settings.server,
+        |settings| app::build(settings, Clock::system()),
+    )
+    .await
+}

@@ -1,0 +1,32 @@
+//! `/account`: who one is here.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use common::{Error, Result};
+
+use crate::api::User;
+use crate::app::App;
+use crate::page::{Cache, Frame, Page};
+use crate::session::SignedIn;
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    frame: Frame,
+    user: User,
+}
+
+impl Page for AccountPage {
+    const CACHE: Cache = Cache::Nobody;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+pub async fn show(State(app): State<App>, SignedIn { visitor, .. }: SignedIn) -> Result<Response> {
+    let (user, frame) = tokio::join!(visitor.api.current_user(), Frame::of(&app, &visitor));
+    let user = user?.ok_or_else(Error::not_signed_in)?;
+    AccountPage { frame, user }.show()
+}

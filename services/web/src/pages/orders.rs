@@ -1,0 +1,76 @@
+//! `/orders`: what one has bought, holds, or has let go.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use common::Result;
+use common::events::{CancelReason, OrderStatus};
+use common::extract::Query;
+use serde::Deserialize;
+
+use crate::api::Order;
+use crate::app::App;
+use crate::format::{Countdown, When, price, stock};
+use crate::forms::with_query;
+use crate::page::{Cache, Frame, Page};
+use crate::session::SignedIn;
+
+#[derive(Template)]
+#[template(path = "orders.html")]
+struct OrdersPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    next: Option<String>,
+    is_first: bool,
+}
+
+struct Row {
+    order: Order,
+    price: String,
+    date: Option<When>,
+    end: Countdown,
+    stock: usize,
+}
+
+impl Page for OrdersPage {
+    const CACHE: Cache = Cache::Nobody;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    cursor: String,
+}
+
+pub async fn show(
+    State(app): State<App>,
+    SignedIn { visitor, .. }: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    let cursor = Some(("cursor", &*asked.cursor)).filter(|(_, cursor)| !cursor.is_empty());
+    let query: Vec<_> = cursor.into_iter().chain([("limit", "20")]).collect();
+    let (list, frame) = tokio::join!(visitor.api.orders(&query), Frame::of(&app, &visitor));
+    let list = list?;
+    let zone = &app.settings.market.time_zone;
+    let row = |order: Order| Row {
+        price: price(order.ticket.price, &order.ticket.currency),
+        date: order
+            .ticket
+            .date
+            .map(|date| When::of(date, order.ticket.time_zone.as_deref().unwrap_or(zone))),
+        end: Countdown::to(order.expires_at, visitor.now, zone),
+        stock: stock(order.ticket.id),
+        order,
+    };
+    OrdersPage {
+        frame,
+        rows: list.items.into_iter().map(row).collect(),
+        next: list.next.map(|cursor| with_query("/orders", &[("cursor", &cursor)])),
+        is_first: asked.cursor.is_empty(),
+    }
+    .show()
+}

@@ -1,0 +1,70 @@
+//! `/tickets/{id}/delete`: GET asks, POST takes the ticket off the market.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use common::error::problems;
+use common::extract::PathId;
+use common::ids::TicketId;
+use common::{Error, Result};
+use serde::Deserialize;
+
+use super::ticket_edit::is_an_order_s;
+use crate::api::Ticket;
+use crate::app::App;
+use crate::forms::Form;
+use crate::notice::Notice;
+use crate::page::{Cache, Frame, Page};
+use crate::session::SignedIn;
+
+#[derive(Template)]
+#[template(path = "ticket-delete.html")]
+struct DeleteTicketPage {
+    frame: Frame,
+    ticket: Ticket,
+}
+
+impl Page for DeleteTicketPage {
+    const CACHE: Cache = Cache::Nobody;
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Input {
+    version: i64,
+}
+
+pub async fn show(
+    State(app): State<App>,
+    SignedIn { visitor, user }: SignedIn,
+    PathId(id): PathId<TicketId>,
+) -> Result<Response> {
+    let (ticket, frame) = tokio::join!(visitor.api.ticket(id), Frame::of(&app, &visitor));
+    let ticket = ticket?;
+    if ticket.user_id != user.id && !user.is_admin() {
+        return Err(Error::not_allowed("The ticket is someone else's."));
+    }
+    DeleteTicketPage { frame, ticket }.show()
+}
+
+pub async fn submit(
+    SignedIn { visitor, .. }: SignedIn,
+    PathId(id): PathId<TicketId>,
+    Form(input): Form<Input>,
+) -> Result<Response> {
+    let ticket = format!("/tickets/{id}");
+    let next = match visitor.api.delete_ticket(id, input.version).await {
+        Ok(()) => Notice::Deleted.at("/sales"),
+        // Deleted before, as by a second click.
+        Err(failure) if failure.refusal(&problems::NOT_FOUND).is_some() => "/sales".to_owned(),
+        Err(failure) if is_an_order_s(&failure) => ticket,
+        Err(failure) if failure.refusal(&problems::PRECONDITION_FAILED).is_some() => {
+            Notice::ChangedMeanwhile.at(&ticket)
+        }
+        Err(failure) => return Err(failure.into()),
+    };
+    Ok(Redirect::to(&next).into_response())
+}
