@@ -39,7 +39,7 @@ const DEADLINE: Duration = Duration::from_secs(6);
 /// What is under way when a service is told to stop may take so long to end.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// By method and route, where it isn't [`DEADLINE`].
+/// By method and route, where it isn't the service's usual one.
 type Deadlines = Vec<(Method, &'static str, Duration)>;
 type Background = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
@@ -54,6 +54,7 @@ pub struct Service {
     routes: Router,
     readiness: Readiness,
     background: VecDeque<Background>,
+    deadline: Duration,
     deadlines: Deadlines,
     errors: Rendering,
     on_stop: CancellationToken,
@@ -68,6 +69,7 @@ impl Service {
             routes,
             readiness: readiness.into(),
             background: VecDeque::new(),
+            deadline: DEADLINE,
             deadlines: Deadlines::new(),
             errors: |error, _, request_id| error.render(request_id),
             on_stop: CancellationToken::new(),
@@ -97,8 +99,14 @@ impl Service {
         self
     }
 
+    /// For a service whose requests may rightly take longer than [`DEADLINE`].
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// For a route whose requests may rightly take longer than others'.
-    pub fn deadline(mut self, method: Method, route: &'static str, deadline: Duration) -> Self {
+    pub fn deadline_of(mut self, method: Method, route: &'static str, deadline: Duration) -> Self {
         self.deadlines.push((method, route, deadline));
         self
     }
@@ -117,6 +125,7 @@ impl Service {
         let edge = Edge {
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
+            deadline: self.deadline,
             deadlines: self.deadlines.into(),
             errors: self.errors,
         };
@@ -299,6 +308,7 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
 struct Edge {
     origin: Arc<str>,
     requests: TaskTracker,
+    deadline: Duration,
     deadlines: Arc<[(Method, &'static str, Duration)]>,
     errors: Rendering,
 }
@@ -306,7 +316,7 @@ struct Edge {
 impl Edge {
     fn deadline(&self, method: &Method, route: &str) -> Duration {
         let mut own = self.deadlines.iter().filter(|(of, at, _)| of == method && *at == route);
-        own.next().map_or(DEADLINE, |(.., deadline)| *deadline)
+        own.next().map_or(self.deadline, |(.., deadline)| *deadline)
     }
 }
 

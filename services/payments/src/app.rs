@@ -107,7 +107,7 @@ pub fn service(app: App) -> Service {
     let (listeners, working) = (listeners(app.clone()), app.clone());
     Service::new("payments", routes(app.clone()), app.store.database.clone())
         // A payment may take as long as Stripe does; then it is answered as unknown.
-        .deadline(Method::POST, "/api/payments", answer::DEADLINE)
+        .deadline_of(Method::POST, "/api/payments", answer::DEADLINE)
         .background(move |stop| payments.relay(bus, stop))
         .background(move |stop| listeners.run(feeds, clock, stop))
         .background(move |stop| worker::run(working, stop))

@@ -1,11 +1,9 @@
 //! Many at once, on the whole marketplace.
 
 use futures::future::join_all;
-use serde_json::Value;
-use system_tests::Ledger;
+use serde_json::{Value, json};
+use system_tests::{Ledger, Person};
 use testkit::eventually;
-
-use system_tests::Person;
 
 use crate::shared;
 
@@ -54,7 +52,7 @@ async fn ten_equal_requests_at_once_under_one_key_are_one_ticket_order_charge_an
     .await;
     assert_eq!(ten(&buyer, "/api/payments", card, 201).await, payment);
     let ledger = stack.stripe_ledger().await;
-    assert_eq!((charges(&ledger, &order).len(), refunds(&ledger, &order)), (1, 1));
+    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 1));
     let orders = buyer.client.get("/api/orders").await.expect(200);
     assert_eq!(orders["orders"].as_array().unwrap().len(), 1);
 }
