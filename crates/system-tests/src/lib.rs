@@ -1,8 +1,10 @@
 //! Tests of the whole marketplace, started as a person starts it (`cargo xtask up`) and used through its
 //! gateway alone.
 
+pub mod browser;
 mod person;
 mod stack;
 
+pub use browser::Browser;
 pub use person::Person;
 pub use stack::Stack;

@@ -1,5 +1,7 @@
 //! A marketplace that `cargo xtask up` started, with data and ports of its own.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,11 +19,17 @@ pub struct Stack {
 impl Stack {
     /// Starts one in a folder of this name, with these settings.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Stack {
+        Stack::start_replicas(name, 1, settings)
+    }
+
+    /// Starts one with so many of each service.
+    pub fn start_replicas(name: &str, replicas: u16, settings: &[(&str, &str)]) -> Stack {
         let root = workspace().join(".dev").join("system-tests").join(name);
         // Tests that were killed may have left one.
         drop(xtask("down", &root).output());
         let mut up = xtask("up", &root);
         up.args(["--detach", "--fresh", "--no-build", "--port", "0"])
+            .args(["--replicas", &replicas.to_string()])
             .envs(settings.iter().copied());
         up.arg("--bin-dir").arg(environment::required(environment::BIN_DIR));
         let output = up.output().expect("xtask runs");
@@ -38,6 +46,16 @@ impl Stack {
         format!("http://localhost:{}", self.ports["gateway"])
     }
 
+    /// A replica's own address, past the gateway: the second of web is `web-2`.
+    pub fn url_of(&self, replica: &str) -> String {
+        format!("http://localhost:{}", self.ports[replica]["http"])
+    }
+
+    /// The database of a service, as nobody but the service sees it.
+    pub fn mongo_uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.ports["mongod"])
+    }
+
     /// Someone who isn't signed in.
     pub fn visitor(&self) -> Client {
         Client::with_cookie_jar(&self.url())
@@ -52,6 +70,26 @@ impl Stack {
     pub async fn stripe_ledger(&self) -> Value {
         let stripe = Client::new(&format!("http://127.0.0.1:{}", self.ports["stripe"]));
         stripe.get("/_ledger").await.expect(200)
+    }
+
+    /// Has Stripe fail in a way that the double's own README describes.
+    pub async fn stripe_fails(&self, how: Value) {
+        let stripe = Client::new(&format!("http://127.0.0.1:{}", self.ports["stripe"]));
+        stripe.post("/_faults", how).await;
+    }
+
+    /// The environment of a running process, such as `web`.
+    pub fn environment_of(&self, process: &str) -> Vec<(OsString, OsString)> {
+        let pid = std::fs::read_to_string(self.root.join("run").join(format!("{process}.pid")));
+        let pid = pid.expect("a pid file");
+        let pid = pid.split_whitespace().next().expect("a process id");
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).expect("it is running");
+        let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
+            let equals = variable.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (&variable[..equals], &variable[equals + 1..]);
+            Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned()))
+        });
+        variables.collect()
     }
 
     /// A process's log, such as `orders`.

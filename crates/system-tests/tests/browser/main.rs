@@ -1,0 +1,12 @@
+//! Buying and selling on the pages, in a real Chromium. A program of its own: `cargo xtask test -- --test browser`.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
+mod escaping;
+mod inspection;
+mod live;
+mod many;
+mod people;
+mod sale;
+mod shared;
+mod the_browser;
