@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use fantoccini::elements::{Element, ElementRef};
 use fantoccini::error::{CmdError, ErrorStatus};
+use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -102,6 +103,11 @@ impl Browser {
         self.has_no_complaints().await;
     }
 
+    /// As when a cookie's time is up.
+    pub async fn loses_cookie(&self, name: &str) {
+        self.session.delete_cookie(name).await.expect("the cookie");
+    }
+
     /// The address without its beginning.
     pub async fn path(&self) -> String {
         let url = self.session.current_url().await.expect("an address");
@@ -146,11 +152,36 @@ impl Browser {
             for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, { bubbles: true })); return field.value";
         self.patiently(&format!("to pick {value} as {label}"), async || {
             let field = self.find("field", label).await?;
-            let element = json!({ ELEMENT: field.element_id().to_string() });
-            let set = passing(self.session.execute(SET, vec![element, json!(value)]).await)?;
+            let arguments = vec![element(&field), json!(value)];
+            let set = passing(self.session.execute(SET, arguments).await)?;
             if set == json!(value) { Ok(()) } else { Err(format!("it is {set}")) }
         })
         .await;
+    }
+
+    /// Goes on by the tabulator until this has the focus, and shows that it has.
+    pub async fn tabs_to(&self, kind: &str, name: &str) {
+        const FOCUS: &str = "
+            const [wanted] = arguments, focused = document.activeElement;
+            const style = getComputedStyle(focused), card = getComputedStyle(focused.closest('li') ?? focused);
+            return [wanted === focused, style.outlineStyle !== 'none' || card.outlineStyle !== 'none'];";
+        for _ in 0..100 {
+            self.types(&char::from(Key::Tab).to_string()).await;
+            let Ok(wanted) = self.find(kind, name).await else { continue };
+            let focus = self.session.execute(FOCUS, vec![element(&wanted)]).await.expect("a focus");
+            if focus[0] == true {
+                assert_eq!(focus[1], true, "the focus on “{name}” isn't to be seen");
+                return;
+            }
+        }
+        panic!("the {kind} “{name}” isn't reached by the tabulator on {}", self.path().await);
+    }
+
+    /// Types into whatever has the focus.
+    pub async fn types(&self, keys: &str) {
+        let focused = self.session.active_element().await.expect("a focus");
+        focused.send_keys(keys).await.expect("it takes keys");
+        self.has_no_complaints().await;
     }
 
     /// What stands in a field.
@@ -304,6 +335,11 @@ impl Browser {
         let command = Extension::devtools(method, parameters);
         self.session.issue_cmd(command).await.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
+}
+
+/// As a script's argument.
+fn element(element: &Element) -> Value {
+    json!({ ELEMENT: element.element_id().to_string() })
 }
 
 /// What a page that is just changing answers is no failure yet.

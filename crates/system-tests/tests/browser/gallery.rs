@@ -10,7 +10,7 @@ use testkit::environment;
 use tokio::sync::OnceCell;
 
 use crate::inspection::Inspection;
-use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, Visitor, member, visitor};
+use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, Visitor, member};
 use crate::shared::{Scripts, hasty};
 
 static GALLERY: OnceCell<Stack> = OnceCell::const_new();
@@ -24,10 +24,28 @@ const OFFERS: [(&str, &str, &str, u32, &str); 12] = [
     ("Sigur Rós, standing", "Harpa, Reykjavík", "89.00", 23, "Atlantic/Reykjavik"),
     ("Hamlet, royal circle B 14", "Globe Theatre, London", "45.00", 31, "Europe/London"),
     ("Sparta – Slavia, sector C 12", "epet ARENA, Prague", "32.00", 5, "Europe/Prague"),
-    ("Swan Lake, balcony, two seats together", "Palais Garnier, Paris", "310.00", 44, "Europe/Paris"),
-    ("Comedy night with Aisling Bea and friends, one seat at the very front", "Vicar Street, Dublin", "27.50", 3, "Europe/Dublin"),
+    (
+        "Swan Lake, balcony, two seats together",
+        "Palais Garnier, Paris",
+        "310.00",
+        44,
+        "Europe/Paris",
+    ),
+    (
+        "Comedy night with Aisling Bea and friends, one seat at the very front",
+        "Vicar Street, Dublin",
+        "27.50",
+        3,
+        "Europe/Dublin",
+    ),
     ("Blue Note: late set", "Blue Note, New York", "55.00", 12, "America/New_York"),
-    ("Wimbledon, Centre Court, day 9", "All England Club, London", "1,240.00", 210, "Europe/London"),
+    (
+        "Wimbledon, Centre Court, day 9",
+        "All England Club, London",
+        "1,240.00",
+        210,
+        "Europe/London",
+    ),
     ("Kyoto Jazz Massive", "Metro, Kyoto", "38.00", 60, "Asia/Tokyo"),
     ("Die Zauberflöte, Parkett links, Reihe 3", "Staatsoper, Wien", "95.00", 27, "Europe/Vienna"),
     ("Museum pass, one day", "Rijksmuseum, Amsterdam", "22.50", 0, "UTC"),
@@ -177,7 +195,9 @@ async fn the_pages_of_a_buyer() {
 
     let confirm = json!({ "method": "POST", "path": "/v1/payment_intents/*/confirm" });
     buyer.holds(&ticket("Parsifal, stalls").await).await;
-    stack.stripe_fails(json!({ "match": confirm, "kind": "hang", "times": 1, "delay_ms": 60_000 })).await;
+    stack
+        .stripe_fails(json!({ "match": confirm, "kind": "hang", "times": 1, "delay_ms": 60_000 }))
+        .await;
     buyer.pays_with(GOOD_CARD).await;
     browser.sees("We are asking the bank").await;
     inspection.page(browser, "order-asking").await;
@@ -319,7 +339,11 @@ impl WebWithout {
         web.env("PORT", port.to_string()).env("ADMIN_PORT", admin_port.to_string());
         web.env(setting, format!("http://127.0.0.1:{dead_port}"));
         drop((http, admin, nobody));
-        let process = web.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let process = web
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         let without = WebWithout { url, process };
         testkit::eventually("web to serve", async || {
             tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
+mod care;
 mod escaping;
 mod gallery;
 mod inspection;
@@ -9,5 +10,6 @@ mod live;
 mod many;
 mod people;
 mod sale;
+mod session;
 mod shared;
 mod the_browser;
