@@ -2,6 +2,7 @@
 //! gateway alone.
 
 pub mod browser;
+mod crowd;
 mod person;
 mod stack;
 

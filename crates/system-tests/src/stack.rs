@@ -78,12 +78,14 @@ impl Stack {
         stripe.post("/_faults", how).await;
     }
 
-    /// The environment of a running process, such as `web`.
-    pub fn environment_of(&self, process: &str) -> Vec<(OsString, OsString)> {
-        let pid = std::fs::read_to_string(self.root.join("run").join(format!("{process}.pid")));
+    /// The environment that a service runs in, such as `web`: of its first replica.
+    pub fn environment_of(&self, service: &str) -> Vec<(OsString, OsString)> {
+        let run = self.root.join("run");
+        let pid = |name: String| std::fs::read_to_string(run.join(name)).ok();
+        let pid = pid(format!("{service}.pid")).or_else(|| pid(format!("{service}-1.pid")));
         let pid = pid.expect("a pid file");
-        let pid = pid.split_whitespace().next().expect("a process id");
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).expect("it is running");
+        let environment = std::fs::read(format!("/proc/{}/environ", pid.trim()));
+        let environment = environment.expect("it is running");
         let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
             let equals = variable.iter().position(|byte| *byte == b'=')?;
             let (name, value) = (&variable[..equals], &variable[equals + 1..]);

@@ -9,6 +9,7 @@ mod command;
 mod driver;
 mod look;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fantoccini::elements::{Element, ElementRef};
@@ -48,6 +49,7 @@ const FLAGS: [&str; 10] = [
 pub struct Browser {
     session: Client,
     home: String,
+    forgiving: AtomicBool,
     _driver: Driver,
 }
 
@@ -81,7 +83,12 @@ impl Browser {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let session = builder.capabilities(wanted).connect(&driver.url()).await;
         let session = session.expect("chromedriver opens a browser");
-        let browser = Browser { session, home: home.to_owned(), _driver: driver };
+        let browser = Browser {
+            session,
+            home: home.to_owned(),
+            forgiving: AtomicBool::new(false),
+            _driver: driver,
+        };
         browser.looks(Look::default()).await;
         browser
     }
@@ -292,6 +299,11 @@ impl Browser {
         }
     }
 
+    /// From now on the console may say that something could not be loaded: what serves it is going to be killed.
+    pub fn forgives_the_network(&self) {
+        self.forgiving.store(true, Ordering::Relaxed);
+    }
+
     /// Fails if the console has an error of the page that is shown, or one that was shown since the last time.
     pub async fn has_no_complaints(&self) {
         let log = self.session.issue_cmd(Extension::console()).await.expect("the console");
@@ -303,8 +315,11 @@ impl Browser {
                 url.as_str()
             );
             let message = entry["message"].as_str().unwrap_or_default();
+            let is_forgiven =
+                entry["source"] == "network" && self.forgiving.load(Ordering::Relaxed);
             (entry["level"] == "SEVERE" || entry["level"] == "WARNING")
                 && !message.starts_with(&of_page)
+                && !is_forgiven
         });
         let complaints: Vec<String> =
             complaints.map(|entry| entry["message"].to_string()).collect();

@@ -1,16 +1,15 @@
 //! Every page, in every state that it has, before the inspection.
 
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use common::{Clock, Time};
 use serde_json::json;
 use system_tests::{Browser, Stack};
-use testkit::environment;
 use tokio::sync::OnceCell;
 
 use crate::inspection::Inspection;
-use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, Visitor, member};
+use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, member, member_at, visitor_at};
+use crate::replica::Replica;
 use crate::shared::{Scripts, hasty};
 
 static GALLERY: OnceCell<Stack> = OnceCell::const_new();
@@ -288,14 +287,14 @@ async fn the_pages_while_a_part_is_down() {
     let ticket = format!("/tickets/{}", seller.offers(title, "48.00").await);
     let mut inspection = Inspection::default();
 
-    let without = WebWithout::part(stack, "PAYMENTS_URL").await;
-    let buyer = without.member("buyer").await;
+    let without = Replica::without(stack, "PAYMENTS_URL").await;
+    let buyer = member_at(&without.url, "buyer", Scripts::On).await;
     let order = buyer.holds(&ticket).await;
     buyer.browser.sees("Payments can’t be reached just now").await;
     inspection.page(&buyer.browser, "payments-down").await;
 
-    let without = WebWithout::part(stack, "ORDERS_URL").await;
-    let buyer = without.member("buyer").await;
+    let without = Replica::without(stack, "ORDERS_URL").await;
+    let buyer = member_at(&without.url, "buyer", Scripts::On).await;
     buyer.browser.visit("/").await;
     buyer.browser.sees("Rusalka").await;
     inspection.page(&buyer.browser, "orders-down").await;
@@ -303,14 +302,14 @@ async fn the_pages_while_a_part_is_down() {
     buyer.browser.sees("A part of Ticketing is down").await;
     inspection.page(&buyer.browser, "down").await;
 
-    let without = WebWithout::part(stack, "TICKETS_URL").await;
+    let without = Replica::without(stack, "TICKETS_URL").await;
     let browser = Browser::open(&without.url).await;
     browser.visit("/").await;
     browser.sees("A part of Ticketing is down").await;
     inspection.page(&browser, "tickets-down").await;
 
-    let without = WebWithout::part(stack, "AUTH_URL").await;
-    let anybody = Visitor::at(Browser::open(&without.url).await, "anybody");
+    let without = Replica::without(stack, "AUTH_URL").await;
+    let anybody = visitor_at(&without.url, "anybody", Scripts::On).await;
     anybody.browser.visit(&ticket).await;
     anybody.browser.sees(title).await;
     anybody.browser.visit("/auth/signup").await;
@@ -318,52 +317,4 @@ async fn the_pages_while_a_part_is_down() {
     anybody.browser.sees("can’t be done just now").await;
     inspection.page(&anybody.browser, "auth-down").await;
     inspection.is_passed();
-}
-
-/// One more replica of web, which doesn't reach one of the services.
-struct WebWithout {
-    url: String,
-    process: Child,
-}
-
-impl WebWithout {
-    async fn part(stack: &Stack, setting: &str) -> WebWithout {
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = |socket: &std::net::TcpListener| socket.local_addr().unwrap().port();
-        let (http, admin, nobody) = (free(), free(), free());
-        let (admin_port, dead_port) = (port(&admin), port(&nobody));
-        let port = port(&http);
-        let url = format!("http://localhost:{port}");
-        let mut web = Command::new(format!("{}/web", environment::required(environment::BIN_DIR)));
-        web.env_clear().envs(stack.environment_of("web"));
-        web.env("PORT", port.to_string()).env("ADMIN_PORT", admin_port.to_string());
-        web.env(setting, format!("http://127.0.0.1:{dead_port}"));
-        drop((http, admin, nobody));
-        let process = web
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let without = WebWithout { url, process };
-        testkit::eventually("web to serve", async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
-        })
-        .await;
-        without
-    }
-
-    async fn member(&self, name: &str) -> Visitor {
-        let visitor = Visitor::at(Browser::open(&self.url).await, name);
-        visitor.browser.visit("/auth/signup").await;
-        visitor.signs_up().await;
-        visitor.browser.arrives_at("/").await;
-        visitor
-    }
-}
-
-impl Drop for WebWithout {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
 }

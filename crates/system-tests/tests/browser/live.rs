@@ -2,7 +2,8 @@
 
 use system_tests::Browser;
 
-use crate::people::{GOOD_CARD, Visitor, member, title, visitor};
+use crate::people::{GOOD_CARD, member, member_at, title, visitor, visitor_at};
+use crate::replica::Replica;
 use crate::shared::{Scripts, hasty, usual};
 
 /// A page that is only watched.
@@ -113,8 +114,8 @@ async fn two_replicas_show_the_same_each_to_a_browser_of_its_own() {
     let seller = member(stack, "seller", Scripts::On).await;
     let ticket = seller.lists(&title("Oberon"), "20").await;
 
-    let buyer = at_replica(&stack.url_of("web-1"), "buyer").await;
-    let other = at_replica(&stack.url_of("web-2"), "other").await;
+    let buyer = member_at(&stack.url_of("web-1"), "buyer", Scripts::On).await;
+    let other = member_at(&stack.url_of("web-2"), "other", Scripts::On).await;
     let page = Watched::at(&other.browser, &ticket).await;
     let order = buyer.holds(&ticket).await;
     page.sees("held until").await;
@@ -129,12 +130,25 @@ async fn two_replicas_show_the_same_each_to_a_browser_of_its_own() {
     page.sees("This one is gone").await;
 }
 
-async fn at_replica(url: &str, name: &str) -> Visitor {
-    let visitor = Visitor::at(Browser::open(url).await, name);
-    visitor.browser.visit("/auth/signup").await;
-    visitor.signs_up().await;
-    visitor.browser.arrives_at("/").await;
-    visitor
+#[tokio::test]
+async fn a_page_goes_on_following_when_its_replica_was_started_again() {
+    let stack = usual().await;
+    let mut replica = Replica::of_web(stack, &[]).await;
+    let (seller, buyer, other) = tokio::join!(
+        member(stack, "seller", Scripts::On),
+        member(stack, "buyer", Scripts::On),
+        visitor_at(&replica.url, "other", Scripts::On)
+    );
+    let ticket = seller.lists(&title("Ariodante"), "20").await;
+    let page = Watched::at(&other.browser, &ticket).await;
+    page.sees("On sale.").await;
+    other.browser.forgives_the_network();
+    replica.is_killed();
+    buyer.holds(&ticket).await;
+    replica.starts_again().await;
+    page.sees("held until").await;
+    buyer.browser.press("Give the ticket up").await;
+    page.sees("On sale.").await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod inspection;
 mod live;
 mod many;
 mod people;
+mod replica;
 mod sale;
 mod session;
 mod shared;

@@ -21,12 +21,23 @@ pub struct Visitor {
 
 /// Someone at a browser who is new here.
 pub async fn visitor(stack: &Stack, name: &str, scripts: Scripts) -> Visitor {
-    Visitor::at(scripts.browser(&stack.url()).await, name)
+    visitor_at(&stack.url(), name, scripts).await
 }
 
-/// Someone who has just signed up.
+/// The same, at an address of their own.
+pub async fn visitor_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
+    let email = format!("{name}-{}@example.com", Uuid::now_v7());
+    Visitor { browser: scripts.browser(home).await, email, name: format!("{name} of the test") }
+}
+
+/// Someone at a browser who has just signed up.
 pub async fn member(stack: &Stack, name: &str, scripts: Scripts) -> Visitor {
-    let visitor = visitor(stack, name, scripts).await;
+    member_at(&stack.url(), name, scripts).await
+}
+
+/// The same, at an address of their own.
+pub async fn member_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
+    let visitor = visitor_at(home, name, scripts).await;
     visitor.browser.visit("/auth/signup").await;
     visitor.signs_up().await;
     visitor.browser.arrives_at("/").await;
@@ -40,24 +51,12 @@ pub fn title(about: &str) -> String {
 }
 
 impl Visitor {
-    pub fn at(browser: Browser, name: &str) -> Visitor {
-        let email = format!("{name}-{}@example.com", Uuid::now_v7());
-        Visitor { browser, email, name: format!("{name} of the test") }
-    }
-
     /// On the page to sign up.
     pub async fn signs_up(&self) {
         self.browser.fill("E-mail address", &self.email).await;
         self.browser.fill("Password", PASSWORD).await;
         self.browser.fill("Name", &self.name).await;
         self.browser.press("Sign up").await;
-    }
-
-    /// On the page to sign in.
-    pub async fn signs_in(&self) {
-        self.browser.fill("E-mail address", &self.email).await;
-        self.browser.fill("Password", PASSWORD).await;
-        self.browser.press("Sign in").await;
     }
 
     /// Lists a ticket; answers with the path of its page.
