@@ -1,6 +1,8 @@
 //! A marketplace that `cargo xtask up` started, with data and ports of its own.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +11,7 @@ use mongodb::Database;
 use serde_json::Value;
 use testkit::{Client, environment, eventually};
 
-use crate::{Browser, Ledger, Person};
+use crate::{Ledger, Person, PlainBrowser};
 
 /// A running marketplace. It is stopped when this is dropped; what tests leave, `cargo xtask test` ends.
 pub struct Stack {
@@ -20,16 +22,22 @@ pub struct Stack {
 impl Stack {
     /// Starts one in a folder of this name, with these settings.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Stack {
-        let root = workspace().join(".dev/system-tests").join(name);
-        Self::start_in(&root, settings).unwrap_or_else(|error| panic!("{error:#}"))
+        Stack::start_replicas(name, 1, settings)
     }
 
-    /// As [`Stack::start`], in any folder.
-    pub fn start_in(root: &Path, settings: &[(&str, &str)]) -> Result<Stack> {
+    /// Starts one with so many of each service.
+    pub fn start_replicas(name: &str, replicas: u16, settings: &[(&str, &str)]) -> Stack {
+        let root = workspace().join(".dev/system-tests").join(name);
+        Self::start_in(&root, replicas, settings).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// As [`Stack::start_replicas`], in any folder.
+    pub fn start_in(root: &Path, replicas: u16, settings: &[(&str, &str)]) -> Result<Stack> {
         // Whoever was killed may have left one.
         drop(xtask("down", root).output());
         let mut up = xtask("up", root);
         up.args(["--detach", "--fresh", "--no-build", "--port", "0"])
+            .args(["--replicas", &replicas.to_string()])
             .envs(settings.iter().copied());
         up.arg("--bin-dir").arg(environment::required(environment::BIN_DIR));
         let output = up.output().context("running xtask")?;
@@ -68,14 +76,24 @@ impl Stack {
         format!("http://localhost:{}", self.ports["gateway"])
     }
 
+    /// A replica's own address, past the gateway: the second of web is `web-2`.
+    pub fn url_of(&self, replica: &str) -> String {
+        format!("http://localhost:{}", self.ports[replica]["http"])
+    }
+
+    /// The database of a service, as nobody but the service sees it.
+    pub fn mongo_uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.ports["mongod"])
+    }
+
     /// Someone who isn't signed in.
     pub fn visitor(&self) -> Client {
         Client::with_cookie_jar(&self.url())
     }
 
     /// Someone at a browser, who isn't signed in.
-    pub fn browser(&self) -> Browser {
-        Browser::new(&self.url())
+    pub fn browser(&self) -> PlainBrowser {
+        PlainBrowser::new(&self.url())
     }
 
     /// One more web in front of the same services, with settings of its own: such as a service that isn't
@@ -121,6 +139,22 @@ impl Stack {
         Client::new(&format!("http://127.0.0.1:{}", self.port("stripe")))
     }
 
+    /// The environment that a service runs in, such as `web`: of its first replica.
+    pub fn environment_of(&self, service: &str) -> Vec<(OsString, OsString)> {
+        let run = self.root.join("run");
+        let pid = |name: String| std::fs::read_to_string(run.join(name)).ok();
+        let pid = pid(format!("{service}.pid")).or_else(|| pid(format!("{service}-1.pid")));
+        let pid = pid.expect("a pid file");
+        let environment = std::fs::read(format!("/proc/{}/environ", pid.trim()));
+        let environment = environment.expect("it is running");
+        let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
+            let equals = variable.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (&variable[..equals], &variable[equals + 1..]);
+            Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned()))
+        });
+        variables.collect()
+    }
+
     /// A process's log, such as `orders`.
     pub fn log(&self, process: &str) -> String {
         fs::read_to_string(self.root.join("log").join(format!("{process}.log"))).unwrap_or_default()
@@ -134,8 +168,8 @@ pub struct OtherWeb {
 }
 
 impl OtherWeb {
-    pub fn browser(&self) -> Browser {
-        Browser::new(&self.url)
+    pub fn browser(&self) -> PlainBrowser {
+        PlainBrowser::new(&self.url)
     }
 }
 

@@ -7,6 +7,10 @@ pub const REDIS_SERVER: &str = "TEST_REDIS_SERVER";
 /// The built xtask, and the folder of the services' programs.
 pub const XTASK: &str = "TEST_XTASK";
 pub const BIN_DIR: &str = "TEST_BIN_DIR";
+/// The browser, its WebDriver, and the script that checks accessibility.
+pub const CHROMIUM: &str = "TEST_CHROMIUM";
+pub const CHROMEDRIVER: &str = "TEST_CHROMEDRIVER";
+pub const AXE: &str = "TEST_AXE";
 /// Whether the services' logs are shown, and which.
 const LOG: &str = "TEST_LOG";
 

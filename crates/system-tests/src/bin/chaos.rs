@@ -49,7 +49,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let seed = seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     let root = std::path::absolute(root)?;
     println!("Starting a marketplace in {}", root.display());
-    let stack = Stack::start_in(&root, &chaos::SETTINGS)?;
+    let stack = Stack::start_in(&root, 1, &chaos::SETTINGS)?;
     let report =
         chaos::run(&stack, &Options { kills, seed, without, ..Options::default() }).await?;
     println!("\n{report}");

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use serde_json::json;
-use system_tests::{Browser, Stack};
+use system_tests::{PlainBrowser, Stack};
 use testkit::Client;
 
 /// The middle one of several times that a page takes.
-async fn time_of(browser: &Browser, address: &str) -> Duration {
+async fn time_of(browser: &PlainBrowser, address: &str) -> Duration {
     let mut times = Vec::new();
     for _ in 0..21 {
         let begun = Instant::now();
@@ -20,7 +20,7 @@ async fn time_of(browser: &Browser, address: &str) -> Duration {
 }
 
 /// What a first visit downloads: the page and all that it names, compressed.
-async fn weight(browser: &Browser, client: &Client) -> usize {
+async fn weight(browser: &PlainBrowser, client: &Client) -> usize {
     let home = browser.opens("/").await;
     let mut addresses = vec!["/".to_owned()];
     addresses.extend(home.attributes("link[rel='stylesheet'], link[rel='icon']", "href"));

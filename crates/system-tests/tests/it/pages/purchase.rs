@@ -1,12 +1,12 @@
 //! Buying and selling by plain forms.
 
-use system_tests::{Browser, Page};
+use system_tests::{PlainBrowser, Page};
 use testkit::eventually;
 
 use crate::shared;
 
 /// Opens a page again and again until it says this.
-async fn says(browser: &Browser, address: &str, text: &str) -> Page {
+async fn says(browser: &PlainBrowser, address: &str, text: &str) -> Page {
     eventually(&format!("{address} to say {text:?}"), || async {
         Some(browser.opens(address).await).filter(|page| page.main().contains(text))
     })

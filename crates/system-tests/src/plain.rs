@@ -10,7 +10,7 @@ const MOST_REDIRECTIONS: usize = 5;
 
 /// Someone at a browser. It keeps its cookies.
 #[derive(Clone)]
-pub struct Browser {
+pub struct PlainBrowser {
     pub client: Client,
 }
 
@@ -29,9 +29,9 @@ pub struct Form {
     fields: Vec<(String, String)>,
 }
 
-impl Browser {
+impl PlainBrowser {
     pub fn new(url: &str) -> Self {
-        Browser { client: Client::with_cookie_jar(url) }
+        PlainBrowser { client: Client::with_cookie_jar(url) }
     }
 
     /// Opens a page, and follows where it leads.

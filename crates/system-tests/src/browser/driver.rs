@@ -1,0 +1,85 @@
+//! chromedriver: one process for each browser, with a profile of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use testkit::environment;
+
+/// How it says where it listens.
+const READY: &str = "started successfully on port ";
+/// How long the browser may take to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Ended with its browser when it is dropped.
+pub(super) struct Driver {
+    process: Child,
+    port: u16,
+    /// What the browser knows of earlier visits: nothing at first.
+    folder: TempDir,
+    /// Nothing more is read from it, but a closed one would end whoever writes to it.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Driver {
+    pub(super) fn start() -> Driver {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut process = Command::new(environment::required(environment::CHROMEDRIVER))
+            .arg("--port=0")
+            .env("TMPDIR", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("chromedriver starts");
+        let mut output = BufReader::new(process.stdout.take().expect("its output"));
+        let port = port_in(&mut output);
+        Driver { process, port, folder, _output: output }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The folder of the browser's profile.
+    pub(super) fn profile(&self) -> PathBuf {
+        self.folder.path().join("profile")
+    }
+
+    /// Its browser ends with it, and all that the browser has started.
+    fn shut_down(&self) -> std::io::Result<()> {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        socket.set_read_timeout(Some(GRACE))?;
+        socket
+            .write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        socket.read_to_end(&mut Vec::new())?;
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // A test that has already failed must not fail again in here. What doesn't end when it is asked to is killed.
+        _ = self.shut_down();
+        let group = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id"));
+        _ = killpg(group, Signal::SIGKILL);
+        _ = self.process.wait();
+    }
+}
+
+fn port_in(output: &mut impl BufRead) -> u16 {
+    let mut said = String::new();
+    while output.read_line(&mut said).is_ok_and(|length| length > 0) {
+        if let Some((_, port)) = said.split_once(READY) {
+            return port.trim_end().trim_end_matches('.').parse().expect("chromedriver's port");
+        }
+    }
+    panic!("chromedriver doesn't start: {said}");
+}

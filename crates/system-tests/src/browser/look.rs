@@ -1,0 +1,112 @@
+//! On which screen a page is seen, in which colours; and pictures of it.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::Browser;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// The narrowest that a page must fit on.
+    Narrow,
+    Phone,
+    #[default]
+    Wide,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    #[default]
+    Light,
+    Dark,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    pub screen: Screen,
+    pub scheme: Scheme,
+}
+
+impl Look {
+    /// Those that pictures are made of.
+    pub const ALL: [Look; 4] = [
+        Look { screen: Screen::Phone, scheme: Scheme::Light },
+        Look { screen: Screen::Phone, scheme: Scheme::Dark },
+        Look { screen: Screen::Wide, scheme: Scheme::Light },
+        Look { screen: Screen::Wide, scheme: Scheme::Dark },
+    ];
+
+    /// As it stands in the name of a picture.
+    pub fn name(self) -> &'static str {
+        match (self.screen, self.scheme) {
+            (Screen::Narrow, Scheme::Light) => "narrow-light",
+            (Screen::Narrow, Scheme::Dark) => "narrow-dark",
+            (Screen::Phone, Scheme::Light) => "phone-light",
+            (Screen::Phone, Scheme::Dark) => "phone-dark",
+            (Screen::Wide, Scheme::Light) => "wide-light",
+            (Screen::Wide, Scheme::Dark) => "wide-dark",
+        }
+    }
+}
+
+/// Where pictures are put: `target/screenshots`.
+pub fn screenshots() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots")
+}
+
+impl Browser {
+    /// From now on, pages are seen so; nothing moves, as for those who have asked for that.
+    pub async fn looks(&self, look: Look) {
+        let (width, height, is_phone) = match look.screen {
+            Screen::Narrow => (320, 640, true),
+            Screen::Phone => (390, 844, true),
+            Screen::Wide => (1280, 900, false),
+        };
+        let screen = json!({
+            "width": width, "height": height, "deviceScaleFactor": if is_phone { 2 } else { 1 }, "mobile": is_phone,
+        });
+        self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+        let scheme = match look.scheme {
+            Scheme::Light => "light",
+            Scheme::Dark => "dark",
+        };
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+    }
+
+    /// How many pixels of the page stand out beyond the right edge of the screen.
+    pub async fn overflow(&self) -> i64 {
+        let script =
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        self.evaluate(script).await.as_i64().expect("a number of pixels")
+    }
+
+    /// Takes a picture of the whole page, as far down as it goes.
+    pub async fn photograph(&self, file: &Path) {
+        let metrics = self.devtools("Page.getLayoutMetrics", json!({})).await;
+        let page = &metrics["cssContentSize"];
+        let clip =
+            json!({ "x": 0, "y": 0, "width": page["width"], "height": page["height"], "scale": 1 });
+        self.capture(file, json!({ "captureBeyondViewport": true, "clip": clip })).await;
+    }
+
+    /// Takes a picture of what fits on the screen.
+    pub async fn photograph_screen(&self, file: &Path) {
+        self.capture(file, json!({})).await;
+    }
+
+    async fn capture(&self, file: &Path, how: serde_json::Value) {
+        let picture = self.devtools("Page.captureScreenshot", how).await;
+        let picture =
+            STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder for pictures");
+        std::fs::write(file, picture).expect("the picture is written");
+    }
+}

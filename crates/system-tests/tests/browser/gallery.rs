@@ -1,0 +1,317 @@
+//! Every page, in every state that it has, before the inspection.
+
+use std::time::Duration;
+
+use common::{Clock, Time};
+use serde_json::json;
+use system_tests::{Browser, Stack};
+use tokio::sync::OnceCell;
+
+use crate::inspection::Inspection;
+use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, member, member_at, visitor_at};
+use crate::replica::Replica;
+use crate::shared::{Scripts, hasty};
+
+static GALLERY: OnceCell<Stack> = OnceCell::const_new();
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What is on sale: title, venue, price, in how many days, time zone.
+const OFFERS: [(&str, &str, &str, u32, &str); 12] = [
+    ("Rusalka, stalls, row 7", "National Theatre, Prague", "68.00", 9, "Europe/Prague"),
+    ("Berliner Philharmoniker: Mahler 2", "Philharmonie, Berlin", "124.50", 16, "Europe/Berlin"),
+    ("Sigur Rós, standing", "Harpa, Reykjavík", "89.00", 23, "Atlantic/Reykjavik"),
+    ("Hamlet, royal circle B 14", "Globe Theatre, London", "45.00", 31, "Europe/London"),
+    ("Sparta – Slavia, sector C 12", "epet ARENA, Prague", "32.00", 5, "Europe/Prague"),
+    (
+        "Swan Lake, balcony, two seats together",
+        "Palais Garnier, Paris",
+        "310.00",
+        44,
+        "Europe/Paris",
+    ),
+    (
+        "Comedy night with Aisling Bea and friends, one seat at the very front",
+        "Vicar Street, Dublin",
+        "27.50",
+        3,
+        "Europe/Dublin",
+    ),
+    ("Blue Note: late set", "Blue Note, New York", "55.00", 12, "America/New_York"),
+    (
+        "Wimbledon, Centre Court, day 9",
+        "All England Club, London",
+        "1,240.00",
+        210,
+        "Europe/London",
+    ),
+    ("Kyoto Jazz Massive", "Metro, Kyoto", "38.00", 60, "Asia/Tokyo"),
+    ("Die Zauberflöte, Parkett links, Reihe 3", "Staatsoper, Wien", "95.00", 27, "Europe/Vienna"),
+    ("Museum pass, one day", "Rijksmuseum, Amsterdam", "22.50", 0, "UTC"),
+];
+
+/// A marketplace with something of everything, and nobody else's tests in it.
+async fn gallery() -> &'static Stack {
+    let open = async || {
+        let start = || Stack::start("browser-gallery", &[]);
+        let stack = tokio::task::spawn_blocking(start).await.expect("the marketplace starts");
+        let empty = Browser::open(&stack.url()).await;
+        empty.visit("/").await;
+        let mut inspection = Inspection::default();
+        inspection.page(&empty, "browse-empty").await;
+        inspection.is_passed();
+        fill(&stack).await;
+        stack
+    };
+    GALLERY.get_or_init(open).await
+}
+
+async fn fill(stack: &Stack) {
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let now = Clock::system().now();
+    for (number, (title, venue, price, days, zone)) in OFFERS.into_iter().enumerate() {
+        let date = (days > 0).then(|| evening(now + DAY * days));
+        let body = json!({
+            "title": title, "venue": venue, "price": price.replace(',', ""), "timeZone": zone, "date": date,
+            "description": "Bought for a friend who can't come after all.\nSent as a PDF within a day; you show it at the door.",
+        });
+        let ticket = seller.client.post("/api/tickets", body).await.expect(201);
+        let id = ticket["id"].as_str().unwrap();
+        if number % 5 == 3 {
+            buyer.holds(id).await;
+            seller.sees_ticket(id, "reserved").await;
+        }
+    }
+}
+
+/// Half past six of that day.
+fn evening(time: Time) -> String {
+    let day = time.to_string();
+    format!("{}T18:30:00Z", day.split('T').next().unwrap())
+}
+
+#[tokio::test]
+async fn the_pages_for_anybody() {
+    let stack = gallery().await;
+    let (seller, browser) = (stack.person("seller").await, Browser::open(&stack.url()).await);
+    let mut inspection = Inspection::default();
+    browser.visit("/").await;
+    browser.sees("Rusalka").await;
+    inspection.page(&browser, "browse").await;
+    browser.visit("/?q=prague&min_price=10&max_price=100&sort=price").await;
+    inspection.page(&browser, "browse-searched").await;
+    browser.visit("/?q=nothing+of+the+kind").await;
+    inspection.page(&browser, "browse-nothing-found").await;
+    browser.visit("/?min_price=a+lot&from=2020-13-45").await;
+    inspection.page(&browser, "browse-refused").await;
+
+    let body = json!({
+        "title": "La Traviata, box 4", "price": "140.00", "venue": "La Scala, Milano", "timeZone": "Europe/Rome",
+        "date": evening(Clock::system().now() + DAY * 19),
+        "description": "Two of us had planned to go, and now it is only one.\n\nThe ticket is in my name; I send you the PDF and a note for the box office.",
+    });
+    let ticket = seller.client.post("/api/tickets", body).await.expect(201);
+    let id = ticket["id"].as_str().unwrap();
+    let page = format!("/tickets/{id}");
+    browser.visit(&page).await;
+    browser.sees("Sign in to buy").await;
+    inspection.page(&browser, "ticket").await;
+    let buyer = stack.person("buyer").await;
+    let order = buyer.holds(id).await;
+    browser.finds_at(&page, "held until").await;
+    inspection.page(&browser, "ticket-held").await;
+    buyer.pays(&order, "tok_visa").await.expect(201);
+    browser.finds_at(&page, "This one is gone").await;
+    inspection.page(&browser, "ticket-sold").await;
+
+    browser.visit("/auth/signup").await;
+    inspection.page(&browser, "signup").await;
+    browser.fill("E-mail address", "someone@example.com").await;
+    browser.fill("Password", "short").await;
+    browser.press("Sign up").await;
+    browser.sees("Something is not right yet").await;
+    assert_eq!(browser.value("E-mail address").await, "someone@example.com");
+    inspection.page(&browser, "signup-refused").await;
+    browser.visit("/auth/signin").await;
+    inspection.page(&browser, "signin").await;
+    browser.fill("E-mail address", "someone@example.com").await;
+    browser.fill("Password", "wrong password").await;
+    browser.press("Sign in").await;
+    browser.sees("Something is not right yet").await;
+    inspection.page(&browser, "signin-refused").await;
+    browser.visit("/nowhere").await;
+    inspection.page(&browser, "not-found").await;
+    browser.visit("/?notice=signed-out").await;
+    inspection.page(&browser, "notice").await;
+    inspection.is_passed();
+}
+
+#[tokio::test]
+async fn the_pages_of_a_buyer() {
+    let stack = gallery().await;
+    let (seller, buyer) = (stack.person("seller").await, member(stack, "buyer", Scripts::On).await);
+    let browser = &buyer.browser;
+    let mut inspection = Inspection::default();
+    browser.visit("/orders").await;
+    inspection.page(browser, "orders-empty").await;
+    browser.visit("/account").await;
+    inspection.page(browser, "account").await;
+    let ticket = async |title| format!("/tickets/{}", seller.offers(title, "48.00").await);
+
+    let first = ticket("Carmen, stalls, row 12").await;
+    browser.visit(&first).await;
+    inspection.page(browser, "ticket-signed-in").await;
+    buyer.holds(&first).await;
+    browser.sees("Held for you until").await;
+    inspection.page(browser, "order").await;
+    browser.visit("/").await;
+    inspection.page(browser, "browse-with-a-hold").await;
+    browser.visit(&first).await;
+    browser.sees("You hold it").await;
+    inspection.page(browser, "ticket-mine-to-pay").await;
+    browser.follow("Go on to pay").await;
+    buyer.pays_with(POOR_CARD).await;
+    browser.sees("The card was declined").await;
+    inspection.page(browser, "order-declined").await;
+    buyer.pays_with(GOOD_CARD).await;
+    browser.sees("It is yours").await;
+    browser.sees("Reach them at").await;
+    inspection.page(browser, "order-paid").await;
+    browser.finds_at(&first, "It is yours").await;
+    inspection.page(browser, "ticket-mine").await;
+
+    buyer.holds(&ticket("Fidelio, gallery").await).await;
+    browser.press("Give the ticket up").await;
+    browser.sees("You gave it up").await;
+    inspection.page(browser, "order-given-up").await;
+
+    buyer.holds(&ticket("Salome, box 2").await).await;
+    for left in ["2 more", "one more", "No card went through"] {
+        buyer.pays_with(DECLINED_CARD).await;
+        browser.sees(left).await;
+    }
+    inspection.page(browser, "order-failed").await;
+
+    buyer.holds(&ticket("Parsifal, stalls").await).await;
+    stack.stripe_fails("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
+    buyer.pays_with(GOOD_CARD).await;
+    browser.sees("We are asking the bank").await;
+    inspection.page(browser, "order-asking").await;
+
+    browser.visit("/orders").await;
+    inspection.page(browser, "orders").await;
+    browser.visit("/auth/signout").await;
+    inspection.page(browser, "signout").await;
+    inspection.is_passed();
+}
+
+#[tokio::test]
+async fn the_page_of_a_hold_that_ran_out() {
+    let stack = hasty().await;
+    let (seller, buyer) = (stack.person("seller").await, member(stack, "buyer", Scripts::On).await);
+    let ticket = format!("/tickets/{}", seller.offers("Elektra, row 1", "48.00").await);
+    buyer.holds(&ticket).await;
+    buyer.browser.sees("The time ran out").await;
+    let mut inspection = Inspection::default();
+    inspection.page(&buyer.browser, "order-expired").await;
+    inspection.is_passed();
+}
+
+#[tokio::test]
+async fn the_pages_of_a_seller() {
+    let stack = gallery().await;
+    let (buyer, seller) = (stack.person("buyer").await, member(stack, "seller", Scripts::On).await);
+    let browser = &seller.browser;
+    let mut inspection = Inspection::default();
+    browser.visit("/sales").await;
+    inspection.page(browser, "sales-empty").await;
+    browser.visit("/tickets/new").await;
+    inspection.page(browser, "ticket-new").await;
+    browser.fill("Title", "Lohengrin, row 5").await;
+    browser.fill("Price", "a lot").await;
+    browser.pick("Date and time", "2001-01-01T19:00").await;
+    browser.press("Put it on sale").await;
+    browser.sees("Something is not right yet").await;
+    assert_eq!(browser.value("Title").await, "Lohengrin, row 5");
+    inspection.page(browser, "ticket-new-refused").await;
+
+    let ticket = seller.lists("Lohengrin, row 5", "72.00").await;
+    inspection.page(browser, "ticket-listed").await;
+    browser.visit(&format!("{ticket}/edit")).await;
+    assert_eq!(browser.value("Date and time").await, "2041-06-15T19:30");
+    browser.fill("Venue", "Deutsche Oper").await;
+    inspection.page(browser, "ticket-edit").await;
+    browser.press("Save").await;
+    browser.sees("Your changes are saved").await;
+    browser.visit(&format!("{ticket}/delete")).await;
+    inspection.page(browser, "ticket-delete").await;
+
+    let id = ticket.trim_start_matches("/tickets/");
+    let order = buyer.holds(id).await;
+    browser.finds_at(&ticket, "Someone is buying it").await;
+    inspection.page(browser, "ticket-of-mine-held").await;
+    let sale = format!("/orders/{order}");
+    browser.finds_at(&sale, "Someone is buying it").await;
+    inspection.page(browser, "sale-held").await;
+    buyer.pays(&order, "tok_visa").await.expect(201);
+    browser.finds_at(&sale, "Sold for $72.00").await;
+    browser.finds_at(&sale, "Reach them at").await;
+    inspection.page(browser, "sale").await;
+    browser.finds_at(&ticket, "Sold").await;
+    inspection.page(browser, "ticket-of-mine-sold").await;
+    seller.lists("Tannhäuser, row 9", "64.00").await;
+    browser.visit("/sales").await;
+    inspection.page(browser, "sales").await;
+    browser.visit(&format!("{sale}/refund")).await;
+    inspection.page(browser, "refund").await;
+    browser.press("Give it back").await;
+    browser.finds_at(&sale, "Refunded").await;
+    inspection.page(browser, "sale-refunded").await;
+
+    // Someone else's.
+    let other = member(stack, "other", Scripts::On).await;
+    other.browser.visit(&sale).await;
+    other.browser.sees("That is someone else’s").await;
+    inspection.page(&other.browser, "forbidden").await;
+    inspection.is_passed();
+}
+
+#[tokio::test]
+async fn the_pages_while_a_part_is_down() {
+    let stack = gallery().await;
+    let seller = stack.person("seller").await;
+    let title = "Elegy for a lost ticket";
+    let ticket = format!("/tickets/{}", seller.offers(title, "48.00").await);
+    let mut inspection = Inspection::default();
+
+    let without = Replica::without(stack, "PAYMENTS_URL").await;
+    let buyer = member_at(&without.url, "buyer", Scripts::On).await;
+    let order = buyer.holds(&ticket).await;
+    buyer.browser.sees("Payments can’t be reached just now").await;
+    inspection.page(&buyer.browser, "payments-down").await;
+
+    let without = Replica::without(stack, "ORDERS_URL").await;
+    let buyer = member_at(&without.url, "buyer", Scripts::On).await;
+    buyer.browser.visit("/").await;
+    buyer.browser.sees("Rusalka").await;
+    inspection.page(&buyer.browser, "orders-down").await;
+    buyer.browser.visit(&order).await;
+    buyer.browser.sees("A part of Ticketing is down").await;
+    inspection.page(&buyer.browser, "down").await;
+
+    let without = Replica::without(stack, "TICKETS_URL").await;
+    let browser = Browser::open(&without.url).await;
+    browser.visit("/").await;
+    browser.sees("A part of Ticketing is down").await;
+    inspection.page(&browser, "tickets-down").await;
+
+    let without = Replica::without(stack, "AUTH_URL").await;
+    let anybody = visitor_at(&without.url, "anybody", Scripts::On).await;
+    anybody.browser.visit(&ticket).await;
+    anybody.browser.sees(title).await;
+    anybody.browser.visit("/auth/signup").await;
+    anybody.signs_up().await;
+    anybody.browser.sees("can’t be done just now").await;
+    inspection.page(&anybody.browser, "auth-down").await;
+    inspection.is_passed();
+}

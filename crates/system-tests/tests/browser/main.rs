@@ -1,0 +1,16 @@
+//! Buying and selling on the pages, in a real Chromium. A program of its own: `cargo xtask test -- --test browser`.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
+mod care;
+mod escaping;
+mod gallery;
+mod inspection;
+mod live;
+mod many;
+mod people;
+mod replica;
+mod sale;
+mod session;
+mod shared;
+mod the_browser;

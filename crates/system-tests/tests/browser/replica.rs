@@ -1,0 +1,68 @@
+//! One more process of web beside those of the marketplace, for one test to take apart.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use system_tests::Stack;
+use testkit::{environment, eventually};
+use tokio::net::TcpStream;
+
+/// Killed when it is dropped.
+pub struct Replica {
+    pub url: String,
+    port: u16,
+    command: Command,
+    process: Child,
+}
+
+impl Replica {
+    /// One that doesn't reach a service, named by the setting that says where it is.
+    pub async fn without(stack: &Stack, setting: &'static str) -> Replica {
+        let nobody = format!("http://127.0.0.1:{}", free_port());
+        Replica::of_web(stack, &[(setting, nobody)]).await
+    }
+
+    /// One with the settings of the marketplace's own, but for these.
+    pub async fn of_web(stack: &Stack, settings: &[(&str, String)]) -> Replica {
+        let port = free_port();
+        let mut command =
+            Command::new(format!("{}/web", environment::required(environment::BIN_DIR)));
+        command.env_clear().envs(stack.environment_of("web"));
+        command.env("PORT", port.to_string()).env("ADMIN_PORT", free_port().to_string());
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        let replica = Replica { url: format!("http://localhost:{port}"), port, command, process };
+        replica.serves().await;
+        replica
+    }
+
+    pub fn is_killed(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub async fn starts_again(&mut self) {
+        self.process = self.command.spawn().unwrap();
+        self.serves().await;
+    }
+
+    async fn serves(&self) {
+        let connects = || async { TcpStream::connect(("127.0.0.1", self.port)).await.ok() };
+        eventually("web to serve", connects).await;
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
+
+/// Below the range that the kernel gives to outgoing connections, as `up` picks them.
+fn free_port() -> u16 {
+    let from = 14_000 + u16::try_from(std::process::id() % 2_000).unwrap();
+    let mut ports = from..20_000;
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
