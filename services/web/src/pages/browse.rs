@@ -126,6 +126,15 @@ impl Asked {
         self.is_filtered() || !self.q.is_empty()
     }
 
+    /// As the form can show it: a date field takes nothing but dates.
+    fn showable(mut self) -> Asked {
+        for date in [&mut self.from, &mut self.to] {
+            let read = date.trim().parse::<Date>();
+            *date = read.map(|read| read.to_string()).unwrap_or_default();
+        }
+        self
+    }
+
     /// The address of the same search, from this cursor on.
     fn address(&self, cursor: &str) -> String {
         let all = [
@@ -216,7 +225,7 @@ pub async fn show(
         next: next.map(|cursor| asked.address(&cursor)),
         first: asked.address(""),
         canonical: app.absolute("/"),
-        asked,
+        asked: asked.showable(),
     };
     page.show_as(status)
 }

@@ -4,13 +4,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::Result;
+use common::error::problems;
 use common::extract::Query;
 use common::ids::TicketId;
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::ticket_form::{self, FIELDS, Offer, Typed};
-use crate::api::Failure;
 use crate::app::App;
 use crate::forms::{Complaints, Form, new_key};
 use crate::notice::Notice;
@@ -73,7 +73,7 @@ pub async fn submit(
                 let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
                 return Ok(Redirect::to(&next).into_response());
             }
-            Err(Failure::Refused(refusal)) if refusal.status == 422 => {
+            Err(failure) if failure.refusal(&problems::IDEMPOTENCY_KEY_REUSED).is_some() => {
                 typed.key = new_key();
                 let text = "You have put a ticket on sale with this form already; My sales shows it. \
                     If this is another one, send it again.";
