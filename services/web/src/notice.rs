@@ -54,14 +54,14 @@ notices! {
     Refunding = "refunding" Good "The money is on its way back to the buyer.";
     Taken = "taken" Bad "Someone was faster: the ticket is held by another buyer just now.";
     Sold = "sold" Bad "Someone was faster: the ticket is sold.";
-    Past = "past" Bad "The ticket's date has passed. It can't be bought any more.";
+    Past = "past" Bad "The ticket’s date has passed. It can’t be bought any more.";
     PriceChanged = "price-changed" Bad "The price has changed since you looked. Nothing was ordered: this is what it costs now.";
-    OwnTicket = "own-ticket" Bad "This is your own ticket. You can't buy it yourself.";
+    OwnTicket = "own-ticket" Bad "This is your own ticket. You can’t buy it yourself.";
     AlreadyPaid = "already-paid" Good "The order is paid already. Nothing more was charged.";
     ChangedMeanwhile = "changed" Bad "It has changed since you looked. Look at it again, and then decide.";
-    CardUnread = "card-unread" Bad "The card couldn't be read. Nothing was charged. Try again, or take another card.";
-    PaymentsDown = "payments-down" Bad "Payments can't be reached just now. Try again in a moment: you are never charged twice.";
-    OrdersDown = "orders-down" Bad "Orders can't be reached just now. Try again in a moment: nothing is ordered twice.";
+    CardUnread = "card-unread" Bad "The card couldn’t be read. Nothing was charged. Try again, or take another card.";
+    PaymentsDown = "payments-down" Bad "Payments can’t be reached just now. Try again in a moment: you are never charged twice.";
+    OrdersDown = "orders-down" Bad "Orders can’t be reached just now. Try again in a moment: nothing is ordered twice.";
 }
 
 impl Notice {
