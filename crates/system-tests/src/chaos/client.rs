@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::door::{Answer, Ask, Kind};
 use super::load::{Load, Plans, dice};
 use super::market::{Held, OnSale, Person, Sold};
-use crate::checker::{Listing, Paid, Placed};
+use crate::checker::{Heard, Listing, Paid, Placed};
 
 const PASSWORD: &str = "correct horse battery";
 const GOOD_CARDS: [&str; 5] =
@@ -25,6 +25,12 @@ const BAD_CARDS: [&str; 4] = [
 ];
 /// Of all writes, how many are not waited for.
 const HANG_UP: f64 = 0.03;
+/// Of all requests that may have an `Idempotency-Key`, how many have one; and how many of these are sent
+/// again although they were answered.
+const WITH_KEY: f64 = 0.6;
+const ONCE_MORE: f64 = 0.1;
+/// How often a request with a key is sent until there is an answer.
+const TRIES: usize = 4;
 
 pub struct Client {
     load: Arc<Load>,
@@ -61,8 +67,7 @@ impl Client {
         self.made += 1;
         let email = format!("c{}-{}@example.com", self.number, self.made);
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
-        let answer =
-            self.ask(Kind::SignUp, Method::POST, "/api/users/signup", Some(body), None).await?;
+        let answer = self.ask(Ask::new(Kind::SignUp, "/api/users/signup", body)).await?;
         if answer.status == 201
             && let (Some(id), Some(session)) = (text(&answer.body["id"]), answer.session)
         {
@@ -77,20 +82,22 @@ impl Client {
             if market.shelf_is_full() { None } else { market.anyone(&mut self.rng) }
         };
         let Some(seller) = seller else { return self.read().await };
-        let body = json!({ "title": "Tosca", "price": self.price(), "venue": "State Opera" });
+        // Nobody else's, so that an offer that is made twice is seen.
+        let title = format!("Tosca {:x}", self.rng.random::<u64>());
+        let body = json!({ "title": title, "price": self.price(), "venue": "State Opera" });
         let answer =
             self.ask_as(&seller, Kind::Offer, Method::POST, "/api/tickets", Some(body)).await?;
         if let Some(listing) = listing(&answer, 201) {
             let mut market = self.load.market();
-            market.offers(OnSale { ticket: listing.id.clone(), seller });
+            market.offers(OnSale { ticket: listing.id.clone(), title, seller });
             market.claims.tickets.push(listing);
         }
         Some(())
     }
 
     async fn edit(&mut self) -> Known {
-        let Some(OnSale { ticket, seller }) = self.on_sale() else { return Some(()) };
-        let body = json!({ "title": "Tosca", "price": self.price() });
+        let Some(OnSale { ticket, title, seller }) = self.on_sale() else { return Some(()) };
+        let body = json!({ "title": title, "price": self.price() });
         let path = format!("/api/tickets/{ticket}");
         let answer = self.ask_as(&seller, Kind::Edit, Method::PUT, &path, Some(body)).await?;
         if let Some(listing) = listing(&answer, 200) {
@@ -100,7 +107,7 @@ impl Client {
     }
 
     async fn delete(&mut self) -> Known {
-        let Some(OnSale { ticket, seller }) = self.on_sale() else { return Some(()) };
+        let Some(OnSale { ticket, seller, .. }) = self.on_sale() else { return Some(()) };
         let path = format!("/api/tickets/{ticket}");
         let answer = self.ask_as(&seller, Kind::Delete, Method::DELETE, &path, None).await?;
         if answer.status == 204 {
@@ -113,7 +120,7 @@ impl Client {
 
     /// Tries to hold a ticket; who has it, makes something of it.
     async fn buy(&mut self, plans: &mut Plans) -> Known {
-        let Some(OnSale { ticket, seller }) = self.on_sale() else { return Some(()) };
+        let Some(OnSale { ticket, seller, .. }) = self.on_sale() else { return Some(()) };
         let Some(buyer) = self.load.market().anyone_but(&seller, &mut self.rng) else {
             return Some(());
         };
@@ -264,28 +271,49 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> Option<Answer> {
-        let answer = self.ask(kind, method, path, body, Some(person.session())).await?;
+        let takes_a_key = [Kind::Offer, Kind::Order, Kind::Pay, Kind::Refund].contains(&kind);
+        let has_key = takes_a_key && self.rng.random_bool(WITH_KEY);
+        let key = has_key.then(|| format!("{:x}", self.rng.random::<u128>()));
+        let session = Some(person.session());
+        let ask = Ask { kind, method, path: path.to_owned(), body, session, key };
+        let answer = self.insist(&ask).await?;
         if answer.status == 401 {
             let body = json!({ "email": person.email, "password": PASSWORD });
-            let path = "/api/users/signin";
-            let answer = self.ask(Kind::SignIn, Method::POST, path, Some(body), None).await?;
+            let answer = self.ask(Ask::new(Kind::SignIn, "/api/users/signin", body)).await?;
             person.signs_in_again(answer.session?);
         }
         Some(answer)
     }
 
-    async fn ask(
-        &mut self,
-        kind: Kind,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-        session: Option<String>,
-    ) -> Option<Answer> {
+    /// Who has a key, asks again until there is an answer; and at times once more, to hear it again.
+    async fn insist(&mut self, ask: &Ask) -> Option<Answer> {
+        let Some(key) = &ask.key else { return self.ask(ask.clone()).await };
+        let mut answer = None;
+        for _ in 0..TRIES {
+            answer = self.ask(ask.clone()).await;
+            if answer.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..1000))).await;
+        }
+        let answer = answer?;
+        if answer.status < 300
+            && self.rng.random_bool(ONCE_MORE)
+            && let Some(again) = self.ask(ask.clone()).await
+            && again.status < 300
+        {
+            let id = |answer: &Answer| text(&answer.body["id"]).unwrap_or_default();
+            let heard = Heard { key: key.clone(), first: id(&answer), again: id(&again) };
+            self.load.market().claims.heard_again.push(heard);
+        }
+        Some(answer)
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Option<Answer> {
         // Whoever signs up in the opening waits for it.
-        let hangs_up = self.number > 0 && kind.is_write() && self.rng.random_bool(HANG_UP);
+        let hangs_up = self.number > 0 && ask.kind.is_write() && self.rng.random_bool(HANG_UP);
         let hang_up = hangs_up.then(|| Duration::from_millis(self.rng.random_range(0..30)));
-        self.load.door.ask(Ask { kind, method, path, body, session, hang_up }).await
+        self.load.door.ask(ask, hang_up).await
     }
 
     /// The same client in another window.

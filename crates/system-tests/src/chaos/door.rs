@@ -47,6 +47,35 @@ impl Kind {
     }
 }
 
+/// A request.
+#[derive(Clone)]
+pub struct Ask {
+    pub kind: Kind,
+    pub method: Method,
+    pub path: String,
+    pub body: Option<Value>,
+    /// The session's token.
+    pub session: Option<String>,
+    /// Its `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+impl Ask {
+    /// A POST of nobody in particular.
+    pub fn new(kind: Kind, path: &str, body: Value) -> Self {
+        let (method, path, body) = (Method::POST, path.to_owned(), Some(body));
+        Ask { kind, method, path, body, session: None, key: None }
+    }
+}
+
+/// An answer below 500.
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+    /// The session's token, if one was set.
+    pub session: Option<String>,
+}
+
 /// Why an outcome isn't known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unknown {
@@ -81,26 +110,6 @@ pub struct Outcomes {
 
 pub type Tally = BTreeMap<Kind, Outcomes>;
 
-/// A request.
-pub struct Ask<'a> {
-    pub kind: Kind,
-    pub method: Method,
-    pub path: &'a str,
-    pub body: Option<Value>,
-    /// The session's token.
-    pub session: Option<String>,
-    /// How long the client waits before it hangs up.
-    pub hang_up: Option<Duration>,
-}
-
-/// An answer below 500.
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-    /// The session's token, if one was set.
-    pub session: Option<String>,
-}
-
 /// The gateway's address, and what came of all that was asked there.
 pub struct Door {
     http: reqwest::Client,
@@ -115,11 +124,12 @@ impl Door {
         Ok(Door { http, url: url.to_owned(), flights: Flights::default(), tally: Mutex::default() })
     }
 
-    /// Asks and waits for the answer. None: the outcome is unknown.
-    pub async fn ask(&self, ask: Ask<'_>) -> Option<Answer> {
+    /// Asks and waits for the answer, or for as long as the client does before it hangs up. None: the
+    /// outcome is unknown.
+    pub async fn ask(&self, ask: Ask, hang_up: Option<Duration>) -> Option<Answer> {
         let kind = ask.kind;
         let flight = self.flights.begin(kind);
-        let outcome = match ask.hang_up {
+        let outcome = match hang_up {
             Some(after) => {
                 let answer = tokio::time::timeout(after, self.send(ask));
                 answer.await.unwrap_or(Err(Unknown::HungUp))
@@ -154,10 +164,13 @@ impl Door {
         }
     }
 
-    async fn send(&self, ask: Ask<'_>) -> Result<Answer, Unknown> {
+    async fn send(&self, ask: Ask) -> Result<Answer, Unknown> {
         let mut request = self.http.request(ask.method, format!("{}{}", self.url, ask.path));
         if let Some(session) = ask.session {
             request = request.header(header::COOKIE, format!("session={session}"));
+        }
+        if let Some(key) = ask.key {
+            request = request.header("idempotency-key", key);
         }
         if let Some(body) = ask.body {
             request = request.json(&body);

@@ -35,6 +35,7 @@ impl Person {
 #[derive(Clone)]
 pub struct OnSale {
     pub ticket: String,
+    pub title: String,
     pub seller: Arc<Person>,
 }
 

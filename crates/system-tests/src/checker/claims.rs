@@ -1,7 +1,7 @@
 //! What clients were told with success. It is so, whatever died meanwhile. What they weren't told (a timeout,
 //! a 5xx, a broken connection) isn't here: it may have happened or not.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ pub struct Claims {
     pub processing: Vec<Paid>,
     /// 202: the payments' ids.
     pub refunds: Vec<String>,
+    /// Requests that were sent again under their `Idempotency-Key` after a success.
+    pub heard_again: Vec<Heard>,
 }
 
 /// A ticket as its seller was told that it is.
@@ -55,17 +57,20 @@ pub struct Paid {
     pub order: String,
 }
 
+/// The ids of what two successful answers under one key showed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Heard {
+    pub key: String,
+    pub first: String,
+    pub again: String,
+}
+
 impl Claims {
     pub fn count(&self) -> usize {
-        let Claims { users, tickets, deleted, orders, cancelled, paid, processing, refunds } = self;
-        users.len()
-            + tickets.len()
-            + deleted.len()
-            + orders.len()
-            + cancelled.len()
-            + paid.len()
-            + processing.len()
-            + refunds.len()
+        let Claims { users, tickets, deleted, orders, cancelled, .. } = self;
+        let Claims { paid, processing, refunds, heard_again, .. } = self;
+        let market = users.len() + tickets.len() + deleted.len() + orders.len() + cancelled.len();
+        market + paid.len() + processing.len() + refunds.len() + heard_again.len()
     }
 }
 
@@ -106,6 +111,16 @@ pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
         });
         if !is_over {
             broken(format!("cancelling order {id} was answered 204; its buyer didn't end it"));
+        }
+    }
+    for Heard { key, first, again } in claims.heard_again.iter().filter(|it| it.first != it.again) {
+        broken(format!("under the key {key} there was {first}, and then {again}"));
+    }
+    let mut titles = HashMap::new();
+    for ticket in &facts.world.tickets {
+        // Each offer has a title of its own.
+        if let Some(other) = titles.insert(&ticket.title, &ticket.id) {
+            broken(format!("what was offered once is there twice, as {other} and {}", ticket.id));
         }
     }
     money(facts, claims, &mut broken);

@@ -16,7 +16,7 @@ mod world;
 
 use std::fmt;
 
-pub use claims::{Claims, Listing, Paid, Placed};
+pub use claims::{Claims, Heard, Listing, Paid, Placed};
 pub use money::Totals;
 pub use servers::{Servers, Unrest};
 pub use world::*;

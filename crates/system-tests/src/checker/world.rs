@@ -56,6 +56,7 @@ pub struct Ticket {
     pub id: String,
     pub version: i64,
     pub user_id: String,
+    pub title: String,
     /// In cents.
     pub price: i64,
     pub hold: i64,

@@ -225,6 +225,15 @@ const PLANTS: &[Plant] = &[
         },
     },
     Plant {
+        what: "an offer that was sent again under its key and done twice",
+        promise: Promise::TheAnswer,
+        plant: |world| {
+            let twice = Ticket { id: "twice".to_owned(), ..world.tickets[0].clone() };
+            world.tickets.push(twice);
+            world.tickets[0].id.clone()
+        },
+    },
+    Plant {
         what: "an order that outlives its end",
         promise: Promise::NoStuckTicket,
         plant: |world| {
@@ -256,7 +265,7 @@ const PLANTS: &[Plant] = &[
         what: "orders' ticket at an old version",
         promise: Promise::NewerWins,
         plant: |world| {
-            let ticket = &mut world.known_tickets[0];
+            let ticket = world.known_tickets.iter_mut().find(|ticket| ticket.version > 1).unwrap();
             ticket.version -= 1;
             ticket.id.clone()
         },
