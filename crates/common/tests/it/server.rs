@@ -46,7 +46,7 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
     };
     let routes = Router::new().route("/", post(handler));
     let service = Service::new("test", routes, infra.database("test").await);
-    let impatient = service.deadline(Method::POST, "/", Duration::from_millis(500));
+    let impatient = service.deadline_of(Method::POST, "/", Duration::from_millis(500));
     let service = TestService::serve(impatient).await;
     let answer = service.client().post("/", serde_json::json!({})).await;
     answer.problem(503, "unavailable");
