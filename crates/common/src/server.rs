@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use mongodb::Database;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_cookies::CookieManagerLayer;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use crate::config::ServerSettings;
 use crate::error::{Carried, Error, problems};
+use crate::settings::{Unfit, ask_until_answered};
 use crate::{mongo, telemetry};
 
 /// The largest body that a service reads: a description of 5,000 characters fits many times.
@@ -39,6 +41,7 @@ const DEADLINE: Duration = Duration::from_secs(6);
 const GRACE: Duration = Duration::from_secs(20);
 
 type Background = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+type Check = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, Result<(), String>> + Send>;
 
 /// A service, ready to be served: its routes, its database, and what it does in the background.
 pub struct Service {
@@ -46,12 +49,14 @@ pub struct Service {
     routes: Router,
     database: Database,
     background: VecDeque<Background>,
+    checks: Vec<Check>,
     deadline: Duration,
 }
 
 impl Service {
     pub fn new(name: &'static str, routes: Router, database: Database) -> Self {
-        Service { name, routes, database, background: VecDeque::new(), deadline: DEADLINE }
+        let (background, checks) = (VecDeque::new(), Vec::new());
+        Service { name, routes, database, background, checks, deadline: DEADLINE }
     }
 
     /// Work that runs as long as the service does, until its token is cancelled.
@@ -64,13 +69,28 @@ impl Service {
         self
     }
 
+    /// Asks a server, until it answers, whether it is set to keep what it acknowledges. Meanwhile the
+    /// service serves; a wrong setting stops it.
+    pub fn checked<F>(
+        mut self,
+        server: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), Unfit>> + Send + 'static,
+    {
+        self.checks.push(Box::new(move |stop| Box::pin(ask_until_answered(server, check, stop))));
+        self
+    }
+
     /// For a service whose requests may rightly take longer than [`DEADLINE`].
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Serves until `stop` is cancelled; then takes nothing new, ends what is under way, and returns.
+    /// Serves until `stop` is cancelled; then takes nothing new, ends what is under way, and returns. A
+    /// server that turns out to be set wrongly ends it in the same way, with an error.
     pub async fn serve(
         self,
         api: TcpListener,
@@ -105,6 +125,8 @@ impl Service {
             background.spawn(work(background_stop.clone()));
         }
         background.close();
+        let stop = stop.child_token();
+        let wrong = watch(self.checks, &stop);
 
         let admin_app = admin_routes(self.database);
         let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
@@ -136,8 +158,21 @@ impl Service {
             tracing::warn!("stopped before all work had ended; it goes on at the next start");
         }
         admin_server.abort();
-        Ok(())
+        wrong.await?.map_err(anyhow::Error::msg)
     }
+}
+
+/// Makes the checks. The first one that finds a wrong setting stops the service; the task ends with it.
+fn watch(checks: Vec<Check>, stop: &CancellationToken) -> JoinHandle<Result<(), String>> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let checks = checks.into_iter().map(|check| check(stop.clone()));
+        let outcome = futures::future::try_join_all(checks).await;
+        if outcome.is_err() {
+            stop.cancel();
+        }
+        outcome.map(drop)
+    })
 }
 
 /// 201, with where the new thing is and the version it has (RFC 9110 §15.3.2).
@@ -170,7 +205,7 @@ pub fn personal(version: Option<i64>, body: impl IntoResponse) -> Response {
     response
 }
 
-/// What a service's `main` calls: settings from the environment, telemetry, build, serve until SIGTERM.
+/// What the `main` of a service without operator's commands calls: settings from the environment, telemetry, build, serve until SIGTERM.
 pub async fn main<S, F>(
     name: &'static str,
     server: impl Fn(&S) -> &ServerSettings,
@@ -181,12 +216,20 @@ where
     F: Future<Output = anyhow::Result<Service>>,
 {
     let settings = S::parse();
+    run(name, server(&settings).clone(), build(settings)).await
+}
+
+/// Builds a service and serves it until SIGTERM.
+pub(crate) async fn run(
+    name: &'static str,
+    server: ServerSettings,
+    build: impl Future<Output = anyhow::Result<Service>>,
+) -> ExitCode {
     let result = async {
-        let server = server(&settings).clone();
         telemetry::init(name, &server.log).context("LOG")?;
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
-        let service = build(settings).await?;
+        let service = build.await?;
         service.serve(api, admin, &server.public_url, on_signal()?).await
     };
     match result.await {

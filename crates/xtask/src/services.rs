@@ -37,6 +37,7 @@ pub struct Surroundings<'a> {
     pub environment: &'a Environment,
     pub mongod: u16,
     pub nats: u16,
+    pub nats_monitor: u16,
     pub redis: u16,
     /// The local Stripe, unless the user brings their own.
     pub stripe: Option<u16>,
@@ -120,6 +121,7 @@ impl Surroundings<'_> {
             ("ADMIN_PORT", replica.admin.to_string().into()),
             ("MONGO_URI", mongo::uri(self.mongod, service).into()),
             ("NATS_URL", local("nats", self.nats)),
+            ("NATS_MONITOR_URL", local("http", self.nats_monitor)),
             ("REDIS_URL", local("redis", self.redis)),
             ("JWT_PUBLIC_KEYS", key("public.pem")),
         ];
@@ -175,6 +177,7 @@ mod tests {
             environment: &environment,
             mongod: 1,
             nats: 2,
+            nats_monitor: 7,
             redis: 3,
             stripe,
             gateway: 8080,

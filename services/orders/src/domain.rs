@@ -5,12 +5,13 @@
 //! and `cancelled` because expired → `complete` by a late payment that is honoured.
 
 mod person;
+mod retold;
 mod ticket;
 
 use std::time::Duration;
 
 use common::Time;
-use common::bus::{Aggregate, Change};
+use common::bus::{Aggregate, Announcement, Change};
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
@@ -97,6 +98,13 @@ impl Aggregate for Order {
     }
     fn version(&self) -> i64 {
         self.version
+    }
+    fn retold(&self) -> Vec<Announcement> {
+        self.retelling()
+    }
+    fn raise(&mut self, by: i64) {
+        self.version += by;
+        self.holds.iter_mut().for_each(|hold| *hold += by);
     }
 }
 
@@ -325,6 +333,11 @@ impl Order {
         Owners { seller: self.seller_id, buyer: Some(self.user_id) }
     }
 
+    /// Whether all that is known of it is a charge (see [`Order::lost`]).
+    fn is_lost(&self) -> bool {
+        self.holds.is_empty()
+    }
+
     fn payment_version(&self) -> i64 {
         self.payment.as_ref().map_or(0, |seen| seen.version)
     }
@@ -346,13 +359,17 @@ impl Order {
 
     fn requiring_refund(mut self, payment_id: PaymentId, why: RefundReason) -> Change<Order> {
         self.refund_required = Some(why);
-        let event = OrderRefundRequired(RefundRequired {
-            order_id: self.id,
-            payment_id,
-            why,
-            version: self.version,
-        });
+        let event = self.refund_required_event(payment_id, why);
         Change::told(self, &event)
+    }
+
+    fn refund_required_event(
+        &self,
+        payment_id: PaymentId,
+        why: RefundReason,
+    ) -> OrderRefundRequired {
+        let (order_id, version) = (self.id, self.version);
+        OrderRefundRequired(RefundRequired { order_id, payment_id, why, version })
     }
 
     /// The order as the others are told of it.

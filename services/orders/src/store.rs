@@ -21,7 +21,6 @@ const ONE_ORDER_AN_ID: &str = "_id_";
 
 #[derive(Clone)]
 pub struct Store {
-    pub database: Database,
     pub orders: Aggregates<Order>,
     tickets: Collection<Ticket>,
     people: Collection<Person>,
@@ -46,7 +45,7 @@ pub enum Side {
 }
 
 impl Store {
-    pub async fn open(database: Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
         let indexes = [
             mongo::unique_index(
                 ONE_LIVE_ORDER,
@@ -58,10 +57,10 @@ impl Store {
             mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
-        let orders = Aggregates::open(&database, clock, indexes).await?;
+        let orders = Aggregates::open(database, clock, indexes).await?;
         let tickets = database.collection("tickets");
         let people = database.collection("people");
-        Ok(Store { database, orders, tickets, people })
+        Ok(Store { orders, tickets, people })
     }
 
     pub async fn ticket(&self, id: TicketId) -> mongodb::error::Result<Option<Ticket>> {

@@ -152,7 +152,7 @@ async fn an_attempt_that_was_never_sent_is_given_up_when_the_order_has_ended() {
 async fn a_second_replica_does_no_harm() {
     let world = World::start().await;
     let second = crate::world::connect(&world.infra, &world.stripe.url()).await;
-    let _second = TestService::serve(app::service(second)).await;
+    let _second = TestService::serve(app::service(second, world.infra.verifier())).await;
     for _ in 0..10 {
         let order = world.order().await;
         world.pay(&order, "tok_visa").await.expect(201);
