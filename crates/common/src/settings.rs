@@ -26,9 +26,10 @@ pub(crate) async fn ask_until_answered<F>(
 where
     F: Future<Output = Result<(), Unfit>>,
 {
-    const PAUSE: Duration = Duration::from_secs(1);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(10);
     let checked = metrics::gauge!("settings_checked", "server" => server);
     checked.set(0.0);
+    let mut pause = Duration::from_millis(500);
     loop {
         match check().await {
             Ok(()) => {
@@ -41,7 +42,7 @@ where
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
             () = stop.cancelled() => return Ok(()),
         }
     }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use mongodb::Database;
 use serde_json::Value;
-use testkit::{Client, environment};
+use testkit::{Client, Ended, Program, environment, eventually};
 
 use crate::Person;
 
@@ -52,6 +53,55 @@ impl Stack {
     pub async fn stripe_ledger(&self) -> Value {
         let stripe = Client::new(&format!("http://127.0.0.1:{}", self.ports["stripe"]));
         stripe.get("/_ledger").await.expect(200)
+    }
+
+    /// A service's database.
+    pub async fn database(&self, service: &str) -> Database {
+        let uri = self.mongo_uri(service);
+        common::mongo::connect(&uri, "test").await.expect("mongod's address")
+    }
+
+    /// Runs an operator's command of a service, as it is typed.
+    pub async fn operate(&self, service: &'static str, args: &[&str]) -> Ended {
+        let local = |scheme: &str, name: &str| format!("{scheme}://127.0.0.1:{}", self.ports[name]);
+        let program = Program::of(service)
+            .with("MONGO_URI", self.mongo_uri(service))
+            .with("NATS_URL", local("nats", "nats"))
+            .with("REDIS_URL", local("redis", "redis"))
+            .with("STRIPE_URL", local("http", "stripe"))
+            .with("STRIPE_KEY", "sk_test_local");
+        program.run(args).await
+    }
+
+    /// Sends a signal, such as `KILL`, to a process. One that dies is started again.
+    pub fn signal(&self, process: &str, signal: &str) {
+        let file = self.root.join("run").join(format!("{process}.pid"));
+        let pid = std::fs::read_to_string(&file).expect("a running process");
+        let pid = pid.split_whitespace().next().expect("its number");
+        let sent = Command::new("kill").args([&format!("-{signal}"), pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{signal} {pid} ({process})");
+    }
+
+    /// Waits until a service that was killed answers again.
+    pub async fn answers(&self, service: &str) {
+        let admin = &self.ports[service]["admin"];
+        eventually(&format!("{service} to answer"), || async {
+            let port = u16::try_from(admin.as_u64()?).ok()?;
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+            let answer = Client::new(&format!("http://127.0.0.1:{port}")).get("/readyz").await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// The folder of a server's data.
+    pub fn data(&self, server: &str) -> PathBuf {
+        self.root.join("data").join(server)
+    }
+
+    fn mongo_uri(&self, service: &str) -> String {
+        let port = &self.ports["mongod"];
+        format!("mongodb://127.0.0.1:{port}/{service}?replicaSet=rs0&directConnection=true")
     }
 
     /// A process's log, such as `orders`.

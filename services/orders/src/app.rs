@@ -108,5 +108,6 @@ pub async fn operator(
     clock: Clock,
 ) -> anyhow::Result<Operator<App, Order>> {
     let app = App::connect(&settings, clock).await?;
-    Ok(app.foundation.operator(listeners(app.clone()), &app.store.orders))
+    let operator = app.foundation.operator(listeners(app.clone()), &app.store.orders);
+    Ok(operator.raising(move |run| async move { Ok(app.store.raise_holds(&run).await?) }))
 }

@@ -4,6 +4,7 @@
 //! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` by a refund alone,
 //! and `cancelled` because expired → `complete` by a late payment that is honoured.
 
+mod lost;
 mod person;
 mod retold;
 mod ticket;
@@ -137,45 +138,6 @@ impl Order {
         };
         let event = OrderCreated(order.event());
         Change::told(order, &event)
-    }
-
-    /// A charge for an order that this database has lost: an order that has ended, so that the charge
-    /// is given back. Who ordered what isn't known any more: ids that nobody and nothing has stand there.
-    pub fn lost(payment: &events::Payment, now: Time) -> Change<Order> {
-        let (nobody, none) = (UserId::new(now), TicketId::new(now));
-        let ticket = OrderedTicket {
-            id: none,
-            title: String::new(),
-            price: payment.amount,
-            currency: payment.currency.clone(),
-            user_id: nobody,
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
-        };
-        let order = Order {
-            id: payment.order_id,
-            version: 1,
-            created_at: now,
-            user_id: nobody,
-            ticket_id: none,
-            seller_id: nobody,
-            ticket,
-            status: OrderStatus::Cancelled,
-            cancel_reason: Some(CancelReason::Refunded),
-            active: false,
-            unpaid: false,
-            expires_at: now,
-            holds: Vec::new(),
-            payment: Some(Payment {
-                id: payment.id,
-                version: payment.version,
-                answer: Some(Answer::RefundRequired),
-                refunded: false,
-            }),
-            refund_required: None,
-        };
-        order.requiring_refund(payment.id, RefundReason::OrderCancelled)
     }
 
     /// tickets has locked the ticket for this order.
@@ -331,11 +293,6 @@ impl Order {
 
     pub fn owners(&self) -> Owners {
         Owners { seller: self.seller_id, buyer: Some(self.user_id) }
-    }
-
-    /// Whether all that is known of it is a charge (see [`Order::lost`]).
-    fn is_lost(&self) -> bool {
-        self.holds.is_empty()
     }
 
     fn payment_version(&self) -> i64 {

@@ -86,6 +86,11 @@ impl Payment {
         (order.version > self.order.version).then(|| {
             let mut payment = self.next();
             payment.order = Order::of(order);
+            if let (Some(CancelReason::Refunded), Some(charge)) =
+                (order.cancel_reason, &mut payment.charge)
+            {
+                charge.recall_refund();
+            }
             let payment = payment.due(attempts, now);
             // Who is at it already goes on, and sees the order's new state at its next step.
             let work_at = payment.work_at.map(|due| self.work_at.unwrap_or(due));

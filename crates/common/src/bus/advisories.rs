@@ -54,6 +54,7 @@ pub(super) async fn attend(bus: Bus, stop: CancellationToken) {
 }
 
 async fn bury_what_was_given_up(bus: &Bus, stop: &CancellationToken) -> anyhow::Result<()> {
+    bus.ensure_dead().await?;
     let config = pull::Config {
         durable_name: Some(bus.service().to_owned()),
         // The last two words of the subject are the stream's and the consumer's name.

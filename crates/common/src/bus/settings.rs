@@ -34,19 +34,17 @@ struct Config {
 }
 
 impl Bus {
-    /// Asks every node of the cluster by its monitoring port, and JetStream about our streams.
+    /// Asks JetStream about our streams, and every node of the cluster by its monitoring port.
     pub(crate) async fn check(&self) -> Result<(), Unfit> {
-        if let Some(monitor) = &self.monitor {
-            let nodes = nodes(monitor).await?;
-            for node in nodes {
-                let varz = ask(monitor, node).await?;
-                judge(&varz).map_err(Unfit::Wrong)?;
-            }
+        if let Some(wrong) = self.wrong_stream().await? {
+            return Err(Unfit::Wrong(format!("NATS (NATS_URL): {wrong}")));
         }
-        match self.wrong_stream().await? {
-            Some(wrong) => Err(Unfit::Wrong(format!("NATS (NATS_URL): {wrong}"))),
-            None => Ok(()),
+        let monitor = self.monitor.as_ref().context("NATS_MONITOR_URL isn't set")?;
+        for node in nodes(monitor).await? {
+            let varz = ask(monitor, node).await?;
+            judge(&varz).map_err(Unfit::Wrong)?;
         }
+        Ok(())
     }
 
     /// Whether somebody has told where to ask.

@@ -26,14 +26,18 @@ pub(super) struct Untold {
 }
 
 impl Bus {
-    /// Sees to it that the streams that this service publishes to exist as declared, and those of the
-    /// messages that nobody could handle.
+    /// Sees to it that the streams that this service publishes to exist as declared.
     pub(super) async fn ensure_streams(&self) -> anyhow::Result<()> {
         for stream in self.own_streams() {
             let made_by = HashMap::from([(MADE_BY.to_owned(), self.service.to_owned())]);
             let wanted = self.stream(stream.name(), &[stream.subjects()]);
             self.ensure(Config { metadata: made_by, ..wanted }).await?;
         }
+        Ok(())
+    }
+
+    /// The same for the streams of what could not be handled.
+    pub(super) async fn ensure_dead(&self) -> anyhow::Result<()> {
         let dead = self.stream(dead::STREAM, &[dead::SUBJECTS]);
         self.ensure(Config { max_age: dead::KEPT, ..dead }).await?;
         let advisories = self.stream(advisories::STREAM, &advisories::SUBJECTS);

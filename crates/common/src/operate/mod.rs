@@ -59,7 +59,8 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> Operator<S, T> {
     }
 }
 
-/// `P` is what the service's state needs: the settings of a command.
+// `P` is what the service's state needs: the settings of a command. (A doc comment would be the help text
+// of the service itself.)
 #[derive(Debug, Subcommand)]
 enum Command<P: Args> {
     /// What this service was told and could not handle

@@ -59,7 +59,7 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> Operator<S, T> {
         } else {
             self.tell(&Retelling::new(now, options.since)).await?
         };
-        println!("{} documents are told again by {} events.", told.documents, told.events);
+        println!("Told again: {} events of {} documents.", told.events, told.documents);
 
         self.publish().await.context(
             "the events wait on their documents, and could not be published; the running service does it \

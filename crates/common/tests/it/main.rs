@@ -4,5 +4,6 @@
 
 mod listen;
 mod outbox;
+mod retell;
 mod server;
 mod thing;

@@ -4,7 +4,9 @@
 
 mod documents;
 mod gateway;
+mod losses;
 mod races;
+mod settings;
 mod shared;
 mod tour;
 mod walkthroughs;

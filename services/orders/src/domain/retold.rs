@@ -11,8 +11,8 @@ impl Order {
     /// The events that tell its present state again.
     ///
     /// `order.created` tells of a live order, also when its lock is confirmed: that is what the others
-    /// listen to. Of an order that this database has lost nothing is known but that a charge is to be given
-    /// back.
+    /// listen to. Of an order of which only its charge is known there is nothing to tell but that it is to be
+    /// given back.
     pub(super) fn retelling(&self) -> Vec<Announcement> {
         let order = self.event();
         let state = match self.status {
