@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 use url::Url;
 
+use crate::auth::Verifier;
+use crate::clock::Clock;
 use crate::money::{Currency, Money};
 
 /// Where a service listens, and how it is reached from outside.
@@ -38,6 +40,22 @@ pub struct ServerSettings {
     pub log: String,
 }
 
+impl ServerSettings {
+    /// What tokens are verified with.
+    pub fn verifier(&self, clock: &Clock) -> anyhow::Result<Verifier> {
+        Verifier::from_file(&self.jwt_public_keys, &self.public_url, clock.clone())
+    }
+}
+
+/// What a service that keeps something stands on (see [`crate::foundation::Foundation`]).
+#[derive(Clone, Debug, Args)]
+pub struct FoundationSettings {
+    #[command(flatten)]
+    pub mongo: MongoSettings,
+    #[command(flatten)]
+    pub nats: NatsSettings,
+}
+
 /// The service's own database.
 #[derive(Clone, Debug, Args)]
 pub struct MongoSettings {
@@ -52,6 +70,11 @@ pub struct NatsSettings {
     /// NATS with JetStream
     #[arg(long, env = "NATS_URL", hide_env_values = true)]
     pub nats_url: String,
+
+    /// NATS' monitoring port, where it says whether it is set to keep what it acknowledges, such as
+    /// http://nats:8222; of a cluster, a name that leads to all of its nodes. Without it that isn't checked
+    #[arg(long, env = "NATS_MONITOR_URL")]
+    pub nats_monitor_url: Option<Url>,
 
     /// On how many NATS nodes each stream is kept
     #[arg(long, env = "NATS_REPLICAS", default_value_t = 1)]

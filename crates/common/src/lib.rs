@@ -11,12 +11,15 @@ pub mod cursor;
 pub mod error;
 pub mod events;
 pub mod extract;
+pub mod foundation;
 pub mod idempotency;
 pub mod ids;
 pub mod money;
 pub mod mongo;
+pub mod operate;
 pub mod permissions;
 pub mod server;
+pub mod settings;
 pub mod telemetry;
 
 pub use clock::{Clock, Time};

@@ -11,6 +11,8 @@ use mongodb::{Client, Collection, Database, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::settings::Unfit;
+
 /// How long an operation looks for a server before it says that there is none.
 const SERVER_SELECTION: Duration = Duration::from_secs(3);
 
@@ -36,6 +38,55 @@ pub async fn connect(uri: &str, service: &'static str) -> anyhow::Result<Databas
 pub async fn ping(database: &Database) -> anyhow::Result<()> {
     database.run_command(doc! { "ping": 1 }).await?;
     Ok(())
+}
+
+/// Whether the server is set to keep what it acknowledges.
+///
+/// What we write asks for a majority and the journal, whatever the server's defaults are. A standalone
+/// server has no majority, and may lose a journaled write when it is killed.
+pub async fn check(uri: &str, database: &Database) -> Result<(), Unfit> {
+    let hello = match database.run_command(doc! { "hello": 1 }).await {
+        Ok(hello) => hello,
+        // A URI that names a replica set doesn't reach a server that is none: then that is what is wrong.
+        Err(error) => match hello_of_the_first_host(uri).await {
+            Ok(hello) if !is_replicated(&hello) => hello,
+            Ok(_) | Err(_) => return Err(anyhow::Error::from(error).context("MONGO_URI").into()),
+        },
+    };
+    let wrong = |what: &str| Err(Unfit::Wrong(format!("MongoDB (MONGO_URI): {what}")));
+    if !is_replicated(&hello) {
+        return wrong(
+            "it is a standalone server, and must be a replica set (--replSet; one member will do)",
+        );
+    }
+    // Managed servers don't tell everybody.
+    let admin = database.client().database("admin");
+    if let Ok(answer) = admin.run_command(doc! { "replSetGetConfig": 1 }).await
+        && let Ok(config) = answer.get_document("config")
+        && config.get_bool("writeConcernMajorityJournalDefault").is_ok_and(|journaled| !journaled)
+    {
+        return wrong(
+            "the replica set's writeConcernMajorityJournalDefault is false, and must be true: as it is \
+             set, its members acknowledge what isn't in their journals",
+        );
+    }
+    Ok(())
+}
+
+/// Asked without naming a replica set.
+async fn hello_of_the_first_host(uri: &str) -> anyhow::Result<Document> {
+    let mut options = ClientOptions::parse(uri).await?;
+    options.repl_set_name = None;
+    options.direct_connection = Some(true);
+    options.hosts.truncate(1);
+    options.server_selection_timeout = Some(SERVER_SELECTION);
+    let admin = Client::with_options(options)?.database("admin");
+    Ok(admin.run_command(doc! { "hello": 1 }).await?)
+}
+
+/// A member of a replica set, or the router of a sharded cluster, whose shards are replica sets.
+fn is_replicated(hello: &Document) -> bool {
+    hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
 }
 
 /// Whether the error says that the database can't be had just now, not that the operation is wrong.

@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::config::ServerSettings;
 use crate::error::{Carried, Error, problems};
+use crate::settings::{Unfit, ask_until_answered};
 use crate::{mongo, telemetry};
 
 /// The largest body that a service reads: a description of 5,000 characters fits many times.
@@ -42,6 +43,7 @@ const GRACE: Duration = Duration::from_secs(20);
 /// By method and route, where it isn't the service's usual one.
 type Deadlines = Vec<(Method, &'static str, Duration)>;
 type Background = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+type Check = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, Result<(), String>> + Send>;
 
 /// How an error becomes an answer: the error, what else the answer carries, and the request's id, by
 /// which a person can point at our log.
@@ -54,6 +56,7 @@ pub struct Service {
     routes: Router,
     readiness: Readiness,
     background: VecDeque<Background>,
+    checks: Vec<Check>,
     deadline: Duration,
     deadlines: Deadlines,
     errors: Rendering,
@@ -69,6 +72,7 @@ impl Service {
             routes,
             readiness: readiness.into(),
             background: VecDeque::new(),
+            checks: Vec::new(),
             deadline: DEADLINE,
             deadlines: Deadlines::new(),
             errors: |error, _, request_id| error.render(request_id),
@@ -99,6 +103,20 @@ impl Service {
         self
     }
 
+    /// Asks a server, until it answers, whether it is set to keep what it acknowledges. Meanwhile the
+    /// service serves; a wrong setting stops it.
+    pub fn checked<F>(
+        mut self,
+        server: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), Unfit>> + Send + 'static,
+    {
+        self.checks.push(Box::new(move |stop| Box::pin(ask_until_answered(server, check, stop))));
+        self
+    }
+
     /// For a service whose requests may rightly take longer than [`DEADLINE`].
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -111,7 +129,8 @@ impl Service {
         self
     }
 
-    /// Serves until `stop` is cancelled; then takes nothing new, ends what is under way, and returns.
+    /// Serves until `stop` is cancelled; then takes nothing new, ends what is under way, and returns. A
+    /// server that turns out to be set wrongly ends it in the same way, with an error.
     pub async fn serve(
         self,
         api: TcpListener,
@@ -148,6 +167,8 @@ impl Service {
             background.spawn(work(background_stop.clone()));
         }
         background.close();
+        let stop = stop.child_token();
+        let wrong = watch(self.checks, &stop);
 
         let admin_app = admin_routes(self.readiness);
         let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
@@ -180,8 +201,21 @@ impl Service {
             tracing::warn!("stopped before all work had ended; it goes on at the next start");
         }
         admin_server.abort();
-        Ok(())
+        wrong.await?.map_err(anyhow::Error::msg)
     }
+}
+
+/// Makes the checks. The first one that finds a wrong setting stops the service; the task ends with it.
+fn watch(checks: Vec<Check>, stop: &CancellationToken) -> JoinHandle<Result<(), String>> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let checks = checks.into_iter().map(|check| check(stop.clone()));
+        let outcome = futures::future::try_join_all(checks).await;
+        if outcome.is_err() {
+            stop.cancel();
+        }
+        outcome.map(drop)
+    })
 }
 
 /// 201, with where the new thing is and the version it has (RFC 9110 §15.3.2).
@@ -214,7 +248,7 @@ pub fn personal(version: Option<i64>, body: impl IntoResponse) -> Response {
     response
 }
 
-/// What a service's `main` calls: settings from the environment, telemetry, build, serve until SIGTERM.
+/// What the `main` of a service without operator's commands calls: settings from the environment, telemetry, build, serve until SIGTERM.
 pub async fn main<S, F>(
     name: &'static str,
     server: impl Fn(&S) -> &ServerSettings,
@@ -225,12 +259,20 @@ where
     F: Future<Output = anyhow::Result<Service>>,
 {
     let settings = S::parse();
+    run(name, server(&settings).clone(), build(settings)).await
+}
+
+/// Builds a service and serves it until SIGTERM.
+pub(crate) async fn run(
+    name: &'static str,
+    server: ServerSettings,
+    build: impl Future<Output = anyhow::Result<Service>>,
+) -> ExitCode {
     let result = async {
-        let server = server(&settings).clone();
         telemetry::init(name, &server.log).context("LOG")?;
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
-        let service = build(settings).await?;
+        let service = build.await?;
         service.serve(api, admin, &server.public_url, on_signal()?).await
     };
     match result.await {

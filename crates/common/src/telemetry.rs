@@ -33,6 +33,14 @@ pub fn init(service: &'static str, filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Warnings and errors for whoever typed a command: on standard error, beside what it prints.
+pub fn init_for_a_person() {
+    let lines = tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr);
+    let warnings = EnvFilter::new("warn,common::bus::listen=error,async_nats=error");
+    // It fails only where logging was set up before.
+    drop(tracing_subscriber::registry().with(warnings).with(lines).try_init());
+}
+
 /// The process's metrics, in Prometheus' text format through [`PrometheusHandle::render`].
 pub fn metrics() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();

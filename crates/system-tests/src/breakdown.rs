@@ -60,7 +60,8 @@ impl Stack {
         self.stripe().delete("/_faults").await.expect(200);
     }
 
-    fn signal(&self, process: &str, signal: Signal) -> Pid {
+    /// Sends a signal to a process. One that ends is started again.
+    pub fn signal(&self, process: &str, signal: Signal) -> Pid {
         let file = self.root().join(format!("run/{process}.pid"));
         let pid = fs::read_to_string(&file).expect("a pid file");
         let pid = Pid::from_raw(pid.trim().parse().expect("a pid"));

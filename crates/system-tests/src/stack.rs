@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use mongodb::Database;
 use serde_json::Value;
-use testkit::{Client, environment, eventually};
+use testkit::{Client, Ended, Program, environment, eventually};
 
 use crate::{Ledger, Person, PlainBrowser};
 
@@ -66,9 +66,13 @@ impl Stack {
 
     /// A service's database, for tests that look behind the door.
     pub async fn database(&self, service: &str) -> Database {
-        let server = format!("mongodb://127.0.0.1:{}", self.port("mongod"));
-        let uri = format!("{server}/{service}?replicaSet=rs0&directConnection=true");
+        let uri = self.mongo_uri_of(service);
         common::mongo::connect(&uri, "test").await.expect("mongod's address")
+    }
+
+    fn mongo_uri_of(&self, service: &str) -> String {
+        let port = self.port("mongod");
+        format!("mongodb://127.0.0.1:{port}/{service}?replicaSet=rs0&directConnection=true")
     }
 
     /// What a visitor types.
@@ -153,6 +157,23 @@ impl Stack {
             Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned()))
         });
         variables.collect()
+    }
+
+    /// Runs an operator's command of a service, as it is typed.
+    pub async fn operate(&self, service: &'static str, args: &[&str]) -> Ended {
+        let local = |scheme: &str, name: &str| format!("{scheme}://127.0.0.1:{}", self.ports[name]);
+        let program = Program::of(service)
+            .with("MONGO_URI", self.mongo_uri_of(service))
+            .with("NATS_URL", local("nats", "nats"))
+            .with("REDIS_URL", local("redis", "redis"))
+            .with("STRIPE_URL", local("http", "stripe"))
+            .with("STRIPE_KEY", "sk_test_local");
+        program.run(args).await
+    }
+
+    /// The folder of a server's data.
+    pub fn data(&self, server: &str) -> PathBuf {
+        self.root.join("data").join(server)
     }
 
     /// A process's log, such as `orders`.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{FromConsumer, pull};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::{self, stream};
 use common::Clock;
@@ -17,6 +18,7 @@ use crate::wait::eventually;
 
 /// A connection to the test's broker.
 pub struct Bus {
+    client: async_nats::Client,
     jetstream: jetstream::Context,
     clock: Clock,
     /// By service, what [`Bus::hears`] has seen.
@@ -44,8 +46,9 @@ impl Bus {
             .reconnect_delay_callback(|_| Duration::from_millis(20))
             .connect(url)
             .await;
-        let jetstream = jetstream::new(client.expect("nats-server's address"));
-        Bus { jetstream, clock, hears: Mutex::default() }
+        let client = client.expect("nats-server's address");
+        let jetstream = jetstream::new(client.clone());
+        Bus { client, jetstream, clock, hears: Mutex::default() }
     }
 
     /// Makes everybody's streams, as the services that publish to them do. Done when the test begins;
@@ -81,6 +84,13 @@ impl Bus {
     }
 
     async fn publish_as<E: Event>(&self, event: &E, message_id: &str) {
+        let headers = self.headers_of(event);
+        let data = serde_json::to_vec(event).expect("an event is JSON");
+        let message = PublishMessage::build().headers(headers).message_id(message_id);
+        self.send(E::SUBJECT, message.payload(data.into())).await;
+    }
+
+    fn headers_of<E: Event>(&self, event: &E) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", "1.0");
         headers.insert("ce-id", event.id());
@@ -89,9 +99,7 @@ impl Bus {
         headers.insert("ce-time", self.clock.now().to_string());
         headers.insert("ce-subject", event.aggregate_id());
         headers.insert("content-type", "application/json");
-        let data = serde_json::to_vec(event).expect("an event is JSON");
-        let message = PublishMessage::build().headers(headers).message_id(message_id);
-        self.send(E::SUBJECT, message.payload(data.into())).await;
+        headers
     }
 
     /// Publishes what may be no event at all.
@@ -190,6 +198,16 @@ impl Bus {
         .await
     }
 
+    /// Waits until a stream that had to be made anew has been told all documents of a kind.
+    pub async fn is_told(&self, stream: &str, kind: &str) {
+        eventually(&format!("{stream} to be told of all {kind}"), || async {
+            let stream = self.jetstream.get_stream(stream).await.ok()?;
+            let metadata = &stream.cached_info().config.metadata;
+            metadata.contains_key(&format!("told-{kind}")).then_some(())
+        })
+        .await;
+    }
+
     /// How many messages a subject has, whatever they say.
     pub async fn count(&self, stream: Stream, subject: &str) -> usize {
         self.messages(stream.name(), subject).await.len()
@@ -205,6 +223,42 @@ impl Bus {
             headers.map(|(name, values)| (name.to_string(), first(values))).collect()
         };
         self.messages(E::STREAM.name(), E::SUBJECT).await.iter().map(of_one).collect()
+    }
+
+    /// Gives a service's consumer up after so many deliveries, as somebody might with another tool.
+    pub async fn limit_deliveries(&self, service: &str, stream: Stream, deliveries: i64) {
+        let of = self.jetstream.get_stream(stream.name()).await.expect("a stream");
+        let there = of.consumer_info(service).await.expect("a consumer");
+        let mut config = pull::Config::try_from_consumer_config(there.config).expect("it pulls");
+        config.max_deliver = deliveries;
+        of.create_consumer(config).await.expect("a changed consumer");
+    }
+
+    /// Terminates a message that a service has got and not answered for good, as somebody might.
+    pub async fn terminate(&self, service: &str, stream: Stream, sequence: u64, why: &str) {
+        let reply = format!("$JS.ACK.{}.{service}.1.{sequence}.{sequence}.1.0", stream.name());
+        let sent = self.client.publish(reply, format!("+TERM {why}").into()).await;
+        sent.expect("the broker is there");
+    }
+
+    /// Puts an event among a service's dead letters, as if it had given it up.
+    pub async fn bury<E: Event>(&self, service: &str, event: &E, reason: &str) {
+        let mut headers = self.headers_of(event);
+        headers.insert("dead-reason", reason);
+        headers.insert("dead-service", service);
+        headers.insert("dead-subject", E::SUBJECT);
+        headers.insert("dead-stream", E::STREAM.name());
+        headers.insert("dead-sequence", "1");
+        headers.insert("dead-tries", "1");
+        let data = serde_json::to_vec(event).expect("an event is JSON");
+        let message = PublishMessage::build().headers(headers).payload(data.into());
+        self.send(&format!("dead.{service}.{}", E::SUBJECT), message).await;
+    }
+
+    /// How many advisories of JetStream's about a service's consumers wait for it.
+    pub async fn advisories(&self, service: &str) -> usize {
+        let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.*.*.{service}");
+        self.messages("ADVISORIES", &subject).await.len()
     }
 
     /// Every message that was given up so far.

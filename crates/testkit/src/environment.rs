@@ -2,6 +2,7 @@
 
 /// The shared mongod, without a database's name.
 pub const MONGO_URI: &str = "TEST_MONGO_URI";
+pub const MONGOD: &str = "TEST_MONGOD";
 pub const NATS_SERVER: &str = "TEST_NATS_SERVER";
 pub const REDIS_SERVER: &str = "TEST_REDIS_SERVER";
 /// The built xtask, and the folder of the services' programs.

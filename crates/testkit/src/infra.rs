@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use common::Clock;
+use common::auth::Verifier;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -70,6 +71,7 @@ impl Infra {
             ("--jwt-public-keys", self.public_key_file().display().to_string()),
             ("--mongo-uri", self.mongo_uri(service)),
             ("--nats-url", self.nats.url()),
+            ("--nats-monitor-url", self.nats.monitor_url()),
         ];
         let flags = flags.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
         std::iter::once(service.to_owned()).chain(flags).collect()
@@ -118,6 +120,13 @@ impl Infra {
     /// The key that the users' tokens are signed with (PKCS#8 PEM).
     pub fn private_key_file(&self) -> PathBuf {
         self.folder.path().join("private.pem")
+    }
+
+    /// What a service verifies those tokens with.
+    pub fn verifier(&self) -> Verifier {
+        let public_url = self.public_url.parse().expect("a URL");
+        Verifier::from_file(&self.public_key_file(), &public_url, self.clock.clone())
+            .expect("our own key")
     }
 
     pub fn public_key_file(&self) -> PathBuf {

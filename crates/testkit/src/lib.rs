@@ -42,6 +42,7 @@
 //! - Delivered twice: `bus.publish(&event)` and then `bus.publish_again(&event)`, which gets past
 //!   JetStream's duplicate window. Late and out of order: publish older versions after newer ones.
 //! - Broken servers: `infra.nats.kill()`, `.restart()`, `.wipe()`; `infra.redis().await` has the same.
+//! - A service's own program, as an operator runs it: `infra.program("orders").run(&["dead-letters", "list"])`.
 //! - `TEST_LOG=debug` shows what the services log (with `cargo test -- --test-threads 1`).
 //!
 //! The servers come from `cargo xtask test`, which says by `TEST_…` where they are.
@@ -51,8 +52,10 @@ mod client;
 pub mod environment;
 mod infra;
 mod keys;
+mod mongod;
 mod nats;
 mod process;
+mod program;
 mod redis;
 mod service;
 mod stream;
@@ -62,7 +65,9 @@ pub use bus::{Bus, DeadLetter};
 pub use client::{Answer, Client, Request};
 pub use infra::{Infra, PUBLIC_URL};
 pub use keys::{Forgery, TestUser};
+pub use mongod::StandaloneMongod;
 pub use nats::Nats;
+pub use program::{Ended, Program};
 pub use redis::Redis;
 pub use service::TestService;
 pub use stream::{EventStream, Told};

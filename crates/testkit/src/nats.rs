@@ -14,21 +14,41 @@ use crate::wait::eventually;
 /// The broker, and what can go wrong with it.
 pub struct Nats {
     folder: TempDir,
-    port: u16,
+    ports: Ports,
+    jetstream: &'static str,
     process: Mutex<Option<Process>>,
 }
 
+/// The clients' and the monitoring port; before the first start -1, any that is free.
+#[derive(Clone, Copy)]
+struct Ports {
+    clients: i32,
+    monitor: i32,
+}
+
+/// JetStream set as in production.
+const KEEPING: &str = "sync_interval: always";
+
 impl Nats {
     pub(crate) async fn start() -> Self {
+        Self::start_with(KEEPING).await
+    }
+
+    /// One with other settings of JetStream, in the words of its configuration file.
+    pub async fn start_with(jetstream: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // -1: a port that is free, which the server writes down.
-        let process = spawn(folder.path(), -1);
-        let port = ready(folder.path()).await;
-        Nats { folder, port, process: Mutex::new(Some(process)) }
+        let process = spawn(folder.path(), Ports { clients: -1, monitor: -1 }, jetstream);
+        let ports = ready(folder.path()).await;
+        Nats { folder, ports, jetstream, process: Mutex::new(Some(process)) }
     }
 
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://127.0.0.1:{}", self.ports.clients)
+    }
+
+    /// Where it tells how it is set.
+    pub fn monitor_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.monitor)
     }
 
     /// Kills it as SIGKILL does; its streams stay on the disk.
@@ -40,7 +60,7 @@ impl Nats {
     pub async fn restart(&self) {
         self.kill();
         drop(std::fs::remove_dir_all(ports(self.folder.path())));
-        self.replace(Some(spawn(self.folder.path(), i32::from(self.port))));
+        self.replace(Some(spawn(self.folder.path(), self.ports, self.jetstream)));
         ready(self.folder.path()).await;
     }
 
@@ -57,12 +77,13 @@ impl Nats {
     }
 }
 
-fn spawn(folder: &Path, port: i32) -> Process {
+fn spawn(folder: &Path, Ports { clients, monitor }: Ports, jetstream: &str) -> Process {
     std::fs::create_dir_all(ports(folder)).expect("a folder for the ports");
     let settings = folder.join("nats.conf");
     let store = store(folder);
     let text = format!(
-        "host: 127.0.0.1\nport: {port}\njetstream {{\n  store_dir: \"{}\"\n  sync_interval: always\n}}\n",
+        "host: 127.0.0.1\nport: {clients}\nhttp: 127.0.0.1:{monitor}\n\
+         jetstream {{\n  store_dir: \"{}\"\n  {jetstream}\n}}\n",
         store.display()
     );
     std::fs::write(&settings, text).expect("a temporary file");
@@ -71,16 +92,19 @@ fn spawn(folder: &Path, port: i32) -> Process {
     Process::start(&mut command)
 }
 
-/// Waits until it serves, which it says by its file of ports, and returns the clients' port.
-async fn ready(folder: &Path) -> u16 {
+/// Waits until it serves, which it says by its file of ports, and returns them.
+async fn ready(folder: &Path) -> Ports {
     let ports = ports(folder);
     eventually("nats-server to serve", || async {
         let file = std::fs::read_dir(&ports).ok()?.next()?.ok()?;
         let written: Value = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
-        let (_, port) = written["nats"][0].as_str()?.rsplit_once(':')?;
-        let port = port.parse().ok()?;
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-        Some(port)
+        let port = |what: &str| {
+            let (_, port) = written[what][0].as_str()?.rsplit_once(':')?;
+            port.parse::<u16>().ok()
+        };
+        let clients = port("nats")?;
+        tokio::net::TcpStream::connect(("127.0.0.1", clients)).await.ok()?;
+        Some(Ports { clients: clients.into(), monitor: port("monitoring")?.into() })
     })
     .await
 }

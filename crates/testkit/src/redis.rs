@@ -17,19 +17,28 @@ use crate::wait::eventually;
 pub struct Redis {
     folder: TempDir,
     port: u16,
+    settings: &'static [&'static str],
     process: Mutex<Option<Process>>,
 }
 
+/// As in production.
+const KEEPING: &[&str] = &["--appendonly", "yes", "--maxmemory-policy", "noeviction"];
+
 impl Redis {
     pub(crate) async fn start() -> Self {
+        Self::start_with(KEEPING).await
+    }
+
+    /// One with other settings, as options of its command line.
+    pub async fn start_with(settings: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Redis can't choose a port. Another test may take the one that was free: then it is tried again.
         for _ in 0..10 {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
             let port = free.expect("a free port").port();
-            let mut process = spawn(folder.path(), port);
+            let mut process = spawn(folder.path(), port, settings);
             if is_ready(&mut process, port).await {
-                return Redis { folder, port, process: Mutex::new(Some(process)) };
+                return Redis { folder, port, settings, process: Mutex::new(Some(process)) };
             }
         }
         panic!("redis-server doesn't start: is {} one?", environment::REDIS_SERVER);
@@ -47,7 +56,7 @@ impl Redis {
     /// Starts it (after killing it, if it runs) on the same port and with what it had stored.
     pub async fn restart(&self) {
         self.kill();
-        let mut process = spawn(self.folder.path(), self.port);
+        let mut process = spawn(self.folder.path(), self.port, self.settings);
         assert!(is_ready(&mut process, self.port).await, "redis-server doesn't start again");
         self.replace(Some(process));
     }
@@ -74,10 +83,10 @@ impl Redis {
     }
 }
 
-fn spawn(folder: &Path, port: u16) -> Process {
+fn spawn(folder: &Path, port: u16, settings: &[&str]) -> Process {
     let mut command = Command::new(environment::required(environment::REDIS_SERVER));
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
-    command.args(["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--dir"]).arg(folder);
+    command.args(settings).arg("--dir").arg(folder);
     Process::start(&mut command)
 }
 

@@ -19,7 +19,8 @@ fn a_user(clock: &Clock) -> UserCreated {
 
 /// A service's bus, with one listener that refuses expirations.
 async fn listen(infra: &Infra) -> CancellationToken {
-    let settings = NatsSettings { nats_url: infra.nats.url(), nats_replicas: 1 };
+    let settings =
+        NatsSettings { nats_url: infra.nats.url(), nats_monitor_url: None, nats_replicas: 1 };
     let bus = common::bus::Bus::connect(&settings, "orders").await.expect("an address");
     let listeners = Listeners::new(()).on(|(), _: UserCreated| async { Ok(()) }).on(
         |(), event: ExpirationComplete| async move {

@@ -7,10 +7,34 @@ use tokio::process::Command;
 
 use crate::{environment::Environment, root};
 
+/// What `cargo run` tells this program of its own package. Build scripts (ring's) look at some of it, and would compile half of
+/// the dependencies anew whenever a person's own `cargo check` and ours take turns.
+const OF_THIS_PACKAGE: [&str; 16] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_DESCRIPTION",
+    "CARGO_PKG_HOMEPAGE",
+    "CARGO_PKG_LICENSE",
+    "CARGO_PKG_LICENSE_FILE",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_README",
+    "CARGO_PKG_REPOSITORY",
+    "CARGO_PKG_RUST_VERSION",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A cargo that ends when nobody waits for it any more.
 pub fn command(environment: &Environment, args: &[OsString]) -> Command {
     let mut command = Command::new(&environment.cargo);
     command.args(args).current_dir(root::workspace()).kill_on_drop(true);
+    for name in OF_THIS_PACKAGE {
+        command.env_remove(name);
+    }
     command
 }
 

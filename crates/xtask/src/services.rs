@@ -40,6 +40,7 @@ pub struct Surroundings<'a> {
     pub environment: &'a Environment,
     pub mongod: u16,
     pub nats: u16,
+    pub nats_monitor: u16,
     pub redis: u16,
     /// The local Stripe, unless the user brings their own.
     pub stripe: Option<u16>,
@@ -123,6 +124,7 @@ impl Surroundings<'_> {
             ("PORT", replica.http.to_string().into()),
             ("ADMIN_PORT", replica.admin.to_string().into()),
             ("NATS_URL", local("nats", self.nats)),
+            ("NATS_MONITOR_URL", local("http", self.nats_monitor)),
             ("JWT_PUBLIC_KEYS", key("public.pem")),
         ];
         if !self.environment.has_public_url {
@@ -191,6 +193,7 @@ mod tests {
             environment: &environment,
             mongod: 1,
             nats: 2,
+            nats_monitor: 7,
             redis: 3,
             stripe,
             gateway: 8080,

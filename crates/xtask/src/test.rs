@@ -33,7 +33,7 @@ const MARK: &str = "TICKETING_TEST_ROOT";
 #[derive(Args)]
 #[command(after_help = "\
 The arguments are cargo's: `cargo xtask test -- -p orders reserving`, `cargo xtask test -- -- --nocapture`.
-Tests get TEST_MONGO_URI, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR, those of pages in a
+Tests get TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR, those of pages in a
 browser TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, too; with STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.")]
 pub struct Options {
     /// Handed on to `cargo test`
@@ -115,6 +115,7 @@ impl Test {
         let status = cargo::command(environment, &args)
             .env(MARK, root.dir())
             .env("TEST_MONGO_URI", mongo::uri(port, ""))
+            .env("TEST_MONGOD", &servers.mongod)
             .env("TEST_NATS_SERVER", &servers.nats)
             .env("TEST_REDIS_SERVER", &servers.redis)
             .env("TEST_NGINX", &servers.nginx)

@@ -166,8 +166,8 @@ impl Up {
         let binaries = options.bin_dir.as_deref().unwrap_or(&built);
         services::generate_keys(binaries, root).await?;
 
-        let (mongod, nats, redis) =
-            (ports.server("mongod")?, ports.server("nats")?, ports.server("redis")?);
+        let (mongod, redis) = (ports.server("mongod")?, ports.server("redis")?);
+        let (nats, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
         let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
         let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
         ports.save()?;
@@ -178,16 +178,12 @@ impl Up {
             stack.start(spec)
         };
         launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
-        let nats_options = |configuration: OsString| vec!["--config".into(), configuration];
-        launch(
-            self.configured("nats", servers.nats, Probe::Nats(nats), nats, nats_options)?,
-            stack,
-        )?;
-        let redis_options = |configuration: OsString| vec![configuration];
-        launch(
-            self.configured("redis", servers.redis, Probe::Accepts(redis), redis, redis_options)?,
-            stack,
-        )?;
+        let listens = [("port", nats), ("monitor", nats_monitor)];
+        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(nats))?;
+        spec.args.insert(0, "--config".into());
+        launch(spec, stack)?;
+        let listens = [("port", redis)];
+        launch(self.configured("redis", servers.redis, &listens, Probe::Accepts(redis))?, stack)?;
         stack.until_ready().await?;
         mongo::initiate(mongod).await?;
 
@@ -197,8 +193,17 @@ impl Up {
         }
         let started: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
         report.say(&format!("Starting {}", started.join(", ")));
-        let surroundings =
-            Surroundings { root, binaries, environment, mongod, nats, redis, stripe, gateway };
+        let surroundings = Surroundings {
+            root,
+            binaries,
+            environment,
+            mongod,
+            nats,
+            nats_monitor,
+            redis,
+            stripe,
+            gateway,
+        };
         for service in &services {
             for replica in &service.replicas {
                 launch(surroundings.spec(&service.name, replica, &services), stack)?;
@@ -211,27 +216,29 @@ impl Up {
         Ok(gateway)
     }
 
-    /// A server whose configuration is `infra/NAME.conf`, filled in.
+    /// A server whose configuration is `infra/NAME.conf`, filled in: its one argument.
     fn configured(
         &self,
         name: &str,
         program: PathBuf,
+        listens: &[(&str, u16)],
         probe: Probe,
-        port: u16,
-        args: impl FnOnce(OsString) -> Vec<OsString>,
     ) -> Result<Spec> {
         let template = root::workspace().join(format!("infra/{name}.conf"));
         let data = self.root.data_of(name)?;
-        let text = root::render(
-            &template,
-            &[("port", &port.to_string()), ("data", &data.to_string_lossy())],
-        )?;
+        let texts: Vec<String> = listens.iter().map(|(_, port)| port.to_string()).collect();
+        let names = listens.iter().map(|(name, _)| *name);
+        let mut values: Vec<(&str, &str)> = names.zip(texts.iter().map(String::as_str)).collect();
+        let data = data.to_string_lossy();
+        values.push(("data", &data));
+        let text = root::render(&template, &values)?;
         let configuration = self.root.run().join(format!("{name}.conf"));
         fs::write(&configuration, text)
             .with_context(|| format!("writing {}", configuration.display()))?;
-        let args = args(configuration.into());
-        let (name, env, without) = (name.to_owned(), Vec::new(), Vec::new());
-        Ok(Spec { name, program, args, env, without, ports: vec![port], probe })
+        let ports = listens.iter().map(|(_, port)| *port).collect();
+        let (env, without) = (Vec::new(), Vec::new());
+        let (name, args) = (name.to_owned(), vec![configuration.into()]);
+        Ok(Spec { name, program, args, env, without, ports, probe })
     }
 
     fn say_ready(&self, gateway: u16) {

@@ -10,12 +10,15 @@ use axum::routing::{get, post};
 use clap::Parser;
 use common::Clock;
 use common::auth::Verifier;
-use common::bus::Bus;
-use common::config::{MongoSettings, NatsSettings, ServerSettings};
+use common::bus::Listeners;
+use common::config::{FoundationSettings, ServerSettings};
+use common::foundation::Foundation;
+use common::operate::Operator;
 use common::server::Service;
 use http::{HeaderValue, header};
 
 use crate::cookies::SessionCookies;
+use crate::domain::User;
 use crate::passwords::Passwords;
 use crate::routes::{currentuser, refresh, signin, signout, signup};
 use crate::store::Store;
@@ -31,9 +34,7 @@ pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
     #[command(flatten)]
-    pub mongo: MongoSettings,
-    #[command(flatten)]
-    pub nats: NatsSettings,
+    pub foundation: FoundationSettings,
 
     /// File with the Ed25519 private key (PKCS#8, PEM) that sign-in tokens are signed with
     #[arg(long, env = "JWT_PRIVATE_KEY")]
@@ -49,6 +50,7 @@ pub struct App {
     pub(crate) cookies: SessionCookies,
     pub(crate) verifier: Verifier,
     pub(crate) clock: Clock,
+    foundation: Foundation,
 }
 
 impl FromRef<App> for Verifier {
@@ -59,23 +61,23 @@ impl FromRef<App> for Verifier {
 
 impl App {
     pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
-        let Settings { server, mongo, .. } = settings;
-        let verifier =
-            Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
+        let server = &settings.server;
+        let verifier = server.verifier(&clock)?;
         let minter = Minter::from_file(&settings.jwt_private_key)?;
         anyhow::ensure!(
             minter.is_trusted_by(&verifier, clock.now()),
             "JWT_PRIVATE_KEY: its public half is not among JWT_PUBLIC_KEYS ({}), so nobody would take its tokens",
             server.jwt_public_keys.display()
         );
-        let database = common::mongo::connect(&mongo.mongo_uri, "auth").await?;
+        let foundation = Foundation::connect("auth", &settings.foundation, clock.clone()).await?;
         Ok(App {
-            store: Store::open(database, clock.clone()).await?,
+            store: Store::open(&foundation.database, clock.clone()).await?,
             passwords: Passwords::start().await?,
             minter,
             cookies: SessionCookies::of(&server.public_url),
             verifier,
             clock,
+            foundation,
         })
     }
 }
@@ -92,13 +94,25 @@ pub fn routes(app: App) -> Router {
         .with_state(app)
 }
 
+/// auth listens to nobody.
+pub fn listeners() -> Listeners<()> {
+    Listeners::new(())
+}
+
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
     let app = App::connect(&settings, clock).await?;
-    let bus = Bus::connect(&settings.nats, "auth").await?;
-    let users = app.store.users.clone();
-    let database = app.store.database.clone();
-    let service = Service::new("auth", routes(app), database);
-    Ok(service.background(move |stop| users.relay(bus, stop)))
+    let service = app.foundation.service(routes(app.clone()));
+    Ok(service.background(app.foundation.relay(&app.store.users)))
+}
+
+/// What an operator's commands work with.
+pub async fn operator(
+    settings: FoundationSettings,
+    clock: Clock,
+) -> anyhow::Result<Operator<(), User>> {
+    let foundation = Foundation::connect("auth", &settings, clock.clone()).await?;
+    let store = Store::open(&foundation.database, clock).await?;
+    Ok(foundation.operator(listeners(), &store.users))
 }
 
 /// Each answer is one person's alone. (Errors say so by themselves.)

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use common::bus::Aggregate;
-use common::events::{self, UserCreated, UserStatus};
+use common::bus::{Aggregate, Announcement};
+use common::events::{self, UserCreated, UserStatus, UserUpdated};
 use common::ids::{SessionId, UserId};
 use common::{Error, Time};
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,17 @@ impl Aggregate for User {
     }
     fn version(&self) -> i64 {
         self.version
+    }
+    fn retold(&self) -> Vec<Announcement> {
+        let user = self.public_state();
+        vec![if self.version == 1 {
+            Announcement::of(&UserCreated(user))
+        } else {
+            Announcement::of(&UserUpdated(user))
+        }]
+    }
+    fn raise(&mut self, by: i64) {
+        self.version += by;
     }
 }
 

@@ -12,10 +12,11 @@ async fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == "generate-keys") {
         return keys::main();
     }
-    common::server::main(
+    common::operate::main(
         "auth",
         |settings: &Settings| &settings.server,
         |settings| app::build(settings, Clock::system()),
+        |settings| app::operator(settings, Clock::system()),
     )
     .await
 }

@@ -18,20 +18,19 @@ const EMAIL: &str = "email";
 
 #[derive(Clone)]
 pub struct Store {
-    pub database: Database,
     pub users: Aggregates<User>,
     sessions: Collection<Session>,
 }
 
 impl Store {
     /// Makes the indexes that the promises rest on, before anything is served.
-    pub async fn open(database: Database, clock: Clock) -> mongodb::error::Result<Self> {
+    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Self> {
         let email = unique_index(EMAIL, doc! { "email": 1 }, None);
-        let users = Aggregates::open(&database, clock, [email]).await?;
+        let users = Aggregates::open(database, clock, [email]).await?;
         let sessions = database.collection::<Session>("sessions");
         let of_user = index("user", doc! { "userId": 1 });
         sessions.create_indexes([ttl_index("expired", doc! { "expiresAt": 1 }), of_user]).await?;
-        Ok(Store { database, users, sessions })
+        Ok(Store { users, sessions })
     }
 
     /// Stores someone new with the event that tells of them. Of several who want one address at once,

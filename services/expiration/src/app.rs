@@ -1,12 +1,15 @@
 //! The map: every setting, every listener and all background work of expiration. It has no routes.
 
 use axum::Router;
-use clap::Parser;
+use clap::{Args, Parser};
 use common::Clock;
-use common::bus::{Bus, Feeds, Listeners};
-use common::config::{MongoSettings, NatsSettings, ServerSettings};
+use common::bus::Listeners;
+use common::config::{FoundationSettings, ServerSettings};
+use common::foundation::Foundation;
+use common::operate::Operator;
 use common::server::Service;
 
+use crate::domain::Schedule;
 use crate::store::Store;
 use crate::timers::Timers;
 use crate::{firing, listeners};
@@ -17,9 +20,14 @@ pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
     #[command(flatten)]
-    pub mongo: MongoSettings,
+    pub state: StateSettings,
+}
+
+/// What the service's state needs; an operator's command needs no more.
+#[derive(Clone, Debug, Args)]
+pub struct StateSettings {
     #[command(flatten)]
-    pub nats: NatsSettings,
+    pub foundation: FoundationSettings,
 
     /// The timer queue; what it has is in MongoDB too, so that it may lose it
     #[arg(long, env = "REDIS_URL")]
@@ -32,22 +40,20 @@ pub struct App {
     pub store: Store,
     pub timers: Timers,
     pub clock: Clock,
-    feeds: Feeds,
-    bus: Bus,
+    foundation: Foundation,
 }
 
 impl App {
     /// Connects, and makes the indexes before anything is heard. Redis and NATS are connected to in the
     /// background: it starts while they are down.
-    pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
-        let bus = Bus::connect(&settings.nats, "expiration").await?;
-        let database = common::mongo::connect(&settings.mongo.mongo_uri, "expiration").await?;
+    pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
+        let foundation =
+            Foundation::connect("expiration", &settings.foundation, clock.clone()).await?;
         Ok(App {
-            store: Store::open(database, clock.clone()).await?,
+            store: Store::open(&foundation.database, clock.clone()).await?,
             timers: Timers::new(&settings.redis_url)?,
             clock,
-            feeds: Feeds::of(&bus),
-            bus,
+            foundation,
         })
     }
 }
@@ -64,16 +70,25 @@ pub fn listeners(app: App) -> Listeners<App> {
 }
 
 pub fn service(app: App) -> Service {
-    let (schedules, bus) = (app.store.schedules.clone(), app.bus.clone());
-    let (feeds, clock) = (app.feeds.clone(), app.clock.clone());
-    let (listeners, polling, sweeping) = (listeners(app.clone()), app.clone(), app.clone());
-    Service::new("expiration", routes(app.clone()), app.store.database)
-        .background(move |stop| schedules.relay(bus, stop))
-        .background(move |stop| listeners.run(feeds, clock, stop))
-        .background(move |stop| firing::poll(polling, stop))
-        .background(move |stop| firing::sweep(sweeping, stop))
+    let (timers, polling, sweeping) = (app.timers.clone(), app.clone(), app.clone());
+    app.foundation
+        .service(routes(app.clone()))
+        .checked("redis", move || timers.clone().check())
+        .background(app.foundation.relay(&app.store.schedules))
+        .background(app.foundation.listen(listeners(app.clone())))
+        .background(|stop| firing::poll(polling, stop))
+        .background(|stop| firing::sweep(sweeping, stop))
 }
 
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
-    Ok(service(App::connect(&settings, clock).await?))
+    Ok(service(App::connect(&settings.state, clock).await?))
+}
+
+/// What an operator's commands work with.
+pub async fn operator(
+    settings: StateSettings,
+    clock: Clock,
+) -> anyhow::Result<Operator<App, Schedule>> {
+    let app = App::connect(&settings, clock).await?;
+    Ok(app.foundation.operator(listeners(app.clone()), &app.store.schedules))
 }

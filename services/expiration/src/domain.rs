@@ -1,7 +1,7 @@
 //! The schedule of one order's hold, and its transitions.
 
 use common::Time;
-use common::bus::Change;
+use common::bus::{Announcement, Change};
 use common::events::{Expiration, ExpirationComplete, Order, OrderStatus};
 use common::ids::OrderId;
 use serde::{Deserialize, Serialize};
@@ -93,9 +93,21 @@ impl Schedule {
                 let version = self.version + 1;
                 let firings = self.firings + 1;
                 let fired = Schedule { state: State::Fired, version, firings, ..self.clone() };
-                let event = ExpirationComplete(Expiration { order_id: self.order_id, version });
+                let event = fired.event();
                 Firing::Due(Box::new(Change::told(fired, &event)))
             }
         }
+    }
+
+    /// The event that tells again what was told; none if there is nothing to tell (any more).
+    pub fn retelling(&self) -> Option<Announcement> {
+        match self.state {
+            State::Fired => Some(Announcement::of(&self.event())),
+            State::Scheduled | State::Over => None,
+        }
+    }
+
+    fn event(&self) -> ExpirationComplete {
+        ExpirationComplete(Expiration { order_id: self.order_id, version: self.version })
     }
 }

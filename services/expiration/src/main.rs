@@ -7,10 +7,11 @@ use expiration::app::{self, Settings};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::server::main(
+    common::operate::main(
         "expiration",
         |settings: &Settings| &settings.server,
         |settings| app::build(settings, Clock::system()),
+        |settings| app::operator(settings, Clock::system()),
     )
     .await
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bson::doc;
-use common::bus::{Aggregate, Aggregates, Change, Failure};
+use common::bus::{Aggregate, Aggregates, Announcement, Change, Failure};
 use common::events::Order;
 use common::{Clock, Time, mongo};
 use futures::stream::BoxStream;
@@ -21,24 +21,29 @@ impl Aggregate for Schedule {
     fn version(&self) -> i64 {
         self.version
     }
+    fn retold(&self) -> Vec<Announcement> {
+        self.retelling().into_iter().collect()
+    }
+    fn raise(&mut self, by: i64) {
+        self.version += by;
+    }
 }
 
 #[derive(Clone)]
 pub struct Store {
     pub schedules: Aggregates<Schedule>,
-    pub database: Database,
 }
 
 impl Store {
     /// Opens the collection and makes its indexes. Schedules that have fired or are over are kept for
     /// good, so only those that wait are indexed by their time.
-    pub async fn open(database: Database, clock: Clock) -> Result<Self> {
+    pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let waiting = mongo::partial_index(
             "scheduled",
             doc! { "state": 1, "expiresAt": 1 },
             doc! { "state": "scheduled" },
         );
-        Ok(Store { schedules: Aggregates::open(&database, clock, [waiting]).await?, database })
+        Ok(Store { schedules: Aggregates::open(database, clock, [waiting]).await? })
     }
 
     /// Writes down what an event of an order says, unless that or newer is known, and answers with the

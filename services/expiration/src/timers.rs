@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use common::Time;
+use common::settings::Unfit;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, Pipeline, RedisResult};
 
@@ -53,16 +54,26 @@ impl Timers {
     /// Connects. From here on [`Timers::follow`] reaches Redis; what was written down before is to be
     /// put back by the caller. In this order nothing falls between the two.
     pub async fn connect(&self) -> anyhow::Result<()> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let mut link = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        // Not every managed Redis lets INFO through; then there is nothing to warn of.
-        if let Ok(info) = redis::cmd("INFO").query_async::<String>(&mut link).await {
-            warn_of(&info);
-        }
+        let config = config();
+        let link = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         self.set_link(Some(link));
         Ok(())
+    }
+
+    /// Whether Redis is set to keep what it acknowledges.
+    pub async fn check(self) -> Result<(), Unfit> {
+        let config = config();
+        let link = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut link = link.map_err(anyhow::Error::from)?;
+        match redis::cmd("INFO").query_async::<String>(&mut link).await {
+            Ok(info) => judge(&info).map_err(Unfit::Wrong),
+            // Not every managed Redis lets INFO through.
+            Err(error) if error.code() == Some("NOPERM") => {
+                tracing::warn!(%error, "how Redis is set isn't checked");
+                Ok(())
+            }
+            Err(error) => Err(anyhow::Error::from(error).into()),
+        }
     }
 
     /// Forgets the connection, because Redis may lack timers: the next one puts them all back.
@@ -139,16 +150,29 @@ impl Timers {
     }
 }
 
-/// Settings by which Redis would lose timers. They come back from MongoDB, some seconds late: a reason to
-/// warn, not to stop.
-fn warn_of(info: &str) {
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
+}
+
+/// Settings by which Redis would lose timers that it has acknowledged: MongoDB's sweep would fire them,
+/// some seconds late, at each of its restarts.
+fn judge(info: &str) -> Result<(), String> {
     let says = |line: &str| info.lines().any(|said| said.trim() == line);
     if says("aof_enabled:0") {
-        tracing::warn!(
-            "Redis keeps no append-only file: a restart of it loses all timers for a moment"
+        return Err(
+            "Redis (REDIS_URL): appendonly is no, and must be yes: as it is set, a restart \
+                    loses timers"
+                .to_owned(),
         );
     }
-    if !says("maxmemory_policy:noeviction") {
-        tracing::warn!("Redis may evict timers: set maxmemory-policy to noeviction");
+    let policy = info.lines().find_map(|line| line.trim().strip_prefix("maxmemory_policy:"));
+    match policy {
+        Some("noeviction") | None => Ok(()),
+        Some(policy) => Err(format!(
+            "Redis (REDIS_URL): maxmemory-policy is {policy}, and must be noeviction: as it is set, a \
+             full memory throws timers away"
+        )),
     }
 }

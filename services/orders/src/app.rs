@@ -5,13 +5,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::get;
-use clap::Parser;
+use clap::{Args, Parser};
 use common::Clock;
 use common::auth::Verifier;
-use common::bus::{Bus, Feeds, Listeners};
-use common::config::{MongoSettings, NatsSettings, ServerSettings};
+use common::bus::{Feeds, Listeners};
+use common::config::{FoundationSettings, ServerSettings};
+use common::foundation::{Door, Foundation};
+use common::operate::Operator;
 use common::server::Service;
 
+use crate::domain::Order;
 use crate::store::Store;
 use crate::{listeners, routes, sweep};
 
@@ -21,9 +24,14 @@ pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
     #[command(flatten)]
-    pub mongo: MongoSettings,
+    pub state: StateSettings,
+}
+
+/// What the service's state needs; an operator's command needs no more.
+#[derive(Clone, Debug, Args)]
+pub struct StateSettings {
     #[command(flatten)]
-    pub nats: NatsSettings,
+    pub foundation: FoundationSettings,
 
     /// How long a buyer holds a ticket, in seconds
     #[arg(long, env = "RESERVATION_SECONDS", default_value_t = 900,
@@ -38,40 +46,34 @@ pub struct App {
     pub clock: Clock,
     pub feeds: Feeds,
     pub reservation: Duration,
-    bus: Bus,
-    verifier: Verifier,
+    foundation: Foundation,
 }
 
-impl FromRef<App> for Verifier {
-    fn from_ref(app: &App) -> Verifier {
-        app.verifier.clone()
+impl FromRef<Door<App>> for App {
+    fn from_ref(door: &Door<App>) -> App {
+        door.app.clone()
     }
 }
 
 impl App {
     /// Connects, and makes the unique indexes before anything is asked of them.
-    pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
-        let server = &settings.server;
-        let verifier =
-            Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
-        let bus = Bus::connect(&settings.nats, "orders").await?;
-        let database = common::mongo::connect(&settings.mongo.mongo_uri, "orders").await?;
+    pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
+        let foundation = Foundation::connect("orders", &settings.foundation, clock.clone()).await?;
         Ok(App {
-            store: Store::open(database, clock.clone()).await?,
+            store: Store::open(&foundation.database, clock.clone()).await?,
             clock,
-            feeds: Feeds::of(&bus),
+            feeds: foundation.feeds.clone(),
             reservation: Duration::from_secs(settings.reservation_seconds),
-            bus,
-            verifier,
+            foundation,
         })
     }
 }
 
-pub fn routes(app: App) -> Router {
+pub fn routes(door: Door<App>) -> Router {
     Router::new()
         .route("/api/orders", get(routes::list::list).post(routes::create::create))
         .route("/api/orders/{id}", get(routes::show::show).delete(routes::cancel::cancel))
-        .with_state(app)
+        .with_state(door)
 }
 
 pub fn listeners(app: App) -> Listeners<App> {
@@ -87,16 +89,25 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::user_updated::listen)
 }
 
-pub fn service(app: App) -> Service {
-    let (orders, bus) = (app.store.orders.clone(), app.bus.clone());
-    let (feeds, clock) = (app.feeds.clone(), app.clock.clone());
-    let (listeners, sweeping) = (listeners(app.clone()), app.clone());
-    Service::new("orders", routes(app.clone()), app.store.database.clone())
-        .background(move |stop| orders.relay(bus, stop))
-        .background(move |stop| listeners.run(feeds, clock, stop))
-        .background(move |stop| sweep::run(sweeping, stop))
+pub fn service(app: App, verifier: Verifier) -> Service {
+    app.foundation
+        .service(routes(Door { app: app.clone(), verifier }))
+        .background(app.foundation.relay(&app.store.orders))
+        .background(app.foundation.listen(listeners(app.clone())))
+        .background(|stop| sweep::run(app, stop))
 }
 
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
-    Ok(service(App::connect(&settings, clock).await?))
+    let verifier = settings.server.verifier(&clock)?;
+    Ok(service(App::connect(&settings.state, clock).await?, verifier))
+}
+
+/// What an operator's commands work with.
+pub async fn operator(
+    settings: StateSettings,
+    clock: Clock,
+) -> anyhow::Result<Operator<App, Order>> {
+    let app = App::connect(&settings, clock).await?;
+    let operator = app.foundation.operator(listeners(app.clone()), &app.store.orders);
+    Ok(operator.raising(move |run| async move { Ok(app.store.raise_holds(&run).await?) }))
 }

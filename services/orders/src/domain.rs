@@ -4,13 +4,15 @@
 //! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` by a refund alone,
 //! and `cancelled` because expired → `complete` by a late payment that is honoured.
 
+mod lost;
 mod person;
+mod retold;
 mod ticket;
 
 use std::time::Duration;
 
 use common::Time;
-use common::bus::{Aggregate, Change};
+use common::bus::{Aggregate, Announcement, Change};
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
@@ -98,6 +100,13 @@ impl Aggregate for Order {
     fn version(&self) -> i64 {
         self.version
     }
+    fn retold(&self) -> Vec<Announcement> {
+        self.retelling()
+    }
+    fn raise(&mut self, by: i64) {
+        self.version += by;
+        self.holds.iter_mut().for_each(|hold| *hold += by);
+    }
 }
 
 impl Order {
@@ -129,45 +138,6 @@ impl Order {
         };
         let event = OrderCreated(order.event());
         Change::told(order, &event)
-    }
-
-    /// A charge for an order that this database has lost: an order that has ended, so that the charge
-    /// is given back. Who ordered what isn't known any more: ids that nobody and nothing has stand there.
-    pub fn lost(payment: &events::Payment, now: Time) -> Change<Order> {
-        let (nobody, none) = (UserId::new(now), TicketId::new(now));
-        let ticket = OrderedTicket {
-            id: none,
-            title: String::new(),
-            price: payment.amount,
-            currency: payment.currency.clone(),
-            user_id: nobody,
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
-        };
-        let order = Order {
-            id: payment.order_id,
-            version: 1,
-            created_at: now,
-            user_id: nobody,
-            ticket_id: none,
-            seller_id: nobody,
-            ticket,
-            status: OrderStatus::Cancelled,
-            cancel_reason: Some(CancelReason::Refunded),
-            active: false,
-            unpaid: false,
-            expires_at: now,
-            holds: Vec::new(),
-            payment: Some(Payment {
-                id: payment.id,
-                version: payment.version,
-                answer: Some(Answer::RefundRequired),
-                refunded: false,
-            }),
-            refund_required: None,
-        };
-        order.requiring_refund(payment.id, RefundReason::OrderCancelled)
     }
 
     /// tickets has locked the ticket for this order.
@@ -346,13 +316,17 @@ impl Order {
 
     fn requiring_refund(mut self, payment_id: PaymentId, why: RefundReason) -> Change<Order> {
         self.refund_required = Some(why);
-        let event = OrderRefundRequired(RefundRequired {
-            order_id: self.id,
-            payment_id,
-            why,
-            version: self.version,
-        });
+        let event = self.refund_required_event(payment_id, why);
         Change::told(self, &event)
+    }
+
+    fn refund_required_event(
+        &self,
+        payment_id: PaymentId,
+        why: RefundReason,
+    ) -> OrderRefundRequired {
+        let (order_id, version) = (self.id, self.version);
+        OrderRefundRequired(RefundRequired { order_id, payment_id, why, version })
     }
 
     /// The order as the others are told of it.

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod domain;
 pub mod listeners;
+pub mod release;
 pub mod reserve;
 pub mod routes;
 pub mod store;

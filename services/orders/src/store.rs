@@ -1,7 +1,7 @@
 //! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
 use bson::{Bson, Document, doc};
-use common::bus::{Aggregates, Change};
+use common::bus::{Aggregates, Change, RESTORED};
 use common::events::OrderStatus;
 use common::idempotency::{Created, Key};
 use common::ids::{OrderId, TicketId, UserId};
@@ -21,7 +21,6 @@ const ONE_ORDER_AN_ID: &str = "_id_";
 
 #[derive(Clone)]
 pub struct Store {
-    pub database: Database,
     pub orders: Aggregates<Order>,
     tickets: Collection<Ticket>,
     people: Collection<Person>,
@@ -46,7 +45,7 @@ pub enum Side {
 }
 
 impl Store {
-    pub async fn open(database: Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
         let indexes = [
             mongo::unique_index(
                 ONE_LIVE_ORDER,
@@ -58,10 +57,10 @@ impl Store {
             mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
-        let orders = Aggregates::open(&database, clock, indexes).await?;
+        let orders = Aggregates::open(database, clock, indexes).await?;
         let tickets = database.collection("tickets");
         let people = database.collection("people");
-        Ok(Store { database, orders, tickets, people })
+        Ok(Store { orders, tickets, people })
     }
 
     pub async fn ticket(&self, id: TicketId) -> mongodb::error::Result<Option<Ticket>> {
@@ -86,7 +85,8 @@ impl Store {
         self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await
     }
 
-    /// One more than the greatest number over all the ticket's orders, ended ones too.
+    /// One more than the greatest number over all the ticket's orders, ended ones too, and than any that
+    /// tickets has heard of: an order that a restored database has lost may have had that.
     pub async fn next_hold(&self, ticket: TicketId) -> mongodb::error::Result<i64> {
         let newest = self
             .orders
@@ -94,7 +94,18 @@ impl Store {
             .find_one(doc! { "ticketId": ticket })
             .sort(doc! { "holds": -1 })
             .await?;
-        Ok(newest.and_then(|order| order.holds.into_iter().max()).unwrap_or(0) + 1)
+        let greatest = newest.and_then(|order| order.holds.into_iter().max()).unwrap_or(0);
+        let heard_of = self.ticket(ticket).await?.map_or(0, |ticket| ticket.last_hold());
+        Ok(greatest.max(heard_of) + 1)
+    }
+
+    /// After a restore: raises the numbers from which the next holds count on, once a run, beyond those
+    /// that lost orders may have had.
+    pub async fn raise_holds(&self, run: &str) -> mongodb::error::Result<()> {
+        let floor = doc! { "$add": [{ "$max": [0, "$hold", "$holdFloor"] }, RESTORED] };
+        let raise = vec![doc! { "$set": { "holdFloor": floor, "restoredBy": run } }];
+        self.tickets.update_many(doc! { "restoredBy": { "$ne": run } }, raise).await?;
+        Ok(())
     }
 
     /// Stores a new order: the reservation.

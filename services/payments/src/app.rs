@@ -6,15 +6,18 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::http::Method;
 use axum::routing::{get, post};
-use clap::Parser;
+use clap::{Args, Parser};
 use common::Clock;
 use common::auth::Verifier;
-use common::bus::{Bus, Feeds, Listeners};
-use common::config::{MongoSettings, NatsSettings, ServerSettings};
+use common::bus::{Feeds, Listeners};
+use common::config::{FoundationSettings, ServerSettings};
+use common::foundation::{Door, Foundation};
+use common::operate::Operator;
 use common::server::Service;
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::domain::Payment;
 use crate::gateway::Gateway;
 use crate::store::Store;
 use crate::{answer, listeners, routes, worker};
@@ -25,9 +28,14 @@ pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
     #[command(flatten)]
-    pub mongo: MongoSettings,
+    pub state: StateSettings,
+}
+
+/// What the service's state needs; an operator's command needs no more.
+#[derive(Clone, Debug, Args)]
+pub struct StateSettings {
     #[command(flatten)]
-    pub nats: NatsSettings,
+    pub foundation: FoundationSettings,
 
     /// Stripe's secret key (sk_…)
     #[arg(long, env = "STRIPE_KEY", hide_env_values = true)]
@@ -54,43 +62,38 @@ pub struct App {
     pub attempts: i64,
     /// Wakes the worker.
     pub work: Arc<Notify>,
-    bus: Bus,
-    verifier: Verifier,
+    foundation: Foundation,
 }
 
-impl FromRef<App> for Verifier {
-    fn from_ref(app: &App) -> Verifier {
-        app.verifier.clone()
+impl FromRef<Door<App>> for App {
+    fn from_ref(door: &Door<App>) -> App {
+        door.app.clone()
     }
 }
 
 impl App {
     /// Connects, and makes the indexes before anything is asked of them.
-    pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
-        let server = &settings.server;
-        let verifier =
-            Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
-        let bus = Bus::connect(&settings.nats, "payments").await?;
-        let database = common::mongo::connect(&settings.mongo.mongo_uri, "payments").await?;
+    pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
+        let foundation =
+            Foundation::connect("payments", &settings.foundation, clock.clone()).await?;
         Ok(App {
-            store: Store::open(database, clock.clone()).await?,
+            store: Store::open(&foundation.database, clock.clone()).await?,
             gateway: Gateway::new(&settings.stripe_key, &settings.stripe_url)?,
             clock,
-            feeds: Feeds::of(&bus),
+            feeds: foundation.feeds.clone(),
             attempts: settings.payment_attempts,
             work: Arc::default(),
-            bus,
-            verifier,
+            foundation,
         })
     }
 }
 
-pub fn routes(app: App) -> Router {
+pub fn routes(door: Door<App>) -> Router {
     Router::new()
         .route("/api/payments", post(routes::create::create).get(routes::list::list))
         .route("/api/payments/{id}", get(routes::show::show))
         .route("/api/payments/{id}/refund", post(routes::refund::refund))
-        .with_state(app)
+        .with_state(door)
 }
 
 pub fn listeners(app: App) -> Listeners<App> {
@@ -101,18 +104,26 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::order_refund_required::listen)
 }
 
-pub fn service(app: App) -> Service {
-    let (payments, bus) = (app.store.payments.clone(), app.bus.clone());
-    let (feeds, clock) = (app.feeds.clone(), app.clock.clone());
-    let (listeners, working) = (listeners(app.clone()), app.clone());
-    Service::new("payments", routes(app.clone()), app.store.database.clone())
+pub fn service(app: App, verifier: Verifier) -> Service {
+    app.foundation
+        .service(routes(Door { app: app.clone(), verifier }))
         // A payment may take as long as Stripe does; then it is answered as unknown.
         .deadline_of(Method::POST, "/api/payments", answer::DEADLINE)
-        .background(move |stop| payments.relay(bus, stop))
-        .background(move |stop| listeners.run(feeds, clock, stop))
-        .background(move |stop| worker::run(working, stop))
+        .background(app.foundation.relay(&app.store.payments))
+        .background(app.foundation.listen(listeners(app.clone())))
+        .background(|stop| worker::run(app, stop))
 }
 
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
-    Ok(service(App::connect(&settings, clock).await?))
+    let verifier = settings.server.verifier(&clock)?;
+    Ok(service(App::connect(&settings.state, clock).await?, verifier))
+}
+
+/// What an operator's commands work with.
+pub async fn operator(
+    settings: StateSettings,
+    clock: Clock,
+) -> anyhow::Result<Operator<App, Payment>> {
+    let app = App::connect(&settings, clock).await?;
+    Ok(app.foundation.operator(listeners(app.clone()), &app.store.payments))
 }

@@ -8,15 +8,14 @@
 mod parts;
 mod requests;
 mod work;
+mod retold;
 
 use std::time::Duration;
 
 use common::Time;
-use common::bus::{Aggregate, Change};
+use common::bus::{Aggregate, Announcement, Change};
 use common::error::{Error, problems};
-use common::events::{
-    self, CancelReason, FailedPayment, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
-};
+use common::events::{self, CancelReason, FailedPayment, OrderStatus, PaymentFailed};
 use common::idempotency::Remembered;
 use common::ids::{OrderId, PaymentId};
 use common::permissions::Owners;
@@ -57,6 +56,12 @@ impl Aggregate for Payment {
     fn version(&self) -> i64 {
         self.version
     }
+    fn retold(&self) -> Vec<Announcement> {
+        self.retelling().into_iter().collect()
+    }
+    fn raise(&mut self, by: i64) {
+        self.version += by;
+    }
 }
 
 impl Payment {
@@ -83,6 +88,11 @@ impl Payment {
         (order.version > self.order.version).then(|| {
             let mut payment = self.next();
             payment.order = Order::of(order);
+            if let (Some(CancelReason::Refunded), Some(charge)) =
+                (order.cancel_reason, &mut payment.charge)
+            {
+                charge.recall_refund();
+            }
             let payment = payment.due(attempts, now);
             // Who is at it already goes on, and sees the order's new state at its next step.
             let work_at = payment.work_at.map(|due| self.work_at.unwrap_or(due));
@@ -281,15 +291,7 @@ impl Payment {
             Status::Completed | Status::Refunding | Status::Refunded => None,
         })?;
         let payment = Payment { work_at: None, ..change.thing };
-        let charge = payment.charge.as_ref()?;
-        let event = PaymentCreated(events::Payment {
-            id: charge.id,
-            order_id: payment.order_id,
-            stripe_id: charge.intent.clone()?,
-            amount: payment.order.amount,
-            currency: payment.order.currency.clone(),
-            version: payment.version,
-        });
+        let event = payment.created_event(payment.charge.as_ref()?)?;
         let end = End::Paid { version: payment.version };
         Some(Change::told(payment.ended(Some(end)), &event))
     }
@@ -349,13 +351,7 @@ impl Payment {
             })
         })?;
         let payment = Payment { work_at: None, ..change.thing };
-        let event = PaymentRefunded(events::Refund {
-            id: payment.charge.as_ref()?.id,
-            order_id: payment.order_id,
-            stripe_refund_id: stripe_id.to_owned(),
-            amount: payment.order.amount,
-            version: payment.version,
-        });
+        let event = payment.refunded_event(payment.charge.as_ref()?)?;
         Some(Change::told(payment, &event))
     }
 

@@ -7,10 +7,11 @@ use payments::app::{self, Settings};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::server::main(
+    common::operate::main(
         "payments",
         |settings: &Settings| &settings.server,
         |settings| app::build(settings, Clock::system()),
+        |settings| app::operator(settings, Clock::system()),
     )
     .await
 }

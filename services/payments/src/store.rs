@@ -12,12 +12,11 @@ use crate::domain::{End, Payment};
 
 #[derive(Clone)]
 pub struct Store {
-    pub database: Database,
     pub payments: Aggregates<Payment>,
 }
 
 impl Store {
-    pub async fn open(database: Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
         let paid = doc! { "charge.id": { "$exists": true } };
         let indexes = [
             mongo::unique_index("by_payment", doc! { "charge.id": 1 }, Some(paid)),
@@ -27,8 +26,8 @@ impl Store {
                 doc! { "workAt": { "$type": "date" } },
             ),
         ];
-        let payments = Aggregates::open(&database, clock, indexes).await?;
-        Ok(Store { database, payments })
+        let payments = Aggregates::open(database, clock, indexes).await?;
+        Ok(Store { payments })
     }
 
     /// Refuses (422) a key that was used for another request, whatever else there is to say of this one.

@@ -4,15 +4,16 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::map_response;
 use axum::routing::get;
-use clap::Parser;
+use clap::{Args, Parser};
 use common::Clock;
 use common::auth::Verifier;
-use common::bus::{Bus, Feeds, Listeners};
-use common::config::{MarketSettings, MongoSettings, NatsSettings, ServerSettings};
+use common::bus::Listeners;
+use common::config::{FoundationSettings, MarketSettings, ServerSettings};
+use common::foundation::{Door, Foundation};
+use common::operate::Operator;
 use common::server::Service;
-use mongodb::Database;
 
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::{listeners, routes, view};
 
 /// Tickets for sale: offering, searching, editing and deleting them.
@@ -22,9 +23,14 @@ pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
     #[command(flatten)]
-    pub mongo: MongoSettings,
+    pub state: StateSettings,
+}
+
+/// What the service's state needs; an operator's command needs no more.
+#[derive(Clone, Debug, Args)]
+pub struct StateSettings {
     #[command(flatten)]
-    pub nats: NatsSettings,
+    pub foundation: FoundationSettings,
     #[command(flatten)]
     pub market: MarketSettings,
 }
@@ -33,45 +39,37 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
-    pub verifier: Verifier,
     pub market: MarketSettings,
     pub clock: Clock,
-    database: Database,
-    bus: Bus,
+    foundation: Foundation,
 }
 
-impl FromRef<App> for Verifier {
-    fn from_ref(app: &App) -> Verifier {
-        app.verifier.clone()
+impl FromRef<Door<App>> for App {
+    fn from_ref(door: &Door<App>) -> App {
+        door.app.clone()
     }
 }
 
 impl App {
     /// Connects to what it needs and makes the indexes.
-    pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
-        let Settings { server, mongo, nats, market } = settings;
-        let database = common::mongo::connect(&mongo.mongo_uri, "tickets").await?;
+    pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
+        let foundation =
+            Foundation::connect("tickets", &settings.foundation, clock.clone()).await?;
         Ok(App {
-            store: Store::open(&database, clock.clone()).await?,
-            verifier: Verifier::from_file(
-                &server.jwt_public_keys,
-                &server.public_url,
-                clock.clone(),
-            )?,
-            market: market.clone(),
+            store: Store::open(&foundation.database, clock.clone()).await?,
+            market: settings.market.clone(),
             clock,
-            bus: Bus::connect(nats, "tickets").await?,
-            database,
+            foundation,
         })
     }
 }
 
-pub fn routes(app: App) -> Router {
+pub fn routes(door: Door<App>) -> Router {
     Router::new()
         .route("/api/tickets", get(routes::list).post(routes::create))
         .route("/api/tickets/{id}", get(routes::show).put(routes::edit).delete(routes::delete))
         .layer(map_response(view::vary))
-        .with_state(app)
+        .with_state(door)
 }
 
 pub fn listeners(app: App) -> Listeners<App> {
@@ -82,14 +80,23 @@ pub fn listeners(app: App) -> Listeners<App> {
 }
 
 /// The whole service: what is asked of it, what it hears, and what it tells.
-pub fn service(app: App) -> Service {
-    let App { store, bus, clock, database, .. } = app.clone();
-    let feeds = Feeds::of(&bus);
-    Service::new("tickets", routes(app.clone()), database)
-        .background(|stop| store.relay(bus, stop))
-        .background(|stop| listeners(app).run(feeds, clock, stop))
+pub fn service(app: App, verifier: Verifier) -> Service {
+    app.foundation
+        .service(routes(Door { app: app.clone(), verifier }))
+        .background(app.foundation.relay(&app.store.tickets))
+        .background(app.foundation.listen(listeners(app.clone())))
 }
 
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
-    Ok(service(App::connect(&settings, clock).await?))
+    let verifier = settings.server.verifier(&clock)?;
+    Ok(service(App::connect(&settings.state, clock).await?, verifier))
+}
+
+/// What an operator's commands work with.
+pub async fn operator(
+    settings: StateSettings,
+    clock: Clock,
+) -> anyhow::Result<Operator<App, Stored>> {
+    let app = App::connect(&settings, clock).await?;
+    Ok(app.foundation.operator(listeners(app.clone()), &app.store.tickets))
 }

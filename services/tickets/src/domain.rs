@@ -1,6 +1,6 @@
 //! A ticket and its transitions. Pure: no database, no clock, nothing to wait for.
 
-use common::bus::Change;
+use common::bus::{Announcement, Change};
 use common::error::problems;
 use common::events::{self, OrderStatus, TicketCreated, TicketDeleted, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
@@ -212,6 +212,17 @@ impl Ticket {
     fn told_deleted(self) -> Change<Ticket> {
         let event = TicketDeleted(self.told());
         Change::told(self, &event)
+    }
+
+    /// The event that tells its present state again, also that of one that was deleted.
+    pub fn retelling(&self) -> Announcement {
+        if self.deleted {
+            Announcement::of(&TicketDeleted(self.told()))
+        } else if self.version == 1 {
+            Announcement::of(&TicketCreated(self.told()))
+        } else {
+            Announcement::of(&TicketUpdated(self.told()))
+        }
     }
 
     /// What the other services get to know.

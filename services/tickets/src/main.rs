@@ -7,10 +7,11 @@ use tickets::app::{self, Settings};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::server::main(
+    common::operate::main(
         "tickets",
         |settings: &Settings| &settings.server,
         |settings| app::build(settings, Clock::system()),
+        |settings| app::operator(settings, Clock::system()),
     )
     .await
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bson::{Bson, Document, doc};
-use common::bus::{Aggregate, Aggregates, Bus, Change, Failure};
+use common::bus::{Aggregate, Aggregates, Announcement, Change, Failure};
 use common::cursor::Cursor;
 use common::events::Order;
 use common::idempotency::{Created, Key};
@@ -13,7 +13,6 @@ use futures::TryStreamExt;
 use mongodb::options::{FindOptions, Hint};
 use mongodb::{Database, IndexModel};
 use serde::{Deserialize, Serialize, Serializer};
-use tokio_util::sync::CancellationToken;
 
 use crate::domain::Ticket;
 use crate::search::{Search, Sort, Whose, words};
@@ -21,7 +20,7 @@ use crate::search::{Search, Sort, Whose, words};
 /// A ticket as it is stored: with what it is found and sorted by, computed from it at each write.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-struct Stored(Ticket);
+pub struct Stored(Ticket);
 
 impl Serialize for Stored {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -56,20 +55,24 @@ impl Aggregate for Stored {
     fn version(&self) -> i64 {
         self.0.version
     }
+
+    fn retold(&self) -> Vec<Announcement> {
+        vec![self.0.retelling()]
+    }
+
+    fn raise(&mut self, by: i64) {
+        self.0.version += by;
+    }
 }
 
 #[derive(Clone)]
 pub struct Store {
-    tickets: Aggregates<Stored>,
+    pub tickets: Aggregates<Stored>,
 }
 
 impl Store {
     pub async fn open(database: &Database, clock: Clock) -> anyhow::Result<Self> {
         Ok(Store { tickets: Aggregates::open(database, clock, indexes()).await? })
-    }
-
-    pub async fn relay(self, bus: Bus, stop: CancellationToken) {
-        self.tickets.relay(bus, stop).await;
     }
 
     /// The ticket, if there is one that isn't deleted; else 404.

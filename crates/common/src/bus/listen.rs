@@ -2,6 +2,7 @@
 //! back-off, dead letters, and one supervisor that makes anew what a wiped broker lost.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,8 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Bus, Contended, dead};
+use super::dead::{self, Corpse};
+use super::{Bus, Contended, advisories};
 use crate::clock::{Clock, Time};
 use crate::events::{Event, Stream};
 use crate::{mongo, telemetry};
@@ -40,6 +42,16 @@ pub enum Failure {
     NotBefore(Time),
     /// A dependency is down: the consumer waits until it answers, for ever.
     Down(anyhow::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Never(error) | Failure::Later(error) => write!(f, "{error:#}"),
+            Failure::NotBefore(time) => write!(f, "not before {time}"),
+            Failure::Down(error) => write!(f, "a dependency is down: {error:#}"),
+        }
+    }
 }
 
 impl From<mongodb::error::Error> for Failure {
@@ -95,12 +107,27 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
         self.handlers.keys().copied().collect()
     }
 
+    /// Runs the listener of one event, in a task of its own that ends its work whatever happens here.
+    pub(crate) async fn handle(&self, subject: &str, data: &[u8]) -> Result<(), Failure> {
+        let Some((_, handler)) = self.handlers.get(subject) else {
+            return Err(Failure::Never(anyhow!("nobody here listens to {subject}")));
+        };
+        let work = handler(self.state.clone(), data);
+        let task = tokio::spawn(work.in_current_span());
+        match tokio::time::timeout(PATIENCE, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(Failure::Later(anyhow!("the listener panicked: {panic}"))),
+            Err(_) => Err(Failure::Down(anyhow!("no answer within {PATIENCE:?}"))),
+        }
+    }
+
     /// Listens until it is told to stop. `feeds` says meanwhile which streams can be heard.
     pub async fn run(self, feeds: Feeds, clock: Clock, stop: CancellationToken) {
         let mut streams: BTreeMap<Stream, Vec<&'static str>> = BTreeMap::new();
         for (subject, (stream, _)) in &self.handlers {
             streams.entry(*stream).or_default().push(subject);
         }
+        let advisories = tokio::spawn(advisories::attend(feeds.bus.clone(), stop.clone()));
         let listeners = Arc::new(self);
         let consumers = streams.into_iter().map(|(stream, subjects)| {
             let consumer = Consumer {
@@ -114,7 +141,7 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
             };
             tokio::spawn(consumer.supervise())
         });
-        futures::future::join_all(consumers.collect::<Vec<_>>()).await;
+        futures::future::join_all(consumers.chain([advisories])).await;
     }
 }
 
@@ -231,7 +258,7 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
         telemetry::continue_trace(&span, header("traceparent").as_deref());
         async {
             loop {
-                let outcome = self.attempt(&message).await;
+                let outcome = self.listeners.handle(&message.subject, &message.payload).await;
                 match self.answer(&message, outcome).await {
                     Ok(Verdict::Done) => return,
                     Ok(Verdict::Again) => {}
@@ -245,20 +272,6 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
         }
         .instrument(span)
         .await;
-    }
-
-    /// Runs the listener, in a task of its own that ends its work whatever happens here.
-    async fn attempt(&self, message: &Message) -> Result<(), Failure> {
-        let Some((_, handler)) = self.listeners.handlers.get(message.subject.as_str()) else {
-            return Err(Failure::Never(anyhow!("nobody here listens to {}", message.subject)));
-        };
-        let work = handler(self.listeners.state.clone(), &message.payload);
-        let task = tokio::spawn(work.in_current_span());
-        match tokio::time::timeout(PATIENCE, task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(Failure::Later(anyhow!("the listener panicked: {panic}"))),
-            Err(_) => Err(Failure::Down(anyhow!("no answer within {PATIENCE:?}"))),
-        }
     }
 
     async fn answer(
@@ -275,8 +288,14 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
                 AckKind::Nak(Some(back_off(tries)))
             }
             Err(Failure::Never(error) | Failure::Later(error)) => {
-                dead::bury(&self.bus, message, &format!("{error:#}")).await?;
-                AckKind::Term
+                let corpse = Corpse::of(message)?;
+                dead::bury(&self.bus, corpse, &format!("{error:#}")).await?;
+                count(message);
+                return self
+                    .bus
+                    .terminate(message, advisories::BURIED)
+                    .await
+                    .map(|()| Verdict::Done);
             }
             Err(Failure::Down(error)) => {
                 tracing::warn!(error = format!("{error:#}"), "waiting for a dependency");
@@ -289,11 +308,15 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
                 }
             }
         };
-        metrics::counter!("events_handled_total", "subject" => message.subject.to_string())
-            .increment(1);
+        count(message);
         message.ack_with(kind).await.map_err(|error| anyhow!(error))?;
         Ok(Verdict::Done)
     }
+}
+
+fn count(message: &Message) {
+    let subject = message.subject.to_string();
+    metrics::counter!("events_handled_total", "subject" => subject).increment(1);
 }
 
 enum Verdict {

@@ -5,29 +5,32 @@
 //! listen: [`listen::Listeners`]; and one to look on without taking part: [`Bus::watch`]. The client itself is
 //! private to this module.
 
+mod advisories;
 pub mod dead;
 pub mod listen;
 pub mod outbox;
 mod requests;
+mod retell;
+mod settings;
+mod streams;
 pub mod watch;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_nats::jetstream;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::{self, stream};
 use async_nats::{Event, HeaderMap, connection};
+use url::Url;
 
+pub use dead::Letter;
 pub use listen::{Failure, Feeds, Listeners};
 pub use outbox::{Aggregate, Aggregates, Announcement, Change, Contended};
 pub use requests::REQUESTS;
+pub use retell::{RESTORED, Retelling, Told};
 pub use watch::Sight;
 
 use crate::config::NatsSettings;
-use crate::events::Stream;
-
-/// JetStream drops a message whose id it has seen within this time.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
 
 /// A service's connection to the bus. Made at once, also while the broker is down: it connects, and
 /// connects again, in the background.
@@ -35,6 +38,7 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
 pub struct Bus {
     service: &'static str,
     replicas: usize,
+    monitor: Option<Url>,
     client: async_nats::Client,
     jetstream: jetstream::Context,
     /// How often the connection was lost.
@@ -62,40 +66,16 @@ impl Bus {
             .await
             .context("NATS_URL")?;
         let jetstream = jetstream::new(client.clone());
-        let replicas = settings.nats_replicas;
-        Ok(Bus { service, replicas, client, jetstream, disconnections })
+        let (replicas, monitor) = (settings.nats_replicas, settings.nats_monitor_url.clone());
+        Ok(Bus { service, replicas, monitor, client, jetstream, disconnections })
     }
 
     pub fn service(&self) -> &'static str {
         self.service
     }
 
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.client.connection_state() == connection::State::Connected
-    }
-
-    /// Sees to it that the streams that this service publishes to exist as declared, and `DEAD`.
-    async fn ensure_streams(&self) -> anyhow::Result<()> {
-        for stream in Stream::ALL.into_iter().filter(|stream| stream.publisher() == self.service) {
-            self.ensure_stream(stream.name(), stream.subjects()).await?;
-        }
-        self.ensure_stream(dead::STREAM, dead::SUBJECTS).await
-    }
-
-    async fn ensure_stream(&self, name: &str, subjects: &str) -> anyhow::Result<()> {
-        let config = stream::Config {
-            name: name.to_owned(),
-            subjects: vec![subjects.to_owned()],
-            storage: stream::StorageType::File,
-            num_replicas: self.replicas,
-            duplicate_window: DUPLICATE_WINDOW,
-            ..stream::Config::default()
-        };
-        self.jetstream
-            .create_or_update_stream(config)
-            .await
-            .with_context(|| format!("stream {name}"))?;
-        Ok(())
     }
 
     /// Publishes and waits until JetStream has stored the message.
@@ -108,6 +88,13 @@ impl Bus {
     ) -> anyhow::Result<()> {
         let message = PublishMessage::build().headers(headers).message_id(id).payload(data.into());
         self.jetstream.send_publish(subject.to_owned(), message).await?.await?;
+        Ok(())
+    }
+
+    /// Tells JetStream that a message is not to come again, and why: it says so in an advisory.
+    async fn terminate(&self, message: &jetstream::Message, why: &str) -> anyhow::Result<()> {
+        let reply = message.reply.clone().context("a message that can't be answered")?;
+        self.client.publish(reply, format!("+TERM {why}").into()).await?;
         Ok(())
     }
 }

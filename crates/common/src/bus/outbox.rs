@@ -15,6 +15,8 @@ use mongodb::{Collection, Database, IndexModel};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bus, requests};
@@ -26,10 +28,12 @@ use crate::telemetry;
 
 /// How often the relay looks for what a killed process left behind.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often the relay looks whether the streams are there: a broker may lose them without an error.
+const LOOK: Duration = Duration::from_secs(5);
 /// How often a decision is made anew because someone else was faster.
-const TRIES: usize = 32;
+pub(super) const TRIES: usize = 32;
 /// How many documents are relayed at once.
-const CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY: usize = 16;
 /// How many documents one look at the index takes.
 const BATCH: i64 = 256;
 
@@ -38,6 +42,11 @@ pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'stati
     const COLLECTION: &'static str;
     fn id(&self) -> String;
     fn version(&self) -> i64;
+    /// The events that tell its whole present state to those who have lost it; of one that has ended, too.
+    fn retold(&self) -> Vec<Announcement>;
+    /// After a restore: raises its version, and whatever number of its own others compare by, beyond all
+    /// that they were told. Numbers of others', which it follows, stay.
+    fn raise(&mut self, by: i64);
 }
 
 /// An event that is to be published with the change that it tells of.
@@ -57,6 +66,12 @@ impl Announcement {
 
     pub fn subject(&self) -> &'static str {
         self.subject
+    }
+
+    /// The same, under an id of its own.
+    pub(super) fn again(mut self, mark: &str) -> Self {
+        self.id = format!("{}:{mark}", self.id);
+        self
     }
 }
 
@@ -171,6 +186,7 @@ impl<T: Aggregate> Aggregates<T> {
         document.extend(beside);
         document.insert("outbox", self.entries(events)?);
         document.insert("outboxPending", !events.is_empty());
+        document.insert("changedAt", self.clock.now());
         self.documents.insert_one(document).await?;
         self.wake.notify_one();
         Ok(())
@@ -187,13 +203,25 @@ impl<T: Aggregate> Aggregates<T> {
         debug_assert!(thing.version() > decided_on, "a change raises the version");
         let mut fields = mongo::document(thing)?;
         fields.remove("_id");
+        self.write(doc! { "_id": thing.id(), "version": decided_on }, fields, events).await
+    }
+
+    /// Writes fields and events onto the document that the filter finds. False: there is none.
+    pub(super) async fn write(
+        &self,
+        filter: Document,
+        mut fields: Document,
+        events: &[Announcement],
+    ) -> mongodb::error::Result<bool> {
         let mut update = doc! {};
+        if !fields.is_empty() {
+            fields.insert("changedAt", self.clock.now());
+        }
         if !events.is_empty() {
             fields.insert("outboxPending", true);
             update.insert("$push", doc! { "outbox": { "$each": self.entries(events)? } });
         }
         update.insert("$set", fields);
-        let filter = doc! { "_id": thing.id(), "version": decided_on };
         let result = self.documents.update_one(filter, update).await?;
         self.wake.notify_one();
         Ok(result.matched_count == 1)
@@ -264,11 +292,17 @@ impl<T: Aggregate> Aggregates<T> {
     /// Publishes what waits, at once when something is written here and in any case every second, until
     /// it is told to stop; then once more.
     pub async fn relay(self, bus: Bus, stop: CancellationToken) {
-        let mut streams_are_there = false;
+        let mut looked: Option<Instant> = None;
+        let mut telling: Option<JoinHandle<()>> = None;
         loop {
-            if !streams_are_there {
+            if looked.is_none_or(|looked| looked.elapsed() > LOOK) {
                 match bus.ensure_streams().await {
-                    Ok(()) => streams_are_there = true,
+                    Ok(()) => {
+                        looked = Some(Instant::now());
+                        if telling.as_ref().is_none_or(JoinHandle::is_finished) {
+                            telling = Some(self.tell_anew(&bus, &stop));
+                        }
+                    }
                     Err(error) => tracing::warn!(
                         error = format!("{error:#}"),
                         "streams are not to be had yet"
@@ -279,7 +313,7 @@ impl<T: Aggregate> Aggregates<T> {
                 Ok(()) => {}
                 Err(error) => {
                     // The streams may be what is missing: a wiped broker has none.
-                    streams_are_there = false;
+                    looked = None;
                     metrics::counter!("outbox_relay_failures_total", "collection" => T::COLLECTION)
                         .increment(1);
                     tracing::warn!(
@@ -290,7 +324,7 @@ impl<T: Aggregate> Aggregates<T> {
                 }
             }
             if stop.is_cancelled() {
-                return;
+                break;
             }
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -298,9 +332,28 @@ impl<T: Aggregate> Aggregates<T> {
                 () = stop.cancelled() => {}
             }
         }
+        if let Some(telling) = telling {
+            // It was told to stop too, and ends what it was writing.
+            drop(telling.await);
+        }
     }
 
-    async fn relay_pending(&self, bus: &Bus) -> anyhow::Result<()> {
+    /// Tells the streams that had to be made anew, beside the relay, which goes on.
+    fn tell_anew(&self, bus: &Bus, stop: &CancellationToken) -> JoinHandle<()> {
+        let (things, bus, stop) = (self.clone(), bus.clone(), stop.clone());
+        tokio::spawn(async move {
+            if let Err(error) = things.tell_new_streams(&bus, &stop).await {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    collection = T::COLLECTION,
+                    error,
+                    "not all was told to a new stream"
+                );
+            }
+        })
+    }
+
+    pub(super) async fn relay_pending(&self, bus: &Bus) -> anyhow::Result<()> {
         #[derive(Deserialize)]
         struct Waiting {
             #[serde(rename = "_id")]

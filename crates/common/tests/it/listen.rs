@@ -145,3 +145,48 @@ async fn a_broker_that_was_wiped_is_listened_to_again() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_jetstream_itself_gives_up_is_kept_too() {
+    let infra = Infra::start().await;
+    let tomorrow = infra.clock.now() + Duration::from_secs(24 * 60 * 60);
+    listen(&infra, move |version, _| match version {
+        1 => Err(Failure::Later(anyhow!("not yet"))),
+        _ => Err(Failure::NotBefore(tomorrow)),
+    })
+    .await;
+    infra.bus().limit_deliveries("orders", Stream::Expiration, 2).await;
+    infra.bus().publish(&event(&infra, 1)).await;
+    let letter = eventually("the message that came twice", || async {
+        infra.bus().dead_letters().await.pop()
+    })
+    .await;
+    assert_eq!((letter.stream.as_str(), letter.sequence), ("EXPIRATION", 1));
+    assert_eq!(letter.reason, "JetStream has given it up: its deliveries are used up");
+
+    infra.bus().publish(&event(&infra, 2)).await;
+    let letter = eventually("the message that somebody has terminated", || async {
+        infra.bus().terminate("orders", Stream::Expiration, 2, "by hand").await;
+        infra.bus().dead_letters().await.into_iter().nth(1)
+    })
+    .await;
+    assert_eq!((letter.subject.as_str(), letter.sequence), ("expiration.complete", 2));
+    assert_eq!(letter.reason, "terminated by other means: by hand");
+    assert!(letter.body.contains("\"version\":2"), "{}", letter.body);
+}
+
+#[tokio::test]
+async fn what_a_listener_gives_up_is_kept_once() {
+    let infra = Infra::start().await;
+    listen(&infra, |_, _| Err(Failure::Never(anyhow!("never")))).await;
+    for version in 1..=5 {
+        infra.bus().publish(&event(&infra, version)).await;
+    }
+    infra.bus().settled("orders").await;
+    // JetStream tells of each that it was terminated; the service knows why.
+    eventually("the advisories to be heard", || async {
+        (infra.bus().advisories("orders").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(infra.bus().dead_letters().await.len(), 5);
+}

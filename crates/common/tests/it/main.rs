@@ -4,6 +4,7 @@
 
 mod listen;
 mod outbox;
+mod retell;
 mod server;
 mod thing;
 mod watch;

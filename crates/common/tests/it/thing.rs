@@ -1,7 +1,7 @@
 //! The least that can be stored, changed and told of.
 
 use common::Time;
-use common::bus::{Aggregate, Aggregates, Bus, Change};
+use common::bus::{Aggregate, Aggregates, Announcement, Bus, Change};
 use common::config::NatsSettings;
 use common::events::{Expiration, ExpirationComplete};
 use common::ids::OrderId;
@@ -24,6 +24,12 @@ impl Aggregate for Thing {
     fn version(&self) -> i64 {
         self.version
     }
+    fn retold(&self) -> Vec<Announcement> {
+        vec![Announcement::of(&self.event())]
+    }
+    fn raise(&mut self, by: i64) {
+        self.version += by;
+    }
 }
 
 impl Thing {
@@ -33,8 +39,12 @@ impl Thing {
 
     pub fn changed(&self) -> Change<Thing> {
         let thing = Thing { id: self.id, version: self.version + 1 };
-        let event = ExpirationComplete(Expiration { order_id: thing.id, version: thing.version });
+        let event = thing.event();
         Change::told(thing, &event)
+    }
+
+    fn event(&self) -> ExpirationComplete {
+        ExpirationComplete(Expiration { order_id: self.id, version: self.version })
     }
 }
 
@@ -44,7 +54,8 @@ pub async fn open(infra: &Infra) -> Aggregates<Thing> {
 }
 
 pub async fn bus(infra: &Infra, service: &'static str) -> Bus {
-    let settings = NatsSettings { nats_url: infra.nats.url(), nats_replicas: 1 };
+    let settings =
+        NatsSettings { nats_url: infra.nats.url(), nats_monitor_url: None, nats_replicas: 1 };
     Bus::connect(&settings, service).await.unwrap()
 }
 

@@ -12,6 +12,7 @@ static FRAGILE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_ne
 static BRITTLE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
 static BREAKABLE: OnceLock<Stack> = OnceLock::new();
 static ONE_AFTER_THE_OTHER: Mutex<()> = Mutex::const_new(());
+static BATTERED: OnceLock<Stack> = OnceLock::new();
 
 /// As a person starts it, with holds of 15 minutes.
 pub async fn usual() -> &'static Stack {
@@ -68,6 +69,11 @@ pub const SERVICES: [&str; 5] = ["auth", "tickets", "orders", "expiration", "pay
 pub async fn breakable() -> (&'static Stack, MutexGuard<'static, ()>) {
     let turn = ONE_AFTER_THE_OTHER.lock().await;
     (shared(&BREAKABLE, "breakable", &[("LIVE_STREAMS", "2")]).await, turn)
+}
+
+/// For tests that break what others would rely on.
+pub async fn battered() -> &'static Stack {
+    shared(&BATTERED, "battered", &[]).await
 }
 
 /// Whichever test comes first starts it; `cargo xtask test` ends it with the tests.

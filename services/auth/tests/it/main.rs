@@ -2,6 +2,7 @@
 
 mod currentuser;
 mod keys;
+mod operating;
 mod refresh;
 mod settings;
 mod signin;

@@ -6,5 +6,6 @@ mod app;
 mod domain;
 mod firing;
 mod listeners;
+mod operating;
 mod timers;
 mod world;

@@ -146,7 +146,7 @@ pub async fn replica(infra: &Infra, redis_url: &str) -> (App, TestService) {
 pub async fn connect(infra: &Infra, redis_url: &str) -> App {
     let flags = ["--redis-url".to_owned(), redis_url.to_owned()];
     let settings = Settings::parse_from(infra.args("expiration").into_iter().chain(flags));
-    App::connect(&settings, infra.clock.clone()).await.unwrap()
+    App::connect(&settings.state, infra.clock.clone()).await.unwrap()
 }
 
 /// Writes schedules down without a word to Redis.

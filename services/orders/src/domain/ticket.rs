@@ -22,6 +22,13 @@ pub struct Ticket {
     pub venue: Option<String>,
     /// A tombstone is kept for good: it must outlive whatever comes late.
     pub deleted: bool,
+    /// The greatest hold number that tickets has heard of. After a restore it may be one that this
+    /// database knows nothing of.
+    #[serde(default)]
+    pub hold: i64,
+    /// What a restore has raised that to; no event changes it.
+    #[serde(default, skip_serializing)]
+    pub hold_floor: i64,
 }
 
 impl Ticket {
@@ -37,7 +44,14 @@ impl Ticket {
             time_zone: event.time_zone.clone(),
             venue: event.venue.clone(),
             deleted,
+            hold: event.hold,
+            hold_floor: 0,
         }
+    }
+
+    /// A new hold's number must be greater than this, whatever the orders say.
+    pub fn last_hold(&self) -> i64 {
+        self.hold.max(self.hold_floor)
     }
 
     pub fn is_past(&self, now: Time) -> bool {

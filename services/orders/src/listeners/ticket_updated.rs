@@ -4,15 +4,17 @@ use common::bus::Failure;
 use common::events::TicketUpdated;
 
 use crate::app::App;
-use crate::domain::Ticket;
+use crate::domain::{Order, Ticket};
+use crate::release::release;
 
 pub async fn listen(app: App, TicketUpdated(ticket): TicketUpdated) -> Result<(), Failure> {
     if let Some(order) = ticket.order_id {
         // The order's own state guards this, so a late or repeated confirmation changes nothing.
-        app.store
-            .orders
-            .change(order, |order| Ok::<_, Failure>(order.confirm_lock(ticket.hold)))
-            .await?;
+        let confirm = |order: &Order| Ok::<_, Failure>(order.confirm_lock(ticket.hold));
+        let confirmed = app.store.orders.change(order, confirm).await?;
+        if confirmed.is_none_or(|order| order.is_lost()) {
+            release(&app, order, &ticket).await?;
+        }
     }
     app.store.apply_ticket(&Ticket::of(&ticket, false)).await?;
     Ok(())

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
 mod listeners;
+mod lost;
+mod operating;
 mod outbox;
 mod reserve;
 mod routes;

@@ -106,7 +106,7 @@ async fn what_a_crash_left_unpublished_is_told_at_the_next_start() {
     drop(app);
     assert!(infra.bus().published::<OrderCreated>().await.is_empty());
 
-    let service = TestService::serve(app::service(connect(&infra).await)).await;
+    let service = TestService::serve(app::service(connect(&infra).await, infra.verifier())).await;
     infra.bus().wait_for::<OrderCancelled>(|event| event.0.id == order.id).await;
     let created = infra.bus().published::<OrderCreated>().await;
     assert_eq!(created.iter().map(|event| event.0.id).collect::<Vec<_>>(), [order.id]);
@@ -121,8 +121,8 @@ async fn two_replicas_that_relay_the_same_order_tell_it_once() {
     for _ in 0..20 {
         an_order_that_was_not_told(&infra, &app).await;
     }
-    let first = TestService::serve(app::service(connect(&infra).await)).await;
-    let second = TestService::serve(app::service(connect(&infra).await)).await;
+    let first = TestService::serve(app::service(connect(&infra).await, infra.verifier())).await;
+    let second = TestService::serve(app::service(connect(&infra).await, infra.verifier())).await;
     testkit::eventually("all orders to be told", || async {
         (infra.bus().count(Stream::Orders, "order.>").await >= 20).then_some(())
     })

@@ -35,7 +35,7 @@ impl World {
     pub async fn start() -> World {
         let infra = Infra::start().await;
         let app = connect(&infra).await;
-        let service = TestService::serve(app::service(app.clone())).await;
+        let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().hears("orders", &HEARD).await;
         let (seller, buyer) = (infra.user(), infra.user());
         World { infra, app, service, seller, buyer }
@@ -183,7 +183,7 @@ impl World {
 
 pub async fn connect(infra: &Infra) -> App {
     let settings = Settings::parse_from(infra.args("orders"));
-    App::connect(&settings, infra.clock.clone()).await.unwrap()
+    App::connect(&settings.state, infra.clock.clone()).await.unwrap()
 }
 
 pub fn path(order: &Order) -> String {

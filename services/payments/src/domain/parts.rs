@@ -80,6 +80,24 @@ pub struct Refund {
     pub stripe_id: Option<String>,
 }
 
+impl Charge {
+    /// orders has heard of a refund that this database has lost (it was restored), or has lost the order
+    /// itself: the charge is given back. Stripe is asked first whether it was.
+    pub(super) fn recall_refund(&mut self) {
+        match self.status {
+            Status::Completed => {
+                self.status = Status::Refunding;
+                self.refund = Some(Refund { key: 1, ask: true, stripe_id: None });
+            }
+            Status::Created
+            | Status::Processing
+            | Status::Refunding
+            | Status::Refunded
+            | Status::Failed => {}
+        }
+    }
+}
+
 impl Order {
     pub(super) fn of(order: &events::Order) -> Order {
         Order {

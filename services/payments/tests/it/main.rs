@@ -6,6 +6,7 @@ mod create;
 mod gateway;
 mod idempotency;
 mod listeners;
+mod operating;
 mod races;
 mod refund;
 mod show;

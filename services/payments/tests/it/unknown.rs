@@ -261,7 +261,7 @@ async fn a_success_that_comes_while_the_payment_intent_is_canceled_is_a_payment_
 async fn a_second_replica_does_no_harm() {
     let world = World::start().await;
     let second = crate::world::connect(&world.infra, &world.stripe.url()).await;
-    let _second = TestService::serve(app::service(second)).await;
+    let _second = TestService::serve(app::service(second, world.infra.verifier())).await;
     for _ in 0..10 {
         let order = world.order().await;
         world.pay(&order, "tok_visa").await.expect(201);

@@ -35,7 +35,7 @@ impl World {
         let journal = tempfile::tempdir().unwrap();
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
         let app = connect(&infra, &stripe.url()).await;
-        let service = TestService::serve(app::service(app.clone())).await;
+        let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().hears("payments", &[Stream::Orders]).await;
         let (buyer, seller) = (infra.user(), infra.user());
         World { infra, app, service, stripe, buyer, seller, _journal: journal }
@@ -123,7 +123,7 @@ impl World {
 pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
     let mut args = infra.args("payments");
     args.extend(["--stripe-key", "sk_test_local", "--stripe-url", stripe_url].map(str::to_owned));
-    App::connect(&Settings::parse_from(args), infra.clock.clone()).await.unwrap()
+    App::connect(&Settings::parse_from(args).state, infra.clock.clone()).await.unwrap()
 }
 
 pub fn order(now: Time, time: Duration, buyer: UserId, seller: UserId) -> Order {

@@ -47,7 +47,7 @@ fn histories(first: &Buying, second: &Buying) -> Vec<(&'static str, &'static str
 #[tokio::test]
 async fn every_event_is_heard_twice_late_and_out_of_order_to_the_same_end() {
     let market = Market::open().await;
-    let app = App::connect(&settings(&market.infra), market.clock().clone()).await.unwrap();
+    let app = App::connect(&settings(&market.infra).state, market.clock().clone()).await.unwrap();
     let heard: BTreeSet<_> = app::listeners(app).subjects().into_iter().collect();
     let (seller, one, two) = (market.user(), market.user(), market.user());
     let mut covered = BTreeSet::new();

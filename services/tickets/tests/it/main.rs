@@ -9,6 +9,7 @@ mod idempotency;
 mod list;
 mod listeners;
 mod market;
+mod operating;
 mod plans;
 mod search;
 mod show;

@@ -1,0 +1,39 @@
+//! What an operator types: `auth reannounce …`.
+
+use common::bus::RESTORED;
+use common::events::{UserCreated, UserUpdated};
+
+use super::*;
+
+#[tokio::test]
+async fn every_user_is_told_again_and_after_a_restore_in_a_newer_version() {
+    let auth = Auth::start().await;
+    auth.sign_up("kim@example.org").await;
+    let bus = auth.infra.bus();
+    let created = bus.wait_for::<UserCreated>(|_| true).await;
+    let operator = auth.infra.program("auth");
+    let told = operator.run(&["reannounce"]).await;
+    let expected = "Told again: 1 events of 1 documents.\nAll are published.\n";
+    assert_eq!(told.expect_success(), expected);
+    assert_eq!(bus.published::<UserCreated>().await, [created.clone(), created]);
+
+    operator.run(&["reannounce", "--restored"]).await.expect_success();
+    let updated = bus.published::<UserUpdated>().await.pop().unwrap();
+    assert_eq!(updated.0.version, RESTORED + 1);
+    let none = operator.run(&["dead-letters", "list"]).await;
+    assert_eq!(none.expect_success(), "No dead letters.\n");
+}
+
+#[tokio::test]
+async fn its_help_names_every_command_and_the_settings() {
+    let auth = Auth::start().await;
+    let help = auth.infra.program("auth").run(&["--help"]).await;
+    for told in
+        ["dead-letters", "reannounce", "generate-keys", "JWT_PRIVATE_KEY", "NATS_MONITOR_URL"]
+    {
+        assert!(help.expect_success().contains(told), "{told} is not in:\n{}", help.stdout);
+    }
+    assert!(help.stdout.starts_with("Signs users up, in and out"), "{}", help.stdout);
+    let help = auth.infra.program("auth").run(&["reannounce", "--help"]).await;
+    assert!(help.expect_success().starts_with("Tells the other services again"), "{}", help.stdout);
+}

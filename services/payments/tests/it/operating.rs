@@ -1,0 +1,184 @@
+//! What an operator types: `payments dead-letters …`, `payments reannounce …`.
+
+use common::bus::RESTORED;
+use common::events::{
+    CancelReason, OrderRefundRequired, PaymentCreated, PaymentFailed, PaymentRefunded,
+    RefundReason, RefundRequired, Stream,
+};
+use common::ids::PaymentId;
+use payments::domain::Payment;
+use serde_json::json;
+use testkit::{Program, eventually};
+
+use crate::world::World;
+
+fn payments(world: &World) -> Program {
+    world.infra.program("payments").with("STRIPE_KEY", "sk_test_local")
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_listed_shown_and_handled_again_until_it_succeeds() {
+    let world = World::start().await;
+    let operator = payments(&world);
+    let list = operator.run(&["dead-letters", "list"]).await;
+    assert_eq!(list.expect_success(), "No dead letters.\n");
+
+    // Somebody has limited the deliveries: what fails once is given up.
+    world.infra.bus().limit_deliveries("payments", Stream::Orders, 1).await;
+    let order = world.order().await;
+    let payment_id = PaymentId::new(world.infra.clock.now());
+    let refund = |payment_id| {
+        let (order_id, why) = (order.id, RefundReason::TooLate);
+        OrderRefundRequired(RefundRequired { order_id, payment_id, why, version: 3 })
+    };
+    world.infra.bus().publish(&refund(payment_id)).await;
+    eventually("the dead letter", || async { world.infra.bus().dead_letters().await.pop() }).await;
+
+    let list = operator.run(&["dead-letters", "list"]).await;
+    let line = list.expect_success().lines().nth(1).unwrap().to_owned();
+    assert!(line.starts_with("1 "), "{line}");
+    for told in ["order.refund_required", "ORDERS 2", "JetStream has given it up"] {
+        assert!(line.contains(told), "{told} is not in: {line}");
+    }
+    let shown = operator.run(&["dead-letters", "show", "1"]).await;
+    for told in [
+        "from      ORDERS, message 2".to_owned(),
+        format!("  ce-id: order.refund_required:{}:3", order.id),
+        format!("  \"paymentId\": \"{payment_id}\","),
+    ] {
+        assert!(shown.expect_success().contains(&told), "{told} is not in:\n{}", shown.stdout);
+    }
+
+    let failed = operator.run(&["dead-letters", "replay", "1"]).await;
+    assert_eq!(failed.expect_failure(), "error: 1 of 1 could not be handled\n");
+    let stays = format!(
+        "1: order.refund_required has failed again, and stays: there is no payment {payment_id}\n"
+    );
+    assert_eq!(failed.stdout, stays);
+    assert_eq!(world.infra.bus().dead_letters().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_handled_again_has_its_effect_in_the_service_and_is_off_the_list() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let paid = world.pay(&order, "tok_visa").await.expect(201);
+    let refund = OrderRefundRequired(RefundRequired {
+        order_id: order.id,
+        payment_id: paid["id"].as_str().unwrap().parse().unwrap(),
+        why: RefundReason::TicketDeleted,
+        version: 3,
+    });
+    // Terminated before it was handled: nobody listens.
+    world.infra.bus().bury("payments", &refund, "by hand").await;
+    world.infra.bus().bury("payments", &refund, "by hand").await;
+
+    let replayed = payments(&world).run(&["dead-letters", "replay", "--all"]).await;
+    let expected = "1: order.refund_required is handled, and off the list\n\
+                    2: order.refund_required is handled, and off the list\n";
+    assert_eq!(replayed.expect_success(), expected);
+    assert!(world.infra.bus().dead_letters().await.is_empty());
+    world.payment_is(&order, "refunded").await;
+    assert_eq!(world.taken().await, (1, 0));
+    let none = payments(&world).run(&["dead-letters", "replay", "--all"]).await;
+    assert_eq!(none.expect_success(), "No dead letters.\n");
+}
+
+#[tokio::test]
+async fn a_letter_of_another_service_or_none_at_all_is_an_error() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let refund = OrderRefundRequired(RefundRequired {
+        order_id: order.id,
+        payment_id: PaymentId::new(world.infra.clock.now()),
+        why: RefundReason::TooLate,
+        version: 3,
+    });
+    world.infra.bus().bury("orders", &refund, "it is another's").await;
+    let operator = payments(&world);
+    for number in ["1", "2"] {
+        for verb in ["show", "replay"] {
+            let ended = operator.run(&["dead-letters", verb, number]).await;
+            let error = format!("error: payments has no dead letter {number}\n");
+            assert_eq!(ended.expect_failure(), error);
+        }
+    }
+    assert_eq!(world.infra.bus().dead_letters().await.len(), 1);
+    operator.run(&["dead-letters", "replay"]).await.expect_failure();
+}
+
+#[tokio::test]
+async fn a_setting_that_is_missing_is_named_and_no_others_are_asked_for() {
+    let world = World::start().await;
+    for name in ["MONGO_URI", "NATS_URL", "STRIPE_KEY"] {
+        let ended = payments(&world).without(name).run(&["dead-letters", "list"]).await;
+        let error = ended.expect_failure();
+        assert!(error.contains(&format!("<{name}>")), "{error}");
+    }
+    let unreachable = payments(&world).with("NATS_URL", "nats://127.0.0.1:1");
+    let ended = unreachable.run(&["dead-letters", "list"]).await;
+    assert!(ended.expect_failure().contains("NATS_URL"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn every_payment_is_told_again_as_it_stands() {
+    let world = World::start().await;
+    let (paid, refunded, declined, unpaid) =
+        (world.order().await, world.order().await, world.order().await, world.order().await);
+    world.pay(&paid, "tok_visa").await.expect(201);
+    let payment = world.pay(&refunded, "tok_visa").await.expect(201);
+    let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+    world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
+    world.payment_is(&refunded, "refunded").await;
+    world.pay(&declined, "tok_chargeDeclined").await.problem(402, "card-declined");
+    let bus = world.infra.bus();
+    bus.wait_for::<PaymentRefunded>(|_| true).await;
+    bus.wait_for::<PaymentFailed>(|_| true).await;
+
+    let told = payments(&world).run(&["reannounce"]).await;
+    let expected = "Told again: 3 events of 4 documents.\nAll are published.\n";
+    assert_eq!(told.expect_success(), expected);
+    let created = bus.published::<PaymentCreated>().await;
+    assert_eq!(created.iter().filter(|event| event.0.order_id == paid.id).count(), 2);
+    assert_eq!(created[0], *created.last().unwrap(), "the same, in the same version");
+    let of_refunded = created.iter().filter(|event| event.0.order_id == refunded.id).count();
+    assert_eq!(of_refunded, 1, "what was given back is told as such");
+    let told = bus.published::<PaymentRefunded>().await;
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0], told[1]);
+    let failed = bus.published::<PaymentFailed>().await;
+    assert_eq!(failed.len(), 2);
+    assert_eq!(failed[0], failed[1]);
+    assert!(!failed[1].0.r#final && failed[1].0.order_id == declined.id);
+    assert!(world.payment(&unpaid).await.is_null());
+
+    let told = payments(&world).run(&["reannounce", "--restored"]).await;
+    told.expect_success();
+    let last = bus.published::<PaymentCreated>().await.pop().unwrap();
+    assert_eq!(last.0.version, created[0].0.version + RESTORED);
+    // It serves on with them.
+    let answer = world.pay(&unpaid, "tok_visa").await.expect(201);
+    assert!(answer["version"].as_i64().unwrap() > RESTORED);
+}
+
+#[tokio::test]
+async fn a_refund_that_a_restored_database_has_lost_is_found_at_stripe_and_not_made_twice() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    let back_up = world.app.store.payments.get(order.id).await.unwrap().unwrap();
+    let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+    world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
+    let refunded = world.payment_is(&order, "refunded").await;
+
+    let newest = world.app.store.payments.get(order.id).await.unwrap().unwrap();
+    let back_up = Payment { version: newest.version + 1, ..back_up };
+    assert!(world.app.store.payments.replace(newest.version, &back_up, &[]).await.unwrap());
+    assert_eq!(world.payment(&order).await["status"], "completed");
+    // orders tells again that the order was ended by the refund.
+    world.cancel(&order, CancelReason::Refunded).await;
+    let found = world.payment_is(&order, "refunded").await;
+    assert_eq!(found["stripeRefundId"], refunded["stripeRefundId"]);
+    assert_eq!(world.taken().await, (1, 0));
+    assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 1);
+}
