@@ -133,7 +133,7 @@ async fn a_silent_stripe_is_answered_with_processing_and_settled_when_it_speaks(
 async fn while_stripe_is_slow_no_other_replica_takes_the_payment_up() {
     let world = World::start().await;
     let second = crate::world::connect(&world.infra, &world.stripe.url()).await;
-    let _second = TestService::serve(app::service(second)).await;
+    let _second = TestService::serve(app::service(second, world.infra.verifier())).await;
     let order = world.order().await;
     world.fault_for(Duration::from_secs(6), "POST", CONFIRM, "slow", 1).await;
     world.pay(&order, "tok_visa").await.expect(201);
