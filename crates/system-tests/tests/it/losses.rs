@@ -190,7 +190,8 @@ async fn disagreement(stack: &Stack) -> Option<String> {
             return Some(format!("of {id} orders says {holder:?}, sold {sold}; tickets: {ticket}"));
         }
     }
-    let kept = kept(&stack.stripe_ledger().await);
+    let ledger = stack.stripe_ledger().await;
+    let kept = kept(&ledger);
     for (order, kept) in &kept {
         let complete =
             orders.get(order).is_some_and(|order| order.get_str("status").unwrap() == "complete");
