@@ -7,8 +7,8 @@
 
 mod parts;
 mod requests;
-mod work;
 mod retold;
+mod work;
 
 use std::time::Duration;
 

@@ -177,7 +177,10 @@ async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
         })
         .await
     });
-    assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("expired")));
+    assert_eq!(
+        (&ended["status"], &ended["cancelReason"]),
+        (&json!("cancelled"), &json!("expired"))
+    );
     assert_eq!(paid.expect(201)["status"], "completed");
 
     let complete = buyer.sees_order(&order, "complete").await;
@@ -207,7 +210,10 @@ async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
     let refunded = buyer.sees_payment(&order, "refunded").await;
     assert!(refunded["stripeRefundId"].as_str().unwrap().starts_with("re_"));
     let ended = buyer.order(&order).await;
-    assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("expired")));
+    assert_eq!(
+        (&ended["status"], &ended["cancelReason"]),
+        (&json!("cancelled"), &json!("expired"))
+    );
     let ledger = stack.stripe_ledger().await;
     assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 1));
 
@@ -233,7 +239,8 @@ async fn a_service_dies_in_the_middle() {
     drop(asleep);
     let order = eventually("the order to be placed", || async {
         let answer = buyer.orders(&ticket).await;
-        let placed = if answer.status == 201 { &answer.body["id"] } else { &answer.body["orderId"] };
+        let placed =
+            if answer.status == 201 { &answer.body["id"] } else { &answer.body["orderId"] };
         placed.as_str().map(str::to_owned)
     })
     .await;

@@ -54,10 +54,7 @@ pub async fn create(
 }
 
 /// Begins an attempt, and says whether it did: an equal request may have been faster.
-async fn claim(
-    app: App,
-    (user, key, input): (CurrentUser, Key, Input),
-) -> Result<(Payment, bool)> {
+async fn claim(app: App, (user, key, input): (CurrentUser, Key, Input)) -> Result<(Payment, bool)> {
     app.store.check(&key).await?;
     let order = payable(&app, &user, &input).await?;
     let mut begun = false;

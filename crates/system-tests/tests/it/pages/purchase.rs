@@ -1,6 +1,6 @@
 //! Buying and selling by plain forms.
 
-use system_tests::{PlainBrowser, Page};
+use system_tests::{Page, PlainBrowser};
 use testkit::eventually;
 
 use crate::shared;
