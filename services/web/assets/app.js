@@ -24,6 +24,8 @@ let asking = null;
 let again = false;
 let timer = 0;
 let failures = 0;
+let isLeaving = false; // a form is on its way: what comes next is another page
+let request = new AbortController();
 
 // Together with what else changes until then.
 const refreshIn = milliseconds => (timer ||= setTimeout(refresh, milliseconds));
@@ -42,8 +44,9 @@ function refresh() {
 
 // Whether it could be done.
 async function ask() {
-  if (document.hidden || !document.querySelector("[data-topic]")) return true;
-  const response = await fetch(location.href, { cache: "no-cache" });
+  if (isLeaving || document.hidden || !document.querySelector("[data-topic]")) return true;
+  request = new AbortController();
+  const response = await fetch(location.href, { cache: "no-cache", signal: request.signal });
   if (response.status >= 500) return false;
   // Signed out meanwhile: the page stays as it is until its reader goes on.
   if (response.redirected) return leave(), true;
@@ -112,7 +115,7 @@ let retry = 0;
 function follow() {
   const topics = [...new Set(all("[data-topic]").flatMap(topicsOf))].slice(0, 110);
   const position = place()?.content;
-  if (document.hidden || !position || !topics.length) return leave();
+  if (isLeaving || document.hidden || !position || !topics.length) return leave();
   const wanted = topics.map(topic => "&topic=" + topic).join("");
   if (stream && wanted === followed) return;
   leave();
@@ -181,10 +184,20 @@ const enable = (form, enabled) =>
 
 addEventListener("submit", ({ target: form, defaultPrevented }) => {
   if (defaultPrevented || form.method !== "post") return;
+  // What it does changes this page, which may not even be there any more.
+  isLeaving = true;
+  request.abort();
+  leave();
   // Once it is sent, with the button that sent it; and not for ever, should it never arrive.
   setTimeout(enable, 0, form, false);
-  setTimeout(enable, 30_000, form, true);
+  setTimeout(stay, 30_000, form);
 });
+
+function stay(...forms) {
+  isLeaving = false;
+  forms.forEach(form => enable(form, true));
+  refresh();
+}
 
 addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-share], [data-print]");
@@ -205,9 +218,7 @@ addEventListener("click", async ({ target }) => {
 document.addEventListener("visibilitychange", () => (document.hidden ? leave() : refresh()));
 addEventListener("pagehide", leave);
 addEventListener("pageshow", ({ persisted }) => {
-  if (!persisted) return;
-  all("form").forEach(form => enable(form, true));
-  refresh();
+  if (persisted) stay(...all("form"));
 });
 
 const [navigation] = performance.getEntriesByType("navigation");
