@@ -59,7 +59,7 @@ async fn gallery() -> &'static Stack {
         empty.visit("/").await;
         let mut inspection = Inspection::default();
         inspection.page(&empty, "browse-empty").await;
-        inspection.is_passed();
+        inspection.passes();
         fill(&stack).await;
         stack
     };
@@ -143,7 +143,7 @@ async fn the_pages_for_anybody() {
     inspection.page(&browser, "not-found").await;
     browser.visit("/?notice=signed-out").await;
     inspection.page(&browser, "notice").await;
-    inspection.is_passed();
+    inspection.passes();
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn the_pages_of_a_buyer() {
     inspection.page(browser, "orders").await;
     browser.visit("/auth/signout").await;
     inspection.page(browser, "signout").await;
-    inspection.is_passed();
+    inspection.passes();
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn the_page_of_a_hold_that_ran_out() {
     buyer.browser.sees("The time ran out").await;
     let mut inspection = Inspection::default();
     inspection.page(&buyer.browser, "order-expired").await;
-    inspection.is_passed();
+    inspection.passes();
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn the_pages_of_a_seller() {
     other.browser.visit(&sale).await;
     other.browser.sees("That is someone else’s").await;
     inspection.page(&other.browser, "forbidden").await;
-    inspection.is_passed();
+    inspection.passes();
 }
 
 #[tokio::test]
@@ -313,5 +313,5 @@ async fn the_pages_while_a_part_is_down() {
     anybody.signs_up().await;
     anybody.browser.sees("can’t be done just now").await;
     inspection.page(&anybody.browser, "auth-down").await;
-    inspection.is_passed();
+    inspection.passes();
 }

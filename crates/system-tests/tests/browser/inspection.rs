@@ -36,7 +36,7 @@ impl Inspection {
         }
     }
 
-    pub fn is_passed(self) {
+    pub fn passes(self) {
         assert!(
             self.faults.is_empty(),
             "{} faults:\n{}",

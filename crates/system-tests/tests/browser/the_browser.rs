@@ -61,7 +61,7 @@ async fn serve() -> String {
 /// How a step of a test fails, if it does.
 async fn complaint(step: impl Future<Output = ()>) -> String {
     let outcome = AssertUnwindSafe(step).catch_unwind().await;
-    let panic = outcome.err().expect("it must fail");
+    let panic = outcome.expect_err("it must fail");
     panic.downcast_ref::<String>().expect("a message").clone()
 }
 

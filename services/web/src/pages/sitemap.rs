@@ -24,7 +24,10 @@ const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// The tickets on sale, as they were a moment ago. All that ask while it is made wait for the same one.
 #[derive(Clone, Default)]
-pub struct Sitemap(Arc<Mutex<Option<(Time, Arc<[TicketId]>)>>>);
+pub struct Sitemap(Arc<Mutex<Option<Made>>>);
+
+/// When, and what it was.
+type Made = (Time, Arc<[TicketId]>);
 
 impl Sitemap {
     async fn tickets(&self, app: &App) -> Result<Arc<[TicketId]>, Failure> {
