@@ -103,7 +103,8 @@ async fn stripe_out_of_reach_says_that_nothing_was_sent_and_the_buyer_may_try_ag
 }
 
 /// It has done nothing and says nothing; it has done it, and says so too late; it does it when nobody
-/// waits any more.
+/// waits any more. Whether one who is asked again after eight seconds speaks before the buyer's ten are over is
+/// a matter of moments; of one that hangs nobody hears anything in time.
 #[tokio::test]
 async fn a_silent_stripe_is_answered_with_processing_and_settled_when_it_speaks() {
     let world = World::start().await;
@@ -111,11 +112,13 @@ async fn a_silent_stripe_is_answered_with_processing_and_settled_when_it_speaks(
     for kind in ["hang", "slow", "late"] {
         world.fault("POST", CONFIRM, kind, 1).await;
     }
-    join_all(orders.iter().map(async |order| {
+    let answers = join_all(orders.iter().map(async |order| {
         let answer = world.pay(order, "tok_visa").await;
-        let payment = answer.expect(202);
-        assert_eq!(payment["status"], "processing");
+        assert!([201, 202].contains(&answer.status), "{}", answer.text);
         let location = answer.header("location").unwrap().to_owned();
+        if answer.status == 202 {
+            assert_eq!(answer.body["status"], "processing");
+        }
         eventually("the payment to be completed", || async {
             let payment = world.as_buyer().get(&location).await.expect(200);
             if payment["status"] == "processing" {
@@ -124,8 +127,10 @@ async fn a_silent_stripe_is_answered_with_processing_and_settled_when_it_speaks(
             (payment["status"] == "completed").then_some(())
         })
         .await;
+        answer.status
     }))
     .await;
+    assert!(answers.contains(&202), "{answers:?}");
     assert_eq!(world.taken().await, (3, 3 * 2050));
 }
 
