@@ -23,7 +23,7 @@ use crate::events::{Event, Stream};
 use crate::{mongo, telemetry};
 
 /// JetStream delivers again what isn't acknowledged within this time.
-const ACK_WAIT: Duration = Duration::from_secs(30);
+const ACK_WAIT: Duration = Duration::from_secs(12);
 /// A handler that takes longer waits for something that is down.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A message that fails by itself is given up after so many deliveries.
