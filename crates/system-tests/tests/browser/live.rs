@@ -165,8 +165,8 @@ async fn a_double_click_and_a_page_that_was_gone_back_to_do_nothing_twice() {
     seller.browser.visit("/sales").await;
     assert_eq!(
         seller.browser.text().await.matches(&title).count(),
-        2,
-        "its name, and that of *List another*"
+        3,
+        "its name, in *Edit* and in *List another* too"
     );
 
     let order = buyer.holds(&ticket).await;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use system_tests::Stack;
 use testkit::{environment, eventually};
@@ -60,9 +61,14 @@ impl Drop for Replica {
     }
 }
 
-/// Below the range that the kernel gives to outgoing connections, as `up` picks them.
+/// Below the range that the kernel gives to outgoing connections, as `up` picks them; another one each time.
 fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
     let from = 14_000 + u16::try_from(std::process::id() % 2_000).unwrap();
-    let mut ports = from..20_000;
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    loop {
+        let port = from + TRIED.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

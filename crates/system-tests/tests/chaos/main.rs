@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
-mod broken;
 mod planted;
 mod sixty_kills;
 

@@ -356,6 +356,7 @@ async fn plant_for_real(
     let mut second = orders.find_one(doc! { "_id": &sold.id }).await.unwrap().unwrap();
     second.insert("_id", "00000000-0000-7000-8000-000000000000");
     second.insert("holds", [sold.hold() + 1]);
+    second.remove("requests");
     orders.insert_one(second).await.unwrap();
 
     // An event that is gone.

@@ -1,0 +1,35 @@
+// Makes the replica set of one service, and its user. Each step is done only where it is still to be done.
+const service = process.env.SERVICE
+const members = Number(process.env.MEMBERS)
+const host = number => `${service}-mongodb-${number}.${service}-mongodb:27017`
+const uri = query => `mongodb://root:${encodeURIComponent(process.env.ROOT_PASSWORD)}@${host(0)}/admin?${query}`
+
+const first = connect(uri('directConnection=true'))
+const { ok, codeName } = first.adminCommand({ replSetGetStatus: 1 })
+if (!ok && codeName !== 'NotYetInitialized') throw new Error(`replSetGetStatus: ${codeName}`)
+if (!ok) {
+  print('making the replica set')
+  first.adminCommand({ replSetInitiate: { _id: 'rs0', members: [{ _id: 0, host: host(0) }] } })
+}
+
+// From here on by the primary, whichever member that is.
+const admin = connect(uri('replicaSet=rs0&serverSelectionTimeoutMS=60000'))
+for (let number = 0; number < members; number++) {
+  const { config } = admin.adminCommand({ replSetGetConfig: 1 })
+  if (config.members.some(member => member.host === host(number))) continue
+  print(`adding ${host(number)}`)
+  config.version += 1
+  config.members.push({ _id: Math.max(...config.members.map(member => member._id)) + 1, host: host(number) })
+  const answer = admin.adminCommand({ replSetReconfig: config })
+  if (!answer.ok) throw new Error(`replSetReconfig: ${answer.errmsg}`)
+}
+
+// One user, one database, and no more than to read and write it.
+const database = admin.getSiblingDB(service)
+const user = { pwd: process.env.PASSWORD, roles: [{ role: 'readWrite', db: service }] }
+if (database.getUser(service)) {
+  database.updateUser(service, user)
+} else {
+  database.createUser({ user: service, ...user })
+}
+print(`${service}: ready`)
