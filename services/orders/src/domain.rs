@@ -4,6 +4,7 @@
 //! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` by a refund alone,
 //! and `cancelled` because expired → `complete` by a late payment that is honoured.
 
+mod hold;
 mod lost;
 mod person;
 mod retold;
@@ -21,8 +22,9 @@ use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
 
+pub use hold::Retake;
 pub use person::Person;
-pub use ticket::Ticket;
+pub use ticket::{Ticket, Write};
 
 /// One buyer's hold of a ticket, and what became of it. Never deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,14 +73,15 @@ pub enum Answer {
     RefundRequired,
 }
 
-/// Whether a ticket whose hold ran out can be had again by the one who paid late.
+/// Why a buyer can't give a hold up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retake {
-    /// Nobody has it; this is the number of the new hold.
-    Free {
-        hold: i64,
-    },
-    Gone,
+pub enum Kept {
+    /// Its time has run out.
+    Expired,
+    /// It has ended otherwise.
+    Ended,
+    /// It is paid: only its seller can undo that.
+    Complete,
 }
 
 /// What the passing of time means for an order.
@@ -162,6 +165,19 @@ impl Order {
         })
     }
 
+    /// Its buyer gives it up. None: that was done before.
+    pub fn given_up(&self, now: Time) -> Result<Option<Change<Order>>, Kept> {
+        match self.status_at(now) {
+            (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => {
+                Ok(self.cancel(CancelReason::User))
+            }
+            (OrderStatus::Cancelled, Some(CancelReason::User)) => Ok(None),
+            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => Err(Kept::Expired),
+            (OrderStatus::Cancelled, _) => Err(Kept::Ended),
+            (OrderStatus::Complete, _) => Err(Kept::Complete),
+        }
+    }
+
     /// Ends an unpaid order whose time has run out; only our own clock does that.
     pub fn expire(&self, now: Time) -> Expiry {
         match self.cancel(CancelReason::Expired) {
@@ -214,13 +230,6 @@ impl Order {
             // Complete without an answer can't be: completing is an answer.
             (OrderStatus::Complete, ..) => None,
         }
-    }
-
-    /// Whether a charge that comes now is a late one, which the ticket's state decides on.
-    pub fn would_retake(&self) -> bool {
-        self.status == OrderStatus::Cancelled
-            && self.cancel_reason == Some(CancelReason::Expired)
-            && self.payment.as_ref().is_none_or(|seen| seen.answer.is_none() && !seen.refunded)
     }
 
     /// The last card was declined, or the payment ended unpaid.

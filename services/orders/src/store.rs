@@ -15,7 +15,7 @@ use crate::domain::{Order, Person, Ticket};
 /// At most one order has a ticket: this index is what decides a race of buyers.
 pub const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
 /// A hold number is had by one order alone.
-const ONE_ORDER_A_HOLD: &str = "one_order_per_hold";
+pub const ONE_ORDER_A_HOLD: &str = "one_order_per_hold";
 /// MongoDB's own index.
 const ONE_ORDER_AN_ID: &str = "_id_";
 
@@ -35,6 +35,17 @@ pub enum Placed {
     /// Another order has had the number, or the order has changed or is there already: look again and
     /// try again.
     TryAgain,
+}
+
+impl Placed {
+    /// What the refusal of a unique index means. None: no index of ours.
+    pub fn refused_by(index: &str) -> Option<Placed> {
+        match index {
+            ONE_LIVE_ORDER => Some(Placed::Taken),
+            ONE_ORDER_A_HOLD | ONE_ORDER_AN_ID => Some(Placed::TryAgain),
+            _ => None,
+        }
+    }
 }
 
 /// Whose orders a list is of.
@@ -85,8 +96,7 @@ impl Store {
         self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await
     }
 
-    /// One more than the greatest number over all the ticket's orders, ended ones too, and than any that
-    /// tickets has heard of: an order that a restored database has lost may have had that.
+    /// The number of a ticket's next hold (see [`Order::next_hold`]).
     pub async fn next_hold(&self, ticket: TicketId) -> mongodb::error::Result<i64> {
         let newest = self
             .orders
@@ -94,9 +104,8 @@ impl Store {
             .find_one(doc! { "ticketId": ticket })
             .sort(doc! { "holds": -1 })
             .await?;
-        let greatest = newest.and_then(|order| order.holds.into_iter().max()).unwrap_or(0);
-        let heard_of = self.ticket(ticket).await?.map_or(0, |ticket| ticket.last_hold());
-        Ok(greatest.max(heard_of) + 1)
+        let ticket = self.ticket(ticket).await?;
+        Ok(Order::next_hold(&newest, ticket.as_ref()))
     }
 
     /// After a restore: raises the numbers from which the next holds count on, once a run, beyond those
@@ -204,11 +213,7 @@ fn at(status: OrderStatus, now: Time) -> Document {
     }
 }
 
-/// Which unique index refused it, as a domain answer.
 fn refused(error: mongodb::error::Error) -> mongodb::error::Result<Placed> {
-    match mongo::duplicate_of(&error).as_deref() {
-        Some(ONE_LIVE_ORDER) => Ok(Placed::Taken),
-        Some(ONE_ORDER_A_HOLD | ONE_ORDER_AN_ID) => Ok(Placed::TryAgain),
-        Some(_) | None => Err(error),
-    }
+    let index = mongo::duplicate_of(&error);
+    index.as_deref().and_then(Placed::refused_by).ok_or(error)
 }

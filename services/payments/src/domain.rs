@@ -6,6 +6,7 @@
 //! is a fact: it is written onto whatever the document has become.
 
 mod parts;
+mod refunding;
 mod requests;
 mod retold;
 mod work;
@@ -22,6 +23,7 @@ use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
 
 pub use parts::{Attempt, Charge, Order, Refund, Status};
+pub use refunding::NotPaid;
 pub use requests::{End, Progress};
 pub use work::RENEWAL;
 
@@ -311,50 +313,6 @@ impl Payment {
         Some(Change::told(payment.ended(None), &event))
     }
 
-    /// What was paid is to be given back. None: it is on its way, or there is nothing to give back.
-    pub fn refund(&self, now: Time) -> Option<Change<Payment>> {
-        let change = self.with_charge(now, |charge| match charge.status {
-            Status::Completed => {
-                charge.status = Status::Refunding;
-                charge.refund = Some(Refund { key: 1, ask: false, stripe_id: None });
-                Some(())
-            }
-            Status::Created
-            | Status::Processing
-            | Status::Refunding
-            | Status::Refunded
-            | Status::Failed => None,
-        })?;
-        Some(Change::untold(Payment { work_at: Some(now), failures: 0, ..change.thing }))
-    }
-
-    /// As [`Payment::must_ask`], for the refund.
-    pub fn must_ask_refund(&self, key: i64, now: Time) -> Option<Change<Payment>> {
-        self.with_refund(key, now, |refund| (!refund.ask).then(|| refund.ask = true))
-    }
-
-    /// As [`Payment::attempt_key_spent`], for the refund.
-    pub fn refund_key_spent(&self, key: i64, now: Time) -> Option<Change<Payment>> {
-        self.with_refund(key, now, |refund| {
-            (refund.key, refund.ask) = (key + 1, false);
-            Some(())
-        })
-    }
-
-    /// Stripe: the refund has succeeded.
-    pub fn refunded(&self, stripe_id: &str, now: Time) -> Option<Change<Payment>> {
-        let change = self.with_charge(now, |charge| {
-            let refund = charge.refund.as_mut()?;
-            refund.stripe_id.is_none().then(|| {
-                refund.stripe_id = Some(stripe_id.to_owned());
-                charge.status = Status::Refunded;
-            })
-        })?;
-        let payment = Payment { work_at: None, ..change.thing };
-        let event = payment.refunded_event(payment.charge.as_ref()?)?;
-        Some(Change::told(payment, &event))
-    }
-
     pub fn owners(&self) -> Owners {
         Owners { seller: self.order.seller_id, buyer: Some(self.order.buyer_id) }
     }
@@ -399,18 +357,6 @@ impl Payment {
         self.with_charge(now, |charge| {
             let under_way = charge.attempt.as_ref().is_some_and(|attempt| attempt.key == key);
             if under_way { edit(charge) } else { None }
-        })
-    }
-
-    fn with_refund(
-        &self,
-        key: i64,
-        now: Time,
-        edit: impl FnOnce(&mut Refund) -> Option<()>,
-    ) -> Option<Change<Payment>> {
-        self.with_charge(now, |charge| {
-            let refund = charge.refund.as_mut().filter(|refund| refund.key == key)?;
-            if refund.stripe_id.is_none() { edit(refund) } else { None }
         })
     }
 }

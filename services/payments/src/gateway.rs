@@ -52,7 +52,7 @@ pub enum RefundWord {
 }
 
 /// Why there is no such word.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// Stripe declined the card: `code` is its decline code.
     #[error("declined: {code}")]

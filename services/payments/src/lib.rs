@@ -12,4 +12,5 @@ pub mod routes;
 pub mod steps;
 pub mod store;
 pub mod view;
+pub mod words;
 pub mod worker;

@@ -8,8 +8,10 @@ use crate::domain::{Charge, Payment, Status};
 /// One thing to do. Each is safe to do twice, by its idempotency key or because it only asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// For the attempt under way.
     MakeIntent {
         key: i64,
+        attempt: i64,
     },
     MakeMethod {
         key: i64,
@@ -74,7 +76,7 @@ impl Payment {
                 return Some(Step::Ask { key, intent: intent.clone() });
             }
             _ if !in_time => return Some(Step::GiveUp { key }),
-            (None, _) => return Some(Step::MakeIntent { key: charge.intent_key }),
+            (None, _) => return Some(Step::MakeIntent { key: charge.intent_key, attempt: key }),
             (Some(_), None) => return Some(Step::MakeMethod { key, token: attempt.token.clone() }),
             (Some(intent), Some(method)) => (intent.clone(), method.clone()),
         };

@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::domain::{self, Attempt, Charge, Payment};
-use crate::gateway::{Intent, RefundWord, Trouble};
+use crate::domain::{self, Order, Payment};
+use crate::gateway::Trouble;
 use crate::steps::Step;
+use crate::words::{Heard, Then};
 
 /// How often the worker looks when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -109,47 +110,42 @@ pub async fn drive(app: &App, order: OrderId) -> Result<Outcome, Failure> {
     }
 }
 
-/// One step. None: go on with the next.
+/// One step, and what Stripe's word on it makes of the document. None: go on with the next.
 async fn take(app: &App, payment: &Payment, step: Step) -> Result<Option<Outcome>, Failure> {
-    let (order, stripe) = (payment.order_id, &app.gateway);
+    let (order, stripe, attempts) = (payment.order_id, &app.gateway, app.attempts);
     let at = Driver { app, order };
-    match step {
-        Step::MakeIntent { key } => {
-            let (amount, currency) = (payment.order.amount, &payment.order.currency);
-            match at.waiting_for(stripe.make_intent(order, key, amount, currency)).await {
-                Ok(intent) => {
-                    at.note(|payment, now| payment.intent_made(&intent, now)).await?;
-                }
-                Err(trouble) => {
-                    if let Trouble::Failed(_) | Trouble::Refused { .. } = trouble {
-                        at.note(|payment, now| payment.intent_key_spent(key, now)).await?;
-                    }
-                    return at.nothing_sent(payment, trouble).await.map(Some);
-                }
-            }
+    let then = match step {
+        Step::MakeIntent { key, attempt } => {
+            let Order { amount, currency, .. } = &payment.order;
+            let word = at.waiting_for(stripe.make_intent(order, key, *amount, currency)).await;
+            let hear = |payment: &Payment, now| {
+                payment.heard_of_intent(key, attempt, &word, attempts, now)
+            };
+            at.hear(hear).await?
         }
         Step::MakeMethod { key, token } => {
-            match at.waiting_for(stripe.make_method(order, key, &token)).await {
-                Ok(method) => {
-                    at.note(|payment, now| payment.method_made(key, &method, now)).await?;
-                }
-                Err(trouble) => return at.no_method(payment, key, trouble).await,
-            }
+            let word = at.waiting_for(stripe.make_method(order, key, &token)).await;
+            at.hear(|payment, now| payment.heard_of_method(key, &word, attempts, now)).await?
         }
         Step::Confirm { key, intent, method } => {
             let written = at.note(|payment, now| payment.sending(key, now)).await?;
-            // Else the order has ended meanwhile, or someone has given the attempt up.
-            if written.is_sent(key) {
-                let word = at.waiting_for(stripe.confirm(order, key, &intent, &method)).await;
-                return at.confirmed(key, word).await;
+            if !written.is_sent(key) {
+                // The order has ended meanwhile, or someone has given the attempt up.
+                return Ok(None);
             }
+            let word = at.waiting_for(stripe.confirm(order, key, &intent, &method)).await;
+            if let Err(trouble @ (Trouble::Refused { .. } | Trouble::Failed(_))) = &word {
+                tracing::warn!(%order, %trouble, "Stripe did not confirm the payment");
+            }
+            at.hear(|payment, now| payment.heard_of_confirmation(key, &word, attempts, now)).await?
         }
         Step::Ask { key, intent } => {
             let word = at.waiting_for(stripe.ask(&intent)).await;
-            return at.asked(payment, key, word).await;
+            at.hear(|payment, now| payment.heard_of_attempt(key, &word, attempts, now)).await?
         }
         Step::GiveUp { key } => {
-            at.note(|payment, now| payment.given_up_unsent(key, app.attempts, now)).await?;
+            at.note(|payment, now| payment.given_up_unsent(key, attempts, now)).await?;
+            Then::GoOn
         }
         Step::CancelIntent { intent } => {
             let word = match at.waiting_for(stripe.cancel(&intent)).await {
@@ -159,19 +155,19 @@ async fn take(app: &App, payment: &Payment, step: Step) -> Result<Option<Outcome
                 }
                 word => word,
             };
-            return at.settled_or_later(word).await;
+            at.hear(|payment, now| payment.heard_of_cancellation(&word, now)).await?
         }
         Step::Refund { key, intent } => {
             let Some(charge) = &payment.charge else { return Ok(None) };
             let word = at.waiting_for(stripe.refund(charge.id, key, &intent)).await;
-            return at.refund_answered(key, word).await;
+            at.hear(|payment, now| payment.heard_of_refund(key, &word, now)).await?
         }
         Step::AskRefund { key, intent } => {
             let word = at.waiting_for(stripe.ask_refund(&intent)).await;
-            return at.refund_asked(key, word).await;
+            at.hear(|payment, now| payment.heard_of_refunds(key, &word, now)).await?
         }
-    }
-    Ok(None)
+    };
+    at.go_on(then).await
 }
 
 /// Writes what Stripe said onto an order's payment.
@@ -197,23 +193,55 @@ impl Driver<'_> {
         }
     }
 
-    /// A fact, written onto whatever the document has become. Answers with what it is then.
+    /// What Stripe said, written onto whatever the document has become.
+    async fn hear(&self, hear: impl Fn(&Payment, Time) -> Heard) -> Result<Then, Failure> {
+        let mut then = Then::GoOn;
+        let now = self.app.clock.now();
+        let write = |payment: &Payment| {
+            let heard = hear(payment, now);
+            then = heard.then;
+            heard.change
+        };
+        self.write(write).await?;
+        Ok(then)
+    }
+
+    /// A fact, written likewise. Answers with what the document is then.
     async fn note(
         &self,
         edit: impl Fn(&Payment, Time) -> Option<Change<Payment>>,
     ) -> Result<Payment, Failure> {
         let now = self.app.clock.now();
-        let noting = self
-            .app
-            .store
-            .payments
-            .change(self.order, |payment| Ok::<_, Failure>(edit(payment, now)));
+        self.write(|payment| edit(payment, now)).await
+    }
+
+    async fn write(
+        &self,
+        mut decide: impl FnMut(&Payment) -> Option<Change<Payment>>,
+    ) -> Result<Payment, Failure> {
+        let payments = &self.app.store.payments;
+        let writing = payments.change(self.order, |payment| Ok::<_, Failure>(decide(payment)));
         let gone = || Failure::Later(anyhow!("there is no payment of {}", self.order));
-        noting.await?.ok_or_else(gone)
+        writing.await?.ok_or_else(gone)
+    }
+
+    async fn go_on(&self, then: Then) -> Result<Option<Outcome>, Failure> {
+        match then {
+            Then::GoOn => Ok(None),
+            Then::TokenRefused(message) => Ok(Some(Outcome::TokenRefused(message))),
+            Then::NothingSent(trouble) => Ok(Some(Outcome::NothingSent(trouble))),
+            Then::SentMeanwhile => Ok(Some(Outcome::Unknown)),
+            Then::Wait(why) => self.later(&why).await.map(Some),
+            Then::RefundFailed => {
+                metrics::counter!("refunds_failed_total").increment(1);
+                tracing::error!(order = %self.order, "the refund failed; trying again");
+                self.later("the refund failed").await.map(Some)
+            }
+        }
     }
 
     /// No word from Stripe: again after a pause that grows with each failure.
-    async fn later(&self, why: &str) -> Result<Option<Outcome>, Failure> {
+    async fn later(&self, why: &str) -> Result<Outcome, Failure> {
         tracing::warn!(order = %self.order, why, "no word from Stripe yet");
         metrics::counter!("stripe_unknown_total").increment(1);
         self.note(|payment, now| {
@@ -221,191 +249,6 @@ impl Driver<'_> {
             payment.postponed(now + Duration::from_millis(200 * 2_u64.pow(doublings)))
         })
         .await?;
-        Ok(Some(Outcome::Unknown))
+        Ok(Outcome::Unknown)
     }
-
-    /// The attempt ends before a confirmation was sent, unless someone else who is at it has sent one.
-    async fn nothing_sent(&self, payment: &Payment, trouble: Trouble) -> Result<Outcome, Failure> {
-        let Some(key) = attempt_key(payment) else { return Ok(Outcome::NothingSent(trouble)) };
-        let ended = self.note(|payment, now| payment.given_up_unsent(key, self.app.attempts, now));
-        let sent = ended.await?.is_sent(key);
-        Ok(if sent { Outcome::Unknown } else { Outcome::NothingSent(trouble) })
-    }
-
-    async fn no_method(
-        &self,
-        payment: &Payment,
-        key: i64,
-        trouble: Trouble,
-    ) -> Result<Option<Outcome>, Failure> {
-        match trouble {
-            Trouble::Declined { code, charge } => {
-                self.declined(key, &code, charge.as_deref()).await?;
-                Ok(None)
-            }
-            Trouble::Refused { message, .. } => {
-                self.note(|payment, now| payment.given_up_unsent(key, self.app.attempts, now))
-                    .await?;
-                Ok(Some(Outcome::TokenRefused(message)))
-            }
-            Trouble::Failed(_) | Trouble::Unknown(_) => {
-                self.nothing_sent(payment, trouble).await.map(Some)
-            }
-        }
-    }
-
-    async fn confirmed(
-        &self,
-        key: i64,
-        word: Result<Intent, Trouble>,
-    ) -> Result<Option<Outcome>, Failure> {
-        match word {
-            Ok(Intent::Succeeded) => {
-                self.note(Payment::succeeded).await?;
-            }
-            Ok(Intent::Canceled) => {
-                self.note(Payment::canceled).await?;
-            }
-            Ok(Intent::Processing | Intent::Open { .. }) => {
-                self.note(|payment, now| payment.must_ask(key, now)).await?;
-            }
-            Err(Trouble::Declined { code, charge }) => {
-                self.declined(key, &code, charge.as_deref()).await?;
-            }
-            Err(Trouble::Refused { code, param, message }) => {
-                let unexpected = code.as_deref() == Some("payment_intent_unexpected_state");
-                if unexpected || param.as_deref() != Some("payment_method") {
-                    tracing::warn!(order = %self.order, message, "Stripe refused the confirmation");
-                    self.note(|payment, now| payment.must_ask(key, now)).await?;
-                } else {
-                    self.note(|payment, now| payment.given_up(key, self.app.attempts, now)).await?;
-                    return Ok(Some(Outcome::TokenRefused(message)));
-                }
-            }
-            Err(Trouble::Failed(why)) => {
-                tracing::warn!(order = %self.order, why, "Stripe failed; asking what became of it");
-                self.note(|payment, now| payment.must_ask(key, now)).await?;
-            }
-            Err(Trouble::Unknown(why)) => return self.later(&why).await,
-        }
-        Ok(None)
-    }
-
-    async fn asked(
-        &self,
-        payment: &Payment,
-        key: i64,
-        word: Result<Intent, Trouble>,
-    ) -> Result<Option<Outcome>, Failure> {
-        match word {
-            Ok(Intent::Succeeded) => {
-                self.note(Payment::succeeded).await?;
-            }
-            Ok(Intent::Canceled) => {
-                self.note(Payment::canceled).await?;
-            }
-            Ok(Intent::Processing) => return self.later("the payment is on its way").await,
-            Ok(Intent::Open { charge, decline }) => {
-                let seen = payment.charge.as_ref().and_then(|charge| charge.last_charge.as_ref());
-                match (charge, decline) {
-                    // A charge that we haven't heard of: this attempt's, and it was declined.
-                    (Some(charge), Some(code)) if Some(&charge) != seen => {
-                        self.declined(key, &code, Some(&charge)).await?;
-                    }
-                    // Nothing has happened: once more, if there is time.
-                    _ if payment.failures <= 1 && payment.takes_payment(self.app.clock.now()) => {
-                        self.note(|payment, now| payment.attempt_key_spent(key, now)).await?;
-                    }
-                    _ => {
-                        let ending =
-                            self.note(|payment, now| payment.given_up(key, self.app.attempts, now));
-                        // Else the order has ended, and that is what the buyer is told.
-                        if ending.await?.takes_payment(self.app.clock.now()) {
-                            let why = Trouble::Failed("Stripe fails again and again".to_owned());
-                            return Ok(Some(Outcome::NothingSent(why)));
-                        }
-                    }
-                }
-            }
-            Err(trouble) => return self.later(&trouble.to_string()).await,
-        }
-        Ok(None)
-    }
-
-    async fn declined(&self, key: i64, code: &str, charge: Option<&str>) -> Result<(), Failure> {
-        self.note(|payment, now| payment.declined(key, code, charge, self.app.attempts, now))
-            .await?;
-        Ok(())
-    }
-
-    async fn settled_or_later(
-        &self,
-        word: Result<Intent, Trouble>,
-    ) -> Result<Option<Outcome>, Failure> {
-        match word {
-            Ok(Intent::Succeeded) => {
-                self.note(Payment::succeeded).await?;
-            }
-            Ok(Intent::Canceled) => {
-                self.note(Payment::canceled).await?;
-            }
-            Ok(Intent::Processing | Intent::Open { .. }) => {
-                return self.later("not canceled yet").await;
-            }
-            Err(trouble) => return self.later(&trouble.to_string()).await,
-        }
-        Ok(None)
-    }
-
-    async fn refund_answered(
-        &self,
-        key: i64,
-        word: Result<RefundWord, Trouble>,
-    ) -> Result<Option<Outcome>, Failure> {
-        match word {
-            Ok(RefundWord::Succeeded { id }) => {
-                self.note(|payment, now| payment.refunded(&id, now)).await?;
-            }
-            Ok(RefundWord::Failed) => return self.refund_failed(key).await,
-            Ok(RefundWord::Pending) => {
-                self.note(|payment, now| payment.must_ask_refund(key, now)).await?;
-                return self.later("the refund is on its way").await;
-            }
-            // Among them *already refunded*, which is success: the refunds that there are tell.
-            Err(Trouble::Refused { .. } | Trouble::Declined { .. } | Trouble::Failed(_)) => {
-                self.note(|payment, now| payment.must_ask_refund(key, now)).await?;
-            }
-            Err(Trouble::Unknown(why)) => return self.later(&why).await,
-        }
-        Ok(None)
-    }
-
-    async fn refund_asked(
-        &self,
-        key: i64,
-        word: Result<Option<RefundWord>, Trouble>,
-    ) -> Result<Option<Outcome>, Failure> {
-        match word {
-            Ok(Some(RefundWord::Succeeded { id })) => {
-                self.note(|payment, now| payment.refunded(&id, now)).await?;
-            }
-            Ok(Some(RefundWord::Pending)) => return self.later("the refund is on its way").await,
-            Ok(Some(RefundWord::Failed) | None) => return self.refund_failed(key).await,
-            Err(trouble) => return self.later(&trouble.to_string()).await,
-        }
-        Ok(None)
-    }
-
-    /// Again, under a new key, after a pause.
-    async fn refund_failed(&self, key: i64) -> Result<Option<Outcome>, Failure> {
-        metrics::counter!("refunds_failed_total").increment(1);
-        tracing::error!(order = %self.order, "the refund failed; trying again");
-        self.note(|payment, now| payment.refund_key_spent(key, now)).await?;
-        self.later("the refund failed").await
-    }
-}
-
-fn attempt_key(payment: &Payment) -> Option<i64> {
-    let attempt = payment.charge.as_ref().and_then(|Charge { attempt, .. }| attempt.as_ref());
-    attempt.map(|Attempt { key, .. }| *key)
 }

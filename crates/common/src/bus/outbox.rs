@@ -64,6 +64,10 @@ impl Announcement {
         Announcement { id: event.id(), subject: E::SUBJECT, data }
     }
 
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     pub fn subject(&self) -> &'static str {
         self.subject
     }
@@ -72,6 +76,11 @@ impl Announcement {
     pub(super) fn again(mut self, mark: &str) -> Self {
         self.id = format!("{}:{mark}", self.id);
         self
+    }
+
+    /// The event as JSON: the body of the message.
+    pub fn data(&self) -> &str {
+        &self.data
     }
 }
 

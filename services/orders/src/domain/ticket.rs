@@ -1,7 +1,7 @@
 //! The replica of a ticket.
 
 use common::events::{self, OrderedTicket};
-use common::ids::{TicketId, UserId};
+use common::ids::{OrderId, TicketId, UserId};
 use common::money::Currency;
 use common::{Money, Time};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,36 @@ pub struct Ticket {
     pub hold_floor: i64,
 }
 
+/// One of the writes that a ticket's event asks for.
+///
+/// Each is guarded by itself, and changes nothing when it is done again; they are done in their order.
+/// So whoever dies between two of them does no harm: the event comes again, and all are done again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// The ticket is locked for this order under this hold: the order may await its payment.
+    ConfirmLock { order: OrderId, hold: i64 },
+    /// The replica is to be this, unless it is newer.
+    Replica(Ticket),
+    /// Whoever has the ticket loses it.
+    EndHolder,
+}
+
 impl Ticket {
+    pub fn created(event: &events::Ticket) -> Vec<Write> {
+        vec![Write::Replica(Ticket::of(event, false))]
+    }
+
+    /// The effects first, the version mark last.
+    pub fn updated(event: &events::Ticket) -> Vec<Write> {
+        let lock = event.order_id.map(|order| Write::ConfirmLock { order, hold: event.hold });
+        lock.into_iter().chain(Ticket::created(event)).collect()
+    }
+
+    /// Here the version mark comes first: between the two, nobody may order the ticket any more.
+    pub fn deleted(event: &events::Ticket) -> Vec<Write> {
+        vec![Write::Replica(Ticket::of(event, true)), Write::EndHolder]
+    }
+
     pub fn of(event: &events::Ticket, deleted: bool) -> Ticket {
         Ticket {
             id: event.id,

@@ -5,7 +5,7 @@ use common::bus::{Contended, Failure};
 use common::events::{Payment, PaymentCreated};
 
 use crate::app::App;
-use crate::domain::{Order, Retake, Ticket};
+use crate::domain::{Order, Retake};
 use crate::store::Placed;
 
 /// How often we look again when buyers are at the same ticket.
@@ -32,18 +32,14 @@ pub async fn listen(app: App, PaymentCreated(payment): PaymentCreated) -> Result
     Err(Contended.into())
 }
 
-/// Whether an order that ended because its time ran out can have its ticket back, at the price that was
-/// paid. A buyer who comes in between is found by the unique index.
+/// What becomes of the ticket of one who paid late. A buyer who comes between this and the write is found
+/// by the unique index.
 async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, Failure> {
-    if !order.would_retake() || app.store.live_order(order.ticket_id).await?.is_some() {
+    if !order.would_retake() {
         return Ok(Retake::Gone);
     }
+    let holder = app.store.live_order(order.ticket_id).await?;
     let ticket = app.store.ticket(order.ticket_id).await?;
-    let same_price =
-        |ticket: &Ticket| ticket.price == payment.amount && ticket.currency == payment.currency;
-    if ticket.is_some_and(|ticket| !ticket.deleted && same_price(&ticket)) {
-        Ok(Retake::Free { hold: app.store.next_hold(order.ticket_id).await? })
-    } else {
-        Ok(Retake::Gone)
-    }
+    let next_hold = app.store.next_hold(order.ticket_id).await?;
+    Ok(order.retake(payment, holder.as_ref(), ticket.as_ref(), next_hold))
 }

@@ -3,10 +3,10 @@
 use common::bus::Failure;
 use common::events::TicketCreated;
 
+use super::carry_out;
 use crate::app::App;
 use crate::domain::Ticket;
 
 pub async fn listen(app: App, TicketCreated(ticket): TicketCreated) -> Result<(), Failure> {
-    app.store.apply_ticket(&Ticket::of(&ticket, false)).await?;
-    Ok(())
+    carry_out(&app, &ticket, Ticket::created(&ticket)).await
 }

@@ -3,15 +3,10 @@
 use common::bus::Failure;
 use common::events::TicketDeleted;
 
+use super::carry_out;
 use crate::app::App;
 use crate::domain::Ticket;
 
 pub async fn listen(app: App, TicketDeleted(ticket): TicketDeleted) -> Result<(), Failure> {
-    // The tombstone first, so that nobody orders the ticket between the two; it is written again, and
-    // the order looked for again, when the event comes again.
-    app.store.apply_ticket(&Ticket::of(&ticket, true)).await?;
-    if let Some(order) = app.store.live_order(ticket.id).await? {
-        app.store.orders.change(order.id, |order| Ok::<_, Failure>(order.ticket_deleted())).await?;
-    }
-    Ok(())
+    carry_out(&app, &ticket, Ticket::deleted(&ticket)).await
 }

@@ -3,19 +3,10 @@
 use common::bus::Failure;
 use common::events::TicketUpdated;
 
+use super::carry_out;
 use crate::app::App;
-use crate::domain::{Order, Ticket};
-use crate::release::release;
+use crate::domain::Ticket;
 
 pub async fn listen(app: App, TicketUpdated(ticket): TicketUpdated) -> Result<(), Failure> {
-    if let Some(order) = ticket.order_id {
-        // The order's own state guards this, so a late or repeated confirmation changes nothing.
-        let confirm = |order: &Order| Ok::<_, Failure>(order.confirm_lock(ticket.hold));
-        let confirmed = app.store.orders.change(order, confirm).await?;
-        if confirmed.is_none_or(|order| order.is_lost()) {
-            release(&app, order, &ticket).await?;
-        }
-    }
-    app.store.apply_ticket(&Ticket::of(&ticket, false)).await?;
-    Ok(())
+    carry_out(&app, &ticket, Ticket::updated(&ticket)).await
 }

@@ -3,13 +3,13 @@
 use axum::extract::State;
 use common::auth::CurrentUser;
 use common::error::{Error, Result, problems};
-use common::events::{CancelReason, OrderStatus};
 use common::extract::{IfMatch, PathId};
 use common::ids::OrderId;
 use common::permissions::{self, Action};
 use http::StatusCode;
 
 use crate::app::App;
+use crate::domain::Kept;
 
 pub async fn cancel(
     State(app): State<App>,
@@ -19,24 +19,27 @@ pub async fn cancel(
 ) -> Result<StatusCode> {
     let order = app.store.orders.change(id, |order| {
         permissions::require(&user, Action::CancelOrder, order.owners())?;
-        match order.status_at(app.clock.now()) {
-            (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => {
-                if_match.check(order.version)?;
-                Ok(order.cancel(CancelReason::User))
-            }
-            (OrderStatus::Cancelled, Some(CancelReason::User)) => Ok(None),
-            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => {
-                Err(Error::refused(&problems::ORDER_EXPIRED, "The hold has run out."))
-            }
-            (OrderStatus::Cancelled, _) => {
-                Err(Error::refused(&problems::ORDER_CANCELLED, "The order has ended already."))
-            }
-            (OrderStatus::Complete, _) => Err(Error::refused(
-                &problems::ORDER_COMPLETE,
-                "The order is paid; only its seller can refund it.",
-            )),
+        let change = order.given_up(app.clock.now())?;
+        if change.is_some() {
+            if_match.check(order.version)?;
         }
+        Ok::<_, Error>(change)
     });
     order.await?.ok_or_else(|| Error::not_found("order"))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<Kept> for Error {
+    fn from(kept: Kept) -> Error {
+        match kept {
+            Kept::Expired => Error::refused(&problems::ORDER_EXPIRED, "The hold has run out."),
+            Kept::Ended => {
+                Error::refused(&problems::ORDER_CANCELLED, "The order has ended already.")
+            }
+            Kept::Complete => Error::refused(
+                &problems::ORDER_COMPLETE,
+                "The order is paid; only its seller can refund it.",
+            ),
+        }
+    }
 }

@@ -1,0 +1,117 @@
+//! What travels between the services: their own events, as the outbox publishes them, and who listens.
+
+use std::fmt;
+
+use common::bus::Announcement;
+use common::events::{
+    Event as _, Expiration, ExpirationComplete, FailedPayment, Order, OrderCancelled,
+    OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, Payment, PaymentCreated,
+    PaymentFailed, PaymentRefunded, Refund, RefundRequired, Ticket, TicketCreated, TicketDeleted,
+    TicketUpdated,
+};
+use orders::domain::{Ticket as Listing, Write};
+
+/// An event on its way.
+pub struct Message {
+    pub id: String,
+    pub event: Event,
+    data: String,
+}
+
+/// What it says, read from its JSON as a listener does.
+pub enum Event {
+    /// With what orders does about it, in its order.
+    Ticket(Ticket, Vec<Write>),
+    Order(Order),
+    RefundRequired(RefundRequired),
+    /// Nobody who is modelled listens.
+    Unheard,
+    Expiration(Expiration),
+    Paid(Payment),
+    Failed(FailedPayment),
+    Refunded(Refund),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    Tickets,
+    Orders,
+    Payments,
+    Expiration,
+}
+
+impl Listener {
+    pub const ALL: [Listener; 4] =
+        [Listener::Tickets, Listener::Orders, Listener::Payments, Listener::Expiration];
+}
+
+impl Message {
+    pub fn of(announcement: &Announcement) -> Message {
+        let data = announcement.data();
+        Message {
+            id: announcement.id().to_owned(),
+            event: Event::read(announcement.subject(), data),
+            data: data.to_owned(),
+        }
+    }
+
+    /// How many writes it asks orders for, one after the other.
+    pub fn writes(&self) -> usize {
+        if let Event::Ticket(_, writes) = &self.event { writes.len() } else { 1 }
+    }
+
+    /// As the services' `app.rs` say.
+    pub fn is_heard_by(&self, listener: Listener) -> bool {
+        let listeners: &[Listener] = match &self.event {
+            Event::Ticket(..)
+            | Event::Expiration(_)
+            | Event::Paid(_)
+            | Event::Failed(_)
+            | Event::Refunded(_) => &[Listener::Orders],
+            Event::Order(_) => &[Listener::Tickets, Listener::Payments, Listener::Expiration],
+            Event::RefundRequired(_) => &[Listener::Payments],
+            Event::Unheard => &[],
+        };
+        listeners.contains(&listener)
+    }
+}
+
+impl Event {
+    fn read(subject: &str, data: &str) -> Event {
+        fn parse<E: common::events::Event>(data: &str) -> E {
+            serde_json::from_str(data).expect("an event reads what an event wrote")
+        }
+        let ticket = |ticket: Ticket, writes: fn(&Ticket) -> Vec<Write>| {
+            let writes = writes(&ticket);
+            Event::Ticket(ticket, writes)
+        };
+        match subject {
+            TicketCreated::SUBJECT => ticket(parse::<TicketCreated>(data).0, Listing::created),
+            TicketUpdated::SUBJECT => ticket(parse::<TicketUpdated>(data).0, Listing::updated),
+            TicketDeleted::SUBJECT => ticket(parse::<TicketDeleted>(data).0, Listing::deleted),
+            OrderCreated::SUBJECT => Event::Order(parse::<OrderCreated>(data).0),
+            OrderCancelled::SUBJECT => Event::Order(parse::<OrderCancelled>(data).0),
+            OrderCompleted::SUBJECT => Event::Order(parse::<OrderCompleted>(data).0),
+            OrderUpdated::SUBJECT => Event::Unheard,
+            OrderRefundRequired::SUBJECT => {
+                Event::RefundRequired(parse::<OrderRefundRequired>(data).0)
+            }
+            ExpirationComplete::SUBJECT => Event::Expiration(parse::<ExpirationComplete>(data).0),
+            PaymentCreated::SUBJECT => Event::Paid(parse::<PaymentCreated>(data).0),
+            PaymentFailed::SUBJECT => Event::Failed(parse::<PaymentFailed>(data).0),
+            PaymentRefunded::SUBJECT => Event::Refunded(parse::<PaymentRefunded>(data).0),
+            subject => panic!("the model doesn't know {subject}"),
+        }
+    }
+}
+
+/// As the archive tells messages apart, by all that they say.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            let (subject, version) = (self.id.split(':').next(), self.id.split(':').next_back());
+            return write!(f, "{} v{}", subject.unwrap_or_default(), version.unwrap_or_default());
+        }
+        write!(f, "{} {}", self.id, self.data)
+    }
+}
