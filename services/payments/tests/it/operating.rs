@@ -52,7 +52,8 @@ async fn a_dead_letter_is_listed_shown_and_handled_again_until_it_succeeds() {
     let failed = operator.run(&["dead-letters", "replay", "1"]).await;
     assert_eq!(failed.expect_failure(), "error: 1 of 1 could not be handled\n");
     let stays = format!(
-        "1: order.refund_required has failed again, and stays: there is no payment {payment_id}\n"
+        "1: order.refund_required has failed again, and stays: payment {payment_id}: there is no such charge \
+         that is known to be paid\n"
     );
     assert_eq!(failed.stdout, stays);
     assert_eq!(world.infra.bus().dead_letters().await.len(), 1);
