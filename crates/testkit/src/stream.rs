@@ -46,16 +46,21 @@ impl EventStream {
         }
     }
 
-    /// The data of the next event of this name.
+    /// The data of the next event of this name. Panics after 20 s, whatever else comes.
     pub async fn event(&mut self, name: &str) -> Value {
-        loop {
-            let Some(told) = self.next().await else {
-                panic!("{}: it ended before the next {name}", self.what)
-            };
-            if told.event.as_deref() == Some(name) {
-                return told.data;
+        let what = self.what.clone();
+        let next = async {
+            loop {
+                let Some(told) = self.next().await else {
+                    panic!("{what}: it ended before the next {name}")
+                };
+                if told.event.as_deref() == Some(name) {
+                    return told.data;
+                }
             }
-        }
+        };
+        let data = tokio::time::timeout(LIMIT, next).await;
+        data.unwrap_or_else(|_| panic!("{what}: no {name} in {LIMIT:?}"))
     }
 }
 

@@ -47,7 +47,6 @@ async fn a_late_payment_is_honoured_if_the_ticket_is_free_and_else_refunded_with
 }
 
 #[tokio::test]
-#[ignore = "fifty at once, on a busy machine, are not settled within five seconds of a kill each time yet"]
 async fn the_same_holds_when_payments_is_killed_before_it_knows_that_it_was_paid() {
     let stack = shared::brittle().await;
     let late = Late::begin(&stack).await;
