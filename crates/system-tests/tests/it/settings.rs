@@ -105,8 +105,13 @@ async fn a_nats_nobody_says_how_to_ask_is_told_of_and_stops_nothing() {
     let hasty = Nats::start_with("sync_interval: 10s").await;
     let (program, admin) = serving(&infra, "tickets");
     let mut process = program.with("NATS_URL", hasty.url()).without("NATS_MONITOR_URL").start();
-    is_told(admin, "consumer_connected{stream=\"ORDERS\"} 1").await;
+    let monitor = Client::new(&hasty.monitor_url());
+    eventually("the service to make its stream", || async {
+        monitor.get("/jsz?streams=true").await.text.contains("\"TICKETS\"").then_some(())
+    })
+    .await;
     is_told(admin, "settings_checked{server=\"nats\"} 0").await;
+    client(admin).get("/readyz").await.expect(200);
     assert!(process.try_wait().unwrap().is_none());
     process.kill().await.unwrap();
 }

@@ -43,9 +43,9 @@ pub async fn fragile() -> Alone {
     alone(&FRAGILE, "fragile", &[]).await
 }
 
-/// To be broken, with holds of eight seconds.
+/// To be broken, with holds of ten seconds.
 pub async fn brittle() -> Alone {
-    alone(&BRITTLE, "brittle", &[("RESERVATION_SECONDS", "8")]).await
+    alone(&BRITTLE, "brittle", &[("RESERVATION_SECONDS", "10")]).await
 }
 
 async fn alone(
