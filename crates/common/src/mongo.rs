@@ -93,7 +93,8 @@ fn is_replicated(hello: &Document) -> bool {
 pub fn is_down(error: &Error) -> bool {
     /// Not primary, shutting down, stepping down, unreachable, out of time: the server's own codes that
     /// the driver specification calls retryable, and `MaxTimeMSExpired`.
-    const CODES: [i32; 13] = [6, 7, 50, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435];
+    const CODES: [i32; 15] =
+        [6, 7, 50, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436];
     if error.contains_label("RetryableWriteError") {
         return true;
     }

@@ -11,6 +11,7 @@ use reqwest::{Method, header};
 use serde_json::Value;
 
 use super::flights::{Flight, Flights};
+use crate::checker::{Breach, Promise};
 
 /// payments answers within 16 s, everybody else within 6 s, if they do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +44,22 @@ impl Kind {
             | Kind::Pay
             | Kind::Refund => true,
             Kind::Read => false,
+        }
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::SignUp => "sign up",
+            Kind::SignIn => "sign in",
+            Kind::Offer => "offer",
+            Kind::Edit => "edit",
+            Kind::Delete => "delete",
+            Kind::Order => "order",
+            Kind::Cancel => "cancel",
+            Kind::Pay => "pay",
+            Kind::Refund => "refund",
+            Kind::Read => "read",
         }
     }
 }
@@ -106,6 +123,15 @@ pub struct Outcomes {
     /// A 4xx: nothing was done.
     pub refused: u64,
     pub unknown: BTreeMap<Unknown, u64>,
+}
+
+impl Outcomes {
+    /// Whatever breaks, a 500 says that a service didn't know what to make of it.
+    pub(super) fn own_fault(&self, kind: Kind) -> Option<Breach> {
+        let count = self.unknown.get(&Unknown::Failed(500))?;
+        let what = format!("{count} times, {} was answered with 500", kind.name());
+        Some(Breach { promise: Promise::TheAnswer, what })
+    }
 }
 
 pub type Tally = BTreeMap<Kind, Outcomes>;

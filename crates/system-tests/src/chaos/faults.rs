@@ -122,20 +122,34 @@ fn other(kinds: &[(Kind, u32)], dice: &mut StdRng) -> Option<Fault> {
 }
 
 fn misbehaviour(dice: &mut StdRng) -> Value {
-    const KINDS: [&str; 8] =
-        ["error_before", "error_after", "hang", "cut", "cut_after", "slow", "rate_limit", "late"];
+    const REFUND: (&str, &str, u32) = ("POST", "/v1/refunds", 3);
+    const KINDS: [&str; 10] = [
+        "error_before",
+        "error_after",
+        "hang",
+        "cut",
+        "cut_after",
+        "torn",
+        "garbled",
+        "slow",
+        "rate_limit",
+        "late",
+    ];
     // The second is where the money moves.
     const CALLS: [(&str, &str, u32); 6] = [
         ("POST", "/v1/payment_intents", 2),
         ("POST", "/v1/payment_intents/*/confirm", 6),
         ("POST", "/v1/payment_intents/*/cancel", 1),
         ("POST", "/v1/payment_methods", 1),
-        ("POST", "/v1/refunds", 3),
+        REFUND,
         ("GET", "/v1/payment_intents/*", 2),
     ];
-    let kind = KINDS.choose(dice).copied().unwrap_or("cut");
-    let call = CALLS.choose_weighted(dice, |(_, _, weight)| *weight);
-    let (method, path, _) = call.copied().unwrap_or(("POST", "/v1/refunds", 1));
+    let mut kind = KINDS.choose(dice).copied().unwrap_or("cut");
+    let call = CALLS.choose_weighted(dice, |(_, _, weight)| *weight).copied().unwrap_or(REFUND);
+    if call == REFUND && dice.random_bool(0.25) {
+        kind = "refund_fails";
+    }
+    let (method, path, _) = call;
     let mut fault = json!({
         "match": { "method": method, "path": path },
         "kind": kind,

@@ -71,6 +71,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     let mut breaches = check(&world);
     breaches.extend(moving.into_iter().map(|what| Breach { promise: Promise::Rest, what }));
     let (strikes, tally) = (load.door.flights.strikes(), load.door.tally().clone());
+    breaches.extend(tally.iter().filter_map(|(kind, outcomes)| outcomes.own_fault(*kind)));
     Ok(Report { seed: *seed, struck, strikes, crowd, tally, world, breaches })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::door::{Kind as Request, Outcomes, Tally};
+use super::door::{Outcomes, Tally};
 use super::faults::VICTIMS;
 use super::flights::Strike;
 use super::load::Crowd;
@@ -115,7 +115,7 @@ fn requests(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
     };
     let mut all = Outcomes::default();
     for (kind, outcomes) in tally {
-        row(f, name(*kind), outcomes)?;
+        row(f, kind.name(), outcomes)?;
         all.done += outcomes.done;
         all.refused += outcomes.refused;
         for (why, count) in &outcomes.unknown {
@@ -123,19 +123,4 @@ fn requests(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
         }
     }
     row(f, "all", &all)
-}
-
-fn name(kind: Request) -> &'static str {
-    match kind {
-        Request::SignUp => "sign up",
-        Request::SignIn => "sign in",
-        Request::Offer => "offer",
-        Request::Edit => "edit",
-        Request::Delete => "delete",
-        Request::Order => "order",
-        Request::Cancel => "cancel",
-        Request::Pay => "pay",
-        Request::Refund => "refund",
-        Request::Read => "read",
-    }
 }
