@@ -11,6 +11,9 @@ use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::money::{Currency, Money};
 
+/// The gateway alone.
+pub const DEFAULT_TRUSTED_PROXIES: usize = 1;
+
 /// Where a service listens, and how it is reached from outside.
 #[derive(Clone, Debug, Args)]
 pub struct ServerSettings {
@@ -30,6 +33,11 @@ pub struct ServerSettings {
     /// pages of other sites are refused
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Url,
+
+    /// How many proxies stand between visitors and the services, the gateway included. So many entries of
+    /// X-Forwarded-For, from the last, are believed; 0 believes none
+    #[arg(long, env = "TRUSTED_PROXIES", default_value_t = DEFAULT_TRUSTED_PROXIES)]
+    pub trusted_proxies: usize,
 
     /// File with the Ed25519 public keys (PEM, one after the other) that sign-in tokens are verified with
     #[arg(long, env = "JWT_PUBLIC_KEYS")]

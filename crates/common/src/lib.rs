@@ -21,6 +21,7 @@ pub mod permissions;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+mod visitor;
 
 pub use clock::{Clock, Time};
 pub use error::{Error, Result};

@@ -3,14 +3,14 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,10 +28,10 @@ use tracing::{Instrument, field};
 use url::Url;
 use uuid::Uuid;
 
-use crate::config::ServerSettings;
+use crate::config::{DEFAULT_TRUSTED_PROXIES, ServerSettings};
 use crate::error::{Carried, Error, problems};
 use crate::settings::{Unfit, ask_until_answered};
-use crate::{mongo, telemetry};
+use crate::{mongo, telemetry, visitor};
 
 /// The largest body that a service reads: a description of 5,000 characters fits many times.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -61,6 +61,7 @@ pub struct Service {
     deadlines: Deadlines,
     errors: Rendering,
     on_stop: CancellationToken,
+    trusted_proxies: usize,
 }
 
 impl Service {
@@ -77,7 +78,14 @@ impl Service {
             deadlines: Deadlines::new(),
             errors: |error, _, request_id| error.render(request_id),
             on_stop: CancellationToken::new(),
+            trusted_proxies: DEFAULT_TRUSTED_PROXIES,
         }
+    }
+
+    /// How many proxies are believed when they say from where a request comes.
+    pub fn trusted_proxies(mut self, count: usize) -> Self {
+        self.trusted_proxies = count;
+        self
     }
 
     /// For a service whose clients are people: how it shows an error, instead of by a problem document.
@@ -147,6 +155,7 @@ impl Service {
             deadline: self.deadline,
             deadlines: self.deadlines.into(),
             errors: self.errors,
+            trusted_proxies: self.trusted_proxies,
         };
         let app = self
             .routes
@@ -180,6 +189,7 @@ impl Service {
                 tracing::debug!(%error, "TCP_NODELAY");
             }
         });
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(
             axum::serve(api, app)
                 .with_graceful_shutdown(async move { stopping.cancelled().await })
@@ -272,7 +282,7 @@ pub(crate) async fn run(
         telemetry::init(name, &server.log).context("LOG")?;
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
-        let service = build.await?;
+        let service = build.await?.trusted_proxies(server.trusted_proxies);
         service.serve(api, admin, &server.public_url, on_signal()?).await
     };
     match result.await {
@@ -353,9 +363,17 @@ struct Edge {
     deadline: Duration,
     deadlines: Arc<[(Method, &'static str, Duration)]>,
     errors: Rendering,
+    trusted_proxies: usize,
 }
 
 impl Edge {
+    /// From where the request comes, as far as it can be believed.
+    fn visitor(&self, request: &Request) -> IpAddr {
+        let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let caller = caller.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
+        visitor::address(request.headers(), caller, self.trusted_proxies)
+    }
+
     fn deadline(&self, method: &Method, route: &str) -> Duration {
         let mut own = self.deadlines.iter().filter(|(of, at, _)| of == method && *at == route);
         own.next().map_or(self.deadline, |(.., deadline)| *deadline)
@@ -372,9 +390,12 @@ async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let id = request_id(request.headers());
+    let visitor = edge.visitor(&request);
+    visitor::tell(request.headers_mut(), visitor);
     let span = tracing::info_span!(
         "request",
         request_id = id,
+        %visitor,
         %method,
         path = request.uri().path(),
         trace_id = field::Empty,

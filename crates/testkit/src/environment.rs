@@ -12,6 +12,8 @@ pub const BIN_DIR: &str = "TEST_BIN_DIR";
 pub const CHROMIUM: &str = "TEST_CHROMIUM";
 pub const CHROMEDRIVER: &str = "TEST_CHROMEDRIVER";
 pub const AXE: &str = "TEST_AXE";
+/// What renders infra/k8s.
+pub const KUBECTL: &str = "TEST_KUBECTL";
 /// Whether the services' logs are shown, and which.
 const LOG: &str = "TEST_LOG";
 

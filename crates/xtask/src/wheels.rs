@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn every_wheel_is_pinned_by_version_and_hash() {
         let servers = crate::servers::ALL.map(|server| server.wheel);
-        for name in servers.into_iter().chain([crate::browser::AXE]) {
+        for name in servers.into_iter().chain([crate::browser::AXE, crate::test::KUBECTL]) {
             let wheel = Wheel::pinned(name).unwrap();
             assert!(
                 wheel.version.starts_with(|first: char| first.is_ascii_digit()),

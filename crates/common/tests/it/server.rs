@@ -9,6 +9,7 @@ use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use common::server::Service;
 use futures::{StreamExt, stream};
+use http::HeaderMap;
 use testkit::{Infra, Method, TestService, eventually};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -75,6 +76,24 @@ async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
     let stopped = tokio::time::timeout(Duration::from_secs(5), service.stop());
     stopped.await.expect("it waits for nobody who only listens");
     assert_eq!(opened.next().await, None);
+}
+
+#[tokio::test]
+async fn a_visitor_can_not_say_from_where_they_come_but_believed_proxies_can() {
+    let infra = Infra::start().await;
+    let routes = || {
+        let seen = |headers: HeaderMap| async move { format!("{:?}", headers["x-forwarded-for"]) };
+        Router::new().route("/", get(seen))
+    };
+    let forwarded = "6.6.6.6, 203.0.113.7, 10.1.1.1";
+    for (proxies, seen) in [(0, "\"127.0.0.1\""), (1, "\"10.1.1.1\""), (2, "\"203.0.113.7\"")] {
+        let service = Service::new("test", routes(), infra.database("test").await);
+        let service = TestService::serve(service.trusted_proxies(proxies)).await;
+        let visitor = service.client().header("x-forwarded-for", forwarded);
+        assert_eq!(visitor.get("/").await.text, seen, "{proxies} proxies");
+        // Called by nobody's proxy: the caller it is.
+        assert_eq!(service.client().get("/").await.text, "\"127.0.0.1\"");
+    }
 }
 
 #[tokio::test]

@@ -32,3 +32,18 @@ async fn an_answer_names_its_request() {
     assert_eq!(answer.header("x-request-id"), Some("abc-123"));
     assert!(stack.log("tickets").contains("\"request_id\":\"abc-123\""));
 }
+
+/// By the API and by the pages, which ask the API on the visitor's behalf.
+#[tokio::test]
+async fn a_forged_address_gets_no_further_than_the_gateway() {
+    let stack = shared::usual().await;
+    let visitor = stack.visitor().header("x-forwarded-for", "6.6.6.6");
+    for (path, id) in [("/api/tickets", "by-the-api"), ("/?q=forged", "by-a-page")] {
+        visitor.header("x-request-id", id).get(path).await.expect(200);
+        let log = stack.log("tickets");
+        let named = |line: &&str| line.contains(&format!("\"request_id\":\"{id}\""));
+        let line = log.lines().find(named).unwrap();
+        assert!(line.contains("\"visitor\":\"127.0.0.1\""), "{line}");
+        assert!(!log.contains("6.6.6.6"));
+    }
+}

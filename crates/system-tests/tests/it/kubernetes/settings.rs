@@ -1,0 +1,135 @@
+//! What a service asks for is given to it, and nothing that it doesn't know.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+use testkit::{Program, environment};
+
+use super::{OVERLAYS, list, name, of_kind, repository, text, workloads, yaml};
+
+/// What is left as it is unless told: the ports and the address are those that the Deployments name.
+const LEFT_OUT: [&str; 5] = ["HOST", "PORT", "ADMIN_PORT", "LIVE_STREAMS", "STRIPE_URL"];
+
+/// The variables that a service's `--help` names.
+async fn known(service: &'static str) -> BTreeSet<String> {
+    let ended = Program::of(service).run(&["--help"]).await;
+    let help = ended.expect_success();
+    let variable = |after: &str| {
+        let end = after.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_');
+        after[..end.unwrap()].to_owned()
+    };
+    help.split("[env: ").skip(1).map(variable).collect()
+}
+
+#[tokio::test]
+async fn each_service_is_told_what_it_asks_for_and_nothing_that_it_does_not_know() {
+    for service in ["auth", "tickets", "orders", "expiration", "payments", "web"] {
+        let known = known(service).await;
+        assert!(known.contains("PUBLIC_URL"), "{known:?}");
+        for (overlay, objects) in OVERLAYS.iter() {
+            let deployments = of_kind(objects, "Deployment");
+            let deployment = deployments.into_iter().find(|it| name(it) == service).unwrap();
+            let told: BTreeSet<String> = list(deployment, "/spec/template/spec/containers/0/env")
+                .iter()
+                .map(|variable| text(variable, "/name").to_owned())
+                .collect();
+            let unknown: Vec<_> = told.difference(&known).collect();
+            assert!(unknown.is_empty(), "{overlay}: {service} doesn't know {unknown:?}");
+            let mut missing: Vec<_> = known.difference(&told).collect();
+            missing.retain(|variable| !LEFT_OUT.contains(&variable.as_str()));
+            assert!(missing.is_empty(), "{overlay}: {service} isn't told {missing:?}");
+        }
+    }
+}
+
+/// The keys of each Secret and ConfigMap that `make-secrets` makes.
+fn made() -> BTreeSet<(String, String)> {
+    let kubectl = environment::required(environment::KUBECTL);
+    let bin = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(kubectl, bin.path().join("kubectl")).unwrap();
+    let output = Command::new(repository("infra/k8s/make-secrets"))
+        .arg("--print")
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.path().display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut keys = BTreeSet::new();
+    for object in yaml(&String::from_utf8(output.stdout).unwrap()) {
+        let Some(data) = object["data"].as_object() else { continue };
+        keys.extend(data.keys().map(|key| (name(&object).to_owned(), key.clone())));
+    }
+    keys
+}
+
+/// What a container reads by its environment: the source's name and the key.
+fn references(container: &Value) -> Vec<(String, String)> {
+    let mut read = Vec::new();
+    for variable in list(container, "/env") {
+        for kind in ["secretKeyRef", "configMapKeyRef"] {
+            let reference = &variable["valueFrom"][kind];
+            if reference.is_object() && reference["optional"] != true {
+                read.push((
+                    text(reference, "/name").to_owned(),
+                    text(reference, "/key").to_owned(),
+                ));
+            }
+        }
+    }
+    read
+}
+
+/// What a pod reads as a whole.
+fn sources(pods: &Value) -> Vec<&str> {
+    let volumes = list(pods, "/spec/volumes").iter();
+    let mounted = volumes
+        .flat_map(|volume| ["/secret/secretName", "/configMap/name"].map(|at| text(volume, at)));
+    let containers = list(pods, "/spec/containers").iter();
+    let told = containers
+        .flat_map(|container| list(container, "/envFrom"))
+        .flat_map(|source| ["/secretRef/name", "/configMapRef/name"].map(|at| text(source, at)));
+    mounted.chain(told).filter(|source| !source.is_empty()).collect()
+}
+
+#[test]
+fn whatever_a_pod_reads_from_a_secret_or_a_config_map_is_there() {
+    let made = made();
+    for (overlay, objects) in OVERLAYS.iter() {
+        let mut there = made.clone();
+        for map in of_kind(objects, "ConfigMap") {
+            let keys = map["data"].as_object().unwrap().keys();
+            there.extend(keys.map(|key| (name(map).to_owned(), key.clone())));
+        }
+        for (workload, pods) in workloads(objects) {
+            for reference in list(pods, "/spec/containers").iter().flat_map(references) {
+                assert!(there.contains(&reference), "{overlay}: {workload} reads {reference:?}");
+            }
+            for source in sources(pods) {
+                let is_there = there.iter().any(|(name, _)| name == source);
+                assert!(is_there, "{overlay}: {workload} reads {source}");
+            }
+        }
+    }
+}
+
+/// What users.conf calls `$AUTH_PASSWORD` is in the environment of NATS.
+#[test]
+fn nats_knows_the_password_of_every_user() {
+    let made = made();
+    for line in super::read("infra/k8s/data/nats/users.conf").lines() {
+        let line = line.split('#').next().unwrap();
+        let Some((_, variable)) = line.split_once('$') else { continue };
+        let end = variable.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_');
+        let variable = &variable[..end.unwrap_or(variable.len())];
+        let key = ("nats".to_owned(), variable.to_owned());
+        assert!(made.contains(&key), "{line}");
+    }
+}
+
+/// No secret is in the repository: an overlay names them, and renders none.
+#[test]
+fn no_secret_is_rendered() {
+    for (overlay, objects) in OVERLAYS.iter() {
+        assert!(of_kind(objects, "Secret").is_empty(), "{overlay}");
+    }
+}
