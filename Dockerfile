@@ -21,10 +21,12 @@ COPY ${FOLDER}/ ${FOLDER}/
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/ticketing/target,sharing=locked \
     cargo auditable build --release --bin "${SERVICE}" \
-    && install -D "target/release/${SERVICE}" /out/service
+    && install -D --target-directory=/out/usr/local/bin "target/release/${SERVICE}" \
+    && ln -s "/usr/local/bin/${SERVICE}" /out/service
 
 FROM ${RUNTIME_IMAGE}
-COPY --from=build /out/service /service
+# The program under its name, for an operator's commands, and under one name for all.
+COPY --from=build /out/ /
 USER 65532:65532
 # The API, and what operators ask.
 EXPOSE 3000 9000
