@@ -9,31 +9,35 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7d
 FROM ${RUST_IMAGE} AS build
 # cargo auditable writes the list of dependencies into the binary, where scanners of images find it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo install --locked --version 0.7.1 cargo-auditable
+    cargo install --locked --version 0.7.7 cargo-auditable
 WORKDIR /ticketing
 ARG SERVICE
 # Another place for what isn't a service: --build-arg SERVICE=stripe-double --build-arg FOLDER=crates/stripe-double
 ARG FOLDER=services/${SERVICE}
+# What isn't copied isn't in the workspace: it is the shared crates and this service.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/ crates/
 COPY ${FOLDER}/ ${FOLDER}/
-# The tests of the whole need every service; without them the workspace is the shared crates and this service.
-RUN rm -r crates/system-tests
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/ticketing/target,sharing=locked \
     cargo auditable build --release --bin "${SERVICE}" \
-    && install -D "target/release/${SERVICE}" /out/service
+    && install -D --target-directory=/out/usr/local/bin "target/release/${SERVICE}" \
+    && ln -s "/usr/local/bin/${SERVICE}" /out/service
 
 FROM ${RUNTIME_IMAGE}
+# The program under its name, for an operator's commands, and under one name for all.
+COPY --from=build /out/ /
+USER 65532:65532
+# The API, and what operators ask.
+EXPOSE 3000 9000
+ENTRYPOINT ["/service"]
 ARG SERVICE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
+ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="ticketing/${SERVICE}" \
       org.opencontainers.image.description="A service of Ticketing, a ticket marketplace" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=build /out/service /service
-USER 65532:65532
-EXPOSE 3000 9000
-ENTRYPOINT ["/service"]

@@ -17,7 +17,7 @@ use crate::{clean, pidfile, process, report::Report, root::Root};
 pub struct Options {
     /// The root of the system to stop [default: .dev in the repository]
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    pub root: Option<PathBuf>,
 }
 
 pub async fn run(options: Options) -> Result<ExitCode> {

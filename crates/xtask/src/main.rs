@@ -10,8 +10,11 @@ mod chaos;
 mod clean;
 mod detach;
 mod down;
+mod elf;
 mod environment;
 mod gateway;
+mod images;
+mod load;
 mod mongo;
 mod pidfile;
 mod ports;
@@ -24,6 +27,7 @@ mod services;
 mod stack;
 mod stop;
 mod test;
+mod trial;
 mod up;
 mod wheels;
 
@@ -50,6 +54,8 @@ enum Command {
     Test(test::Options),
     /// Kills, stops and wipes what a marketplace under load is made of, and checks that its promises hold.
     Chaos(chaos::Options),
+    /// Builds the services' images, runs the whole from them, and tries each.
+    Images(images::Options),
 }
 
 #[tokio::main]
@@ -73,5 +79,6 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Down(options) => down::run(options).await,
         Command::Test(options) => test::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
+        Command::Images(options) => images::run(options).await,
     }
 }

@@ -12,6 +12,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::probe::Probe;
+
 /// Below the range that the kernel gives to outgoing connections, any of which could take the port of a service that is
 /// just being started again.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
@@ -99,6 +101,17 @@ impl Ports {
 /// The gateway's port, by the file of a root that is or was running.
 pub fn gateway_of(run: &Path) -> Option<u16> {
     u16::try_from(Ports::of(run).before.get("gateway")?.as_u64()?).ok()
+}
+
+/// Where a process listens, and how to ask whether it is ready, by the same file.
+pub fn of_process(run: &Path, name: &str) -> Option<(u16, Probe)> {
+    let ports = Ports::of(run).before;
+    let port = |value: &Value| u16::try_from(value.as_u64()?).ok();
+    let process = ports.get(name)?;
+    match (process.get("http"), process.get("admin")) {
+        (Some(http), Some(admin)) => Some((port(http)?, Probe::Http(port(admin)?, "/readyz"))),
+        _ => port(process).map(|port| (port, Probe::Accepts(port))),
+    }
 }
 
 fn bind(port: u16) -> io::Result<TcpListener> {

@@ -1,0 +1,178 @@
+//! One image, tried: as whom its container runs and what it may do, and that it stops without dropping a request.
+
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    process::Command,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    elf,
+    images::Image,
+    load::{Load, Outcome},
+    probe::Probe,
+    root::Root,
+};
+
+/// A binary is to be smaller, in bytes.
+const LARGEST: u64 = 20_000_000;
+/// What a service takes at most to end what is under way.
+const GRACE: Duration = Duration::from_secs(20);
+/// The user of the image.
+const NONROOT: &str = "65532";
+
+pub struct Tried {
+    pub tag: String,
+    /// The size of the program, and of the whole image, in bytes.
+    pub program: u64,
+    pub image: u64,
+    /// From SIGTERM to the container's end.
+    pub stopped: Duration,
+    /// From then on until a new container was ready.
+    pub ready: Duration,
+    pub load: Outcome,
+}
+
+/// The image's container runs, and listens there.
+pub async fn of(image: &Image, root: &Root, port: u16, ready: Probe) -> Result<Tried> {
+    let pid = pid_of(image).await?;
+    let process = Path::new("/proc").join(pid.to_string());
+    is_confined(&process)?;
+    has_no_shell_and_has_roots(&process.join("root"))?;
+    let program = is_small_and_tells_its_parts(&process.join("exe"))?;
+
+    let hold = root.run().join(format!("{}.hold", image.process));
+    fs::write(&hold, "")?;
+    let (stopped, load) = stop_under_load(image, pid, port).await?;
+    fs::remove_file(&hold)?;
+
+    let begun = Instant::now();
+    while let Err(why) = ready.ask().await {
+        ensure!(begun.elapsed() < GRACE, "it doesn't come back: {why}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let ready = begun.elapsed();
+    let image_size = docker(&["image", "inspect", "--format", "{{.Size}}", &image.tag()]).await?;
+    Ok(Tried { tag: image.tag(), program, image: image_size.parse()?, stopped, ready, load })
+}
+
+async fn pid_of(image: &Image) -> Result<Pid> {
+    let pid = docker(&["inspect", "--format", "{{.State.Pid}}", &image.container()]).await?;
+    Ok(Pid::from_raw(pid.parse()?))
+}
+
+async fn docker(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("docker").args(arguments).output().await.context("running docker")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "docker {}: {}", arguments.join(" "), said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// By the kernel's word: neither root nor able to become it, no capability, system calls filtered, a root file system that
+/// can't be written.
+fn is_confined(process: &Path) -> Result<()> {
+    let status = fs::read_to_string(process.join("status"))?;
+    let said = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|values| values.split_whitespace().collect::<Vec<_>>()).unwrap_or_default()
+    };
+    for ids in ["Uid:", "Gid:"] {
+        ensure!(said(ids) == [NONROOT; 4], "{ids} {:?}", said(ids));
+    }
+    for capabilities in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        ensure!(
+            said(capabilities) == ["0000000000000000"],
+            "{capabilities} {:?}",
+            said(capabilities)
+        );
+    }
+    ensure!(said("NoNewPrivs:") == ["1"], "it may gain privileges");
+    ensure!(said("Seccomp:") == ["2"], "its system calls aren't filtered");
+
+    let mounts = fs::read_to_string(process.join("mountinfo"))?;
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    // The fifth field is where, the sixth how.
+    let root = mounts.find(|mount| mount[4] == "/").context("no root is mounted")?;
+    ensure!(
+        root[5].split(',').any(|option| option == "ro"),
+        "its root can be written: {}",
+        root[5]
+    );
+    Ok(())
+}
+
+fn has_no_shell_and_has_roots(files: &Path) -> Result<()> {
+    for folder in ["bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin"] {
+        for shell in ["sh", "bash", "dash", "ash", "busybox"] {
+            let shell = files.join(folder).join(shell);
+            ensure!(!shell.exists(), "there is a shell: {}", shell.display());
+        }
+    }
+    let roots = fs::read_to_string(files.join("etc/ssl/certs/ca-certificates.crt"))
+        .context("the roots of trust")?;
+    ensure!(roots.contains("BEGIN CERTIFICATE"), "there is no root of trust");
+    Ok(())
+}
+
+fn is_small_and_tells_its_parts(program: &Path) -> Result<u64> {
+    let bytes = fs::read(program)?;
+    let size = u64::try_from(bytes.len())?;
+    ensure!(size < LARGEST, "the program has {size} bytes");
+    let sections = elf::sections(&bytes).context("the program is no ELF file")?;
+    ensure!(!sections.contains(&".symtab"), "the program isn't stripped");
+    // What cargo auditable writes.
+    ensure!(sections.contains(&".dep-v0"), "the program doesn't tell what it is made of");
+    Ok(size)
+}
+
+async fn stop_under_load(image: &Image, pid: Pid, port: u16) -> Result<(Duration, Outcome)> {
+    let end = Command::new("docker")
+        .args(["wait", &image.container()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let load = Load::on(port, path_of(&image.program));
+    sleep(Duration::from_secs(2)).await;
+    load.stopping();
+    let told = Instant::now();
+    // As `docker stop` and a cluster do.
+    kill(pid, Signal::SIGTERM)?;
+    let end = timeout(GRACE, end.wait_with_output()).await.context("it doesn't stop")??;
+    let stopped = told.elapsed();
+    // It stays down: nothing may listen there any more.
+    sleep(Duration::from_millis(500)).await;
+    let outcome = load.end().await;
+
+    let code = String::from_utf8_lossy(&end.stdout).trim().to_owned();
+    ensure!(code == "0", "it ended with {code:?}");
+    let Outcome { answered, refused, dropped, .. } = &outcome;
+    ensure!(
+        dropped.is_empty(),
+        "{} requests were dropped ({}), {answered} answered",
+        dropped.len(),
+        dropped[0]
+    );
+    ensure!(*answered > 0 && *refused > 0, "{answered} requests were answered, {refused} refused");
+    Ok((stopped, outcome))
+}
+
+/// What anybody may ask of it.
+fn path_of(program: &str) -> &'static str {
+    match program {
+        "auth" => "/api/users/currentuser",
+        "tickets" => "/api/tickets",
+        "orders" => "/api/orders",
+        _ => "/",
+    }
+}
