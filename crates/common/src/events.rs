@@ -56,6 +56,22 @@ impl Stream {
             Stream::Payments => "payments",
         }
     }
+
+    /// The services that hear it: each has a durable consumer of its own name.
+    pub fn listeners(self) -> &'static [&'static str] {
+        match self {
+            Stream::Users | Stream::Tickets | Stream::Expiration | Stream::Payments => &["orders"],
+            Stream::Orders => &["tickets", "expiration", "payments"],
+        }
+    }
+
+    /// The services that look on, and keep nothing of what they see ([`crate::bus::Bus::watch`]).
+    pub fn watchers(self) -> &'static [&'static str] {
+        match self {
+            Stream::Tickets | Stream::Orders | Stream::Payments => &["web"],
+            Stream::Users | Stream::Expiration => &[],
+        }
+    }
 }
 
 /// What changed, and the version it has by the change.

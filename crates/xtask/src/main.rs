@@ -13,6 +13,7 @@ mod down;
 mod environment;
 mod gateway;
 mod mongo;
+mod nats;
 mod pidfile;
 mod ports;
 mod probe;

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::{
     cargo, clean, detach,
     environment::Environment,
-    gateway, mongo, pidfile,
+    gateway, mongo, nats, pidfile,
     ports::{self, Ports},
     probe::Probe,
     process::Spec,
@@ -167,7 +167,7 @@ impl Up {
         services::generate_keys(binaries, root).await?;
 
         let (mongod, redis) = (ports.server("mongod")?, ports.server("redis")?);
-        let (nats, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
+        let (broker, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
         let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
         let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
         ports.save()?;
@@ -178,9 +178,11 @@ impl Up {
             stack.start(spec)
         };
         launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
-        let listens = [("port", nats), ("monitor", nats_monitor)];
-        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(nats))?;
+        let passwords = nats::Passwords::prepare(root)?;
+        let listens = [("port", broker), ("monitor", nats_monitor)];
+        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(broker))?;
         spec.args.insert(0, "--config".into());
+        spec.env = passwords.environment();
         launch(spec, stack)?;
         let listens = [("port", redis)];
         launch(self.configured("redis", servers.redis, &listens, Probe::Accepts(redis))?, stack)?;
@@ -198,8 +200,9 @@ impl Up {
             binaries,
             environment,
             mongod,
-            nats,
+            nats: broker,
             nats_monitor,
+            passwords: &passwords,
             redis,
             stripe,
             gateway,

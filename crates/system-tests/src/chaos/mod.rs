@@ -77,8 +77,8 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
 
 /// Connects to the servers of a stack, for the checker.
 pub async fn connect(stack: &Stack) -> Result<Servers> {
-    let ports = ["mongod", "nats", "redis", "stripe"].map(|name| stack.port(name));
-    let [mongod, nats, redis, stripe] = ports;
+    let [mongod, redis, stripe] = ["mongod", "redis", "stripe"].map(|name| stack.port(name));
+    let nats = stack.nats().await?;
     Servers::connect(mongod, nats, redis, stripe).await.context("connecting to the servers")
 }
 
