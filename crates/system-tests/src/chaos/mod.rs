@@ -10,6 +10,7 @@ mod market;
 mod processes;
 mod quiescence;
 mod report;
+mod rolling;
 mod storm;
 
 use std::fs;
@@ -21,6 +22,7 @@ use anyhow::{Context as _, Result};
 pub use faults::Kind;
 pub use processes::{Processes, Target};
 pub use report::Report;
+pub use rolling::{Rolled, roll};
 
 use crate::Stack;
 use crate::checker::{Breach, Promise, Servers, check};
