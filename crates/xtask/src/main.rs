@@ -26,6 +26,7 @@ mod stack;
 mod stop;
 mod test;
 mod up;
+mod watch;
 mod wheels;
 
 use std::process::ExitCode;
