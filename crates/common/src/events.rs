@@ -115,6 +115,19 @@ macro_rules! events {
             }
         )+)+
 
+        /// Reads an event as its listeners do, and says what was understood. None: there is no such event.
+        pub fn reread(
+            subject: &str,
+            data: &[u8],
+        ) -> Option<serde_json::Result<serde_json::Value>> {
+            match subject {
+                $($($subject => {
+                    Some(serde_json::from_slice::<$name>(data).and_then(serde_json::to_value))
+                })+)+
+                _ => None,
+            }
+        }
+
         /// Every subject there is, with its stream.
         pub const CATALOGUE: &[(&str, Stream)] = &[$($(($subject, Stream::$stream)),+),+];
     };

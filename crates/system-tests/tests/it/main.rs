@@ -16,4 +16,5 @@ mod races;
 mod settings;
 mod shared;
 mod tour;
+mod upgrades;
 mod walkthroughs;
