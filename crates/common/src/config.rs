@@ -75,7 +75,8 @@ pub struct MongoSettings {
 /// The event bus.
 #[derive(Clone, Debug, Args)]
 pub struct NatsSettings {
-    /// NATS with JetStream
+    /// NATS with JetStream, such as nats://orders:password@nats:4222. Where it has a user for each service, this
+    /// one's is named in the address
     #[arg(long, env = "NATS_URL", hide_env_values = true)]
     pub nats_url: String,
 
@@ -84,9 +85,33 @@ pub struct NatsSettings {
     #[arg(long, env = "NATS_MONITOR_URL")]
     pub nats_monitor_url: Option<Url>,
 
+    #[command(flatten)]
+    pub streams: StreamSettings,
+}
+
+/// How the streams keep what they are given.
+#[derive(Clone, Debug, Args)]
+pub struct StreamSettings {
     /// On how many NATS nodes each stream is kept
     #[arg(long, env = "NATS_REPLICAS", default_value_t = 1)]
     pub nats_replicas: usize,
+
+    /// How many days an event stays in its stream; a dead letter waits three times as long. Who was down for
+    /// longer has to be told again
+    #[arg(long, env = "NATS_MAX_AGE_DAYS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(3..=3650))]
+    pub nats_max_age_days: u64,
+
+    /// How much a stream may hold, in MiB; NATS sets room for six of them aside (jetstream.max_file_store)
+    #[arg(long, env = "NATS_MAX_MIB", default_value_t = 1024,
+          value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub nats_max_mib: u32,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        StreamSettings { nats_replicas: 1, nats_max_age_days: 30, nats_max_mib: 1024 }
+    }
 }
 
 /// What the deployment sells in and where.

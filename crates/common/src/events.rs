@@ -56,6 +56,22 @@ impl Stream {
             Stream::Payments => "payments",
         }
     }
+
+    /// The services that hear it: each has a durable consumer of its own name.
+    pub fn listeners(self) -> &'static [&'static str] {
+        match self {
+            Stream::Users | Stream::Tickets | Stream::Expiration | Stream::Payments => &["orders"],
+            Stream::Orders => &["tickets", "expiration", "payments"],
+        }
+    }
+
+    /// The services that look on, and keep nothing of what they see ([`crate::bus::Bus::watch`]).
+    pub fn watchers(self) -> &'static [&'static str] {
+        match self {
+            Stream::Tickets | Stream::Orders | Stream::Payments => &["web"],
+            Stream::Users | Stream::Expiration => &[],
+        }
+    }
 }
 
 /// What changed, and the version it has by the change.
@@ -98,6 +114,19 @@ macro_rules! events {
                 const STREAM: Stream = Stream::$stream;
             }
         )+)+
+
+        /// Reads an event as its listeners do, and says what was understood. None: there is no such event.
+        pub fn reread(
+            subject: &str,
+            data: &[u8],
+        ) -> Option<serde_json::Result<serde_json::Value>> {
+            match subject {
+                $($($subject => {
+                    Some(serde_json::from_slice::<$name>(data).and_then(serde_json::to_value))
+                })+)+
+                _ => None,
+            }
+        }
 
         /// Every subject there is, with its stream.
         pub const CATALOGUE: &[(&str, Stream)] = &[$($(($subject, Stream::$stream)),+),+];

@@ -58,10 +58,18 @@ impl Foundation {
     }
 
     /// Background work: hears what the others tell.
+    ///
+    /// # Panics
+    ///
+    /// When the catalogue doesn't know that this service hears a stream: NATS wouldn't let it.
     pub fn listen<S>(&self, listeners: Listeners<S>) -> impl Background
     where
         S: Clone + Send + Sync + 'static,
     {
+        for stream in listeners.streams() {
+            let known = stream.listeners().contains(&self.name);
+            assert!(known, "{} isn't among the listeners of {stream:?}", self.name);
+        }
         let (feeds, clock) = (self.feeds.clone(), self.clock.clone());
         move |stop| Box::pin(listeners.run(feeds, clock, stop))
     }

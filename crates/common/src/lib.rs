@@ -7,6 +7,7 @@ pub mod auth;
 pub mod bus;
 pub mod clock;
 pub mod config;
+mod connections;
 pub mod cursor;
 pub mod error;
 pub mod events;

@@ -14,7 +14,6 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use clap::Parser;
 use futures::future::BoxFuture;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -31,7 +30,7 @@ use uuid::Uuid;
 use crate::config::{DEFAULT_TRUSTED_PROXIES, ServerSettings};
 use crate::error::{Carried, Error, problems};
 use crate::settings::{Unfit, ask_until_answered};
-use crate::{mongo, telemetry, visitor};
+use crate::{connections, mongo, telemetry, visitor};
 
 /// The largest body that a service reads: a description of 5,000 characters fits many times.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -148,10 +147,12 @@ impl Service {
     ) -> anyhow::Result<()> {
         // From here on everything counts.
         telemetry::metrics();
+        let stop = stop.child_token();
         let requests = TaskTracker::new();
         let edge = Edge {
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
+            stop: stop.clone(),
             deadline: self.deadline,
             deadlines: self.deadlines.into(),
             errors: self.errors,
@@ -176,25 +177,12 @@ impl Service {
             background.spawn(work(background_stop.clone()));
         }
         background.close();
-        let stop = stop.child_token();
         let wrong = watch(self.checks, &stop);
 
         let admin_app = admin_routes(self.readiness);
         let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
         tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
-        let stopping = stop.clone();
-        // Else an answer on a kept connection waits up to 40 ms for the client's delayed acknowledgement.
-        let api = api.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY");
-            }
-        });
-        let app = app.into_make_service_with_connect_info::<SocketAddr>();
-        let server = tokio::spawn(
-            axum::serve(api, app)
-                .with_graceful_shutdown(async move { stopping.cancelled().await })
-                .into_future(),
-        );
+        let server = tokio::spawn(connections::serve(api, app, stop.clone()));
 
         stop.cancelled().await;
         self.on_stop.cancel();
@@ -360,6 +348,7 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
 struct Edge {
     origin: Arc<str>,
     requests: TaskTracker,
+    stop: CancellationToken,
     deadline: Duration,
     deadlines: Arc<[(Method, &'static str, Duration)]>,
     errors: Rendering,
@@ -419,6 +408,10 @@ async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Res
         let mut response = finish(response, edge.errors, &id);
         if let Some(id) = named {
             response.headers_mut().insert("x-request-id", id);
+        }
+        if edge.stop.is_cancelled() {
+            // The next request is for another replica.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let status = response.status().as_u16();
         let elapsed = started.elapsed();

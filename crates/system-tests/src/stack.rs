@@ -90,6 +90,29 @@ impl Stack {
         format!("mongodb://127.0.0.1:{}/?directConnection=true", self.ports["mongod"])
     }
 
+    /// Where a user of the bus connects: a service, or `operator`, who may do everything.
+    pub fn nats_url(&self, user: &str) -> String {
+        format!("nats://{user}:{}@127.0.0.1:{}", self.nats_password(user), self.port("nats"))
+    }
+
+    /// How a user of the bus connects, for tests that do it themselves.
+    pub fn nats_options(&self, user: &str) -> async_nats::ConnectOptions {
+        let (name, password) = (user.to_owned(), self.nats_password(user));
+        async_nats::ConnectOptions::with_user_and_password(name, password)
+            .custom_inbox_prefix(format!("_INBOX_{user}"))
+    }
+
+    /// A connection to the bus, of the user who may do everything.
+    pub async fn nats(&self) -> Result<async_nats::Client> {
+        let address = format!("nats://127.0.0.1:{}", self.port("nats"));
+        self.nats_options(common::bus::OPERATOR).connect(address).await.context("NATS")
+    }
+
+    fn nats_password(&self, user: &str) -> String {
+        let file = self.root.join("keys/nats").join(user);
+        fs::read_to_string(file).expect("the user's password")
+    }
+
     /// Someone who isn't signed in.
     pub fn visitor(&self) -> Client {
         Client::with_cookie_jar(&self.url())
@@ -108,7 +131,7 @@ impl Stack {
         let mut web = Command::new(format!("{}/web", environment::required(environment::BIN_DIR)));
         web.env("HOST", "127.0.0.1").env("PORT", http.to_string());
         web.env("ADMIN_PORT", admin.to_string()).env("PUBLIC_URL", self.url());
-        web.env("NATS_URL", format!("nats://127.0.0.1:{}", self.ports["nats"]));
+        web.env("NATS_URL", self.nats_url("web"));
         web.env("JWT_PUBLIC_KEYS", self.root.join("keys/public.pem"));
         for (setting, name) in [
             ("AUTH_URL", "auth"),
@@ -164,7 +187,7 @@ impl Stack {
         let local = |scheme: &str, name: &str| format!("{scheme}://127.0.0.1:{}", self.ports[name]);
         let program = Program::of(service)
             .with("MONGO_URI", self.mongo_uri_of(service))
-            .with("NATS_URL", local("nats", "nats"))
+            .with("NATS_URL", self.nats_url(service))
             .with("REDIS_URL", local("redis", "redis"))
             .with("STRIPE_URL", local("http", "stripe"))
             .with("STRIPE_KEY", "sk_test_local");

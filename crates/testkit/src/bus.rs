@@ -172,6 +172,11 @@ impl Bus {
         stream.consumer_info(service).await.is_ok_and(|consumer| consumer.num_redelivered > 0)
     }
 
+    /// What a stream is; none if it isn't there.
+    pub async fn try_stream(&self, name: &str) -> Option<stream::Info> {
+        Some(self.jetstream.get_stream(name).await.ok()?.cached_info().clone())
+    }
+
     /// How many consumers a stream has, whoever made them.
     pub async fn consumers(&self, stream: Stream) -> usize {
         // It only fails if the stream isn't there.
@@ -253,6 +258,22 @@ impl Bus {
         let data = serde_json::to_vec(event).expect("an event is JSON");
         let message = PublishMessage::build().headers(headers).payload(data.into());
         self.send(&format!("dead.{service}.{}", E::SUBJECT), message).await;
+    }
+
+    /// Fills `DEAD`, whose size must be limited, with a service's letters until it takes not even the smallest.
+    pub async fn fill_dead(&self, service: &str) {
+        for size in [64 * 1024, 1024, 1] {
+            loop {
+                let mut headers = HeaderMap::new();
+                headers.insert("dead-service", service);
+                let letter = PublishMessage::build().headers(headers);
+                let letter = letter.payload(vec![b'x'; size].into());
+                let sent = self.jetstream.send_publish(format!("dead.{service}.x"), letter).await;
+                if sent.expect("the broker is there").await.is_err() {
+                    break;
+                }
+            }
+        }
     }
 
     /// How many advisories of JetStream's about a service's consumers wait for it.

@@ -16,11 +16,18 @@ pub const AXE: &str = "TEST_AXE";
 pub const KUBECTL: &str = "TEST_KUBECTL";
 /// Whether the services' logs are shown, and which.
 const LOG: &str = "TEST_LOG";
+/// Whether files that are written out of the code are written anew.
+const UPDATE: &str = "UPDATE";
 
 pub fn required(name: &str) -> String {
     read(name).unwrap_or_else(|| {
         panic!("{name} isn't set: tests need real servers; run `cargo xtask test`")
     })
+}
+
+/// Whether a test that finds a written file out of date is to write it, instead of failing.
+pub fn updates() -> bool {
+    read(UPDATE).is_some()
 }
 
 /// Shows the services' logs, if they are asked for.

@@ -83,7 +83,7 @@ fn spawn(folder: &Path, Ports { clients, monitor }: Ports, jetstream: &str) -> P
     let store = store(folder);
     let text = format!(
         "host: 127.0.0.1\nport: {clients}\nhttp: 127.0.0.1:{monitor}\n\
-         jetstream {{\n  store_dir: \"{}\"\n  {jetstream}\n}}\n",
+         jetstream {{\n  store_dir: \"{}\"\n  max_file_store: 8GB\n  {jetstream}\n}}\n",
         store.display()
     );
     std::fs::write(&settings, text).expect("a temporary file");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::bus::{Failure, Feeds, Listeners};
 use common::clock::Clock;
-use common::config::NatsSettings;
+use common::config::{NatsSettings, StreamSettings};
 use common::events::{ExpirationComplete, Stream, UserCreated, UserStatus};
 use common::ids::{OrderId, UserId};
 use common::{auth::Verifier, events};
@@ -19,8 +19,11 @@ fn a_user(clock: &Clock) -> UserCreated {
 
 /// A service's bus, with one listener that refuses expirations.
 async fn listen(infra: &Infra) -> CancellationToken {
-    let settings =
-        NatsSettings { nats_url: infra.nats.url(), nats_monitor_url: None, nats_replicas: 1 };
+    let settings = NatsSettings {
+        nats_url: infra.nats.url(),
+        nats_monitor_url: None,
+        streams: StreamSettings::default(),
+    };
     let bus = common::bus::Bus::connect(&settings, "orders").await.expect("an address");
     let listeners = Listeners::new(()).on(|(), _: UserCreated| async { Ok(()) }).on(
         |(), event: ExpirationComplete| async move {

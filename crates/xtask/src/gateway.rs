@@ -124,7 +124,8 @@ fn upstreams(services: &[Service]) -> Result<String> {
             // One that was restarted a moment ago is asked again at once: a refused connection costs nothing here.
             writeln!(text, "        server 127.0.0.1:{} max_fails=0;", replica.http)?;
         }
-        writeln!(text, "        keepalive 64;\n    }}")?;
+        // Sooner than a service that stops closes a connection that nobody uses (`common::connections`).
+        writeln!(text, "        keepalive 64;\n        keepalive_timeout 1s;\n    }}")?;
     }
     Ok(text)
 }

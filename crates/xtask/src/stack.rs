@@ -5,10 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
+    pidfile,
     process::{Phase, Process, Spec, State, log_path},
     report::Report,
     root::Root,
@@ -88,6 +90,30 @@ impl Stack {
     /// From here on, a process that dies is started again.
     pub fn supervise(&self) {
         self.phase.send_replace(Phase::Supervising);
+    }
+
+    /// Has a process end, which is then started again, and waits until it is ready.
+    pub async fn restart(&self, name: &str) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let process = self.processes.iter().find(|process| process.name == name);
+        let process = process.with_context(|| format!("there is no {name}"))?;
+        let run = self.root.run();
+        let old = pidfile::read(&run, name);
+        if let Some(old) = old {
+            // It may have ended just now by itself.
+            _ = kill(old.pid, Signal::SIGTERM);
+        }
+        let begun = Instant::now();
+        loop {
+            let is_new = pidfile::read(&run, name).is_some_and(|there| Some(there) != old);
+            if is_new && process.probe.ask().await.is_ok() {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("{name} isn't ready.\n{}", self.end_of_log(name));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends all that was started: the gateway, then the services, then the servers.

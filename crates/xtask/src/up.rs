@@ -1,6 +1,6 @@
 //! `cargo xtask up`: everything, on real servers, until Ctrl-C.
 
-use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, ffi::OsString, fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -9,16 +9,17 @@ use nix::unistd::Pid;
 use crate::{
     cargo, clean, detach,
     environment::Environment,
-    gateway, mongo, pidfile,
+    gateway, mongo, nats, pidfile,
     ports::{self, Ports},
     probe::Probe,
     process::Spec,
     report::Report,
     root::{self, Root},
     servers::Servers,
-    services::{self, Surroundings},
+    services::{self, Service, Surroundings},
     stack::Stack,
     stop::Stop,
+    watch::Watch,
 };
 
 /// The exit code of what Ctrl-C has ended before it was done.
@@ -42,6 +43,9 @@ pub struct Options {
     /// Build and run with optimisations
     #[arg(long)]
     pub release: bool,
+    /// Build and restart what is edited, while it runs
+    #[arg(long, conflicts_with_all = ["detach", "no_build", "bin_dir"])]
+    pub watch: bool,
     /// How many of each service
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=20))]
     pub replicas: u16,
@@ -121,10 +125,13 @@ impl Up {
             () = stop.requested() => Ok(None),
         };
         let code = match &started {
-            Ok(Some(gateway)) => {
+            Ok(Some((gateway, services))) => {
                 stack.supervise();
                 self.say_ready(*gateway);
-                stop.requested().await;
+                tokio::select! {
+                    () = stop.requested() => {}
+                    never = self.watch(services, &stack) => match never {},
+                }
                 ExitCode::SUCCESS
             }
             Ok(None) => ExitCode::from(INTERRUPTED),
@@ -135,6 +142,24 @@ impl Up {
         }
         stack.stop().await;
         started.map(|_| code)
+    }
+
+    /// With `--watch`, builds and restarts what is edited; without, does nothing for ever.
+    async fn watch(&self, services: &[Service], stack: &Stack) -> Infallible {
+        let Self { options, environment, report, .. } = self;
+        if !options.watch {
+            return std::future::pending().await;
+        }
+        let (binaries, build) = (environment.binaries(options.release), self.build());
+        Watch { environment, report, services, binaries, build }.run(stack).await
+    }
+
+    /// What cargo is told to build: the whole workspace's programs. With some of them alone, it would unite the
+    /// features of their dependencies anew and build those once more for `cargo xtask test`.
+    fn build(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec!["--workspace".into(), "--bins".into()];
+        args.extend(self.options.release.then(|| "--release".into()));
+        args
     }
 
     /// What comes before the first process: nothing in the way, the servers here, the services built.
@@ -150,16 +175,12 @@ impl Up {
         let servers = Servers::find(&environment.path, report).await?;
         if !options.no_build {
             report.say("Building the services");
-            // The whole workspace's programs: with some of them alone, cargo would unite the features of
-            // their dependencies anew and build those once more for `cargo xtask test`.
-            let mut args: Vec<OsString> = vec!["--workspace".into(), "--bins".into()];
-            args.extend(options.release.then(|| "--release".into()));
-            cargo::build(environment, &args).await?;
+            cargo::build(environment, &self.build()).await?;
         }
         Ok(Prepared { servers, ports, gateway })
     }
 
-    async fn start(&self, stack: &mut Stack) -> Result<u16> {
+    async fn start(&self, stack: &mut Stack) -> Result<(u16, Vec<Service>)> {
         let Prepared { servers, mut ports, gateway } = self.prepare().await?;
         let Self { options, environment, root, report } = self;
         let built = environment.binaries(options.release);
@@ -167,7 +188,7 @@ impl Up {
         services::generate_keys(binaries, root).await?;
 
         let (mongod, redis) = (ports.server("mongod")?, ports.server("redis")?);
-        let (nats, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
+        let (broker, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
         let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
         let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
         ports.save()?;
@@ -178,9 +199,11 @@ impl Up {
             stack.start(spec)
         };
         launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
-        let listens = [("port", nats), ("monitor", nats_monitor)];
-        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(nats))?;
+        let passwords = nats::Passwords::prepare(root)?;
+        let listens = [("port", broker), ("monitor", nats_monitor)];
+        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(broker))?;
         spec.args.insert(0, "--config".into());
+        spec.env = passwords.environment();
         launch(spec, stack)?;
         let listens = [("port", redis)];
         launch(self.configured("redis", servers.redis, &listens, Probe::Accepts(redis))?, stack)?;
@@ -198,8 +221,9 @@ impl Up {
             binaries,
             environment,
             mongod,
-            nats,
+            nats: broker,
             nats_monitor,
+            passwords: &passwords,
             redis,
             stripe,
             gateway,
@@ -213,7 +237,7 @@ impl Up {
 
         launch(gateway::spec(&servers.nginx, root, gateway, &services)?, stack)?;
         stack.until_ready().await?;
-        Ok(gateway)
+        Ok((gateway, services))
     }
 
     /// A server whose configuration is `infra/NAME.conf`, filled in: its one argument.

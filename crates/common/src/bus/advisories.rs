@@ -22,8 +22,15 @@ pub(super) const SUBJECTS: [&str; 2] = [
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
     "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
 ];
+/// Those about a service's consumers: the last two words of the subject are the stream's and the consumer's name.
+pub(super) fn about_consumers_of(service: &str) -> String {
+    format!("$JS.EVENT.ADVISORY.CONSUMER.*.*.{service}")
+}
+
 /// How long one waits for a service that isn't there; those about others' consumers wait in vain.
 pub(super) const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Room for a hundred thousand of them.
+pub(super) const MAX_BYTES: i64 = 64 * 1024 * 1024;
 /// What a listener says to JetStream when it terminates a message that it has buried itself.
 pub(super) const BURIED: &str = "buried";
 /// How often the dead letters are counted.
@@ -57,8 +64,7 @@ async fn bury_what_was_given_up(bus: &Bus, stop: &CancellationToken) -> anyhow::
     bus.ensure_dead().await?;
     let config = pull::Config {
         durable_name: Some(bus.service().to_owned()),
-        // The last two words of the subject are the stream's and the consumer's name.
-        filter_subject: format!("$JS.EVENT.ADVISORY.CONSUMER.*.*.{}", bus.service()),
+        filter_subject: about_consumers_of(bus.service()),
         ack_policy: AckPolicy::Explicit,
         ..pull::Config::default()
     };

@@ -1,8 +1,6 @@
 //! Dead letters: what a listener can't handle is kept, with its reason, where an operator finds it, and
 //! from where it can be handled again.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
@@ -17,8 +15,13 @@ use crate::clock::Time;
 pub const STREAM: &str = "DEAD";
 /// `dead.<service>.<subject>`
 pub const SUBJECTS: &str = "dead.>";
-/// How long a letter waits for an operator.
-pub(super) const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Those of one service's letters.
+pub(super) fn subjects_of(service: &str) -> String {
+    format!("dead.{service}.>")
+}
+
+/// How many times longer than an event a letter is kept: it waits for a person.
+pub(super) const KEPT_TIMES: u32 = 3;
 
 /// A message that could not be handled, whoever noticed that.
 pub(super) struct Corpse {
@@ -135,7 +138,7 @@ impl Bus {
         let mut next = 1;
         loop {
             let builder = stream.raw_message_builder().sequence(next);
-            match builder.next_by_subject(self.dead_subjects()).send().await {
+            match builder.next_by_subject(subjects_of(self.service())).send().await {
                 Ok(message) => {
                     next = message.sequence + 1;
                     letters.push(Letter::of(message));
@@ -169,13 +172,9 @@ impl Bus {
     /// How many letters of this service wait for an operator.
     pub(super) async fn count_dead_letters(&self) -> anyhow::Result<usize> {
         let stream = self.reader(STREAM).await?;
-        let subjects = stream.info_with_subjects(self.dead_subjects()).await?;
+        let subjects = stream.info_with_subjects(subjects_of(self.service())).await?;
         let sum = subjects.try_fold(0, async |sum, (_, count)| Ok(sum + count));
         Ok(sum.await?)
-    }
-
-    fn dead_subjects(&self) -> String {
-        format!("dead.{}.>", self.service())
     }
 }
 

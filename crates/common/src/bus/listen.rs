@@ -1,7 +1,7 @@
 //! Listening: one durable pull consumer per service and stream, explicit acks, delayed naks with
 //! back-off, dead letters, and one supervisor that makes anew what a wiped broker lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -105,6 +105,11 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
     /// The subjects that are heard.
     pub fn subjects(&self) -> Vec<&'static str> {
         self.handlers.keys().copied().collect()
+    }
+
+    /// The streams that are heard.
+    pub(crate) fn streams(&self) -> BTreeSet<Stream> {
+        self.handlers.values().map(|(stream, _)| *stream).collect()
     }
 
     /// Runs the listener of one event, in a task of its own that ends its work whatever happens here.

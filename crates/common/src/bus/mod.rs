@@ -13,6 +13,7 @@ mod requests;
 mod retell;
 mod settings;
 mod streams;
+pub mod users;
 pub mod watch;
 
 use std::time::Duration;
@@ -28,16 +29,17 @@ pub use listen::{Failure, Feeds, Listeners};
 pub use outbox::{Aggregate, Aggregates, Announcement, Change, Contended};
 pub use requests::REQUESTS;
 pub use retell::{RESTORED, Retelling, Told};
+pub use users::{OPERATOR, User, users};
 pub use watch::Sight;
 
-use crate::config::NatsSettings;
+use crate::config::{NatsSettings, StreamSettings};
 
 /// A service's connection to the bus. Made at once, also while the broker is down: it connects, and
 /// connects again, in the background.
 #[derive(Clone)]
 pub struct Bus {
     service: &'static str,
-    replicas: usize,
+    streams: StreamSettings,
     monitor: Option<Url>,
     client: async_nats::Client,
     jetstream: jetstream::Context,
@@ -48,8 +50,17 @@ pub struct Bus {
 impl Bus {
     pub async fn connect(settings: &NatsSettings, service: &'static str) -> anyhow::Result<Self> {
         let (disconnected, disconnections) = tokio::sync::watch::channel(0);
-        let client = async_nats::ConnectOptions::new()
+        let (address, user) = users::split(&settings.nats_url);
+        let options = match user {
+            Some((name, password)) => {
+                async_nats::ConnectOptions::with_user_and_password(name, password)
+            }
+            None => async_nats::ConnectOptions::new(),
+        };
+        let client = options
             .name(service)
+            // A service may hear no other's answers.
+            .custom_inbox_prefix(users::inbox_of(service))
             .retry_on_initial_connect()
             .ping_interval(Duration::from_secs(5))
             .reconnect_delay_callback(|attempts| {
@@ -62,12 +73,12 @@ impl Bus {
                 }
                 std::future::ready(())
             })
-            .connect(&settings.nats_url)
+            .connect(address)
             .await
             .context("NATS_URL")?;
         let jetstream = jetstream::new(client.clone());
-        let (replicas, monitor) = (settings.nats_replicas, settings.nats_monitor_url.clone());
-        Ok(Bus { service, replicas, monitor, client, jetstream, disconnections })
+        let (streams, monitor) = (settings.streams.clone(), settings.nats_monitor_url.clone());
+        Ok(Bus { service, streams, monitor, client, jetstream, disconnections })
     }
 
     pub fn service(&self) -> &'static str {

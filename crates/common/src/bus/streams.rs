@@ -1,11 +1,17 @@
 //! The streams: what each is to be, and which had to be made anew and still lack what was told before.
+//!
+//! A full stream of events forgets the oldest ones: refusing new ones would stop every sale, while whoever missed an
+//! event gets the thing's whole state with the next one, or when it is told again. A full stream of dead letters
+//! refuses new ones: what can't be buried stays in its own stream and comes again.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, Info, PersistenceMode, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, PersistenceMode, RetentionPolicy, StorageType,
+};
 use async_nats::jetstream::{ErrorCode, stream};
 
 use super::{Bus, advisories, dead};
@@ -14,6 +20,7 @@ use crate::events::Stream;
 
 /// JetStream drops a message whose id it has seen within this time.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// On a stream that a service had to make, its name: it lacks what was told before, if anything was.
 const MADE_BY: &str = "made-by";
 
@@ -39,10 +46,15 @@ impl Bus {
     /// The same for the streams of what could not be handled.
     pub(super) async fn ensure_dead(&self) -> anyhow::Result<()> {
         let dead = self.stream(dead::STREAM, &[dead::SUBJECTS]);
-        self.ensure(Config { max_age: dead::KEPT, ..dead }).await?;
-        let advisories = self.stream(advisories::STREAM, &advisories::SUBJECTS);
-        let retention = RetentionPolicy::WorkQueue;
-        self.ensure(Config { retention, max_age: advisories::KEPT, ..advisories }).await
+        let max_age = dead.max_age * dead::KEPT_TIMES;
+        self.ensure(Config { max_age, discard: DiscardPolicy::New, ..dead }).await?;
+        self.ensure(Config {
+            retention: RetentionPolicy::WorkQueue,
+            max_age: advisories::KEPT,
+            max_bytes: advisories::MAX_BYTES,
+            ..self.stream(advisories::STREAM, &advisories::SUBJECTS)
+        })
+        .await
     }
 
     /// Those that this service publishes to.
@@ -106,7 +118,10 @@ impl Bus {
             name: name.to_owned(),
             subjects: subjects.iter().map(ToString::to_string).collect(),
             storage: StorageType::File,
-            num_replicas: self.replicas,
+            num_replicas: self.streams.nats_replicas,
+            max_age: DAY * u32::try_from(self.streams.nats_max_age_days).unwrap_or(u32::MAX),
+            max_bytes: i64::from(self.streams.nats_max_mib) * 1024 * 1024,
+            discard: DiscardPolicy::Old,
             duplicate_window: DUPLICATE_WINDOW,
             ..Config::default()
         }
@@ -121,8 +136,10 @@ impl Bus {
             return Ok(());
         };
         let declared = |config: &Config| {
-            let Config { subjects, num_replicas, duplicate_window, max_age, .. } = config;
-            (subjects.clone(), *num_replicas, *duplicate_window, *max_age)
+            let Config { subjects, num_replicas, duplicate_window, .. } = config;
+            let Config { max_age, max_bytes, discard, .. } = config;
+            let limits = (*max_age, *max_bytes, *discard);
+            (subjects.clone(), *num_replicas, *duplicate_window, limits)
         };
         if declared(&there) != declared(&wanted) {
             let update = Config { metadata: there.metadata, ..wanted };

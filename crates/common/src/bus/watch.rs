@@ -42,7 +42,8 @@ pub enum Sight<'a> {
 
 impl Bus {
     /// Watches the streams until it is told to stop, and shows `see` all that it sees. A stream that isn't
-    /// there (yet, or any more) is asked for until it is.
+    /// there (yet, or any more) is asked for until it is. NATS lets those alone watch whom the catalogue names
+    /// ([`Stream::watchers`]).
     pub async fn watch(
         &self,
         streams: impl IntoIterator<Item = Stream>,

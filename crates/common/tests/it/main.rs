@@ -6,5 +6,6 @@ mod listen;
 mod outbox;
 mod retell;
 mod server;
+mod streams;
 mod thing;
 mod watch;

@@ -2,7 +2,7 @@
 
 use common::Time;
 use common::bus::{Aggregate, Aggregates, Announcement, Bus, Change};
-use common::config::NatsSettings;
+use common::config::{NatsSettings, StreamSettings};
 use common::events::{Expiration, ExpirationComplete};
 use common::ids::OrderId;
 use serde::{Deserialize, Serialize};
@@ -54,14 +54,21 @@ pub async fn open(infra: &Infra) -> Aggregates<Thing> {
 }
 
 pub async fn bus(infra: &Infra, service: &'static str) -> Bus {
-    let settings =
-        NatsSettings { nats_url: infra.nats.url(), nats_monitor_url: None, nats_replicas: 1 };
+    bus_with(infra, service, StreamSettings::default()).await
+}
+
+pub async fn bus_with(infra: &Infra, service: &'static str, streams: StreamSettings) -> Bus {
+    let settings = NatsSettings { nats_url: infra.nats.url(), nats_monitor_url: None, streams };
     Bus::connect(&settings, service).await.unwrap()
 }
 
 /// A relay that runs until the token is cancelled.
 pub async fn relay(infra: &Infra, things: &Aggregates<Thing>) -> CancellationToken {
+    relay_by(bus(infra, "expiration").await, things)
+}
+
+pub fn relay_by(bus: Bus, things: &Aggregates<Thing>) -> CancellationToken {
     let stop = CancellationToken::new();
-    tokio::spawn(things.clone().relay(bus(infra, "expiration").await, stop.clone()));
+    tokio::spawn(things.clone().relay(bus, stop.clone()));
     stop
 }

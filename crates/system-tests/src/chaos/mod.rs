@@ -10,6 +10,7 @@ mod market;
 mod processes;
 mod quiescence;
 mod report;
+mod rolling;
 mod storm;
 
 use std::fs;
@@ -21,6 +22,7 @@ use anyhow::{Context as _, Result};
 pub use faults::Kind;
 pub use processes::{Processes, Target};
 pub use report::Report;
+pub use rolling::{Rolled, roll};
 
 use crate::Stack;
 use crate::checker::{Breach, Promise, Servers, check};
@@ -77,8 +79,8 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
 
 /// Connects to the servers of a stack, for the checker.
 pub async fn connect(stack: &Stack) -> Result<Servers> {
-    let ports = ["mongod", "nats", "redis", "stripe"].map(|name| stack.port(name));
-    let [mongod, nats, redis, stripe] = ports;
+    let [mongod, redis, stripe] = ["mongod", "redis", "stripe"].map(|name| stack.port(name));
+    let nats = stack.nats().await?;
     Servers::connect(mongod, nats, redis, stripe).await.context("connecting to the servers")
 }
 

@@ -52,10 +52,14 @@ pub struct Unrest {
 }
 
 impl Servers {
-    /// By their ports on this machine.
-    pub async fn connect(mongod: u16, nats: u16, redis: u16, stripe: u16) -> Result<Self> {
+    /// By their ports on this machine; to NATS as one who may read everything.
+    pub async fn connect(
+        mongod: u16,
+        nats: async_nats::Client,
+        redis: u16,
+        stripe: u16,
+    ) -> Result<Self> {
         let mongo = format!("mongodb://127.0.0.1:{mongod}/?directConnection=true");
-        let nats = async_nats::connect(format!("nats://127.0.0.1:{nats}")).await.context("NATS")?;
         Ok(Servers {
             mongo: mongodb::Client::with_uri_str(mongo).await.context("MongoDB")?,
             jetstream: jetstream::new(nats),

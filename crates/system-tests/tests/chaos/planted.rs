@@ -361,9 +361,7 @@ async fn plant_for_real(
 
     // An event that is gone.
     let event = world.events.iter().find(|event| event.subject == "order.completed").unwrap();
-    let nats =
-        async_nats::connect(format!("nats://127.0.0.1:{}", stack.port("nats"))).await.unwrap();
-    let stream = jetstream::new(nats).get_stream("ORDERS").await.unwrap();
+    let stream = jetstream::new(stack.nats().await.unwrap()).get_stream("ORDERS").await.unwrap();
     stream.delete_message(event.sequence).await.unwrap();
     let told_of = event.data["id"].as_str().map(str::to_owned).unwrap();
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
+mod bus_users;
 mod crashes;
 mod degraded;
 mod documents;
@@ -16,4 +17,5 @@ mod races;
 mod settings;
 mod shared;
 mod tour;
+mod upgrades;
 mod walkthroughs;

@@ -1,0 +1,117 @@
+//! A new version comes out, as far as anyone can tell: every replica of every service is told to stop and started
+//! again, one after the other, under the same load. No request may fail by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use tokio::task::JoinSet;
+
+use super::door::Unknown;
+use super::load::Running;
+use super::processes::Processes;
+use super::{RESERVATION, connect, quiescence};
+use crate::Stack;
+use crate::checker::{Breach, Promise, check};
+
+const SERVICES: [&str; 6] = ["auth", "tickets", "orders", "expiration", "payments", "web"];
+/// How many people do nothing but look at pages.
+const READERS: usize = 4;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Rolled {
+    pub restarted: usize,
+    /// Requests to the API and for pages that were answered.
+    pub answered: u64,
+    /// Those that weren't as they should have been.
+    pub failed: Vec<String>,
+    pub breaches: Vec<Breach>,
+}
+
+/// Restarts everything on a stack of several replicas, and says what that broke.
+pub async fn roll(stack: &Stack, replicas: u16, seed: u64) -> Result<Rolled> {
+    let running = Running::start(&stack.url(), seed, RESERVATION).await?;
+    let load = Arc::clone(&running.load);
+    let readers = Readers::start(&stack.url())?;
+    let processes = Processes::of(stack.root());
+    let mut restarted = 0;
+    for service in SERVICES {
+        for number in 1..=replicas {
+            restart(stack, &processes, &format!("{service}-{number}")).await?;
+            restarted += 1;
+        }
+    }
+    let (pages, mut failed) = readers.stop().await;
+    let claims = running.stop().await;
+    let mut answered = pages;
+    for (kind, outcomes) in load.door.tally().iter() {
+        answered += outcomes.done + outcomes.refused;
+        let unknown = outcomes.unknown.iter().filter(|(why, _)| **why != Unknown::HungUp);
+        failed.extend(unknown.map(|(why, count)| format!("{kind:?}: {count} times {why}")));
+    }
+    let servers = connect(stack).await?;
+    let moving = quiescence::wait(&servers).await?;
+    let mut breaches = check(&servers.read(claims, false).await?);
+    breaches.extend(moving.into_iter().map(|what| Breach { promise: Promise::Rest, what }));
+    Ok(Rolled { restarted, answered, failed, breaches })
+}
+
+/// Tells a process to stop, and waits until another one is in its place and ready.
+async fn restart(stack: &Stack, processes: &Processes, name: &str) -> Result<()> {
+    let old = processes.find(name).await?;
+    ensure!(old.send(Signal::SIGTERM), "{name} is gone already");
+    // By nothing but a signal that does nothing.
+    let gone = async {
+        while old.send(Signal::SIGCONT) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.context(format!("{name} stays"))?;
+    processes.find(name).await?;
+    stack.is_ready(name).await;
+    Ok(())
+}
+
+/// People who look at pages, one after the other.
+struct Readers {
+    stopped: Arc<AtomicBool>,
+    readers: JoinSet<(u64, Vec<String>)>,
+}
+
+impl Readers {
+    fn start(url: &str) -> Result<Self> {
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut readers = JoinSet::new();
+        for _ in 0..READERS {
+            let (http, url, stopped) = (http.clone(), url.to_owned(), Arc::clone(&stopped));
+            readers.spawn(async move {
+                let (mut answered, mut failed) = (0, Vec::new());
+                while !stopped.load(Ordering::Relaxed) {
+                    match http.get(&url).send().await {
+                        Ok(page) if page.status() == 200 => answered += 1,
+                        Ok(page) => failed.push(format!("a page: {}", page.status())),
+                        Err(error) => failed.push(format!("a page: {error:?}")),
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                (answered, failed)
+            });
+        }
+        Ok(Readers { stopped, readers })
+    }
+
+    async fn stop(self) -> (u64, Vec<String>) {
+        self.stopped.store(true, Ordering::Relaxed);
+        let mut all = (0, Vec::new());
+        for (answered, failed) in self.readers.join_all().await {
+            all.0 += answered;
+            all.1.extend(failed);
+        }
+        all
+    }
+}
