@@ -11,6 +11,8 @@ use common::server::Service;
 use futures::{StreamExt, stream};
 use http::HeaderMap;
 use testkit::{Infra, Method, TestService, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -145,4 +147,38 @@ async fn an_operator_sees_health_readiness_and_metrics() {
     assert!(metrics.contains("http_requests_total{"), "{metrics}");
     assert!(metrics.contains("route=\"/here\""), "{metrics}");
     service.client().get("/metrics").await.problem(404, "not-found");
+}
+
+/// Asks on a connection that is kept, and returns the answer's head.
+async fn ask(connection: &mut TcpStream) -> String {
+    connection.write_all(b"GET /here HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.expect("an answer"));
+    }
+    String::from_utf8(head).unwrap().to_lowercase()
+}
+
+#[tokio::test]
+async fn a_service_that_stops_answers_on_kept_connections_and_refuses_new_ones() {
+    let infra = Infra::start().await;
+    let service = serve(&infra, Router::new().route("/here", get(|| async {}))).await;
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let mut kept = TcpStream::connect(&address).await.unwrap();
+    let first = ask(&mut kept).await;
+    assert!(first.starts_with("http/1.1 200") && !first.contains("connection: close"), "{first}");
+    let mut fresh = TcpStream::connect(&address).await.unwrap();
+
+    let stopping = tokio::spawn(service.stop());
+    eventually("new connections to be refused", || async {
+        TcpStream::connect(&address).await.is_err().then_some(())
+    })
+    .await;
+    for connection in [&mut kept, &mut fresh] {
+        let answer = ask(connection).await;
+        assert!(answer.starts_with("http/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert_eq!(connection.read(&mut [0; 1]).await.unwrap(), 0, "and it is closed");
+    }
+    stopping.await.unwrap();
 }

@@ -167,19 +167,16 @@ fn one_of_each_kind(documents: Vec<Document>) -> Vec<Document> {
 
 /// Which members a value has, of which types; and in which state it is.
 fn kind(member: &str, value: &Bson) -> String {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "of all others, the type is the kind")]
-    match value {
-        Bson::Document(document) => {
-            let members = document.iter().map(|(name, value)| (name, kind(name, value)));
-            format!("{:?}", members.collect::<Vec<_>>())
-        }
-        Bson::Array(list) => {
-            let kinds: BTreeSet<_> = list.iter().map(|value| kind(member, value)).collect();
-            format!("{kinds:?}")
-        }
-        Bson::String(state) if STATES.contains(&member) => state.clone(),
-        other => format!("{:?}", other.element_type()),
+    if let Some(document) = value.as_document() {
+        let members = document.iter().map(|(name, value)| (name, kind(name, value)));
+        return format!("{:?}", members.collect::<Vec<_>>());
     }
+    if let Some(list) = value.as_array() {
+        let kinds: BTreeSet<_> = list.iter().map(|value| kind(member, value)).collect();
+        return format!("{kinds:?}");
+    }
+    let state = value.as_str().filter(|_| STATES.contains(&member));
+    state.map_or_else(|| format!("{:?}", value.element_type()), str::to_owned)
 }
 
 /// Members that say in which state something is.
