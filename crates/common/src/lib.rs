@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod cursor;
+mod door;
 pub mod error;
 pub mod events;
 pub mod extract;

@@ -29,6 +29,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::config::ServerSettings;
+use crate::door::Door;
 use crate::error::{Carried, Error, problems};
 use crate::settings::{Unfit, ask_until_answered};
 use crate::{mongo, telemetry};
@@ -173,18 +174,16 @@ impl Service {
         let admin_app = admin_routes(self.readiness);
         let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
         tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
-        let stopping = stop.clone();
+        let api = Door::new(api, stop.clone())?;
+        let closed = api.closed();
         // Else an answer on a kept connection waits up to 40 ms for the client's delayed acknowledgement.
         let api = api.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY");
             }
         });
-        let server = tokio::spawn(
-            axum::serve(api, app)
-                .with_graceful_shutdown(async move { stopping.cancelled().await })
-                .into_future(),
-        );
+        let server =
+            tokio::spawn(axum::serve(api, app).with_graceful_shutdown(closed).into_future());
 
         stop.cancelled().await;
         self.on_stop.cancel();
