@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 mod connections;
 pub mod cursor;
+pub mod edge;
 pub mod error;
 pub mod events;
 pub mod extract;

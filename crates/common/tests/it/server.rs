@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use http::HeaderMap;
 use testkit::{Infra, Method, TestService, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +96,41 @@ async fn a_visitor_can_not_say_from_where_they_come_but_believed_proxies_can() {
         // Called by nobody's proxy: the caller it is.
         assert_eq!(service.client().get("/").await.text, "\"127.0.0.1\"");
     }
+}
+
+#[tokio::test]
+async fn who_came_before_the_service_was_told_to_stop_is_answered_and_nobody_comes_after() {
+    let infra = Infra::start().await;
+    let routes = Router::new().route("/", get(|| async { "here" }));
+    let service = Service::new("test", routes, infra.database("test").await);
+    let (api, admin) = (listener().await, listener().await);
+    let address = api.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let served = tokio::spawn(async move {
+        let public_url = testkit::PUBLIC_URL.parse().unwrap();
+        service.serve(api, admin, &public_url, until).await
+    });
+    let mut came = Vec::new();
+    for _ in 0..50 {
+        came.push(TcpStream::connect(address).await.unwrap());
+    }
+    stop.cancel();
+    for connection in &mut came {
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        connection.write_all(request).await.unwrap();
+    }
+    for mut connection in came {
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("here"), "{answer}");
+    }
+    served.await.unwrap().unwrap();
+    TcpStream::connect(address).await.expect_err("nobody is there any more");
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
 #[tokio::test]
