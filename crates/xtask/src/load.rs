@@ -121,8 +121,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers what comes, until it is told to end; then it drops one request if it is to.
-    async fn outcome_of_a_server(drops: bool) -> Outcome {
+    #[tokio::test]
+    async fn a_request_that_is_dropped_is_noticed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let load = Load::on(port, "/");
@@ -132,16 +132,10 @@ mod tests {
             stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         }
         load.stopping();
-        if drops {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            _ = stream.read(&mut [0; 1024]).await.unwrap();
-        }
-        load.end().await
-    }
-
-    #[tokio::test]
-    async fn a_request_that_is_dropped_is_noticed() {
-        let outcome = outcome_of_a_server(true).await;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        _ = stream.read(&mut [0; 1024]).await.unwrap();
+        drop((stream, listener));
+        let outcome = load.end().await;
         assert!(outcome.answered >= 90, "{outcome:?}");
         assert!(!outcome.dropped.is_empty(), "{outcome:?}");
     }
