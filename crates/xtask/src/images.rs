@@ -68,8 +68,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     };
     // Also what has gone wrong in the middle is stopped.
     down::run(down::Options { root: Some(root.dir().to_owned()) }).await?;
-    println!("\n{}", table(&tried?));
-    Ok(ExitCode::SUCCESS)
+    let tried = tried?;
+    println!("\n{}", table(&tried));
+    Ok(if tried.len() == images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn images() -> Result<Vec<Image>> {
@@ -100,7 +101,11 @@ async fn build_and_try(options: &Options, images: &[Image], root: &Root) -> Resu
     for image in images {
         let (port, ready) = ports::of_process(&root.run(), &image.process)
             .with_context(|| format!("{} has no port", image.process))?;
-        tried.push(trial::of(image, root, port, ready).await.context(image.tag())?);
+        // One that fails keeps the others from nothing.
+        match trial::of(image, root, port, ready).await {
+            Ok(this) => tried.push(this),
+            Err(error) => eprintln!("error: {}: {error:#}", image.tag()),
+        }
     }
     Ok(tried)
 }
