@@ -55,8 +55,9 @@ pub async fn of(image: &Image, root: &Root, port: u16, ready: Probe) -> Result<T
 
     let hold = root.run().join(format!("{}.hold", image.process));
     fs::write(&hold, "")?;
-    let (stopped, load) = stop_under_load(image, pid, port).await?;
+    let outcome = stop_under_load(image, pid, port).await;
     fs::remove_file(&hold)?;
+    let (stopped, load) = outcome?;
 
     let begun = Instant::now();
     while let Err(why) = ready.ask().await {
