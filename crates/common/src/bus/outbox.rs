@@ -212,20 +212,24 @@ impl<T: Aggregate> Aggregates<T> {
         debug_assert!(thing.version() > decided_on, "a change raises the version");
         let mut fields = mongo::document(thing)?;
         fields.remove("_id");
-        self.write(doc! { "_id": thing.id(), "version": decided_on }, fields, events).await
+        let filter = doc! { "_id": thing.id(), "version": decided_on };
+        self.write(filter, fields, doc! {}, events).await
     }
 
-    /// Writes fields and events onto the document that the filter finds. False: there is none.
+    /// Writes the thing's fields, what stands beside them, and events onto the document that the filter
+    /// finds. False: there is none.
     pub(super) async fn write(
         &self,
         filter: Document,
         mut fields: Document,
+        beside: Document,
         events: &[Announcement],
     ) -> mongodb::error::Result<bool> {
         let mut update = doc! {};
         if !fields.is_empty() {
             fields.insert("changedAt", self.clock.now());
         }
+        fields.extend(beside);
         if !events.is_empty() {
             fields.insert("outboxPending", true);
             update.insert("$push", doc! { "outbox": { "$each": self.entries(events)? } });

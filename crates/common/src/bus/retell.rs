@@ -24,6 +24,8 @@ use crate::mongo;
 pub const RESTORED: i64 = 1_000_000;
 /// On a document: the run that has raised it after a restore.
 const RESTORED_BY: &str = "restoredBy";
+/// On a document: the mark of the last new stream that it was told.
+const TOLD_TO: &str = "toldTo";
 
 /// What is told again, and as what.
 #[derive(Clone, Debug)]
@@ -31,24 +33,51 @@ pub struct Retelling {
     /// Sets the ids of this telling apart from all others.
     mark: String,
     since: Option<Time>,
-    /// The run that raises what a restored database has.
-    run: Option<String>,
+    each: Each,
+}
+
+/// How often each document is told, and as what.
+#[derive(Clone, Debug)]
+enum Each {
+    /// As it is, whenever somebody wants it.
+    AsItIs,
+    /// As it is, once under this mark: a telling that was cut off goes on where it was.
+    Once,
+    /// Raised, once by this run.
+    Raised { run: String },
+}
+
+impl Each {
+    /// What a document bears that was told.
+    fn done(&self, mark: &str) -> Option<(&'static str, String)> {
+        match self {
+            Each::AsItIs => None,
+            Each::Once => Some((TOLD_TO, mark.to_owned())),
+            Each::Raised { run } => Some((RESTORED_BY, run.clone())),
+        }
+    }
 }
 
 impl Retelling {
     /// Of all documents, or of those that changed since then (by the clock of their service).
     pub fn new(now: Time, since: Option<Time>) -> Self {
-        Retelling { mark: format!("again-{}", now.millis()), since, run: None }
+        Retelling { mark: format!("again-{}", now.millis()), since, each: Each::AsItIs }
     }
 
     /// Of all documents of a database that was restored: `run` raises each of them once.
     pub fn restored(now: Time, run: String) -> Self {
-        Retelling { run: Some(run), ..Self::new(now, None) }
+        Retelling { each: Each::Raised { run }, ..Self::new(now, None) }
     }
 
-    /// Of all documents, to a stream that was made anew at that moment. Whoever notices it says the same.
-    fn to_a_new_stream(made_at: i128) -> Self {
-        Retelling { mark: format!("anew-{made_at}"), since: None, run: None }
+    /// Of all documents, once, to a stream that was made anew at that moment. Whoever notices it says the same.
+    pub fn to_a_new_stream(made_at: i128) -> Self {
+        Retelling { mark: format!("anew-{made_at}"), since: None, each: Each::Once }
+    }
+
+    /// The documents that are still to be told.
+    fn left(&self) -> Document {
+        let done = self.each.done(&self.mark);
+        done.map_or_else(Document::new, |(by, mark)| doc! { by: { "$ne": mark } })
     }
 }
 
@@ -73,13 +102,10 @@ impl<T: Aggregate> Aggregates<T> {
             #[serde(rename = "_id")]
             id: String,
         }
-        let mut filter = doc! {};
+        let mut filter = retelling.left();
         if let Some(since) = retelling.since {
             // What was written before there was such a field may have changed at any time.
             filter.insert("changedAt", doc! { "$not": { "$lt": since } });
-        }
-        if let Some(run) = &retelling.run {
-            filter.insert(RESTORED_BY, doc! { "$ne": run });
         }
         let documents = self.documents.clone_with_type::<Id>();
         let ids = documents.find(filter);
@@ -101,27 +127,26 @@ impl<T: Aggregate> Aggregates<T> {
     /// Answers how many events tell it.
     async fn retell_one(&self, id: &str, retelling: &Retelling) -> anyhow::Result<u64> {
         for _ in 0..TRIES {
-            let mut filter = doc! { "_id": id };
-            if let Some(run) = &retelling.run {
-                filter.insert(RESTORED_BY, doc! { "$ne": run });
-            }
+            let mut filter = retelling.left();
+            filter.insert("_id", id);
             let Some(mut thing) = self.collection().find_one(filter.clone()).await? else {
                 return Ok(0);
             };
             filter.insert("version", thing.version());
             let mut fields = doc! {};
-            if let Some(run) = &retelling.run {
+            if let Each::Raised { .. } = retelling.each {
                 thing.raise(RESTORED);
                 fields = mongo::document(&thing)?;
                 fields.remove("_id");
-                fields.insert(RESTORED_BY, run);
             }
             let events = thing.retold().into_iter().map(|event| event.again(&retelling.mark));
             let events = events.collect::<Vec<Announcement>>();
             if fields.is_empty() && events.is_empty() {
                 return Ok(0);
             }
-            if self.write(filter, fields, &events).await? {
+            let done = retelling.each.done(&retelling.mark);
+            let beside = done.map_or_else(Document::new, |(by, mark)| doc! { by: mark });
+            if self.write(filter, fields, beside, &events).await? {
                 return Ok(u64::try_from(events.len()).unwrap_or(u64::MAX));
             }
         }

@@ -54,6 +54,34 @@ async fn what_is_told_again_has_an_id_of_its_own_and_the_same_version() {
     assert_eq!(things.get(thing.id).await.unwrap(), Some(thing));
 }
 
+/// However often it is cut off, killed or asked for by two replicas at once.
+#[tokio::test]
+async fn a_new_stream_is_told_each_document_once_and_the_next_one_again() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    stored(&things, &infra, 40).await;
+    let changed_at = async || {
+        let documents = infra.database("expiration").await.collection::<Document>("things");
+        documents.distinct("changedAt", doc! {}).await.unwrap()
+    };
+    let before = changed_at().await;
+    infra.clock.advance(Duration::from_secs(1));
+    for (stream, documents) in [(1, 40), (1, 0), (2, 40)] {
+        let cut_off = CancellationToken::new();
+        let retelling = Retelling::to_a_new_stream(stream);
+        let progress = |told: Told| {
+            if told.documents >= 10 {
+                cut_off.cancel();
+            }
+        };
+        let begun = things.retell(&retelling, progress, &cut_off).await.unwrap();
+        let (one, other) = tokio::join!(retell(&things, &retelling), retell(&things, &retelling));
+        assert!(begun.events < 40);
+        assert_eq!(begun.events + one.events + other.events, documents);
+    }
+    assert_eq!(changed_at().await, before, "nothing has changed by it");
+}
+
 #[tokio::test]
 async fn only_what_has_changed_since_then_is_told_again() {
     let infra = Infra::start().await;
