@@ -112,17 +112,17 @@ fn whatever_a_pod_reads_from_a_secret_or_a_config_map_is_there() {
     }
 }
 
-/// What users.conf calls `$AUTH_PASSWORD` is in the environment of NATS.
+/// What users.conf calls `$AUTH_NATS_PASSWORD` is in the environment of NATS.
 #[test]
 fn nats_knows_the_password_of_every_user() {
     let made = made();
-    for line in super::read("infra/k8s/data/nats/users.conf").lines() {
-        let line = line.split('#').next().unwrap();
-        let Some((_, variable)) = line.split_once('$') else { continue };
-        let end = variable.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_');
-        let variable = &variable[..end.unwrap_or(variable.len())];
+    let users = super::read("infra/k8s/data/nats/users.conf");
+    let named: Vec<_> =
+        users.lines().filter_map(|line| line.trim().strip_prefix("password: $")).collect();
+    assert_eq!(named.len(), 7, "six services and the operator: {named:?}");
+    for variable in named {
         let key = ("nats".to_owned(), variable.to_owned());
-        assert!(made.contains(&key), "{line}");
+        assert!(made.contains(&key), "make-secrets makes no {variable}");
     }
 }
 
