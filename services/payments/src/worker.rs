@@ -71,12 +71,15 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Someone else may have been faster, this very worker's last look among them.
+///
+/// Who gives an attempt up goes no further: the payment is its buyer's again, who may be paying already, and two
+/// who ask the same of Stripe at once get in each other's way. What else is to do is due, and found at the next look.
 async fn take_up(app: &App, order: OrderId) -> Result<(), Failure> {
     let mut taken = false;
     let now = app.clock.now();
     let taking = app.store.payments.change(order, |payment| {
         let change = payment.taken_up(app.attempts, now);
-        taken = change.is_some();
+        taken = change.as_ref().is_some_and(|change| change.thing.is_leased(now));
         Ok::<_, Failure>(change)
     });
     taking.await?;

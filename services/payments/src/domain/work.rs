@@ -42,6 +42,11 @@ impl Payment {
         }
     }
 
+    /// Someone is at it.
+    pub fn is_leased(&self, now: Time) -> bool {
+        self.work_at.is_some_and(|due| due > now)
+    }
+
     /// Nothing is left to do at Stripe: nobody need look at it.
     pub fn at_rest(&self, attempts: i64, now: Time) -> Option<Change<Payment>> {
         let idle = self.work_at.is_some() && self.next_step(attempts, now).is_none();
