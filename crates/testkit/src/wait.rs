@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use common::bus::{Aggregate, Aggregates};
+use mongodb::bson::doc;
 use tokio::time::{Instant, sleep};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -22,4 +24,14 @@ where
         assert!(begun.elapsed() < LIMIT, "waited {LIMIT:?} in vain for: {what}");
         sleep(PAUSE).await;
     }
+}
+
+/// Waits until no document has an event that isn't on the bus.
+pub async fn all_published<T: Aggregate>(things: &Aggregates<T>) {
+    let things = things.collection();
+    eventually("all events to be published", || async {
+        let pending = things.count_documents(doc! { "outboxPending": true });
+        (pending.await.expect("MongoDB answers") == 0).then_some(())
+    })
+    .await;
 }

@@ -170,14 +170,9 @@ impl World {
         all.map(|event| event.0).filter(|refund| refund.order_id == order.id).collect()
     }
 
-    /// Waits until no document has an event that isn't on the bus.
+    /// Waits until no order has an event that isn't on the bus.
     pub async fn published(&self) {
-        let pending = bson::doc! { "outboxPending": true };
-        let orders = self.app.store.orders.collection();
-        testkit::eventually("all events to be published", || async {
-            (orders.count_documents(pending.clone()).await.unwrap() == 0).then_some(())
-        })
-        .await;
+        testkit::all_published(&self.app.store.orders).await;
     }
 }
 

@@ -59,6 +59,7 @@ async fn a_declined_card_is_told_and_another_may_be_tried() {
     assert_eq!((&payment["status"], &payment["declines"]), (&json!("created"), &json!(1)));
 
     assert_eq!(world.pay(&order, "tok_visa").await.expect(201)["declines"], 1);
+    world.published().await;
     let failed = world.infra.bus().published::<PaymentFailed>().await;
     assert_eq!(
         failed.iter().map(|event| (event.0.attempt, event.0.r#final)).collect::<Vec<_>>(),

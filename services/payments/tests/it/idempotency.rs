@@ -83,6 +83,7 @@ async fn ten_equal_payments_with_a_declined_card_are_one_decline_and_ten_equal_a
     again().await;
     assert_eq!(pay(&world, "2", &order, "tok_chargeDeclined").await.essence(), second.essence());
     assert_eq!(pay(&world, "3", &order, "tok_visa").await.essence(), paid.essence());
+    world.published().await;
     assert_eq!(world.infra.bus().published::<PaymentFailed>().await.len(), 2);
     assert_eq!(world.taken().await, (1, 2050));
 }

@@ -122,6 +122,7 @@ async fn what_can_not_be_honoured_is_given_back_once_also_if_the_answer_gets_los
     }
     assert_eq!(world.taken().await, (3, 0));
     assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 3);
+    world.published().await;
     let told = world.infra.bus().published::<PaymentRefunded>().await;
     assert_eq!(told.len(), 3);
 }

@@ -164,6 +164,7 @@ async fn what_was_sent_by_a_process_that_died_is_settled_by_another_one_within_f
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(world.taken().await.0, 2);
+    world.published().await;
     assert_eq!(world.infra.bus().published::<PaymentCreated>().await.len(), 2);
 }
 
@@ -257,6 +258,7 @@ async fn a_success_that_comes_while_the_payment_intent_is_canceled_is_a_payment_
         });
         let paid = i64::from(status == "completed");
         assert_eq!(world.taken().await.0, before + paid);
+        world.published().await;
         let told = world.infra.bus().published::<PaymentCreated>().await;
         let told = told.iter().filter(|event| event.0.order_id == order.id);
         assert_eq!(told.count(), usize::from(status == "completed"));

@@ -75,6 +75,11 @@ impl World {
         .await
     }
 
+    /// Waits until no payment has an event that isn't on the bus.
+    pub async fn published(&self) {
+        testkit::all_published(&self.app.store.payments).await;
+    }
+
     pub async fn ledger(&self) -> Value {
         Client::new(&self.stripe.url()).get("/_ledger").await.expect(200)
     }
