@@ -33,7 +33,9 @@ const COLLECTIONS: [(&str, &str, Reader); 8] = [
 const PASSING: &str = "restores";
 
 fn through<T: Serialize + DeserializeOwned>(document: Document) -> bson::error::Result<Document> {
-    bson::serialize_to_document(&bson::deserialize_from_document::<T>(document)?)
+    // As the driver does it: else times are read and written as text.
+    let read: T = bson::deserialize_from_slice(&bson::serialize_to_vec(&document)?)?;
+    common::mongo::document(&read)
 }
 
 fn samples(of: &str, name: &str) -> PathBuf {
