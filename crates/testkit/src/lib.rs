@@ -71,6 +71,6 @@ pub use program::{Ended, Program};
 pub use redis::Redis;
 pub use service::TestService;
 pub use stream::{EventStream, Told};
-pub use wait::{all_published, eventually};
+pub use wait::{all_published, eventually, patiently};
 
 pub use reqwest::{Method, StatusCode};

@@ -16,12 +16,21 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
+    let met = patiently(LIMIT, async || condition().await.ok_or(())).await;
+    met.unwrap_or_else(|()| panic!("waited {LIMIT:?} in vain for: {what}"))
+}
+
+/// Tries again and again. After the limit it answers with what was wrong the last time.
+pub async fn patiently<T, E>(
+    limit: Duration,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
     let begun = Instant::now();
     loop {
-        if let Some(found) = condition().await {
-            return found;
+        let outcome = attempt().await;
+        if outcome.is_ok() || begun.elapsed() > limit {
+            return outcome;
         }
-        assert!(begun.elapsed() < LIMIT, "waited {LIMIT:?} in vain for: {what}");
         sleep(PAUSE).await;
     }
 }

@@ -9,6 +9,7 @@ mod advisories;
 pub mod dead;
 pub mod listen;
 pub mod outbox;
+mod relay;
 mod requests;
 mod retell;
 mod settings;

@@ -15,7 +15,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::outbox::{Aggregate, Aggregates, CONCURRENCY, Contended, TRIES};
+use super::outbox::{Aggregate, Aggregates, Contended, TRIES};
+use super::relay::CONCURRENCY;
 use super::{Announcement, Bus};
 use crate::clock::Time;
 use crate::mongo;

@@ -18,8 +18,7 @@ use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use testkit::environment;
-use tokio::time::{Instant, sleep};
+use testkit::{environment, patiently};
 
 use command::Extension;
 use driver::Driver;
@@ -28,7 +27,6 @@ pub use look::{Look, Scheme, Screen, screenshots};
 
 /// How long a person looks for something.
 const LIMIT: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(30);
 /// By this name WebDriver refers to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -328,13 +326,9 @@ impl Browser {
 
     /// Tries again and again. In the end, it fails with what was there instead, and leaves a picture.
     async fn patiently<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
-        let begun = Instant::now();
-        loop {
-            let instead = match attempt().await {
-                Ok(outcome) => return outcome,
-                Err(instead) => instead,
-            };
-            if begun.elapsed() > LIMIT {
+        match patiently(LIMIT, attempt).await {
+            Ok(outcome) => outcome,
+            Err(instead) => {
                 let picture = screenshots().join(format!("failed-{}.png", uuid::Uuid::now_v7()));
                 self.photograph(&picture).await;
                 let (path, picture) = (self.path().await, picture.display());
@@ -342,7 +336,6 @@ impl Browser {
                     "waited {LIMIT:?} in vain {what}; on {path}, {instead}\nA picture of it: {picture}"
                 );
             }
-            sleep(PAUSE).await;
         }
     }
 

@@ -31,8 +31,8 @@ pub struct Rolled {
     pub breaches: Vec<Breach>,
 }
 
-/// Restarts everything on a stack of several replicas, and says what that broke.
-pub async fn roll(stack: &Stack, replicas: u16, seed: u64) -> Result<Rolled> {
+/// Ends every process of a stack of several replicas by this signal, one after the other, and says what that broke.
+pub async fn roll(stack: &Stack, replicas: u16, seed: u64, signal: Signal) -> Result<Rolled> {
     let running = Running::start(&stack.url(), seed, RESERVATION).await?;
     let load = Arc::clone(&running.load);
     let readers = Readers::start(&stack.url())?;
@@ -40,7 +40,7 @@ pub async fn roll(stack: &Stack, replicas: u16, seed: u64) -> Result<Rolled> {
     let mut restarted = 0;
     for service in SERVICES {
         for number in 1..=replicas {
-            restart(stack, &processes, &format!("{service}-{number}")).await?;
+            restart(stack, &processes, &format!("{service}-{number}"), signal).await?;
             restarted += 1;
         }
     }
@@ -59,10 +59,10 @@ pub async fn roll(stack: &Stack, replicas: u16, seed: u64) -> Result<Rolled> {
     Ok(Rolled { restarted, answered, failed, breaches })
 }
 
-/// Tells a process to stop, and waits until another one is in its place and ready.
-async fn restart(stack: &Stack, processes: &Processes, name: &str) -> Result<()> {
+/// Ends a process, and waits until another one is in its place and ready.
+async fn restart(stack: &Stack, processes: &Processes, name: &str, signal: Signal) -> Result<()> {
     let old = processes.find(name).await?;
-    ensure!(old.send(Signal::SIGTERM), "{name} is gone already");
+    ensure!(old.send(signal), "{name} is gone already");
     // By nothing but a signal that does nothing.
     let gone = async {
         while old.send(Signal::SIGCONT) {

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use mongodb::Database;
 use serde_json::{Value, json};
 use system_tests::{Person, Stack};
-use testkit::eventually;
+use testkit::{eventually, patiently};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::shared;
@@ -164,12 +164,9 @@ impl Market<'_> {
 /// Waits until all agree: each ticket has at most one live order, and is in the hands that orders says; each
 /// charge belongs to a complete order, or is given back.
 async fn agree(stack: &Stack) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(40);
-    loop {
-        let Some(disagreement) = disagreement(stack).await else { return };
-        assert!(tokio::time::Instant::now() < patience, "{disagreement}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let agreed =
+        patiently(Duration::from_secs(40), async || disagreement(stack).await.map_or(Ok(()), Err));
+    agreed.await.unwrap_or_else(|disagreement| panic!("{disagreement}"));
 }
 
 async fn disagreement(stack: &Stack) -> Option<String> {
