@@ -53,9 +53,22 @@ pub async fn leftovers(root: &Root, report: &Report) -> Result<usize> {
     Ok(stopped)
 }
 
-/// Ends every process that has inherited this environment variable with this value.
+/// Ends every process that has inherited this environment variable with this value, and returns how many there were. It
+/// looks again until there is none: a supervisor may have put another one in the place of one that was ended.
 pub async fn heirs_of(variable: &str, value: &str) -> Result<usize> {
     let wanted = format!("{variable}={value}");
+    let mut ended = 0;
+    loop {
+        let heirs = heirs(&wanted)?;
+        if heirs.is_empty() {
+            return Ok(ended);
+        }
+        end_all(&heirs).await;
+        ended += heirs.len();
+    }
+}
+
+fn heirs(wanted: &str) -> Result<Vec<Identity>> {
     let has_it = |pid: Pid| {
         let environment =
             fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).unwrap_or_default();
@@ -65,9 +78,7 @@ pub async fn heirs_of(variable: &str, value: &str) -> Result<usize> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let heirs = pids.map(Pid::from_raw).filter(|pid| *pid != Pid::this() && has_it(*pid));
-    let heirs: Vec<Identity> = heirs.filter_map(Identity::of).collect();
-    end_all(&heirs).await;
-    Ok(heirs.len())
+    Ok(heirs.filter_map(Identity::of).collect())
 }
 
 /// SIGTERM, and after the grace SIGKILL, for processes that aren't our children.

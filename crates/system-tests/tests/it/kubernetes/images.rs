@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{OVERLAYS, list, read, services, text, workloads, yaml};
 
@@ -46,9 +46,15 @@ fn skaffold_builds_each_service_and_what_the_dev_overlay_runs_beside_them() {
     for artifact in list(&skaffold, "/build/artifacts") {
         let service = text(artifact, "/docker/buildArgs/SERVICE");
         assert_eq!(artifact["image"], format!("ticketing/{service}"));
+        assert_eq!(artifact["docker"]["buildArgs"]["PROFILE"], "edit");
         assert!(built.insert(service.to_owned()), "{service} is built twice");
     }
     assert_eq!(built, wanted);
+    // Production's are small, and take their time.
+    let argument = |number| format!("/build/artifacts/{number}/docker/buildArgs/PROFILE");
+    let removed = |number| json!({ "op": "remove", "path": argument(number) });
+    let patches: Vec<Value> = (0..built.len()).map(removed).collect();
+    assert_eq!(skaffold["profiles"][0]["patches"], json!(patches));
 
     let ours =
         |container: &Value| text(container, "/image").strip_prefix("ticketing/").map(str::to_owned);
