@@ -218,6 +218,11 @@ impl Door {
     pub fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How many requests were, whether with what they asked for or with a refusal.
+    pub fn answered(&self) -> u64 {
+        self.tally().values().map(|outcomes| outcomes.done + outcomes.refused).sum()
+    }
 }
 
 fn unknown(error: &reqwest::Error) -> Unknown {

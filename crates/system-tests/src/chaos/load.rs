@@ -14,8 +14,6 @@ use super::door::Door;
 use super::market::{Held, Market};
 use crate::checker::Claims;
 
-/// More than what must be under way at any moment: who was told at once that something is down, waits a little.
-const CLIENTS: usize = 32;
 /// Who and what is there before the first fault.
 const PEOPLE: usize = 16;
 const TICKETS: usize = 12;
@@ -53,8 +51,13 @@ impl Load {
 }
 
 impl Running {
-    /// Opens the market, and lets the clients in.
-    pub async fn start(url: &str, seed: u64, reservation: Duration) -> Result<Running> {
+    /// Opens the market, and lets so many clients in.
+    pub async fn start(
+        url: &str,
+        seed: u64,
+        reservation: Duration,
+        clients: usize,
+    ) -> Result<Running> {
         let load = Arc::new(Load {
             door: Door::at(url)?,
             seed,
@@ -70,12 +73,12 @@ impl Running {
         for _ in 0..TICKETS {
             first.offer().await.context("nothing can be offered")?;
         }
-        let mut clients = JoinSet::new();
-        for number in 1..=CLIENTS {
-            clients.spawn(visit(Arc::clone(&load), number));
+        let mut visits = JoinSet::new();
+        for number in 1..=clients {
+            visits.spawn(visit(Arc::clone(&load), number));
         }
-        clients.spawn(sample(Arc::clone(&load)));
-        Ok(Running { load, clients })
+        visits.spawn(sample(Arc::clone(&load)));
+        Ok(Running { load, clients: visits })
     }
 
     /// Lets every client end what it is at, and answers with what they were told.

@@ -31,6 +31,8 @@ use storm::Storm;
 
 /// Short, so that many holds run out.
 pub const RESERVATION: Duration = Duration::from_secs(8);
+/// More than what must be under way at any moment: who was told at once that something is down, waits a little.
+const CLIENTS: usize = 32;
 /// The settings of a stack that chaos can be let loose on.
 pub const SETTINGS: [(&str, &str); 1] = [("RESERVATION_SECONDS", "8")];
 
@@ -55,7 +57,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
     let mut storm = Storm::new(stack.root().to_owned(), stack.port("redis"), stack.port("stripe"))?;
-    let running = Running::start(&stack.url(), *seed, RESERVATION).await?;
+    let running = Running::start(&stack.url(), *seed, RESERVATION, CLIENTS).await?;
     let load = running.load.clone();
     tokio::time::sleep(*calm).await;
     storm.rage(faults, &load.door.flights).await?;

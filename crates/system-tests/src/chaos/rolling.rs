@@ -1,8 +1,8 @@
 //! A new version comes out, as far as anyone can tell: every replica of every service is told to stop and started
-//! again, one after the other, under the same load. No request may fail by it.
+//! again, one after the other, under load. No request may fail by it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,8 +17,12 @@ use crate::Stack;
 use crate::checker::{Breach, Promise, check};
 
 const SERVICES: [&str; 6] = ["auth", "tickets", "orders", "expiration", "payments", "web"];
-/// How many people do nothing but look at pages.
+/// How many people sell and buy, and how many do nothing but look at pages: few enough for a slow machine to answer
+/// all of them in time, as it isn't asked here how much it can bear.
+const CLIENTS: usize = 8;
 const READERS: usize = 4;
+/// So many requests are answered between one restart and the next, so that each is seen.
+const BETWEEN: u64 = 100;
 
 /// What came of it.
 #[derive(Debug)]
@@ -33,22 +37,30 @@ pub struct Rolled {
 
 /// Ends every process of a stack of several replicas by this signal, one after the other, and says what that broke.
 pub async fn roll(stack: &Stack, replicas: u16, seed: u64, signal: Signal) -> Result<Rolled> {
-    let running = Running::start(&stack.url(), seed, RESERVATION).await?;
+    let running = Running::start(&stack.url(), seed, RESERVATION, CLIENTS).await?;
     let load = Arc::clone(&running.load);
     let readers = Readers::start(&stack.url())?;
+    let answered = || readers.answered.load(Ordering::Relaxed) + load.door.answered();
     let processes = Processes::of(stack.root());
     let mut restarted = 0;
     for service in SERVICES {
         for number in 1..=replicas {
+            let before = answered();
             restart(stack, &processes, &format!("{service}-{number}"), signal).await?;
             restarted += 1;
+            let seen = async {
+                while answered() < before + BETWEEN {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let patience = Duration::from_secs(60);
+            tokio::time::timeout(patience, seen).await.context("nobody is answered any more")?;
         }
     }
-    let (pages, mut failed) = readers.stop().await;
     let claims = running.stop().await;
-    let mut answered = pages;
+    let answered = answered();
+    let mut failed = readers.stop().await;
     for (kind, outcomes) in load.door.tally().iter() {
-        answered += outcomes.done + outcomes.refused;
         let unknown = outcomes.unknown.iter().filter(|(why, _)| **why != Unknown::HungUp);
         failed.extend(unknown.map(|(why, count)| format!("{kind:?}: {count} times {why}")));
     }
@@ -78,40 +90,39 @@ async fn restart(stack: &Stack, processes: &Processes, name: &str, signal: Signa
 /// People who look at pages, one after the other.
 struct Readers {
     stopped: Arc<AtomicBool>,
-    readers: JoinSet<(u64, Vec<String>)>,
+    answered: Arc<AtomicU64>,
+    readers: JoinSet<Vec<String>>,
 }
 
 impl Readers {
     fn start(url: &str) -> Result<Self> {
         let http =
             reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-        let stopped = Arc::new(AtomicBool::new(false));
+        let (stopped, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let mut readers = JoinSet::new();
         for _ in 0..READERS {
-            let (http, url, stopped) = (http.clone(), url.to_owned(), Arc::clone(&stopped));
+            let (http, url) = (http.clone(), url.to_owned());
+            let (stopped, answered) = (Arc::clone(&stopped), Arc::clone(&answered));
             readers.spawn(async move {
-                let (mut answered, mut failed) = (0, Vec::new());
+                let mut failed = Vec::new();
                 while !stopped.load(Ordering::Relaxed) {
                     match http.get(&url).send().await {
-                        Ok(page) if page.status() == 200 => answered += 1,
+                        Ok(page) if page.status() == 200 => {
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
                         Ok(page) => failed.push(format!("a page: {}", page.status())),
                         Err(error) => failed.push(format!("a page: {error:?}")),
                     }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                (answered, failed)
+                failed
             });
         }
-        Ok(Readers { stopped, readers })
+        Ok(Readers { stopped, answered, readers })
     }
 
-    async fn stop(self) -> (u64, Vec<String>) {
+    async fn stop(self) -> Vec<String> {
         self.stopped.store(true, Ordering::Relaxed);
-        let mut all = (0, Vec::new());
-        for (answered, failed) in self.readers.join_all().await {
-            all.0 += answered;
-            all.1.extend(failed);
-        }
-        all
+        self.readers.join_all().await.concat()
     }
 }

@@ -31,6 +31,5 @@ async fn rolled_by(signal: Signal) -> Rolled {
         rolled.failed.len()
     );
     assert_eq!(rolled.restarted, 12);
-    assert!(rolled.answered > 1000, "{rolled:?}");
     rolled
 }
