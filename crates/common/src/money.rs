@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// An amount in minor units (cents) of the deployment's currency.
 ///
-/// In events and databases it is an integer; [`Money::fmt`] writes the API's decimal (`20.50`).
+/// In events and databases it is an integer; its `Display` writes the API's decimal (`20.50`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Money(i64);

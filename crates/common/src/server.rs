@@ -117,7 +117,7 @@ impl Service {
         self
     }
 
-    /// For a service whose requests may rightly take longer than [`DEADLINE`].
+    /// For a service whose requests may rightly take longer than six seconds.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
