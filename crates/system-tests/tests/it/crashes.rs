@@ -1,6 +1,7 @@
-//! payments dies after it has sent a card to Stripe, and before it has heard what became of it.
+//! payments dies after it has sent a card to Stripe, and before it has heard what became of it; or the order does.
 
 use futures::future::join;
+use serde_json::json;
 use testkit::eventually;
 
 use crate::shared;
@@ -37,4 +38,29 @@ async fn a_payments_that_was_killed_after_sending_asks_stripe_and_charges_once()
         assert_eq!(stack.stripe_ledger().await.charges(&order).len(), paid, "{fault}");
         stack.stripe_is_well().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_paid_for_an_order_that_its_buyer_gives_up_meanwhile_is_given_back_once() {
+    let stack = shared::fragile().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let ticket = seller.offers("Wozzeck", "20.50").await;
+    let order = buyer.holds(&ticket).await;
+    stack.stripe_fails(CONFIRM, "slow", Some(1), 2000).await;
+    stack.stripe_fails("/v1/refunds", "error_after", Some(1), 0).await;
+    let gives_up = async {
+        eventually("Stripe to have charged", || async {
+            (stack.stripe_ledger().await.charges(&order).len() == 1).then_some(())
+        })
+        .await;
+        buyer.cancels(&order).await.expect(204);
+    };
+    let (paid, ()) = join(buyer.pays(&order, "tok_visa"), gives_up).await;
+    paid.expect(201);
+    buyer.sees_payment(&order, "refunded").await;
+    let ended = buyer.order(&order).await;
+    assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("user")));
+    let ledger = stack.stripe_ledger().await;
+    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 1));
+    seller.sees_ticket(&ticket, "available").await;
 }

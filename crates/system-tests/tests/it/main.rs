@@ -9,7 +9,6 @@ mod documents;
 mod gateway;
 mod hang_up;
 mod kubernetes;
-mod late;
 mod live;
 mod losses;
 mod pages;
