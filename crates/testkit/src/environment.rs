@@ -14,6 +14,8 @@ pub const CHROMEDRIVER: &str = "TEST_CHROMEDRIVER";
 pub const AXE: &str = "TEST_AXE";
 /// What renders infra/k8s.
 pub const KUBECTL: &str = "TEST_KUBECTL";
+/// By which whatever tests leave running is found, whoever started it.
+pub const MARK: &str = "TICKETING_TEST_ROOT";
 /// Whether the services' logs are shown, and which.
 const LOG: &str = "TEST_LOG";
 /// Whether files that are written out of the code are written anew.

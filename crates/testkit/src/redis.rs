@@ -86,6 +86,8 @@ impl Redis {
 fn spawn(folder: &Path, port: u16, settings: &[&str]) -> Process {
     let mut command = Command::new(environment::required(environment::REDIS_SERVER));
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
+    // Its title would be written over the environment by which `cargo xtask test` knows what tests have left running.
+    command.args(["--set-proc-title", "no"]);
     command.args(settings).arg("--dir").arg(folder);
     Process::start(&mut command)
 }

@@ -9,6 +9,7 @@ mod documents;
 mod gateway;
 mod hang_up;
 mod kubernetes;
+mod left_running;
 mod live;
 mod losses;
 mod pages;
