@@ -53,13 +53,7 @@ impl Page for OrderPage {
 impl OrderPage {
     /// Whether a card is asked for.
     fn takes_cards(&self) -> bool {
-        match (self.side, &self.outcome) {
-            (Side::Buyer, Outcome::Unpaid { declined }) => {
-                let left = declined.as_ref().and_then(|declined| declined.attempts_left);
-                left != Some(0)
-            }
-            (Side::Buyer | Side::Seller, _) => false,
-        }
+        self.side == Side::Buyer && matches!(self.outcome, Outcome::Unpaid { .. })
     }
 
     /// A word for what is shown: while it stays the same, nobody's typing is disturbed.
@@ -71,11 +65,10 @@ impl OrderPage {
     /// Whether there will be news in a moment: without a script the page looks again by itself.
     fn is_waiting(&self) -> bool {
         match &self.outcome {
-            Outcome::Asking | Outcome::Settling => true,
-            Outcome::Unpaid { .. }
-            | Outcome::Unknown
-            | Outcome::Paid { .. }
-            | Outcome::Ended { .. } => false,
+            Outcome::Asking | Outcome::Ending { .. } | Outcome::Settling => true,
+            Outcome::Paid { refund } => refund.is_some() || self.order.contact.is_none(),
+            Outcome::Ended { money, .. } => matches!(money, Money::Asking | Money::OnItsWayBack),
+            Outcome::Unpaid { .. } | Outcome::Unknown => false,
         }
     }
 

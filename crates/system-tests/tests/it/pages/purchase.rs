@@ -1,9 +1,13 @@
 //! Buying and selling by plain forms.
 
+use nix::sys::signal::Signal;
 use system_tests::{Page, PlainBrowser};
 use testkit::eventually;
 
 use crate::shared;
+
+/// Told to browsers without a script.
+const LOOKS_AGAIN: &str = r#"<noscript><meta http-equiv="refresh""#;
 
 /// Opens a page again and again until it says this.
 async fn says(browser: &PlainBrowser, address: &str, text: &str) -> Page {
@@ -189,4 +193,28 @@ async fn a_ticket_is_taken_off_the_market_after_a_question_and_listed_again_like
     assert_eq!(seller.sends(&question).await.path(), "/sales");
     let page = seller.sends(&like.with("title", "Salome, row 2")).await;
     assert_eq!(page.text("h1"), "Salome, row 2");
+}
+
+#[tokio::test]
+async fn after_the_last_card_the_page_looks_again_by_itself_until_the_order_has_ended() {
+    let (stack, _turn) = shared::breakable().await;
+    let (seller, buyer) = (stack.browser(), stack.browser());
+    seller.signs_up("Ada").await;
+    buyer.signs_up("Bert").await;
+    let ticket = seller.lists("Rienzi", "20").await;
+    let order = buyer.buys(&ticket).await.path().to_owned();
+    for left in ["2 more", "one more"] {
+        let page = buyer.pays(&order, "tok_chargeDeclined").await;
+        assert!(page.main().contains(left), "{}", page.main());
+    }
+    // The order doesn't hear of it yet.
+    stack.signal("nats", Signal::SIGSTOP);
+    let page = buyer.pays(&order, "tok_chargeDeclined").await;
+    assert_eq!(page.text("h1"), "That was the last try");
+    assert!(page.texts("main form").is_empty(), "there is nothing left to do");
+    assert!(page.answer.text.contains(LOOKS_AGAIN));
+    stack.signal("nats", Signal::SIGCONT);
+    let page = says(&buyer, &order, "No card went through").await;
+    assert!(page.main().contains("Nothing was charged"), "{}", page.main());
+    assert!(!page.answer.text.contains(LOOKS_AGAIN));
 }

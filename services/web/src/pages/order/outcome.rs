@@ -21,6 +21,10 @@ pub enum Outcome {
     Unknown,
     /// The bank has been asked, and hasn't said yet.
     Asking,
+    /// The last card that may be tried was declined; in a moment the order knows it.
+    Ending {
+        why: &'static str,
+    },
     /// The money is there; in a moment the order knows it.
     Settling,
     /// The ticket is the buyer's.
@@ -77,8 +81,10 @@ impl Outcome {
                 )) => Outcome::Settling,
                 Some(Some(PaymentStatus::Processing)) => Outcome::Asking,
                 Some(None | Some(PaymentStatus::Created | PaymentStatus::Failed)) => {
-                    let declined = payment.flatten().and_then(Declined::of);
-                    Outcome::Unpaid { declined }
+                    match payment.flatten().and_then(Declined::of) {
+                        Some(Declined { why, attempts_left: Some(0) }) => Outcome::Ending { why },
+                        declined => Outcome::Unpaid { declined },
+                    }
                 }
             },
             OrderStatus::Complete => Outcome::Paid {
@@ -122,6 +128,7 @@ impl Outcome {
             Outcome::Unpaid { .. } => "unpaid",
             Outcome::Unknown => "unknown",
             Outcome::Asking => "asking",
+            Outcome::Ending { .. } => "ending",
             Outcome::Settling => "settling",
             Outcome::Paid { refund: None } => "paid",
             Outcome::Paid { refund: Some(_) } => "refunding",
@@ -140,6 +147,7 @@ impl Outcome {
                 "Someone is buying your ticket."
             }
             (Outcome::Asking, _) => "The bank is being asked.",
+            (Outcome::Ending { .. }, _) => "The last card was declined.",
             (Outcome::Settling, _) => "The money has arrived.",
             (Outcome::Paid { refund: None }, Side::Buyer) => "Paid. The ticket is yours.",
             (Outcome::Paid { refund: None }, Side::Seller) => "Your ticket is sold.",
@@ -240,6 +248,14 @@ mod tests {
         };
         assert_eq!(declined.attempts_left, Some(2));
         assert!(declined.why.contains("enough money"));
+    }
+
+    #[test]
+    fn after_the_last_card_nothing_is_asked_for_any_more_and_the_order_is_about_to_end() {
+        let why = "There isn’t enough money on the card.";
+        for paid in ["created", "failed"] {
+            assert_eq!(outcome("awaiting:payment", paid, 3), Outcome::Ending { why }, "{paid}");
+        }
     }
 
     #[test]
