@@ -33,7 +33,7 @@ pub struct Load {
 /// Running clients.
 pub struct Running {
     pub load: Arc<Load>,
-    clients: JoinSet<()>,
+    visits: JoinSet<()>,
 }
 
 impl Load {
@@ -78,13 +78,13 @@ impl Running {
             visits.spawn(visit(Arc::clone(&load), number));
         }
         visits.spawn(sample(Arc::clone(&load)));
-        Ok(Running { load, clients: visits })
+        Ok(Running { load, visits })
     }
 
     /// Lets every client end what it is at, and answers with what they were told.
     pub async fn stop(self) -> Claims {
         self.load.stopped.store(true, Ordering::Relaxed);
-        self.clients.join_all().await;
+        self.visits.join_all().await;
         self.load.market().claims.clone()
     }
 }
