@@ -67,7 +67,7 @@ impl Stack {
     /// A service's database, for tests that look behind the door.
     pub async fn database(&self, service: &str) -> Database {
         let uri = self.mongo_uri_of(service);
-        common::mongo::connect(&uri, "test").await.expect("mongod's address")
+        store::mongo::connect(&uri, "test").await.expect("mongod's address")
     }
 
     fn mongo_uri_of(&self, service: &str) -> String {
@@ -105,7 +105,7 @@ impl Stack {
     /// A connection to the bus, of the user who may do everything.
     pub async fn nats(&self) -> Result<async_nats::Client> {
         let address = format!("nats://127.0.0.1:{}", self.port("nats"));
-        self.nats_options(common::bus::OPERATOR).connect(address).await.context("NATS")
+        self.nats_options(bus::OPERATOR).connect(address).await.context("NATS")
     }
 
     fn nats_password(&self, user: &str) -> String {

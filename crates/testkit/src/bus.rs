@@ -8,8 +8,8 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{FromConsumer, pull};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::{self, stream};
+use bus::{DEAD, DEAD_SUBJECTS};
 use common::Clock;
-use common::bus::dead;
 use common::events::{Event, Stream};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -55,7 +55,7 @@ impl Bus {
     /// to be done again after the broker was wiped.
     pub async fn create_streams(&self) {
         let streams = Stream::ALL.map(|stream| (stream.name(), stream.subjects()));
-        for (name, subjects) in streams.into_iter().chain([(dead::STREAM, dead::SUBJECTS)]) {
+        for (name, subjects) in streams.into_iter().chain([(DEAD, DEAD_SUBJECTS)]) {
             let config = stream::Config {
                 name: name.to_owned(),
                 subjects: vec![subjects.to_owned()],
@@ -87,15 +87,15 @@ impl Bus {
         let headers = self.headers_of(event);
         let data = serde_json::to_vec(event).expect("an event is JSON");
         let message = PublishMessage::build().headers(headers).message_id(message_id);
-        self.send(E::SUBJECT, message.payload(data.into())).await;
+        self.send(E::SUBJECT.as_str(), message.payload(data.into())).await;
     }
 
     fn headers_of<E: Event>(&self, event: &E) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", "1.0");
         headers.insert("ce-id", event.id());
-        headers.insert("ce-type", E::SUBJECT);
-        headers.insert("ce-source", format!("/services/{}", E::STREAM.publisher()));
+        headers.insert("ce-type", E::SUBJECT.as_str());
+        headers.insert("ce-source", format!("/services/{}", E::SUBJECT.stream().publisher()));
         headers.insert("ce-time", self.clock.now().to_string());
         headers.insert("ce-subject", event.aggregate_id());
         headers.insert("content-type", "application/json");
@@ -191,8 +191,8 @@ impl Bus {
 
     /// Every event of a kind that is on the bus, in order, also those that the test published.
     pub async fn published<E: Event>(&self) -> Vec<E> {
-        let messages = self.messages(E::STREAM.name(), E::SUBJECT).await;
-        messages.iter().map(|message| read::<E>(E::SUBJECT, &message.payload)).collect()
+        let messages = self.messages(E::SUBJECT.stream().name(), E::SUBJECT.as_str()).await;
+        messages.iter().map(|message| read::<E>(E::SUBJECT.as_str(), &message.payload)).collect()
     }
 
     /// The first event of a kind that fits, as soon as it is on the bus.
@@ -208,7 +208,7 @@ impl Bus {
         eventually(&format!("{stream} to be told of all {kind}"), || async {
             let stream = self.jetstream.get_stream(stream).await.ok()?;
             let metadata = &stream.cached_info().config.metadata;
-            metadata.contains_key(&format!("told-{kind}")).then_some(())
+            metadata.contains_key(&format!("replayed-{kind}")).then_some(())
         })
         .await;
     }
@@ -227,7 +227,11 @@ impl Bus {
             };
             headers.map(|(name, values)| (name.to_string(), first(values))).collect()
         };
-        self.messages(E::STREAM.name(), E::SUBJECT).await.iter().map(of_one).collect()
+        self.messages(E::SUBJECT.stream().name(), E::SUBJECT.as_str())
+            .await
+            .iter()
+            .map(of_one)
+            .collect()
     }
 
     /// Gives a service's consumer up after so many deliveries, as somebody might with another tool.
@@ -251,8 +255,8 @@ impl Bus {
         let mut headers = self.headers_of(event);
         headers.insert("dead-reason", reason);
         headers.insert("dead-service", service);
-        headers.insert("dead-subject", E::SUBJECT);
-        headers.insert("dead-stream", E::STREAM.name());
+        headers.insert("dead-subject", E::SUBJECT.as_str());
+        headers.insert("dead-stream", E::SUBJECT.stream().name());
         headers.insert("dead-sequence", "1");
         headers.insert("dead-tries", "1");
         let data = serde_json::to_vec(event).expect("an event is JSON");
@@ -284,7 +288,7 @@ impl Bus {
 
     /// Every message that was given up so far.
     pub async fn dead_letters(&self) -> Vec<DeadLetter> {
-        let messages = self.messages(dead::STREAM, dead::SUBJECTS).await;
+        let messages = self.messages(DEAD, DEAD_SUBJECTS).await;
         messages.iter().map(dead_letter).collect()
     }
 

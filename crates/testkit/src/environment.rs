@@ -36,7 +36,7 @@ pub fn updates() -> bool {
 pub fn show_logs() {
     if let Some(filter) = read(LOG) {
         // A second test of the same process finds the logging set up.
-        drop(common::telemetry::init("test", &filter));
+        drop(telemetry::init("test", &filter));
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use common::Clock;
-use common::auth::Verifier;
+use httpkit::auth::Verifier;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -84,7 +84,7 @@ impl Infra {
 
     /// The same database, for tests that look behind the door.
     pub async fn database(&self, service: &str) -> mongodb::Database {
-        common::mongo::connect(&self.mongo_uri(service), "test").await.expect("mongod's address")
+        store::mongo::connect(&self.mongo_uri(service), "test").await.expect("mongod's address")
     }
 
     /// What others publish, and what they hear.
@@ -167,7 +167,7 @@ impl Drop for Databases {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
                 for uri in used {
-                    let database = common::mongo::connect(&uri, "test").await;
+                    let database = store::mongo::connect(&uri, "test").await;
                     if let Err(error) = database.expect("mongod's address").drop().await {
                         eprintln!("a test's database stays behind: {error}");
                     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::Clock;
-use common::auth::{ADMIN, AUDIENCE, Claims, ISSUER};
 use common::ids::{SessionId, UserId};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
+use httpkit::auth::{ADMIN, AUDIENCE, Claims, ISSUER};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! A service as it runs in production, on free ports of this process.
 
-use common::server::Service;
+use httpkit::Service;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ impl TestService {
         };
         let (url, admin_url) = (url(&api), url(&admin));
         let stop = CancellationToken::new();
-        let session_cookie = common::auth::session_cookie(&public_url);
+        let session_cookie = httpkit::auth::session_cookie(&public_url);
         let until = stop.clone();
         let task = tokio::spawn(async move {
             service.serve(api, admin, &public_url, until).await.expect("the service serves");

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use common::bus::{Aggregate, Aggregates};
 use mongodb::bson::doc;
+use store::{Aggregate, Documents};
 use tokio::time::{Instant, sleep};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -36,7 +36,7 @@ pub async fn patiently<T, E>(
 }
 
 /// Waits until no document has an event that isn't on the bus.
-pub async fn all_published<T: Aggregate>(things: &Aggregates<T>) {
+pub async fn all_published<T: Aggregate>(things: &Documents<T>) {
     let things = things.collection();
     eventually("all events to be published", || async {
         let pending = things.count_documents(doc! { "outboxPending": true });

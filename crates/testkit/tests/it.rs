@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use common::bus::{Failure, Feeds, Listeners};
+use bus::{ConsumerHealth, Failure, Listeners, NatsSettings, StreamSettings};
 use common::clock::Clock;
-use common::config::{NatsSettings, StreamSettings};
-use common::events::{ExpirationComplete, Stream, UserCreated, UserStatus};
+use common::events::{self, ExpirationComplete, Stream, UserCreated, UserStatus};
 use common::ids::{OrderId, UserId};
-use common::{auth::Verifier, events};
+use httpkit::auth::Verifier;
 use testkit::{Forgery, Infra, PUBLIC_URL, eventually};
 use tokio_util::sync::CancellationToken;
 
@@ -24,14 +23,14 @@ async fn listen(infra: &Infra) -> CancellationToken {
         nats_monitor_url: None,
         streams: StreamSettings::default(),
     };
-    let bus = common::bus::Bus::connect(&settings, "orders").await.expect("an address");
+    let bus = bus::Bus::connect(&settings, "orders").await.expect("an address");
     let listeners = Listeners::new(()).on(|(), _: UserCreated| async { Ok(()) }).on(
         |(), event: ExpirationComplete| async move {
-            Err(Failure::Never(std::io::Error::other(event.0.order_id.to_string()).into()))
+            Err(Failure::Permanent(std::io::Error::other(event.0.order_id.to_string()).into()))
         },
     );
     let stop = CancellationToken::new();
-    tokio::spawn(listeners.run(Feeds::of(&bus), infra.clock.clone(), stop.clone()));
+    tokio::spawn(listeners.run(ConsumerHealth::of(&bus), infra.clock.clone(), stop.clone()));
     stop
 }
 

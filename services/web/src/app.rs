@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
+use bus::{Bus, NatsSettings};
 use clap::Parser;
 use common::Clock;
-use common::auth::Verifier;
-use common::bus::Bus;
-use common::config::{MarketSettings, NatsSettings, ServerSettings};
-use common::server::{Readiness, Service};
+use common::settings::MarketSettings;
+use httpkit::Service;
+use httpkit::auth::Verifier;
+use httpkit::settings::ServerSettings;
 use tower_http::compression::CompressionLayer;
 use url::Url;
 
@@ -129,9 +130,9 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
     let app = App::new(settings, clock)?;
     let bus = Bus::connect(&app.settings.nats, "web").await?;
     let live = app.live.clone();
-    let service = Service::new("web", routes(app), Readiness::Always)
-        .errors(pages::errors::render)
-        .deadline(DEADLINE)
+    let service = Service::new("web", routes(app))
+        .render_errors(pages::errors::render)
+        .timeout(DEADLINE)
         .on_stop(live.stop.clone())
         .background(|stop| live.watch(bus, stop));
     Ok(service)

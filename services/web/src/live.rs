@@ -24,7 +24,7 @@ mod topic;
 
 use std::sync::Arc;
 
-use common::bus::{Bus, Sight};
+use bus::{Bus, WatchEvent};
 use common::events::Stream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -51,9 +51,9 @@ impl Live {
 
     /// Tells the hub what happens on the bus, until it is told to stop.
     pub async fn watch(self, bus: Bus, stop: CancellationToken) {
-        let see = |sight: Sight<'_>| match sight {
-            Sight::Begins(_) => self.hub.may_have_missed(),
-            Sight::Event { subject, data } => match topic::changes(subject, data) {
+        let see = |sight: WatchEvent<'_>| match sight {
+            WatchEvent::Resync(_) => self.hub.may_have_missed(),
+            WatchEvent::Event { subject, data } => match topic::changes(subject, data) {
                 Ok(changes) => self.hub.tell(changes),
                 Err(error) => tracing::warn!(subject, %error, "an event that can't be read"),
             },

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use async_nats::jetstream;
 use async_nats::{Client, Event};
-use common::bus::{User, users};
+use bus::{User, users};
 use common::events::{CATALOGUE, Stream};
 use futures::TryStreamExt;
 use system_tests::Stack;
@@ -18,7 +18,7 @@ use crate::shared;
 fn the_users_of_nats_are_those_of_the_catalogue() {
     let file =
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/k8s/data/nats/users.conf"));
-    let wanted = common::bus::users::configuration();
+    let wanted = bus::users::configuration();
     if environment::updates() {
         std::fs::write(file, &wanted).unwrap();
     }

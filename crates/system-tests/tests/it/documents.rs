@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use common::error::problems;
 use common::events::CATALOGUE;
+use common::problem;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).unwrap()
@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
 #[test]
 fn every_problem_stands_in_the_table_with_its_status() {
     let table = read("docs/problems.md");
-    for problem in problems::ALL {
+    for problem in problem::ALL {
         let row =
             table.lines().find(|line| line.contains(&format!("`/problems/{}`", problem.slug)));
         let row = row.unwrap_or_else(|| panic!("docs/problems.md lacks {}", problem.slug));

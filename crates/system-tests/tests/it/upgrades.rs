@@ -35,7 +35,7 @@ const PASSING: &str = "restores";
 fn through<T: Serialize + DeserializeOwned>(document: Document) -> bson::error::Result<Document> {
     // As the driver does it: else times are read and written as text.
     let read: T = bson::deserialize_from_slice(&bson::serialize_to_vec(&document)?)?;
-    common::mongo::document(&read)
+    store::mongo::document(&read)
 }
 
 fn samples(of: &str, name: &str) -> PathBuf {

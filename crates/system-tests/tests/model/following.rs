@@ -1,8 +1,8 @@
 //! tickets and expiration, as the model runs them: they follow what orders tells.
 
-use common::bus::Change;
 use common::events::{Order, OrderStatus};
 use expiration::domain::{Firing, Schedule};
+use store::Change;
 use tickets::domain::Ticket;
 
 use crate::archive::{Decided, Kept};
@@ -61,8 +61,8 @@ impl World {
         Effect::schedule(
             deal,
             self.schedule_decides(("follow", schedule, message.number()), || match schedule {
-                Some(schedule) => schedule.follow(order).map(Change::untold),
-                None => Some(Change::untold(Schedule::of(order))),
+                Some(schedule) => schedule.follow(order).map(Change::without_event),
+                None => Some(Change::without_event(Schedule::of(order))),
             }),
         )
     }

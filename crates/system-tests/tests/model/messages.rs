@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use common::bus::Announcement;
 use common::events::{
     Event as _, Expiration, ExpirationComplete, FailedPayment, Order, OrderCancelled,
     OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, Payment, PaymentCreated,
@@ -10,6 +9,7 @@ use common::events::{
     TicketUpdated,
 };
 use orders::domain::{Ticket as Listing, Write};
+use store::OutboxMessage;
 
 /// An event on its way.
 pub struct Message {
@@ -46,7 +46,7 @@ impl Listener {
 }
 
 impl Message {
-    pub fn of(announcement: &Announcement) -> Message {
+    pub fn of(announcement: &OutboxMessage) -> Message {
         let data = announcement.data();
         Message {
             id: announcement.id().to_owned(),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use common::bus::Change;
 use common::ids::{OrderId, PaymentId, UserId};
 use common::{Money, Time};
 use expiration::domain::Schedule;
 use orders::domain::{Order, Ticket as Listing};
 use payments::domain::Payment;
+use store::Change;
 use tickets::domain::Ticket;
 use tickets::draft::Draft;
 

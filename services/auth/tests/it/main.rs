@@ -9,9 +9,11 @@ mod signin;
 mod signout;
 mod signup;
 
-use auth::app::{self, Settings};
+use auth::app::Auth;
+use auth::state::Settings;
 use clap::Parser;
 use serde_json::{Value, json};
+use service::Microservice as _;
 use testkit::{Answer, Infra, TestService};
 
 const PASSWORD: &str = "correct horse";
@@ -57,7 +59,7 @@ impl Auth {
 
 /// Another process of the service, as far as the database and the bus are concerned.
 async fn replica(infra: &Infra) -> TestService {
-    let service = app::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
+    let service = Auth::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
     TestService::serve_at(service, &infra.public_url).await
 }
 

@@ -1,7 +1,7 @@
 //! What an operator types: `auth reannounce …`.
 
-use common::bus::RESTORED;
 use common::events::{UserCreated, UserUpdated};
+use store::RESTORE_VERSION_OFFSET;
 
 use super::*;
 
@@ -19,7 +19,7 @@ async fn every_user_is_told_again_and_after_a_restore_in_a_newer_version() {
 
     operator.run(&["reannounce", "--restored"]).await.expect_success();
     let updated = bus.published::<UserUpdated>().await.pop().unwrap();
-    assert_eq!(updated.0.version, RESTORED + 1);
+    assert_eq!(updated.0.version, RESTORE_VERSION_OFFSET + 1);
     let none = operator.run(&["dead-letters", "list"]).await;
     assert_eq!(none.expect_success(), "No dead letters.\n");
 }

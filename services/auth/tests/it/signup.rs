@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use common::auth::Verifier;
 use common::events::{UserCreated, UserStatus};
 use common::ids::UserId;
 use futures::future::join_all;
+use httpkit::auth::Verifier;
 use serde_json::{Value, json};
 use testkit::{Infra, Method, PUBLIC_URL};
 

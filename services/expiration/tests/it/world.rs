@@ -11,8 +11,9 @@ use common::events::{
 };
 use common::ids::{OrderId, TicketId, UserId};
 use common::{Clock, Money, Time};
-use expiration::app::{self, App, Settings};
+use expiration::app::{self, Expiration};
 use expiration::domain::Schedule;
+use expiration::state::{App, Settings};
 use futures::StreamExt;
 use redis::AsyncCommands;
 use testkit::{Bus, Infra, TestService, eventually};

@@ -1,7 +1,7 @@
-use common::bus::Announcement;
 use common::events::Event;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use store::OutboxMessage;
 
 use super::*;
 
@@ -257,7 +257,7 @@ fn whatever_happens_in_whatever_order_the_invariants_hold() {
             }
             let before = orders[index].clone();
             let Some(change) = make(&before, happens, next) else { continue };
-            let told: Vec<_> = change.events.iter().map(Announcement::subject).collect();
+            let told: Vec<_> = change.events.iter().map(OutboxMessage::subject).collect();
             let after = change.thing;
             let what = format!("seed {seed}, step {step}: {happens:?} of {before:?}");
             assert_sound(&before, &after);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use common::bus::RESTORED;
 use common::events::{
     OrderCancelled, OrderCompleted, OrderCreated, Ticket, TicketCreated, TicketDeleted,
 };
+use store::RESTORE_VERSION_OFFSET;
 use testkit::eventually;
 
 use crate::world::{World, connect, payment, refund};
@@ -95,16 +95,25 @@ async fn after_a_restore_versions_and_holds_are_beyond_all_that_was_told() {
     operator.run(&["reannounce", "--restored"]).await.expect_success();
 
     let restored = world.stored(order.id).await;
-    assert_eq!((restored.version, restored.holds), (RESTORED + 1, vec![RESTORED + 2]));
+    assert_eq!(
+        (restored.version, restored.holds),
+        (RESTORE_VERSION_OFFSET + 1, vec![RESTORE_VERSION_OFFSET + 2])
+    );
     let created = world.bus().published::<OrderCreated>().await.pop().unwrap().0;
-    assert_eq!((created.id, created.version, created.hold), (order.id, RESTORED + 1, RESTORED + 2));
+    assert_eq!(
+        (created.id, created.version, created.hold),
+        (order.id, RESTORE_VERSION_OFFSET + 1, RESTORE_VERSION_OFFSET + 2)
+    );
     let cancelled = world.bus().published::<OrderCancelled>().await.pop().unwrap().0;
-    assert_eq!((cancelled.version, cancelled.hold), (RESTORED + 2, RESTORED + 1));
+    assert_eq!(
+        (cancelled.version, cancelled.hold),
+        (RESTORE_VERSION_OFFSET + 2, RESTORE_VERSION_OFFSET + 1)
+    );
 
     // Holds count on from there, also of tickets whose orders are all lost.
     world.cancel(&restored_order(&world, &order).await).await;
-    assert_eq!(world.order(&ticket).await.hold(), RESTORED + 3);
-    assert_eq!(world.order(&unordered).await.hold(), RESTORED + 1);
+    assert_eq!(world.order(&ticket).await.hold(), RESTORE_VERSION_OFFSET + 3);
+    assert_eq!(world.order(&unordered).await.hold(), RESTORE_VERSION_OFFSET + 1);
 }
 
 async fn restored_order(world: &World, order: &orders::domain::Order) -> orders::domain::Order {
@@ -181,7 +190,9 @@ async fn two_at_once_tell_twice_and_lose_nothing() {
     let second = connect(&world.infra).await;
     for order in orders {
         let stored = second.store.orders.get(order.id).await.unwrap().unwrap();
-        assert!(stored.version > RESTORED && stored.version < 2 * RESTORED);
+        assert!(
+            stored.version > RESTORE_VERSION_OFFSET && stored.version < 2 * RESTORE_VERSION_OFFSET
+        );
         eventually("its newest version to be told", || async {
             let told = world.told(&stored).await;
             told.iter().any(|(_, version)| *version == stored.version).then_some(())
@@ -199,5 +210,5 @@ async fn a_refund_that_comes_after_a_retelling_ends_the_order() {
     world.bus().publish(&common::events::PaymentRefunded(refund(&payment))).await;
     world.settled().await;
     let told = world.told(&order).await;
-    assert_eq!(told.last(), Some(&("cancelled", RESTORED + 3)), "{told:?}");
+    assert_eq!(told.last(), Some(&("cancelled", RESTORE_VERSION_OFFSET + 3)), "{told:?}");
 }

@@ -78,7 +78,7 @@ async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold(
 }
 
 /// A process that died between its write and its publishing left this behind.
-async fn an_order_that_was_not_told(infra: &Infra, app: &app::App) -> Order {
+async fn an_order_that_was_not_told(infra: &Infra, app: &orders::state::App) -> Order {
     let (buyer, seller, now) = (infra.user(), infra.user(), infra.clock.now());
     let ticket = events::OrderedTicket {
         id: common::ids::TicketId::new(now),

@@ -5,15 +5,14 @@ use std::time::Duration;
 use clap::Parser;
 use common::Money;
 use common::events::{
-    Expiration, ExpirationComplete, FailedPayment, Payment, Refund, RefundRequired, Stream, Ticket,
-    TicketCreated, TicketUpdated,
-};
-use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, PaymentCreated,
+    Expiration, ExpirationComplete, FailedPayment, OrderCancelled, OrderCompleted, OrderCreated,
+    OrderRefundRequired, OrderUpdated, Payment, PaymentCreated, Refund, RefundRequired, Stream,
+    Ticket, TicketCreated, TicketUpdated,
 };
 use common::ids::{OrderId, PaymentId, TicketId};
-use orders::app::{self, App, Settings};
+use orders::app::{self, Orders};
 use orders::domain::Order;
+use orders::state::{App, Settings};
 use serde_json::{Value, json};
 use testkit::{Answer, Bus, Client, Infra, TestService, TestUser};
 

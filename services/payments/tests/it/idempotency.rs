@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use common::Clock;
-use common::bus::REQUESTS;
 use common::events::{Order, OrderCreated, PaymentFailed, PaymentRefunded};
-use common::idempotency::{Key, MEMORY};
 use futures::future::join_all;
+use httpkit::idempotency::RequestIdentity;
 use serde_json::{Value, json};
+use store::{REQUESTS, RETENTION};
 use testkit::{Answer, Client, Method};
 
 use crate::world::{World, order};
@@ -203,16 +203,16 @@ async fn without_the_unique_index_the_same_race_charges_more_than_one() {
 #[tokio::test]
 async fn after_a_day_a_key_is_free_again_for_another_order_and_for_the_same_one() {
     let world = manual().await;
-    let order = world.order_for(3 * MEMORY).await;
+    let order = world.order_for(3 * RETENTION).await;
     let declined = pay(&world, "1", &order, "tok_chargeDeclined").await;
-    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
+    world.infra.clock.advance(RETENTION - Duration::from_millis(1));
     assert_eq!(pay(&world, "1", &order, "tok_chargeDeclined").await.essence(), declined.essence());
     world.infra.clock.advance(Duration::from_millis(1));
     let answers = ten(&world, "1", &order, "tok_chargeDeclined").await;
     assert_eq!(answers[0].problem(402, "card-declined")["attemptsLeft"], 1);
     all_equal(&answers);
 
-    world.infra.clock.advance(MEMORY);
+    world.infra.clock.advance(RETENTION);
     let other = world.order().await;
     let answers = ten(&world, "1", &other, "tok_visa").await;
     answers[0].expect(201);
@@ -252,15 +252,15 @@ async fn a_request_whose_process_died_is_answered_as_the_worker_has_settled_it()
         let (order, now) = (world.order().await, world.app.clock.now());
         let body = body(&order, token);
         let bytes = serde_json::to_vec(&body).unwrap();
-        let key = Key::given(world.buyer.id, token, &Method::POST, PATH, &bytes);
+        let key = RequestIdentity::with_key(world.buyer.id, token, &Method::POST, PATH, &bytes);
         let payments = &world.app.store.payments;
         let claim = payments.change(order.id, |payment| payment.claim_for(&key, token, 3, now));
         assert!(claim.await.unwrap().is_some());
 
         // It waits for the worker, which looks when the lease of the dead process is over.
         let (answer, ()) = tokio::join!(pay(&world, token, &order, token), async {
-            let over =
-                payments.change(order.id, |payment| Ok::<_, common::Error>(payment.postponed(now)));
+            let over = payments
+                .change(order.id, |payment| Ok::<_, httpkit::Error>(payment.postponed(now)));
             over.await.unwrap();
             world.app.work.notify_one();
         });

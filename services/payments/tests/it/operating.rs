@@ -1,6 +1,5 @@
 //! What an operator types: `payments dead-letters …`, `payments reannounce …`.
 
-use common::bus::RESTORED;
 use common::events::{
     CancelReason, OrderRefundRequired, PaymentCreated, PaymentFailed, PaymentRefunded,
     RefundReason, RefundRequired, Stream,
@@ -8,6 +7,7 @@ use common::events::{
 use common::ids::PaymentId;
 use payments::domain::Payment;
 use serde_json::json;
+use store::RESTORE_VERSION_OFFSET;
 use testkit::{Program, eventually};
 
 use crate::world::World;
@@ -156,10 +156,10 @@ async fn every_payment_is_told_again_as_it_stands() {
     let told = payments(&world).run(&["reannounce", "--restored"]).await;
     told.expect_success();
     let last = bus.published::<PaymentCreated>().await.pop().unwrap();
-    assert_eq!(last.0.version, created[0].0.version + RESTORED);
+    assert_eq!(last.0.version, created[0].0.version + RESTORE_VERSION_OFFSET);
     // It serves on with them.
     let answer = world.pay(&unpaid, "tok_visa").await.expect(201);
-    assert!(answer["version"].as_i64().unwrap() > RESTORED);
+    assert!(answer["version"].as_i64().unwrap() > RESTORE_VERSION_OFFSET);
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use common::bus::Change;
 use common::events::{CancelReason, Order, PaymentCreated, PaymentFailed};
 use futures::future::join_all;
 use payments::app;
 use payments::domain::Payment;
+use store::Change;
 use testkit::{TestService, eventually};
 use tokio::time::Instant;
 
@@ -306,6 +306,6 @@ async fn note(
     edit: impl Fn(&Payment) -> Option<Change<Payment>>,
 ) -> Payment {
     let payments = &world.app.store.payments;
-    let noted = payments.change(order.id, |payment| Ok::<_, common::Error>(edit(payment))).await;
+    let noted = payments.change(order.id, |payment| Ok::<_, httpkit::Error>(edit(payment))).await;
     noted.unwrap().unwrap()
 }

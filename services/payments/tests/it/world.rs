@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::Clock;
 use common::events::{
     CancelReason, Order, OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Stream,
 };
 use common::ids::{OrderId, TicketId, UserId};
-use common::{Money, Time};
-use payments::app::{self, App, Settings};
+use common::{Clock, Money, Time};
+use payments::app::{self, Payments};
+use payments::state::{App, Settings};
 use serde_json::{Value, json};
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
-use common::bus::REQUESTS;
 use common::events::TicketCreated;
-use common::idempotency::MEMORY;
 use futures::future::join_all;
 use serde_json::{Value, json};
+use store::{REQUESTS, RETENTION};
 use testkit::{Answer, Client};
 
 use crate::market::{Market, path};
@@ -163,7 +162,7 @@ async fn after_a_day_a_key_is_free_again() {
     let market = Market::open().await;
     let client = market.client_as(&market.user()).keyed("1");
     let first = client.post(PATH, body()).await;
-    market.clock().advance(MEMORY - Duration::from_millis(1));
+    market.clock().advance(RETENTION - Duration::from_millis(1));
     assert_eq!(client.post(PATH, body()).await.essence(), first.essence());
     market.clock().advance(Duration::from_millis(1));
 

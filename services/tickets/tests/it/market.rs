@@ -1,5 +1,6 @@
 //! A market with the service in it, and the orders that others tell it of.
 
+use service::Microservice as _;
 use std::time::Duration;
 
 use clap::Parser;
@@ -11,7 +12,8 @@ use common::ids::{OrderId, UserId};
 use common::{Clock, Money};
 use serde_json::{Value, json};
 use testkit::{Answer, Client, Infra, TestService, TestUser};
-use tickets::app::{self, Settings};
+use tickets::app::Tickets;
+use tickets::state::Settings;
 
 pub struct Market {
     pub service: TestService,
@@ -21,7 +23,7 @@ pub struct Market {
 impl Market {
     pub async fn open() -> Self {
         let infra = Infra::start().await;
-        let service = app::build(settings(&infra), infra.clock.clone()).await.unwrap();
+        let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
         let service = TestService::serve(service).await;
         infra.bus().hears("tickets", &[Stream::Orders]).await;
         Market { service, infra }

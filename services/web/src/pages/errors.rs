@@ -2,9 +2,9 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use common::Error;
-use common::error::problems;
+use common::problem;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
+use httpkit::Error;
 
 use crate::page::{Cache, Frame, Page};
 
@@ -34,10 +34,10 @@ pub async fn not_found() -> Error {
 }
 
 pub async fn method_not_allowed(method: Method) -> Error {
-    Error::refused(&problems::METHOD_NOT_ALLOWED, format!("{method} is not taken here."))
+    Error::refused(&problem::METHOD_NOT_ALLOWED, format!("{method} is not taken here."))
 }
 
-/// How the edge shows an error (`common::server`). Whom it met stands in the answer, if that is known.
+/// How the edge shows an error (`httpkit::server`). Whom it met stands in the answer, if that is known.
 pub fn render(error: &Error, met: &Extensions, request_id: &str) -> Response {
     let frame = met.get::<Frame>().cloned().unwrap_or_else(Frame::plain);
     let status = error.problem().status;
@@ -65,7 +65,7 @@ fn say(error: &Error) -> (&'static str, String) {
             "There is nothing here",
             "The page has moved, the ticket is off the market, or the address has a slip in it.",
         ),
-        StatusCode::FORBIDDEN if *error.problem() == problems::CROSS_SITE => (
+        StatusCode::FORBIDDEN if *error.problem() == problem::CROSS_SITE => (
             "That came from another site",
             "A form is only taken from our own pages. Go to the page here, and send it again.",
         ),

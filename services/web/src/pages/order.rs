@@ -5,10 +5,10 @@ mod outcome;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::OrderId;
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
 use crate::api::{Failure, Order, Payment};
@@ -131,7 +131,7 @@ pub async fn pay(
             // Declined: why, and how often still, stands on the page.
             402 => page,
             400 => Notice::CardUnread.at(&page),
-            409 if refusal.is(&problems::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
+            409 if refusal.is(&problem::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
             // It is being paid, has ended, or this very form was sent before: the page says which.
             409 | 422 => page,
             _ => return Err(Error::from(Failure::Refused(refusal))),

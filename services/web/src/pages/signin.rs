@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
@@ -84,7 +84,7 @@ pub async fn submit(
 
 /// What the form says about a failure, and the status that it is shown under.
 fn complain(failure: &Failure, fields: &[Named]) -> (StatusCode, Complaints) {
-    if failure.refusal(&problems::INVALID_CREDENTIALS).is_some() {
+    if failure.refusal(&problem::INVALID_CREDENTIALS).is_some() {
         let wrong = "The e-mail address and the password don’t belong together.";
         return (StatusCode::UNPROCESSABLE_ENTITY, Complaints::about("password", wrong));
     }

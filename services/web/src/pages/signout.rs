@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
+use httpkit::Result;
 
 use crate::app::App;
 use crate::notice::Notice;

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
@@ -91,7 +91,7 @@ pub async fn submit(
 }
 
 fn complain(failure: &Failure) -> (StatusCode, Complaints) {
-    if failure.refusal(&problems::EMAIL_IN_USE).is_some() {
+    if failure.refusal(&problem::EMAIL_IN_USE).is_some() {
         let in_use = "Someone has signed up with this e-mail address. If it was you, sign in.";
         return (StatusCode::UNPROCESSABLE_ENTITY, Complaints::about("email", in_use));
     }

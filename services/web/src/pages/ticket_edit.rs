@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::TicketId;
-use common::{Error, Result};
+use common::problem;
 use http::StatusCode;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 
 use super::ticket_form::{self, FIELDS, Offer, Typed};
 use crate::api::{Failure, Ticket, TicketStatus};
@@ -72,7 +72,7 @@ pub async fn submit(
         Ok(draft) => match visitor.api.edit_ticket(id, &draft, typed.version).await {
             Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
             Err(failure) if is_an_order_s(&failure) => return Ok(to(&format!("/tickets/{id}"))),
-            Err(failure) if failure.refusal(&problems::PRECONDITION_FAILED).is_some() => {
+            Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
                 typed.version = present(&visitor, id).await?.version;
                 let text = "The ticket was changed elsewhere since you opened this page. Here is what \
                     you typed: save it again to replace the other change.";
@@ -88,13 +88,13 @@ pub async fn submit(
 
 /// Whether someone holds or has bought the ticket meanwhile.
 pub(super) fn is_an_order_s(failure: &Failure) -> bool {
-    let problems = [problems::TICKET_RESERVED, problems::TICKET_SOLD];
+    let problems = [problem::TICKET_RESERVED, problem::TICKET_SOLD];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 
 /// Whether it isn't about what was typed.
 fn says_no(failure: &Failure) -> bool {
-    let problems = [problems::NOT_ALLOWED, problems::NOT_FOUND, problems::NOT_SIGNED_IN];
+    let problems = [problem::NOT_ALLOWED, problem::NOT_FOUND, problem::NOT_SIGNED_IN];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 

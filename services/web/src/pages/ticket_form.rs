@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use common::Time;
-use common::config::MarketSettings;
+use common::settings::MarketSettings;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;

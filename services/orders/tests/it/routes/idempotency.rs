@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bson::doc;
-use common::bus::REQUESTS;
 use common::events::{OrderCreated, Ticket, TicketDeleted};
-use common::idempotency::MEMORY;
 use futures::future::join_all;
 use serde_json::json;
+use store::{REQUESTS, RETENTION};
 use testkit::{Answer, Client, eventually};
 
 use crate::world::{World, connect};
@@ -155,7 +154,7 @@ async fn after_a_day_a_key_is_free_again() {
     let ticket = world.ticket().await;
     let client = buyer(&world, "1");
     let first = order(&client, &ticket).await;
-    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
+    world.infra.clock.advance(RETENTION - Duration::from_millis(1));
     assert_eq!(order(&client, &ticket).await.essence(), first.essence());
     world.infra.clock.advance(Duration::from_millis(1));
 
