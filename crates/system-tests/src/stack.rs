@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use mongodb::Database;
 use serde_json::Value;
-use testkit::{Client, Ended, Program, environment, eventually};
+use testkit::{Client, Program, ProgramOutput, environment, eventually};
 
 use crate::{Ledger, Person, PlainBrowser};
 
@@ -183,7 +183,7 @@ impl Stack {
     }
 
     /// Runs an operator's command of a service, as it is typed.
-    pub async fn operate(&self, service: &'static str, args: &[&str]) -> Ended {
+    pub async fn operate(&self, service: &'static str, args: &[&str]) -> ProgramOutput {
         let local = |scheme: &str, name: &str| format!("{scheme}://127.0.0.1:{}", self.ports[name]);
         let program = Program::of(service)
             .with("MONGO_URI", self.mongo_uri_of(service))

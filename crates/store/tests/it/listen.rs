@@ -34,7 +34,7 @@ async fn listen(
         });
     let feeds = ConsumerHealth::of(&bus(infra, "orders").await);
     tokio::spawn(listeners.run(feeds.clone(), infra.clock.clone(), CancellationToken::new()));
-    infra.bus().hears("orders", &[Stream::Expiration]).await;
+    infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
     (heard, feeds)
 }
 

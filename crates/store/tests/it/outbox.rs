@@ -92,7 +92,7 @@ async fn a_broker_that_lost_everything_gets_its_streams_again() {
     infra.nats.wipe().await;
     let change = Thing::new(infra.clock.now());
     things.insert(&change.thing, &change.events).await.unwrap();
-    infra.bus().is_told("EXPIRATION", "things").await;
+    infra.bus().wait_for_replay("EXPIRATION", "things").await;
     relayed(&infra).await;
     // Once from its outbox, and once because a new stream is told everything.
     assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1, 1]]);

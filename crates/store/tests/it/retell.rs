@@ -190,7 +190,7 @@ async fn the_very_first_start_tells_nothing_again() {
     infra.nats.wipe().await;
     let things = open(&infra).await;
     relay(&infra, &things).await;
-    infra.bus().is_told("EXPIRATION", "things").await;
+    infra.bus().wait_for_replay("EXPIRATION", "things").await;
     stored(&things, &infra, 3).await;
     relayed(&infra).await;
     // Nor does a relay that comes later.
@@ -216,7 +216,7 @@ async fn who_dies_before_a_new_stream_was_told_everything_is_followed_by_another
     assert_eq!(versions(&infra).await.len(), 0);
 
     relay(&infra, &things).await;
-    infra.bus().is_told("EXPIRATION", "things").await;
+    infra.bus().wait_for_replay("EXPIRATION", "things").await;
     relayed(&infra).await;
     assert_eq!(versions(&infra).await.len(), 20);
 }

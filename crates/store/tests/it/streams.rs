@@ -73,12 +73,12 @@ async fn what_a_full_stream_of_dead_letters_refuses_stays_in_its_own_stream_and_
         (infra.bus().try_stream("DEAD").await?.config.max_bytes == MIB).then_some(())
     })
     .await;
-    infra.bus().fill_dead("tickets").await;
+    infra.bus().fill_dead_letter_stream("tickets").await;
 
     let order_id = OrderId::new(infra.clock.now());
     infra.bus().publish(&ExpirationComplete(Expiration { order_id, version: 1 })).await;
     eventually("the event to come again", || async {
-        infra.bus().is_delivered_again("orders", Stream::Expiration).await.then_some(())
+        infra.bus().is_redelivered("orders", Stream::Expiration).await.then_some(())
     })
     .await;
     assert!(infra.bus().dead_letters().await.iter().all(|letter| letter.service == "tickets"));

@@ -18,7 +18,7 @@ use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use testkit::{environment, patiently};
+use testkit::{environment, retry_for};
 
 use command::Extension;
 use driver::Driver;
@@ -121,7 +121,7 @@ impl Browser {
 
     /// Waits until the address begins so.
     pub async fn arrives_at(&self, path: &str) {
-        self.patiently(&format!("to arrive at {path}"), async || {
+        self.retry_for(&format!("to arrive at {path}"), async || {
             let now = self.path().await;
             if now.starts_with(path) { Ok(()) } else { Err(format!("at {now}")) }
         })
@@ -143,7 +143,7 @@ impl Browser {
 
     /// Types into a field, in place of what was in it.
     pub async fn fill(&self, label: &str, text: &str) {
-        self.patiently(&format!("to fill in {label}"), async || {
+        self.retry_for(&format!("to fill in {label}"), async || {
             let field = self.find("field", label).await?;
             passing(field.clear().await)?;
             passing(field.send_keys(text).await)
@@ -155,7 +155,7 @@ impl Browser {
     pub async fn pick(&self, label: &str, value: &str) {
         const SET: &str = "const [field, value] = arguments; field.value = value; \
             for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, { bubbles: true })); return field.value";
-        self.patiently(&format!("to pick {value} as {label}"), async || {
+        self.retry_for(&format!("to pick {value} as {label}"), async || {
             let field = self.find("field", label).await?;
             let arguments = vec![element(&field), json!(value)];
             let set = passing(self.session.execute(SET, arguments).await)?;
@@ -191,7 +191,7 @@ impl Browser {
 
     /// What stands in a field.
     pub async fn value(&self, label: &str) -> String {
-        self.patiently(&format!("a field {label}"), async || {
+        self.retry_for(&format!("a field {label}"), async || {
             let field = self.find("field", label).await?;
             passing(field.prop("value").await)?.ok_or_else(|| "it has no value".to_owned())
         })
@@ -201,7 +201,7 @@ impl Browser {
     /// Waits until a text can be read on the page, in whatever letters.
     pub async fn sees(&self, text: &str) {
         let wanted = text.to_lowercase();
-        self.patiently(&format!("to see “{text}”"), async || {
+        self.retry_for(&format!("to see “{text}”"), async || {
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&wanted) {
                 Ok(())
@@ -216,7 +216,7 @@ impl Browser {
     /// Waits until a text can't be read any more.
     pub async fn no_longer_sees(&self, text: &str) {
         let unwanted = text.to_lowercase();
-        self.patiently(&format!("to see “{text}” no more"), async || {
+        self.retry_for(&format!("to see “{text}” no more"), async || {
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&unwanted) {
                 Err(format!("it reads: {shown}"))
@@ -231,7 +231,7 @@ impl Browser {
     /// Asks for a page again and again, until a text can be read on it.
     pub async fn finds_at(&self, path: &str, text: &str) {
         let wanted = text.to_lowercase();
-        self.patiently(&format!("to find “{text}” at {path}"), async || {
+        self.retry_for(&format!("to find “{text}” at {path}"), async || {
             self.visit(path).await;
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&wanted) {
@@ -245,7 +245,7 @@ impl Browser {
 
     /// All that can be read, in one line.
     pub async fn text(&self) -> String {
-        self.patiently("for a page", || self.read()).await
+        self.retry_for("for a page", || self.read()).await
     }
 
     async fn read(&self) -> Result<String, String> {
@@ -278,7 +278,7 @@ impl Browser {
     }
 
     async fn click(&self, kind: &str, name: &str) {
-        self.patiently(&format!("to click the {kind} “{name}”"), async || {
+        self.retry_for(&format!("to click the {kind} “{name}”"), async || {
             passing(self.find(kind, name).await?.click().await)
         })
         .await;
@@ -325,8 +325,8 @@ impl Browser {
     }
 
     /// Tries again and again. In the end, it fails with what was there instead, and leaves a picture.
-    async fn patiently<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
-        match patiently(LIMIT, attempt).await {
+    async fn retry_for<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
+        match retry_for(LIMIT, attempt).await {
             Ok(outcome) => outcome,
             Err(instead) => {
                 let picture = screenshots().join(format!("failed-{}.png", uuid::Uuid::now_v7()));

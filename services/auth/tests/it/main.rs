@@ -13,8 +13,7 @@ use auth::app::Auth;
 use auth::state::Settings;
 use clap::Parser;
 use serde_json::{Value, json};
-use service::Microservice as _;
-use testkit::{Answer, Infra, TestService};
+use testkit::{Infra, Response, TestService};
 
 const PASSWORD: &str = "correct horse";
 
@@ -39,7 +38,7 @@ impl Auth {
         Auth { service: replica(&infra).await, infra }
     }
 
-    async fn sign_up(&self, email: &str) -> Answer {
+    async fn sign_up(&self, email: &str) -> Response {
         let answer = self.service.client().post("/api/users/signup", credentials(email)).await;
         answer.expect(201);
         answer
@@ -52,7 +51,7 @@ impl Auth {
         body["currentUser"].clone()
     }
 
-    async fn refresh(&self, token: &str) -> Answer {
+    async fn refresh(&self, token: &str) -> Response {
         refresh(&self.service, token).await
     }
 }
@@ -73,20 +72,20 @@ fn credentials(email: &str) -> Value {
     json!({ "email": email, "password": PASSWORD })
 }
 
-async fn refresh(service: &TestService, token: &str) -> Answer {
+async fn refresh(service: &TestService, token: &str) -> Response {
     service.client().cookie("refresh", token).post("/api/users/refresh", json!({})).await
 }
 
 /// A cookie's value, of an answer that must set it.
 #[track_caller]
-fn cookie(answer: &Answer, name: &str) -> String {
+fn cookie(answer: &Response, name: &str) -> String {
     let value = answer.cookie(name);
     value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", answer.headers)).to_owned()
 }
 
 /// The browser must forget both cookies.
 #[track_caller]
-fn assert_cleared(answer: &Answer) {
+fn assert_cleared(answer: &Response) {
     for name in ["session", "refresh"] {
         let cookie = answer.set_cookie(name).unwrap_or_default();
         assert!(cookie.starts_with(&format!("{name}=;")), "{name}: {cookie}");

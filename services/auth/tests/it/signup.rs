@@ -43,7 +43,12 @@ async fn a_new_user_is_created_and_signed_in() {
 async fn an_idempotency_key_means_nothing_here() {
     let auth = Auth::start().await;
     for (key, email) in [("", "a@example.org"), ("1", "b@example.org"), ("1", "c@example.org")] {
-        auth.service.client().keyed(key).post(PATH, credentials(email)).await.expect(201);
+        auth.service
+            .client()
+            .with_idempotency_key(key)
+            .post(PATH, credentials(email))
+            .await
+            .expect(201);
     }
 }
 

@@ -152,7 +152,7 @@ async fn what_the_broker_lost_before_it_was_heard_is_told_again_by_itself() {
         world.told(order).await;
     }
     world.infra.nats.wipe().await;
-    world.infra.bus().is_told("ORDERS", "orders").await;
+    world.infra.bus().wait_for_replay("ORDERS", "orders").await;
     world.published().await;
     let mut told = BTreeSet::new();
     told.extend(world.bus().published::<OrderCreated>().await.into_iter().map(|event| event.0.id));
@@ -171,7 +171,10 @@ async fn a_dead_letter_is_handled_again_while_the_service_does_not_run() {
     let ticket = world.unheard_ticket();
     let World { infra, app, service, .. } = world;
     service.stop().await;
-    infra.bus().bury("orders", &TicketCreated(ticket.clone()), "the listener had a fault").await;
+    infra
+        .bus()
+        .publish_dead_letter("orders", &TicketCreated(ticket.clone()), "the listener had a fault")
+        .await;
     let replayed = infra.program("orders").run(&["dead-letters", "replay", "1"]).await;
     let expected = "1: ticket.created is handled, and off the list\n";
     assert_eq!(replayed.expect_success(), expected);

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use common::events::{CancelReason, Order, OrderedTicket};
+use common::events::{CancelReason, Order};
+use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
 
 use super::*;
 
@@ -38,25 +39,14 @@ impl Buying {
     }
 
     fn is(self, status: OrderStatus, hold: i64, version: i64) -> Order {
-        Order {
-            id: self.id,
-            hold,
-            user_id: self.buyer,
-            status,
-            cancel_reason: (status == OrderStatus::Cancelled).then_some(CancelReason::User),
-            expires_at: now() + Duration::from_secs(900),
-            ticket: OrderedTicket {
-                id: self.ticket,
-                title: "Motörhead".to_owned(),
-                price: Money::from_minor(2050),
-                currency: "usd".parse().unwrap(),
-                user_id: UserId::new(now()),
-                date: None,
-                time_zone: "UTC".to_owned(),
-                venue: None,
-            },
-            version,
-        }
+        let listed = fixtures::ticket(now()).with_id(self.ticket);
+        fixtures::order(&listed, now())
+            .with_id(self.id)
+            .with_hold(hold)
+            .with_buyer(self.buyer)
+            .with_status(status)
+            .with_cancel_reason((status == OrderStatus::Cancelled).then_some(CancelReason::User))
+            .with_version(version)
     }
 }
 

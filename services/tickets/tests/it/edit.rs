@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use common::events::TicketUpdated;
 use serde_json::{Value, json};
-use testkit::{Answer, Client, Method};
+use testkit::{Client, Method, Response};
 
 use crate::market::{Market, path};
 
@@ -10,7 +10,7 @@ fn new_words() -> Value {
     json!({ "title": "Hawkwind", "price": "30" })
 }
 
-async fn put_if(client: &Client, ticket: &Value, seen: &str, body: Value) -> Answer {
+async fn put_if(client: &Client, ticket: &Value, seen: &str, body: Value) -> Response {
     client.request(Method::PUT, &path(ticket)).header("if-match", seen).json(body).send().await
 }
 

@@ -66,7 +66,7 @@ async fn what_was_told_to_a_broker_that_lost_it_is_told_again_by_itself() {
     })
     .await;
     market.infra.nats.wipe().await;
-    bus.is_told("TICKETS", "tickets").await;
+    bus.wait_for_replay("TICKETS", "tickets").await;
     testkit::eventually("all to be told again", || async {
         (bus.published::<TicketCreated>().await.len() == 5).then_some(())
     })

@@ -1,4 +1,4 @@
-//! The client library that payments uses, which reads strictly, reads every answer.
+//! The client library that payments uses, which parses strictly, parses every response.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ fn client(double: &Double) -> Client {
     ClientBuilder::new("sk_test_123").url(double.running.url()).build().unwrap()
 }
 
-fn under(key: &str) -> RequestStrategy {
+fn with_key(key: &str) -> RequestStrategy {
     RequestStrategy::Idempotent(IdempotencyKey::new(key).unwrap())
 }
 
@@ -58,7 +58,7 @@ async fn intent(client: &Client) -> PaymentIntent {
 }
 
 #[tokio::test]
-async fn it_pays_and_is_paid_back() {
+async fn a_payment_succeeds_and_is_refunded() {
     let double = Double::start().await;
     let client = client(&double);
     let method = method_of(&client, "tok_visa").await;
@@ -74,8 +74,9 @@ async fn it_pays_and_is_paid_back() {
     );
 
     let create = twenty_dollars();
-    let created = create.customize().request_strategy(under("pi:1")).send(&client).await.unwrap();
-    let again = create.customize().request_strategy(under("pi:1")).send(&client).await.unwrap();
+    let created =
+        create.customize().request_strategy(with_key("pi:1")).send(&client).await.unwrap();
+    let again = create.customize().request_strategy(with_key("pi:1")).send(&client).await.unwrap();
     assert_eq!(
         (created.id.as_str(), created.metadata["order_id"].as_str()),
         (again.id.as_str(), "o-7")
@@ -85,7 +86,7 @@ async fn it_pays_and_is_paid_back() {
         .payment_method(method)
         .error_on_requires_action(true);
     let paid =
-        confirm.customize().request_strategy(under("confirm:1")).send(&client).await.unwrap();
+        confirm.customize().request_strategy(with_key("confirm:1")).send(&client).await.unwrap();
     assert_eq!(paid.status, PaymentIntentStatus::Succeeded);
 
     let retrieved = RetrievePaymentIntent::new(&created.id)
@@ -99,7 +100,7 @@ async fn it_pays_and_is_paid_back() {
 
     let create = CreateRefund::new().payment_intent(created.id.as_str()).amount(2000);
     let refund =
-        create.customize().request_strategy(under("refund:1")).send(&client).await.unwrap();
+        create.customize().request_strategy(with_key("refund:1")).send(&client).await.unwrap();
     assert_eq!(refund.status.as_deref(), Some("succeeded"));
     let listed = ListRefund::new().payment_intent(created.id.as_str()).send(&client).await.unwrap();
     assert_eq!((listed.data.len(), listed.data[0].id.as_str()), (1, refund.id.as_str()));
@@ -112,7 +113,7 @@ async fn it_pays_and_is_paid_back() {
 }
 
 #[tokio::test]
-async fn it_reads_a_decline_with_its_code_and_its_intent() {
+async fn a_decline_is_parsed_with_its_code_and_its_intent() {
     let double = Double::start().await;
     let client = client(&double);
     for (token, code, decline_code) in [
@@ -151,7 +152,7 @@ async fn it_reads_a_decline_with_its_code_and_its_intent() {
 }
 
 #[tokio::test]
-async fn it_cancels_and_is_told_that_what_is_canceled_stays_so() {
+async fn an_intent_is_canceled_once_and_stays_canceled() {
     let double = Double::start().await;
     let client = client(&double);
     let created = intent(&client).await;
@@ -166,7 +167,7 @@ async fn it_cancels_and_is_told_that_what_is_canceled_stays_so() {
 }
 
 #[tokio::test]
-async fn it_reads_an_intent_that_waits_for_3d_secure() {
+async fn an_intent_that_requires_3d_secure_is_parsed() {
     let double = Double::start().await;
     let client = client(&double);
     let created = intent(&client).await;
@@ -185,7 +186,7 @@ async fn it_reads_an_intent_that_waits_for_3d_secure() {
 }
 
 #[tokio::test]
-async fn it_may_name_the_allowed_types_instead() {
+async fn allowed_payment_method_types_are_accepted() {
     let double = Double::start().await;
     let create = CreatePaymentIntent::new(2000, Currency::USD)
         .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
@@ -195,7 +196,7 @@ async fn it_may_name_the_allowed_types_instead() {
 }
 
 #[tokio::test]
-async fn it_tells_errors_of_the_wire_from_errors_of_stripe() {
+async fn connection_errors_are_distinguished_from_errors_of_stripe() {
     let double = Double::start().await;
     let client = client(&double);
     double.client.arm(serde_json::json!({"kind": "cut", "times": 1})).await;
@@ -203,6 +204,6 @@ async fn it_tells_errors_of_the_wire_from_errors_of_stripe() {
     double.client.arm(serde_json::json!({"kind": "error_after", "times": 1})).await;
     assert!(matches!(twenty_dollars().send(&client).await, Err(StripeError::Stripe(_, 500))));
     double.client.arm(serde_json::json!({"kind": "hang", "times": 1})).await;
-    let hasty = twenty_dollars().customize().timeout(std::time::Duration::from_millis(50));
-    assert!(matches!(hasty.send(&client).await, Err(StripeError::Timeout)));
+    let short_timeout = twenty_dollars().customize().timeout(std::time::Duration::from_millis(50));
+    assert!(matches!(short_timeout.send(&client).await, Err(StripeError::Timeout)));
 }

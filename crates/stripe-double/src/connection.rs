@@ -1,4 +1,4 @@
-//! Connections that can be cut from inside a request: the client then gets no answer at all, not even a bad one.
+//! Connections that a handler can abort: the client then receives no response at all, not even an error.
 
 use std::{
     io,
@@ -21,42 +21,42 @@ use tokio::{
 };
 
 #[derive(Debug)]
-pub struct CuttableListener(pub TcpListener);
+pub struct AbortableListener(pub TcpListener);
 
 #[derive(Debug)]
-pub struct CuttableStream {
+pub struct AbortableStream {
     stream: TcpStream,
-    scissors: Scissors,
+    abort: ConnectionAbort,
 }
 
-/// Cuts one connection.
+/// Aborts one connection.
 #[derive(Debug, Clone, Default)]
-pub struct Scissors(Arc<AtomicBool>);
+pub struct ConnectionAbort(Arc<AtomicBool>);
 
-impl Scissors {
-    /// From here on the connection writes nothing more; the server closes it on its next attempt.
-    pub fn cut(&self) {
+impl ConnectionAbort {
+    /// The connection writes nothing from now on; the server closes it at its next write.
+    pub fn abort(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-impl Connected<IncomingStream<'_, CuttableListener>> for Scissors {
-    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
-        stream.io().scissors.clone()
+impl Connected<IncomingStream<'_, AbortableListener>> for ConnectionAbort {
+    fn connect_info(stream: IncomingStream<'_, AbortableListener>) -> Self {
+        stream.io().abort.clone()
     }
 }
 
-impl Listener for CuttableListener {
-    type Io = CuttableStream;
+impl Listener for AbortableListener {
+    type Io = AbortableStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (CuttableStream, SocketAddr) {
-        // The trait's own implementation, which waits out a lack of file descriptors.
+    async fn accept(&mut self) -> (AbortableStream, SocketAddr) {
+        // The trait's own implementation retries when file descriptors run out.
         let (stream, address) = <TcpListener as Listener>::accept(&mut self.0).await;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "can't set TCP_NODELAY");
         }
-        (CuttableStream { stream, scissors: Scissors::default() }, address)
+        (AbortableStream { stream, abort: ConnectionAbort::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -64,7 +64,7 @@ impl Listener for CuttableListener {
     }
 }
 
-impl AsyncRead for CuttableStream {
+impl AsyncRead for AbortableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -74,13 +74,13 @@ impl AsyncRead for CuttableStream {
     }
 }
 
-impl AsyncWrite for CuttableStream {
+impl AsyncWrite for AbortableStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.scissors.0.load(Ordering::SeqCst) {
+        if self.abort.0.load(Ordering::SeqCst) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.stream).poll_write(cx, buf)

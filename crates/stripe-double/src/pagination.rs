@@ -1,4 +1,4 @@
-//! Lists: newest first, in pages. <https://docs.stripe.com/api/pagination>
+//! Pagination of lists, newest first. <https://docs.stripe.com/api/pagination>
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ impl Page {
         })
     }
 
-    /// `oldest_first` are (id, created, the thing), sorted by id, which is by creation.
+    /// `oldest_first` yields (id, created, object), sorted by id and thereby by creation time.
     pub fn of<'a, T: 'a>(
         &self,
         url: &str,

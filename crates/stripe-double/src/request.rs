@@ -1,4 +1,4 @@
-//! A request to the API, as every endpoint gets it: with a key that we know, and its parameters read.
+//! A request to the API as every endpoint receives it: authenticated, and with its parameters parsed.
 
 use std::sync::Arc;
 
@@ -11,45 +11,46 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
 
 use crate::{
-    answer::Answer, app::App, errors::ApiError, idempotency, params::Params, wire::Scissors,
+    app::App, connection::ConnectionAbort, errors::ApiError, idempotency, params::Params,
+    response::ApiResponse,
 };
 
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
 #[derive(Debug)]
-pub struct Call {
+pub struct ApiRequest {
     pub method: Method,
     pub path: String,
     pub params: Params,
     pub idempotency_key: Option<String>,
     pub request_id: String,
-    /// Of its connection.
-    pub scissors: Scissors,
+    /// Closes its connection.
+    pub abort: ConnectionAbort,
 }
 
-impl FromRequest<Arc<App>> for Call {
-    type Rejection = Answer;
+impl FromRequest<Arc<App>> for ApiRequest {
+    type Rejection = ApiResponse;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Answer> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiResponse> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let extensions = request.extensions();
         let request_id = extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
-        let scissors =
-            extensions.get().map(|ConnectInfo(scissors): &ConnectInfo<Scissors>| scissors.clone());
-        check_api_key(request.headers()).map_err(Answer::error)?;
-        // Also a key that isn't text is one: to lose it would be to charge twice.
+        let abort =
+            extensions.get().map(|ConnectInfo(abort): &ConnectInfo<ConnectionAbort>| abort.clone());
+        check_api_key(request.headers()).map_err(ApiResponse::error)?;
+        // A key that isn't UTF-8 still counts: ignoring it could charge twice.
         let key = request
             .headers()
             .get("idempotency-key")
             .map(|key| String::from_utf8_lossy(key.as_bytes()));
-        let idempotency_key = idempotency::checked(key.as_deref()).map_err(Answer::error)?;
+        let idempotency_key = idempotency::checked(key.as_deref()).map_err(ApiResponse::error)?;
         let params = if method == Method::GET {
             Params::parse(uri.query().unwrap_or_default().as_bytes())
         } else {
             let body = Bytes::from_request(request, app)
                 .await
-                .map_err(|error| Answer::error(ApiError::invalid(error.body_text())))?;
+                .map_err(|error| ApiResponse::error(ApiError::invalid(error.body_text())))?;
             Params::parse(&body)
         };
         Ok(Self {
@@ -58,12 +59,12 @@ impl FromRequest<Arc<App>> for Call {
             method,
             params,
             request_id,
-            scissors: scissors.unwrap_or_default(),
+            abort: abort.unwrap_or_default(),
         })
     }
 }
 
-/// Any test key will do: there is one account. A live key is refused, lest someone believe that money moves here.
+/// Any test key is accepted: there is one account. A live key is refused, so that nobody believes that money moves here.
 fn check_api_key(headers: &HeaderMap) -> Result<(), ApiError> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(api_key);
     let Some(key) = given else {

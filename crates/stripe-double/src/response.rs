@@ -1,4 +1,4 @@
-//! What goes back: a body, or nothing at all.
+//! A response: complete, truncated, or none because the connection is closed.
 
 use std::io;
 
@@ -10,25 +10,25 @@ use axum::{
 use futures::stream;
 use serde_json::Value;
 
-use crate::{errors::ApiError, idempotency::Saved, wire::Scissors};
+use crate::{connection::ConnectionAbort, errors::ApiError, idempotency::SavedResponse};
 
 #[derive(Debug)]
-pub enum Answer {
+pub enum ApiResponse {
     Body {
         status: StatusCode,
         json: String,
         headers: Vec<(&'static str, String)>,
     },
-    /// This much of a body comes; then the connection closes.
-    Torn {
+    /// Half of a body; then the connection closes.
+    Truncated {
         status: StatusCode,
         half: String,
     },
-    /// The connection closes without an answer.
-    Cut(Scissors),
+    /// The connection closes without a response.
+    Aborted(ConnectionAbort),
 }
 
-impl Answer {
+impl ApiResponse {
     pub fn ok(body: &Value) -> Self {
         Self::Body { status: StatusCode::OK, json: body.to_string(), headers: Vec::new() }
     }
@@ -37,8 +37,8 @@ impl Answer {
         Self::Body { status: error.status, json: error.body().to_string(), headers: Vec::new() }
     }
 
-    /// The first answer under a key.
-    pub fn first(saved: &Saved) -> Self {
+    /// The first response under a key.
+    pub fn saved(saved: &SavedResponse) -> Self {
         let headers = vec![
             ("idempotency-key", saved.key.clone()),
             ("original-request", saved.request_id.clone()),
@@ -46,33 +46,33 @@ impl Answer {
         Self::Body { status: saved.status(), json: saved.body.clone(), headers }
     }
 
-    /// The same once more.
-    pub fn replayed(saved: &Saved) -> Self {
-        match Self::first(saved) {
+    /// The replay of a saved response.
+    pub fn replayed(saved: &SavedResponse) -> Self {
+        match Self::saved(saved) {
             Self::Body { status, json, mut headers } => {
                 headers.push(("idempotent-replayed", "true".to_owned()));
                 Self::Body { status, json, headers }
             }
-            torn @ Self::Torn { .. } => torn,
-            Self::Cut(scissors) => Self::Cut(scissors),
+            truncated @ Self::Truncated { .. } => truncated,
+            Self::Aborted(abort) => Self::Aborted(abort),
         }
     }
 
-    /// The first half of it, as if that were all.
+    /// The first half of the body, sent as if it were complete.
     pub fn garbled(self) -> Self {
         match self {
             Self::Body { status, json, headers } => {
                 Self::Body { status, json: first_half(&json), headers }
             }
-            worse @ (Self::Torn { .. } | Self::Cut(_)) => worse,
+            incomplete @ (Self::Truncated { .. } | Self::Aborted(_)) => incomplete,
         }
     }
 
-    /// The first half of it, and then nothing.
-    pub fn torn(self) -> Self {
+    /// The first half of the body; then the connection closes.
+    pub fn truncated(self) -> Self {
         match self {
-            Self::Body { status, json, .. } => Self::Torn { status, half: first_half(&json) },
-            worse @ (Self::Torn { .. } | Self::Cut(_)) => worse,
+            Self::Body { status, json, .. } => Self::Truncated { status, half: first_half(&json) },
+            incomplete @ (Self::Truncated { .. } | Self::Aborted(_)) => incomplete,
         }
     }
 }
@@ -81,7 +81,7 @@ fn first_half(json: &str) -> String {
     json.chars().take(json.chars().count() / 2).collect()
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for ApiResponse {
     fn into_response(self) -> Response {
         match self {
             Self::Body { status, json, headers } => {
@@ -100,13 +100,13 @@ impl IntoResponse for Answer {
                 }
                 response
             }
-            Self::Torn { status, half } => {
+            Self::Truncated { status, half } => {
                 let broken = Err(io::Error::from(io::ErrorKind::ConnectionAborted));
                 (status, Body::from_stream(stream::iter([Ok(half), broken]))).into_response()
             }
-            Self::Cut(scissors) => {
-                scissors.cut();
-                // Never seen: the connection is gone when this would be written.
+            Self::Aborted(abort) => {
+                abort.abort();
+                // Never sent: the connection is closed before this is written.
                 StatusCode::BAD_GATEWAY.into_response()
             }
         }

@@ -1,4 +1,4 @@
-//! Users with session tokens, as auth would mint them, and as someone who isn't auth would.
+//! Users with session tokens as auth issues them, and forged ones.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use httpkit::auth::{ADMIN, AUDIENCE, Claims, ISSUER};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
-/// Someone who is signed in: pass it to `TestService::client_as`.
+/// A signed-in user: pass it to `TestService::client_as`.
 #[derive(Clone, Debug)]
 pub struct TestUser {
     pub id: UserId,
@@ -23,18 +23,18 @@ pub struct TestUser {
     pub token: String,
 }
 
-/// The ways in which a token can be no token of ours.
+/// The ways in which a token can be invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgery {
-    /// It has run out this very second.
+    /// It expires now.
     Expired,
     /// `alg: none`, without a signature.
     NoSignature,
-    /// HMAC, keyed with the public key that everybody knows.
+    /// HMAC, keyed with the public key.
     PublicKeyAsSecret,
-    /// The user made themselves an admin; the signature is of what stood there before.
+    /// The claims were changed to those of an admin; the signature is of the original.
     ChangedClaims,
-    /// A key of their own.
+    /// Signed with another key.
     OtherKey,
     OtherIssuer,
     OtherAudience,
@@ -52,7 +52,7 @@ impl Forgery {
     ];
 }
 
-/// A pair of keys in the files' form.
+/// A key pair, PEM-encoded.
 pub struct Keys {
     pub private_pem: String,
     pub public_pem: String,
@@ -60,7 +60,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The pair that all tests of a process trust.
+    /// The key pair that all tests of a process share.
     pub fn ours() -> &'static Keys {
         static KEYS: OnceLock<Keys> = OnceLock::new();
         KEYS.get_or_init(Keys::generate)
@@ -84,7 +84,7 @@ impl Keys {
     }
 }
 
-/// A user whose token lives for 30 days by `clock`, so that tests may turn it by hours.
+/// A user whose token is valid for 30 days by `clock`, so that tests can advance it by hours.
 pub fn user(clock: &Clock, groups: &[&str]) -> TestUser {
     let now = clock.now();
     let claims = claims(UserId::new(now), SessionId::new(now), clock, groups);
@@ -95,48 +95,46 @@ pub fn admin(clock: &Clock) -> TestUser {
     user(clock, &[ADMIN])
 }
 
-/// The same user with a token that nobody may take.
+/// The same user with a forged token.
 pub fn forge(user: &TestUser, clock: &Clock, forgery: Forgery) -> TestUser {
-    let honest = claims(user.id, user.session, clock, &[]);
+    let valid = claims(user.id, user.session, clock, &[]);
     let token = match forgery {
         Forgery::Expired => {
             let now = clock.now().millis() / 1000;
-            Keys::ours().sign(&Claims { iat: now - 900, exp: now, ..honest })
+            Keys::ours().sign(&Claims { iat: now - 900, exp: now, ..valid })
         }
         Forgery::NoSignature => {
             let header = json!({ "alg": "none", "typ": "JWT" });
-            format!("{}.{}.", part(&header), part(&json!(honest)))
+            format!("{}.{}.", part(&header), part(&json!(valid)))
         }
         Forgery::PublicKeyAsSecret => {
             let secret = EncodingKey::from_secret(Keys::ours().public_pem.as_bytes());
-            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &honest, &secret)
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &valid, &secret)
                 .expect("claims can be signed")
         }
         Forgery::ChangedClaims => {
-            let signed = Keys::ours().sign(&honest);
+            let signed = Keys::ours().sign(&valid);
             let (header, rest) = signed.split_once('.').expect("a token has three parts");
             let (_, signature) = rest.split_once('.').expect("a token has three parts");
-            let changed = Claims { groups: vec![ADMIN.to_owned()], ..honest };
+            let changed = Claims { groups: vec![ADMIN.to_owned()], ..valid };
             format!("{header}.{}.{signature}", part(&json!(changed)))
         }
-        Forgery::OtherKey => Keys::generate().sign(&honest),
-        Forgery::OtherIssuer => Keys::ours().sign(&Claims { iss: "someone".to_owned(), ..honest }),
-        Forgery::OtherAudience => {
-            Keys::ours().sign(&Claims { aud: "someone".to_owned(), ..honest })
-        }
+        Forgery::OtherKey => Keys::generate().sign(&valid),
+        Forgery::OtherIssuer => Keys::ours().sign(&Claims { iss: "someone".to_owned(), ..valid }),
+        Forgery::OtherAudience => Keys::ours().sign(&Claims { aud: "someone".to_owned(), ..valid }),
     };
     TestUser { token, ..user.clone() }
 }
 
 fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) -> Claims {
-    const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    const TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
     Claims {
         iss: ISSUER.to_owned(),
         aud: AUDIENCE.to_owned(),
         sub: user,
         sid: session,
         iat: clock.now().millis() / 1000,
-        exp: (clock.now() + LIFE).millis() / 1000,
+        exp: (clock.now() + TTL).millis() / 1000,
         groups: groups.iter().map(ToString::to_string).collect(),
     }
 }

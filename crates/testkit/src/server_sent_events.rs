@@ -1,4 +1,4 @@
-//! An answer that goes on: server-sent events, read as they come.
+//! A stream of server-sent events, read as they arrive.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use std::time::Duration;
@@ -8,20 +8,20 @@ use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A stream that was opened.
+/// An open stream.
 pub struct EventStream {
     what: String,
     pub headers: HeaderMap,
     response: reqwest::Response,
-    /// What has come and was not read yet.
+    /// Received, and not parsed yet.
     text: String,
 }
 
-/// One block of a stream.
+/// One event of a stream.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct ServerSentEvent {
     pub event: Option<String>,
-    /// Null, if there is none, or it isn't JSON.
+    /// Null if there is none, or it isn't JSON.
     pub data: Value,
     pub id: Option<String>,
 }
@@ -31,13 +31,13 @@ impl EventStream {
         EventStream { what, headers: response.headers().clone(), response, text: String::new() }
     }
 
-    /// The next block; none, if the stream has ended, in whichever way. Panics after 20 s.
-    pub async fn next(&mut self) -> Option<Told> {
+    /// The next event; none if the stream has ended or failed. Panics after 20 s.
+    pub async fn next(&mut self) -> Option<ServerSentEvent> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let told = read(block);
+                let event = parse(block);
                 self.text = rest.to_owned();
-                return Some(told);
+                return Some(event);
             }
             let chunk = tokio::time::timeout(LIMIT, self.response.chunk()).await;
             let chunk =
@@ -46,16 +46,16 @@ impl EventStream {
         }
     }
 
-    /// The data of the next event of this name. Panics after 20 s, whatever else comes.
+    /// The data of the next event of this type. Panics if none arrives within 20 s.
     pub async fn event(&mut self, name: &str) -> Value {
         let what = self.what.clone();
         let next = async {
             loop {
-                let Some(told) = self.next().await else {
-                    panic!("{what}: it ended before the next {name}")
+                let Some(event) = self.next().await else {
+                    panic!("{what}: the stream ended before the next {name}")
                 };
-                if told.event.as_deref() == Some(name) {
-                    return told.data;
+                if event.event.as_deref() == Some(name) {
+                    return event.data;
                 }
             }
         };
@@ -64,17 +64,17 @@ impl EventStream {
     }
 }
 
-fn read(block: &str) -> Told {
-    let mut told = Told::default();
+fn parse(block: &str) -> ServerSentEvent {
+    let mut event = ServerSentEvent::default();
     for line in block.lines() {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "event" => told.event = Some(value.to_owned()),
-            "data" => told.data = serde_json::from_str(value).unwrap_or_default(),
-            "id" => told.id = Some(value.to_owned()),
+            "event" => event.event = Some(value.to_owned()),
+            "data" => event.data = serde_json::from_str(value).unwrap_or_default(),
+            "id" => event.id = Some(value.to_owned()),
             _ => {}
         }
     }
-    told
+    event
 }

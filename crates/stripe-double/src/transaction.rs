@@ -1,4 +1,4 @@
-//! A request's view of the ledger: what is kept, and over it what the request has changed so far.
+//! A request's view of the ledger: the committed state, and on top of it what the request has staged so far.
 
 use std::time::Duration;
 
@@ -8,36 +8,36 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub struct Draft<'a> {
-    kept: &'a Ledger,
-    changed: Ledger,
+pub struct Transaction<'a> {
+    committed: &'a Ledger,
+    staged: Ledger,
     pub now_ms: u64,
     pub refund_settles_after: Duration,
-    /// A fault: what is given back here fails.
+    /// An injected fault: refunds fail.
     pub refunds_fail: bool,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> Transaction<'a> {
     pub fn new(
-        kept: &'a Ledger,
+        committed: &'a Ledger,
         now_ms: u64,
         refund_settles_after: Duration,
         refunds_fail: bool,
     ) -> Self {
-        Self { kept, changed: Ledger::default(), now_ms, refund_settles_after, refunds_fail }
+        Self { committed, staged: Ledger::default(), now_ms, refund_settles_after, refunds_fail }
     }
 
     pub fn now_seconds(&self) -> u64 {
         self.now_ms / 1000
     }
 
-    /// What is kept, without this request's changes.
-    pub fn kept(&self) -> &'a Ledger {
-        self.kept
+    /// The committed state, without this request's changes.
+    pub fn committed(&self) -> &'a Ledger {
+        self.committed
     }
 
     pub fn into_changes(self) -> Vec<Change> {
-        let Ledger { payment_methods, payment_intents, charges, refunds, .. } = self.changed;
+        let Ledger { payment_methods, payment_intents, charges, refunds, .. } = self.staged;
         let payment_methods = payment_methods.into_values().map(Change::PaymentMethod);
         let payment_intents = payment_intents.into_values().map(Change::PaymentIntent);
         let charges = charges.into_values().map(Change::Charge);
@@ -46,35 +46,35 @@ impl<'a> Draft<'a> {
     }
 
     pub fn payment_method(&self, id: &str) -> Option<&PaymentMethod> {
-        self.changed.payment_methods.get(id).or_else(|| self.kept.payment_methods.get(id))
+        self.staged.payment_methods.get(id).or_else(|| self.committed.payment_methods.get(id))
     }
 
     pub fn payment_intent(&self, id: &str) -> Option<&PaymentIntent> {
-        self.changed.payment_intents.get(id).or_else(|| self.kept.payment_intents.get(id))
+        self.staged.payment_intents.get(id).or_else(|| self.committed.payment_intents.get(id))
     }
 
     pub fn charge(&self, id: &str) -> Option<&Charge> {
-        self.changed.charges.get(id).or_else(|| self.kept.charges.get(id))
+        self.staged.charges.get(id).or_else(|| self.committed.charges.get(id))
     }
 
     pub fn refund(&self, id: &str) -> Option<&Refund> {
-        self.changed.refunds.get(id).or_else(|| self.kept.refunds.get(id))
+        self.staged.refunds.get(id).or_else(|| self.committed.refunds.get(id))
     }
 
     pub fn put_payment_method(&mut self, it: PaymentMethod) {
-        self.changed.payment_methods.insert(it.id.clone(), it);
+        self.staged.payment_methods.insert(it.id.clone(), it);
     }
 
     pub fn put_payment_intent(&mut self, it: PaymentIntent) {
-        self.changed.payment_intents.insert(it.id.clone(), it);
+        self.staged.payment_intents.insert(it.id.clone(), it);
     }
 
     pub fn put_charge(&mut self, it: Charge) {
-        self.changed.charges.insert(it.id.clone(), it);
+        self.staged.charges.insert(it.id.clone(), it);
     }
 
     pub fn put_refund(&mut self, it: Refund) {
-        self.changed.refunds.insert(it.id.clone(), it);
+        self.staged.refunds.insert(it.id.clone(), it);
     }
 
     pub fn amount_refunded(&self, charge: &Charge) -> i64 {

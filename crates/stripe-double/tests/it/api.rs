@@ -1,11 +1,11 @@
-//! Keys, parameters, ids, lists.
+//! API keys, parameters, ids, lists.
 
 use reqwest::{Method, StatusCode};
 
 use crate::support::{Double, text};
 
 #[tokio::test]
-async fn without_a_test_key_nothing_is_answered() {
+async fn requests_without_a_test_key_are_refused() {
     let double = Double::start().await;
     let url = format!("{}/v1/payment_intents", double.running.url());
     let http = reqwest::Client::new();
@@ -18,7 +18,7 @@ async fn without_a_test_key_nothing_is_answered() {
 }
 
 #[tokio::test]
-async fn every_answer_has_a_request_id_and_the_version_that_was_asked_for() {
+async fn every_response_has_a_request_id_and_the_requested_version() {
     let double = Double::start().await;
     let request = double
         .client
@@ -32,7 +32,7 @@ async fn every_answer_has_a_request_id_and_the_version_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn bad_parameters_are_named() {
+async fn an_error_names_the_invalid_parameter() {
     let double = Double::start().await;
     let client = &double.client;
     type Form = &'static [(&'static str, &'static str)];
@@ -72,7 +72,7 @@ async fn bad_parameters_are_named() {
 }
 
 #[tokio::test]
-async fn what_the_double_cannot_do_as_stripe_does_it_refuses() {
+async fn unsupported_features_are_refused() {
     let double = Double::start().await;
     let client = &double.client;
     let reply = client.intent(&[("capture_method", "manual")]).await;
@@ -100,7 +100,7 @@ async fn an_unknown_id_in_the_path_is_404() {
 }
 
 #[tokio::test]
-async fn lists_are_newest_first_and_go_on_in_both_directions() {
+async fn lists_are_newest_first_and_paginate_in_both_directions() {
     let double = Double::start().await;
     let client = &double.client;
     let mut ids = Vec::new();
@@ -134,7 +134,7 @@ async fn lists_are_newest_first_and_go_on_in_both_directions() {
 }
 
 #[tokio::test]
-async fn an_expanded_id_is_the_thing_itself() {
+async fn an_expanded_id_is_replaced_by_its_object() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_visa").await;
