@@ -106,8 +106,10 @@ mod tests {
         let stored = [StoredRequest::of(&first, (), start)];
         let day_later = start + RETENTION;
         let last_moment = day_later - Duration::from_millis(1);
-        let find = |request, now| StoredRequest::find_in(&stored, request, now);
-        assert_eq!(find(&first, last_moment).unwrap(), Some(&stored[0]));
+        let find = |request: &RequestIdentity, now| {
+            StoredRequest::find_in(&stored, request, now).map(Option::<&_>::cloned)
+        };
+        assert_eq!(find(&first, last_moment).unwrap(), Some(stored[0].clone()));
         assert_eq!(find(&first, day_later).unwrap(), None);
         for other in
             [request(user, "1", "/api/tickets", b"{}"), request(user, "1", "/api/orders", b"{ }")]

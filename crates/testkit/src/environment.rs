@@ -36,7 +36,7 @@ pub fn updates() -> bool {
 pub fn show_logs() {
     if let Some(filter) = read(LOG) {
         // Fails if another test of this process has initialized logging.
-        drop(common::telemetry::init("test", &filter));
+        drop(telemetry::init("test", &filter));
     }
 }
 

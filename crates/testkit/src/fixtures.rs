@@ -7,7 +7,7 @@
 //! let now = Clock::system().now();
 //! let ticket = fixtures::ticket(now).with_title("Tosca").with_version(3);
 //! let order = OrderCreated(fixtures::order(&ticket, now).with_hold(7));
-//! assert_eq!((order.0.ticket.title.as_str(), order.0.hold), ("Tosca", 7));
+//! assert_eq!((order.0.ticket.listing.title.as_str(), order.0.hold), ("Tosca", 7));
 //! ```
 
 use std::time::Duration;
@@ -17,6 +17,7 @@ use common::events::{
     RefundReason, RefundRequired, Ticket, User, UserStatus,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::listing::Listing;
 use common::{Money, Time};
 
 /// How long the reservation of [`order`] lasts.
@@ -33,17 +34,24 @@ pub fn user(now: Time) -> User {
     }
 }
 
-/// A ticket for $20.50 that was just listed.
-pub fn ticket(now: Time) -> Ticket {
-    Ticket {
-        id: TicketId::new(now),
+/// What a seller writes about a ticket for $20.50.
+pub fn listing() -> Listing {
+    Listing {
         title: "Aida".to_owned(),
         price: Money::from_minor(2050),
         currency: "usd".parse().expect("a currency"),
-        user_id: UserId::new(now),
         date: None,
         time_zone: "Europe/Berlin".to_owned(),
         venue: Some("Arena".to_owned()),
+    }
+}
+
+/// A ticket that was just listed.
+pub fn ticket(now: Time) -> Ticket {
+    Ticket {
+        id: TicketId::new(now),
+        user_id: UserId::new(now),
+        listing: listing(),
         order_id: None,
         hold: 0,
         version: 1,
@@ -52,8 +60,7 @@ pub fn ticket(now: Time) -> Ticket {
 
 /// What a buyer orders: the ticket as listed.
 pub fn ordered_ticket(ticket: &Ticket) -> OrderedTicket {
-    let Ticket { id, title, price, currency, user_id, date, time_zone, venue, .. } = ticket.clone();
-    OrderedTicket { id, title, price, currency, user_id, date, time_zone, venue }
+    OrderedTicket { id: ticket.id, user_id: ticket.user_id, listing: ticket.listing.clone() }
 }
 
 /// A new order of a ticket, by a new buyer.
@@ -109,15 +116,16 @@ pub fn refund_required(order_id: OrderId, payment_id: PaymentId) -> RefundRequir
 }
 
 macro_rules! changes {
-    ($(#[$doc:meta])* $changes:ident of $event:ty { $($method:ident => $field:ident: $value:ty),+ $(,)? }) => {
+    ($(#[$doc:meta])* $changes:ident of $event:ty { $($method:ident => $($field:ident).+: $value:ty),+ $(,)? }) => {
         $(#[$doc])*
         pub trait $changes: Sized {
-            $(fn $method(self, $field: impl Into<$value>) -> Self;)+
+            $(fn $method(self, value: impl Into<$value>) -> Self;)+
         }
 
         impl $changes for $event {
-            $(fn $method(self, $field: impl Into<$value>) -> Self {
-                Self { $field: $field.into(), ..self }
+            $(fn $method(mut self, value: impl Into<$value>) -> Self {
+                self.$($field).+ = value.into();
+                self
             })+
         }
     };
@@ -138,12 +146,12 @@ changes! {
     /// Changes of [`ticket`].
     TicketChanges of Ticket {
         with_id => id: TicketId,
-        with_title => title: String,
-        with_price => price: Money,
+        with_title => listing.title: String,
+        with_price => listing.price: Money,
         with_seller => user_id: UserId,
-        with_date => date: Option<Time>,
-        with_time_zone => time_zone: String,
-        with_venue => venue: Option<String>,
+        with_date => listing.date: Option<Time>,
+        with_time_zone => listing.time_zone: String,
+        with_venue => listing.venue: Option<String>,
         with_order => order_id: Option<OrderId>,
         with_hold => hold: i64,
         with_version => version: i64,

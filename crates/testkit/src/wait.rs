@@ -36,7 +36,7 @@ pub async fn retry_for<T, E>(
 }
 
 /// Waits until every outbox is empty.
-pub async fn all_published<T: Aggregate>(things: &Aggregates<T>) {
+pub async fn all_published<T: Aggregate>(things: &Documents<T>) {
     let things = things.collection();
     eventually("all events to be published", || async {
         let pending = things.count_documents(doc! { "outboxPending": true });

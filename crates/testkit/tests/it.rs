@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use common::auth::Verifier;
-use common::bus::{Failure, Feeds, Listeners};
+use bus::{ConsumerHealth, Failure, Listeners, NatsSettings, StreamSettings};
 use common::clock::Clock;
-use common::config::{NatsSettings, StreamSettings};
 use common::events::{ExpirationComplete, Stream, UserCreated};
 use common::ids::OrderId;
+use httpkit::auth::Verifier;
 use testkit::{Forgery, Infra, PUBLIC_URL, eventually, fixtures};
 use tokio_util::sync::CancellationToken;
 

@@ -178,15 +178,15 @@ mod tests {
             &market(),
             now(),
         );
-        let expected = Draft {
+        let listing = Listing {
             title: "Motörhead".to_owned(),
             price: Money::from_minor(2000),
             currency: "usd".parse().unwrap(),
-            description: None,
             date: None,
             time_zone: "Europe/Berlin".to_owned(),
             venue: None,
         };
+        let expected = Draft { listing, description: None };
         assert_eq!(draft.unwrap(), expected);
     }
 

@@ -10,19 +10,18 @@ use axum::routing::{get, post};
 use futures::{StreamExt, stream};
 use http::HeaderMap;
 use httpkit::Service;
-use testkit::{Infra, Method, TestService, eventually};
+use testkit::{Method, TestService, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-async fn serve(infra: &Infra, routes: Router) -> TestService {
-    TestService::serve(Service::new("test", routes, infra.database("test").await)).await
+async fn serve(routes: Router) -> TestService {
+    TestService::serve(Service::new("test", routes)).await
 }
 
 #[tokio::test]
 async fn a_panic_is_a_500_that_says_nothing_of_the_inside_but_names_the_request() {
-    let infra = Infra::start().await;
     let routes = Router::new().route(
         "/",
         get(|| async {
@@ -31,7 +30,7 @@ async fn a_panic_is_a_500_that_says_nothing_of_the_inside_but_names_the_request(
             }
         }),
     );
-    let answer = serve(&infra, routes).await.client().get("/").await;
+    let answer = serve(routes).await.client().get("/").await;
     let problem = answer.problem(500, "internal");
     assert!(!answer.text.contains("secret"));
     let id = answer.header("x-request-id").unwrap();
@@ -40,7 +39,6 @@ async fn a_panic_is_a_500_that_says_nothing_of_the_inside_but_names_the_request(
 
 #[tokio::test]
 async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_end() {
-    let infra = Infra::start().await;
     let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (waits, tells) = (Arc::clone(&go_on), Arc::clone(&done));
     let handler = move || async move {
@@ -48,7 +46,7 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
         tells.notify_one();
     };
     let routes = Router::new().route("/", post(handler));
-    let service = Service::new("test", routes, infra.database("test").await);
+    let service = Service::new("test", routes);
     let impatient = service.route_timeout(Method::POST, "/", Duration::from_millis(500));
     let service = TestService::serve(impatient).await;
     let answer = service.client().post("/", serde_json::json!({})).await;
@@ -63,7 +61,6 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
 
 #[tokio::test]
 async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
-    let infra = Infra::start().await;
     let stop = CancellationToken::new();
     let until = stop.clone();
     let endless = move || async move {
@@ -71,7 +68,7 @@ async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
         Sse::new(events.map(Ok::<_, Infallible>).take_until(until.cancelled_owned()))
     };
     let routes = Router::new().route("/", get(endless));
-    let service = Service::new("test", routes, infra.database("test").await).on_stop(stop);
+    let service = Service::new("test", routes).on_stop(stop);
     let service = TestService::serve(service).await;
     let mut opened = service.client().request(Method::GET, "/").open().await.unwrap();
     assert_eq!(opened.next().await.and_then(|told| told.event), Some("first".to_owned()));
@@ -82,14 +79,13 @@ async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
 
 #[tokio::test]
 async fn a_visitor_can_not_say_from_where_they_come_but_believed_proxies_can() {
-    let infra = Infra::start().await;
     let routes = || {
         let seen = |headers: HeaderMap| async move { format!("{:?}", headers["x-forwarded-for"]) };
         Router::new().route("/", get(seen))
     };
     let forwarded = "6.6.6.6, 203.0.113.7, 10.1.1.1";
     for (proxies, seen) in [(0, "\"127.0.0.1\""), (1, "\"10.1.1.1\""), (2, "\"203.0.113.7\"")] {
-        let service = Service::new("test", routes(), infra.database("test").await);
+        let service = Service::new("test", routes());
         let service = TestService::serve(service.trusted_proxies(proxies)).await;
         let visitor = service.client().header("x-forwarded-for", forwarded);
         assert_eq!(visitor.get("/").await.text, seen, "{proxies} proxies");
@@ -100,9 +96,8 @@ async fn a_visitor_can_not_say_from_where_they_come_but_believed_proxies_can() {
 
 #[tokio::test]
 async fn who_came_before_the_service_was_told_to_stop_is_answered_and_nobody_comes_after() {
-    let infra = Infra::start().await;
     let routes = Router::new().route("/", get(|| async { "here" }));
-    let service = Service::new("test", routes, infra.database("test").await);
+    let service = Service::new("test", routes);
     let (api, admin) = (listener().await, listener().await);
     let address = api.local_addr().unwrap();
     let stop = CancellationToken::new();
@@ -135,8 +130,7 @@ async fn listener() -> TcpListener {
 
 #[tokio::test]
 async fn a_write_from_another_site_is_refused_and_a_program_s_is_not() {
-    let infra = Infra::start().await;
-    let service = serve(&infra, Router::new().route("/", post(|| async { "written" }))).await;
+    let service = serve(Router::new().route("/", post(|| async { "written" }))).await;
     let send = async |name: &str, value: &str| {
         service.client().header(name, value).post("/", serde_json::json!({})).await
     };
@@ -159,8 +153,7 @@ async fn a_write_from_another_site_is_refused_and_a_program_s_is_not() {
 
 #[tokio::test]
 async fn what_is_not_there_is_told_in_the_one_shape() {
-    let infra = Infra::start().await;
-    let service = serve(&infra, Router::new().route("/here", get(|| async {}))).await;
+    let service = serve(Router::new().route("/here", get(|| async {}))).await;
     service.client().get("/nowhere").await.problem(404, "not-found");
     let answer = service.client().request(Method::DELETE, "/here").send().await;
     answer.problem(405, "method-not-allowed");
@@ -169,8 +162,7 @@ async fn what_is_not_there_is_told_in_the_one_shape() {
 
 #[tokio::test]
 async fn an_operator_sees_health_readiness_and_metrics() {
-    let infra = Infra::start().await;
-    let service = serve(&infra, Router::new().route("/here", get(|| async {}))).await;
+    let service = serve(Router::new().route("/here", get(|| async {}))).await;
     service.client().get("/here").await.expect(200);
     let admin = service.admin_port();
     admin.get("/healthz").await.expect(200);
@@ -196,8 +188,7 @@ async fn ask(connection: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_service_that_stops_answers_on_kept_connections_and_refuses_new_ones() {
-    let infra = Infra::start().await;
-    let service = serve(&infra, Router::new().route("/here", get(|| async {}))).await;
+    let service = serve(Router::new().route("/here", get(|| async {}))).await;
     let address = service.url.trim_start_matches("http://").to_owned();
     let mut kept = TcpStream::connect(&address).await.unwrap();
     let first = ask(&mut kept).await;

@@ -108,7 +108,7 @@ async fn a_change_that_was_decided_on_an_older_version_is_not_written() {
     assert!(things.replace(1, &next.thing, &next.events).await.unwrap());
     assert!(!things.replace(1, &next.thing, &next.events).await.unwrap());
     let again = things.insert(&change.thing, &change.events).await.unwrap_err();
-    assert_eq!(mongo::duplicate_of(&again).as_deref(), Some("_id_"));
+    assert_eq!(again.duplicate_of().as_deref(), Some("_id_"));
     assert_eq!(things.get(change.thing.id).await.unwrap(), Some(next.thing));
 }
 

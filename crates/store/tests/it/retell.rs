@@ -23,8 +23,8 @@ async fn stored(things: &Documents<Thing>, infra: &Infra, count: usize) -> Vec<T
     all
 }
 
-async fn retell(things: &Documents<Thing>, retelling: &Republish) -> Told {
-    things.retell(retelling, |_| {}, &CancellationToken::new()).await.unwrap()
+async fn retell(things: &Documents<Thing>, retelling: &Republish) -> Republished {
+    things.republish(retelling, |_| {}, &CancellationToken::new()).await.unwrap()
 }
 
 async fn ids(infra: &Infra) -> Vec<String> {
@@ -42,7 +42,7 @@ async fn what_is_told_again_has_an_id_of_its_own_and_the_same_version() {
     for _ in 0..2 {
         infra.clock.advance(Duration::from_millis(1));
         let told = retell(&things, &Republish::new(infra.clock.now(), None)).await;
-        assert_eq!(told, Told { documents: 1, events: 1 });
+        assert_eq!(told, Republished { documents: 1, events: 1 });
         relayed(&infra).await;
     }
     let ids = ids(&infra).await;
@@ -68,13 +68,13 @@ async fn a_new_stream_is_told_each_document_once_and_the_next_one_again() {
     infra.clock.advance(Duration::from_secs(1));
     for (stream, documents) in [(1, 40), (1, 0), (2, 40)] {
         let cut_off = CancellationToken::new();
-        let retelling = Republish::to_a_new_stream(stream);
-        let progress = |told: Told| {
+        let retelling = Republish::to_new_stream(stream);
+        let progress = |told: Republished| {
             if told.documents >= 10 {
                 cut_off.cancel();
             }
         };
-        let begun = things.retell(&retelling, progress, &cut_off).await.unwrap();
+        let begun = things.republish(&retelling, progress, &cut_off).await.unwrap();
         let (one, other) = tokio::join!(retell(&things, &retelling), retell(&things, &retelling));
         assert!(begun.events < 40);
         assert_eq!(begun.events + one.events + other.events, documents);
@@ -140,12 +140,12 @@ async fn after_a_restore_every_version_grows_once_also_if_the_command_was_killed
         let run = things.begin_restore().await.unwrap();
         let killed = CancellationToken::new();
         let retelling = Republish::restored(infra.clock.now(), run.clone());
-        let progress = |told: Told| {
+        let progress = |told: Republished| {
             if told.documents >= until {
                 killed.cancel();
             }
         };
-        things.retell(&retelling, progress, &killed).await.unwrap();
+        things.republish(&retelling, progress, &killed).await.unwrap();
         run
     };
     let versions = async || {

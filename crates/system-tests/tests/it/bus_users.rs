@@ -6,7 +6,7 @@ use std::path::Path;
 use async_nats::jetstream;
 use async_nats::{Client, Event};
 use bus::{User, users};
-use common::events::{CATALOGUE, Stream};
+use common::events::{Stream, Subject};
 use futures::TryStreamExt;
 use system_tests::Stack;
 use testkit::{environment, eventually};
@@ -73,8 +73,8 @@ impl Intruder {
 fn forbidden(user: &User) -> Vec<String> {
     let name = user.name;
     let mut forbidden = Vec::new();
-    let others = CATALOGUE.iter().filter(|(_, stream)| stream.publisher() != name);
-    forbidden.extend(others.map(|(subject, _)| (*subject).to_owned()));
+    let others = Subject::ALL.iter().filter(|subject| subject.stream().publisher() != name);
+    forbidden.extend(others.map(ToString::to_string));
     for stream in Stream::ALL {
         let own = stream.publisher() == name;
         let calls: &[&str] = if own {

@@ -19,7 +19,7 @@ impl World {
 
     /// `PUT /api/tickets/{id}`, with another price, once.
     pub fn edit(&self, state: &State) -> Effect {
-        if state.ticket.price != self.offered.thing.price {
+        if state.ticket.listing.price != self.offered.thing.listing.price {
             return Effect::Nothing;
         }
         self.change_ticket(state, "edit", 0, |ticket| ticket.edit(World::draft(2100)).ok())

@@ -138,13 +138,15 @@ impl World {
     /// What the seller writes.
     pub fn draft(price: i64) -> Draft {
         Draft {
-            title: "Motörhead".to_owned(),
-            price: Money::from_minor(price),
-            currency: "usd".parse().expect("a currency"),
+            listing: common::listing::Listing {
+                title: "Motörhead".to_owned(),
+                price: Money::from_minor(price),
+                currency: "usd".parse().expect("a currency"),
+                date: None,
+                time_zone: "UTC".to_owned(),
+                venue: None,
+            },
             description: None,
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
         }
     }
 }

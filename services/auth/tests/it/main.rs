@@ -13,17 +13,18 @@ use auth::app::Auth;
 use auth::state::Settings;
 use clap::Parser;
 use serde_json::{Value, json};
+use service::Microservice as _;
 use testkit::{Infra, Response, TestService};
 
 const PASSWORD: &str = "correct horse";
 
 /// The service and what it stands on. The service goes first when a test ends.
-struct Auth {
+struct World {
     service: TestService,
     infra: Infra,
 }
 
-impl Auth {
+impl World {
     async fn start() -> Self {
         Self::on(Infra::start().await).await
     }
@@ -35,7 +36,7 @@ impl Auth {
     }
 
     async fn on(infra: Infra) -> Self {
-        Auth { service: replica(&infra).await, infra }
+        World { service: replica(&infra).await, infra }
     }
 
     async fn sign_up(&self, email: &str) -> Response {

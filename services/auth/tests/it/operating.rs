@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test]
 async fn every_user_is_told_again_and_after_a_restore_in_a_newer_version() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let bus = auth.infra.bus();
     let created = bus.wait_for::<UserCreated>(|_| true).await;
@@ -26,7 +26,7 @@ async fn every_user_is_told_again_and_after_a_restore_in_a_newer_version() {
 
 #[tokio::test]
 async fn its_help_names_every_command_and_the_settings() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let help = auth.infra.program("auth").run(&["--help"]).await;
     for told in
         ["dead-letters", "reannounce", "generate-keys", "JWT_PRIVATE_KEY", "NATS_MONITOR_URL"]

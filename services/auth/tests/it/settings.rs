@@ -49,7 +49,7 @@ async fn the_keys_that_are_generated_are_the_keys_that_it_starts_with() {
     let url = infra.public_url.parse().unwrap();
     let verifier = Verifier::from_file(&both, &url, infra.clock.clone()).unwrap();
     let service = Auth::build(settings, infra.clock.clone()).await.unwrap();
-    let auth = Auth { service: TestService::serve(service).await, infra };
+    let auth = World { service: TestService::serve(service).await, infra };
     let token = cookie(&auth.sign_up("kim@example.org").await, "session");
     assert!(verifier.verify(&token).is_some());
     assert!(verifier.verify(&auth.infra.user().token).is_some());

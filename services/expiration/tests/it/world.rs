@@ -11,7 +11,7 @@ use common::events::{
 };
 use common::ids::OrderId;
 use common::{Clock, Time};
-use expiration::app::{self, App, Settings};
+use expiration::app;
 use expiration::domain::Schedule;
 use expiration::state::{App, Settings};
 use futures::StreamExt;

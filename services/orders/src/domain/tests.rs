@@ -21,7 +21,7 @@ fn reserve(ticket: &OrderedTicket, hold: i64) -> Change<Order> {
 }
 
 fn payment(order: &Order) -> events::Payment {
-    fixtures::payment(order.id, now()).with_amount(order.ticket.price)
+    fixtures::payment(order.id, now()).with_amount(order.ticket.listing.price)
 }
 
 fn decline(order: &Order, r#final: bool) -> events::FailedPayment {

@@ -71,16 +71,7 @@ async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold(
 /// A process that died between its write and its publishing left this behind.
 async fn an_order_that_was_not_told(infra: &Infra, app: &orders::state::App) -> Order {
     let (buyer, seller, now) = (infra.user(), infra.user(), infra.clock.now());
-    let ticket = events::OrderedTicket {
-        id: common::ids::TicketId::new(now),
-        title: "Aida".to_owned(),
-        price: common::Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        user_id: seller.id,
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-    };
+    let ticket = fixtures::ordered_ticket(&fixtures::ticket(now).with_seller(seller.id));
     let id = OrderId::new(now);
     let change = Order::reserve(id, buyer.id, ticket, 1, now, RESERVATION);
     assert_eq!(app.store.reserve(&change).await.unwrap(), Placed::Yes);

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::events::{
-    ExpirationComplete, FailedPayment, Payment, Refund, RefundRequired, Stream, Ticket,
-    TicketCreated, TicketUpdated,
-};
-use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, PaymentCreated,
+    ExpirationComplete, FailedPayment, OrderCancelled, OrderCompleted, OrderCreated,
+    OrderRefundRequired, OrderUpdated, Payment, PaymentCreated, Refund, RefundRequired, Stream,
+    Ticket, TicketCreated, TicketUpdated,
 };
 use common::ids::{OrderId, TicketId};
-use orders::app::{self, App, Settings};
+use orders::app;
 use orders::domain::Order;
 use orders::state::{App, Settings};
 use serde_json::{Value, json};
@@ -181,7 +179,7 @@ pub fn locked(ticket: &Ticket, order: &Order) -> Ticket {
 }
 
 pub fn payment(order: &Order) -> Payment {
-    fixtures::payment(order.id, order.created_at).with_amount(order.ticket.price)
+    fixtures::payment(order.id, order.created_at).with_amount(order.ticket.listing.price)
 }
 
 pub fn failed(order: &Order, attempt: i64, r#final: bool) -> FailedPayment {

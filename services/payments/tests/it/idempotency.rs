@@ -1,6 +1,8 @@
 //! Paying and refunding under an `Idempotency-Key`.
 
 use std::time::Duration;
+use store::REQUESTS;
+use store::RETENTION;
 
 use bson::{Document, doc};
 use common::Clock;
@@ -212,7 +214,7 @@ async fn after_a_day_a_key_is_free_again_for_another_order_and_for_the_same_one(
     let world = manual().await;
     let order = world.order_for(3 * RETENTION).await;
     let declined = pay(&world, "1", &order, "tok_chargeDeclined").await;
-    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
+    world.infra.clock.advance(RETENTION - Duration::from_millis(1));
     assert_eq!(
         pay(&world, "1", &order, "tok_chargeDeclined").await.stored_parts(),
         declined.stored_parts()

@@ -7,6 +7,7 @@ use common::events::{
 use common::ids::PaymentId;
 use payments::domain::Payment;
 use serde_json::json;
+use store::RESTORE_VERSION_OFFSET;
 use testkit::fixtures::{self, RefundRequiredChanges as _};
 use testkit::{Program, eventually};
 

@@ -284,7 +284,7 @@ async fn claim(world: &World, order: &Order) {
 }
 
 async fn make_intent(world: &World, order: &Order) -> String {
-    let (price, currency) = (order.ticket.price, &order.ticket.currency);
+    let (price, currency) = (order.ticket.listing.price, &order.ticket.listing.currency);
     world.app.gateway.make_intent(order.id, 1, price, currency).await.unwrap()
 }
 

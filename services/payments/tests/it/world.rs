@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::Clock;
-use common::Time;
 use common::events::{CancelReason, Order, OrderCancelled, OrderCreated, Stream};
 use common::ids::UserId;
-use payments::app::{self, App, Settings};
+use common::{Clock, Time};
+use payments::app;
+use payments::state::{App, Settings};
 use serde_json::{Value, json};
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;

@@ -10,15 +10,8 @@ fn now() -> Time {
 }
 
 fn draft() -> Draft {
-    Draft {
-        title: "Motörhead".to_owned(),
-        price: Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        description: None,
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-    }
+    let listing = Listing { title: "Motörhead".to_owned(), ..fixtures::listing() };
+    Draft { listing, description: None }
 }
 
 fn ticket() -> Ticket {
@@ -127,8 +120,10 @@ fn a_change_is_refused_while_an_order_has_the_ticket() {
     assert_eq!(sold.edit(draft()).unwrap_err(), Refusal::Sold);
     assert_eq!(sold.delete().unwrap_err(), Refusal::Sold);
 
-    let edited = ticket.edit(Draft { title: "Hawkwind".to_owned(), ..draft() }).unwrap().thing;
-    assert_eq!((edited.title.as_str(), edited.version), ("Hawkwind", 2));
+    let mut retitled = draft();
+    retitled.listing.title = "Hawkwind".to_owned();
+    let edited = ticket.edit(retitled).unwrap().thing;
+    assert_eq!((edited.listing.title.as_str(), edited.version), ("Hawkwind", 2));
     let deleted = ticket.delete().unwrap().thing;
     assert_eq!((deleted.deleted, deleted.version), (true, 2));
 }

@@ -1,6 +1,8 @@
 //! `POST /api/tickets` under an `Idempotency-Key`.
 
 use std::time::Duration;
+use store::REQUESTS;
+use store::RETENTION;
 
 use bson::{Document, doc};
 use common::events::TicketCreated;
@@ -168,7 +170,7 @@ async fn after_a_day_a_key_is_free_again() {
     let market = Market::open().await;
     let client = market.client_as(&market.user()).with_idempotency_key("1");
     let first = client.post(PATH, body()).await;
-    market.clock().advance(MEMORY - Duration::from_millis(1));
+    market.clock().advance(RETENTION - Duration::from_millis(1));
     assert_eq!(client.post(PATH, body()).await.stored_parts(), first.stored_parts());
     market.clock().advance(Duration::from_millis(1));
 

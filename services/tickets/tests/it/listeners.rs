@@ -2,7 +2,7 @@ use service::Microservice as _;
 use std::collections::BTreeSet;
 use tickets::app::Tickets;
 
-use common::events::{Order, TicketDeleted, TicketUpdated};
+use common::events::{Order, Subject, TicketDeleted, TicketUpdated};
 use common::ids::TicketId;
 use serde_json::{Value, json};
 use tickets::app;
@@ -25,17 +25,17 @@ async fn end_of(market: &Market, history: &[Order], ticket: &Value) -> Value {
 }
 
 /// By subject: what the ticket is in the end; what comes before the event, and the event itself, last.
-fn histories(first: &Buying, second: &Buying) -> Vec<(&'static str, &'static str, Vec<Order>)> {
+fn histories(first: &Buying, second: &Buying) -> Vec<(Subject, &'static str, Vec<Order>)> {
     vec![
         // The first order has come to a greater version than the second, as it well may.
         (
-            "order.created",
+            Subject::OrderCreated,
             "reserved",
             vec![first.created(1, 1), first.cancelled(1, 5), second.created(2, 1)],
         ),
-        ("order.cancelled", "available", vec![first.created(1, 1), first.cancelled(1, 3)]),
+        (Subject::OrderCancelled, "available", vec![first.created(1, 1), first.cancelled(1, 3)]),
         (
-            "order.completed",
+            Subject::OrderCompleted,
             "sold",
             vec![
                 first.created(1, 1),

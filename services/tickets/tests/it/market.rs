@@ -8,9 +8,11 @@ use common::events::{
 use common::ids::{TicketId, UserId};
 use common::{Clock, Money};
 use serde_json::{Value, json};
+use service::Microservice as _;
 use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
 use testkit::{Client, Infra, Response, TestService, TestUser};
-use tickets::app::{self, Settings};
+use tickets::app::Tickets;
+use tickets::state::Settings;
 
 pub struct Market {
     pub service: TestService,

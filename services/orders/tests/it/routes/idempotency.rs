@@ -1,6 +1,8 @@
 //! `POST /api/orders` under an `Idempotency-Key`.
 
 use std::time::Duration;
+use store::REQUESTS;
+use store::RETENTION;
 
 use bson::doc;
 use common::events::{OrderCreated, Ticket, TicketDeleted};
@@ -154,7 +156,7 @@ async fn after_a_day_a_key_is_free_again() {
     let ticket = world.ticket().await;
     let client = buyer(&world, "1");
     let first = order(&client, &ticket).await;
-    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
+    world.infra.clock.advance(RETENTION - Duration::from_millis(1));
     assert_eq!(order(&client, &ticket).await.stored_parts(), first.stored_parts());
     world.infra.clock.advance(Duration::from_millis(1));
 
