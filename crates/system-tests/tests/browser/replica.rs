@@ -1,4 +1,4 @@
-//! One more process of web beside those of the marketplace, for one test to take apart.
+//! An additional web process, which a test may kill.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use system_tests::Stack;
 use testkit::{environment, eventually};
 use tokio::net::TcpStream;
 
-/// Killed when it is dropped.
+/// Killed on drop.
 pub struct Replica {
     pub url: String,
     port: u16,
@@ -17,13 +17,13 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// One that doesn't reach a service, named by the setting that says where it is.
+    /// A replica that can't reach the service of this setting.
     pub async fn without(stack: &Stack, setting: &'static str) -> Replica {
-        let nobody = format!("http://127.0.0.1:{}", free_port());
-        Replica::of_web(stack, &[(setting, nobody)]).await
+        let unreachable = format!("http://127.0.0.1:{}", free_port());
+        Replica::of_web(stack, &[(setting, unreachable)]).await
     }
 
-    /// One with the settings of the marketplace's own, but for these.
+    /// A replica with the marketplace's settings, except these.
     pub async fn of_web(stack: &Stack, settings: &[(&str, String)]) -> Replica {
         let port = free_port();
         let mut command =
@@ -61,7 +61,7 @@ impl Drop for Replica {
     }
 }
 
-/// Below the range that the kernel gives to outgoing connections, as `up` picks them; another one each time.
+/// A free port below the ephemeral range; a different one each time.
 fn free_port() -> u16 {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let from = 14_000 + u16::try_from(std::process::id() % 2_000).unwrap();
