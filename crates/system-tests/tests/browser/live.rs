@@ -157,9 +157,9 @@ async fn a_page_resumes_live_updates_after_its_replica_restarts() {
     let page = Watched::at(&other.browser, &ticket).await;
     page.shows("ticket-available").await;
     other.browser.ignores_network_errors();
-    replica.is_killed();
+    replica.kill();
     buyer.reserves(&ticket).await;
-    replica.starts_again().await;
+    replica.restart().await;
     page.shows("ticket-reserved").await;
     buyer.browser.press("cancel-reservation").await;
     page.shows("ticket-available").await;

@@ -34,21 +34,21 @@ impl Replica {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap();
         let replica = Replica { url: format!("http://localhost:{port}"), port, command, process };
-        replica.serves().await;
+        replica.wait_until_ready().await;
         replica
     }
 
-    pub fn is_killed(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    pub async fn starts_again(&mut self) {
+    pub async fn restart(&mut self) {
         self.process = self.command.spawn().unwrap();
-        self.serves().await;
+        self.wait_until_ready().await;
     }
 
-    async fn serves(&self) {
+    async fn wait_until_ready(&self) {
         let connects = || async { TcpStream::connect(("127.0.0.1", self.port)).await.ok() };
         eventually("web to serve", connects).await;
     }

@@ -1,4 +1,4 @@
-//! `/auth/signin`: signs in, and returns to the page that params for it.
+//! `/auth/signin`: signs in, and returns to the page that required it.
 
 use askama::Template;
 use axum::extract::State;
