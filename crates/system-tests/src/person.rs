@@ -2,7 +2,7 @@
 
 use common::Time;
 use serde_json::{Value, json};
-use testkit::{Answer, Client, eventually};
+use testkit::{Client, Response, eventually};
 use uuid::Uuid;
 
 use crate::Stack;
@@ -28,7 +28,7 @@ impl Person {
     }
 
     /// Tries to reserve a ticket.
-    pub async fn orders(&self, ticket: &str) -> Answer {
+    pub async fn orders(&self, ticket: &str) -> Response {
         self.client.post("/api/orders", json!({ "ticketId": ticket })).await
     }
 
@@ -37,11 +37,11 @@ impl Person {
         text(&self.orders(ticket).await.expect(201)["id"])
     }
 
-    pub async fn pays(&self, order: &str, token: &str) -> Answer {
+    pub async fn pays(&self, order: &str, token: &str) -> Response {
         self.client.post("/api/payments", json!({ "orderId": order, "token": token })).await
     }
 
-    pub async fn cancels(&self, order: &str) -> Answer {
+    pub async fn cancels(&self, order: &str) -> Response {
         self.client.delete(&format!("/api/orders/{order}")).await
     }
 
@@ -84,7 +84,7 @@ impl Person {
     }
 
     /// Refunds a payment.
-    pub async fn refunds(&self, payment: &str) -> Answer {
+    pub async fn refunds(&self, payment: &str) -> Response {
         self.client.post(&format!("/api/payments/{payment}/refund"), json!({})).await
     }
 

@@ -1,7 +1,7 @@
 //! A browser without scripts: it opens pages, follows links and redirects, and submits forms.
 
 use scraper::{ElementRef, Html, Selector};
-use testkit::{Answer, Client, Method};
+use testkit::{Client, Method, Response};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub struct PlainBrowser {
 pub struct Page {
     /// Its path and query, after redirects.
     pub address: String,
-    pub answer: Answer,
+    pub answer: Response,
 }
 
 /// A form of a page, with its values.
@@ -47,7 +47,7 @@ impl PlainBrowser {
     }
 
     /// Submits a form, and returns the response as it is.
-    pub async fn posts(&self, form: &Form) -> Answer {
+    pub async fn posts(&self, form: &Form) -> Response {
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
         let request = self.client.request(Method::POST, &form.action);
@@ -55,7 +55,7 @@ impl PlainBrowser {
         request.header("sec-fetch-site", "same-origin").body(body).send().await
     }
 
-    async fn follows(&self, address: &str, answer: Answer) -> Page {
+    async fn follows(&self, address: &str, answer: Response) -> Page {
         let mut page = Page { address: address.to_owned(), answer };
         for _ in 0..MAX_REDIRECTS {
             let Some(next) = page.answer.header("location").map(str::to_owned) else { break };

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use mongodb::Database;
 use serde_json::Value;
-use testkit::{Client, Ended, Program, environment, eventually};
+use testkit::{Client, Program, ProgramOutput, environment, eventually};
 
 use crate::{Ledger, Person, PlainBrowser};
 
@@ -67,7 +67,7 @@ impl Stack {
     /// A service's database, for tests that look behind the door.
     pub async fn database(&self, service: &str) -> Database {
         let uri = self.mongo_uri_of(service);
-        common::mongo::connect(&uri, "test").await.expect("mongod's address")
+        store::mongo::connect(&uri, "test").await.expect("mongod's address")
     }
 
     fn mongo_uri_of(&self, service: &str) -> String {
@@ -105,7 +105,7 @@ impl Stack {
     /// A connection to the bus, of the user who may do everything.
     pub async fn nats(&self) -> Result<async_nats::Client> {
         let address = format!("nats://127.0.0.1:{}", self.port("nats"));
-        self.nats_options(common::bus::OPERATOR).connect(address).await.context("NATS")
+        self.nats_options(bus::OPERATOR).connect(address).await.context("NATS")
     }
 
     fn nats_password(&self, user: &str) -> String {
@@ -183,7 +183,7 @@ impl Stack {
     }
 
     /// Runs an operator's command of a service, as it is typed.
-    pub async fn operate(&self, service: &'static str, args: &[&str]) -> Ended {
+    pub async fn operate(&self, service: &'static str, args: &[&str]) -> ProgramOutput {
         let local = |scheme: &str, name: &str| format!("{scheme}://127.0.0.1:{}", self.ports[name]);
         let program = Program::of(service)
             .with("MONGO_URI", self.mongo_uri_of(service))

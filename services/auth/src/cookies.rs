@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use common::Time;
-use common::auth::{is_https, refresh_cookie, session_cookie};
+use httpkit::auth::{is_https, refresh_cookie, session_cookie};
 use tower_cookies::cookie::{SameSite, time};
 use tower_cookies::{Cookie, Cookies};
 use url::Url;

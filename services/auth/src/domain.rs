@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use common::bus::{Aggregate, Announcement};
+use common::Time;
 use common::events::{self, UserCreated, UserStatus, UserUpdated};
 use common::ids::{SessionId, UserId};
-use common::{Error, Time};
+use httpkit::Error;
 use serde::{Deserialize, Serialize};
+use store::{Aggregate, OutboxMessage};
 use validator::ValidateEmail;
 
 /// How long a session lives after it was last renewed.
@@ -47,7 +48,7 @@ impl EmailAddress {
 
 impl From<NotAnEmailAddress> for Error {
     fn from(_: NotAnEmailAddress) -> Self {
-        Error::invalid([common::error::Violation::of("email", NotAnEmailAddress.to_string())])
+        Error::invalid([common::problem::Violation::of("email", NotAnEmailAddress.to_string())])
     }
 }
 
@@ -122,15 +123,15 @@ impl Aggregate for User {
     fn version(&self) -> i64 {
         self.version
     }
-    fn retold(&self) -> Vec<Announcement> {
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
         let user = self.public_state();
         vec![if self.version == 1 {
-            Announcement::of(&UserCreated(user))
+            OutboxMessage::of(&UserCreated(user))
         } else {
-            Announcement::of(&UserUpdated(user))
+            OutboxMessage::of(&UserUpdated(user))
         }]
     }
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
 }

@@ -9,5 +9,6 @@ pub mod domain;
 pub mod keys;
 mod passwords;
 mod routes;
+pub mod state;
 mod store;
 mod tokens;

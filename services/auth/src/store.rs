@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
-use common::bus::{Aggregates, Announcement};
-use common::error::problems;
 use common::events::UserCreated;
 use common::ids::{SessionId, UserId};
-use common::mongo::{duplicate_of, index, unique_index};
-use common::{Clock, Error, Result, Time};
+use common::{Clock, Time, problem};
+use httpkit::Error;
 use mongodb::options::IndexOptions;
 use mongodb::{Collection, Database, IndexModel};
+use store::mongo::{index, unique_index};
+use store::{Documents, OutboxMessage, Result};
 
 use crate::domain::{EmailAddress, Session, User};
 
@@ -18,15 +18,15 @@ const EMAIL: &str = "email";
 
 #[derive(Clone)]
 pub struct Store {
-    pub users: Aggregates<User>,
+    pub users: Documents<User>,
     sessions: Collection<Session>,
 }
 
 impl Store {
     /// Makes the indexes that the promises rest on, before anything is served.
-    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Self> {
+    pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let email = unique_index(EMAIL, doc! { "email": 1 }, None);
-        let users = Aggregates::open(database, clock, [email]).await?;
+        let users = Documents::open(database, clock, [email]).await?;
         let sessions = database.collection::<Session>("sessions");
         let of_user = index("user", doc! { "userId": 1 });
         sessions.create_indexes([ttl_index("expired", doc! { "expiresAt": 1 }), of_user]).await?;
@@ -35,10 +35,10 @@ impl Store {
 
     /// Stores someone new with the event that tells of them. Of several who want one address at once,
     /// the unique index lets one through.
-    pub async fn insert_user(&self, user: &User, created: &UserCreated) -> Result<()> {
-        match self.users.insert(user, &[Announcement::of(created)]).await {
-            Err(error) if duplicate_of(&error).as_deref() == Some(EMAIL) => Err(Error::refused(
-                &problems::EMAIL_IN_USE,
+    pub async fn insert_user(&self, user: &User, created: &UserCreated) -> httpkit::Result<()> {
+        match self.users.insert(user, &[OutboxMessage::of(created)]).await {
+            Err(error) if error.duplicate_of().as_deref() == Some(EMAIL) => Err(Error::refused(
+                &problem::EMAIL_IN_USE,
                 "There is an account with this e-mail address already.",
             )),
             result => Ok(result?),

@@ -9,9 +9,9 @@ use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::Time;
-use common::auth::{AUDIENCE, Claims, ISSUER, Verifier};
 use common::ids::{SessionId, UserId};
 use hmac::{Hmac, Mac};
+use httpkit::auth::{AUDIENCE, Claims, ISSUER, Verifier};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sha2::{Digest, Sha256};
 

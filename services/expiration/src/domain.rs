@@ -1,10 +1,10 @@
 //! The schedule of one order's hold, and its transitions.
 
 use common::Time;
-use common::bus::{Announcement, Change};
 use common::events::{Expiration, ExpirationComplete, Order, OrderStatus};
 use common::ids::OrderId;
 use serde::{Deserialize, Serialize};
+use store::{Change, OutboxMessage};
 
 /// When a hold runs out, as far as the order's events have told. One an order, kept for good: an order
 /// that is over must still be known when its `order.created` comes late.
@@ -94,15 +94,15 @@ impl Schedule {
                 let firings = self.firings + 1;
                 let fired = Schedule { state: State::Fired, version, firings, ..self.clone() };
                 let event = fired.event();
-                Firing::Due(Box::new(Change::told(fired, &event)))
+                Firing::Due(Box::new(Change::with_event(fired, &event)))
             }
         }
     }
 
     /// The event that tells again what was told; none if there is nothing to tell (any more).
-    pub fn retelling(&self) -> Option<Announcement> {
+    pub fn retelling(&self) -> Option<OutboxMessage> {
         match self.state {
-            State::Fired => Some(Announcement::of(&self.event())),
+            State::Fired => Some(OutboxMessage::of(&self.event())),
             State::Scheduled | State::Over => None,
         }
     }

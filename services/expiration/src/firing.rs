@@ -9,8 +9,8 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
 use crate::domain::{Firing, Schedule};
+use crate::state::App;
 
 /// How often Redis is asked.
 const POLL: Duration = Duration::from_millis(200);
@@ -137,10 +137,7 @@ enum Outcome {
 }
 
 /// Fires these, some at once. A failure doesn't stop the others: a driver's future isn't to be dropped.
-async fn fire(
-    app: &App,
-    schedules: Vec<Schedule>,
-) -> Vec<(Schedule, mongodb::error::Result<Outcome>)> {
+async fn fire(app: &App, schedules: Vec<Schedule>) -> Vec<(Schedule, store::Result<Outcome>)> {
     let firing = schedules.into_iter().map(|schedule| {
         let app = app.clone();
         async move {
@@ -152,7 +149,7 @@ async fn fire(
 }
 
 /// Writes that the hold has run out, with the event that tells it, if the record says so.
-async fn fire_one(app: &App, schedule: &Schedule) -> mongodb::error::Result<Outcome> {
+async fn fire_one(app: &App, schedule: &Schedule) -> store::Result<Outcome> {
     let now = app.clock.now();
     let change = match schedule.fire(now) {
         Firing::Due(change) => change,
@@ -180,7 +177,7 @@ pub async fn sweep(app: App, stop: CancellationToken) {
     }
 }
 
-async fn sweep_once(app: &App, stop: &CancellationToken) -> mongodb::error::Result<()> {
+async fn sweep_once(app: &App, stop: &CancellationToken) -> store::Result<()> {
     while !stop.is_cancelled() {
         let overdue = app.store.overdue(app.clock.now() - GRACE, PAGE.into()).await?;
         let (mut missed, mut failure) = (0, None);

@@ -8,5 +8,6 @@ pub mod app;
 pub mod domain;
 pub mod firing;
 pub mod listeners;
+pub mod state;
 pub mod store;
 pub mod timers;

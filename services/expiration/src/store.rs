@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use bson::doc;
-use common::bus::{Aggregate, Aggregates, Announcement, Change, Failure};
+use bus::Failure;
 use common::events::Order;
-use common::{Clock, Time, mongo};
+use common::{Clock, Time};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use mongodb::Database;
-use mongodb::error::Result;
+use store::Result;
+use store::{Aggregate, Change, Documents, OutboxMessage, mongo};
 
 use crate::domain::Schedule;
 
@@ -21,17 +22,17 @@ impl Aggregate for Schedule {
     fn version(&self) -> i64 {
         self.version
     }
-    fn retold(&self) -> Vec<Announcement> {
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.retelling().into_iter().collect()
     }
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
 }
 
 #[derive(Clone)]
 pub struct Store {
-    pub schedules: Aggregates<Schedule>,
+    pub schedules: Documents<Schedule>,
 }
 
 impl Store {
@@ -43,14 +44,14 @@ impl Store {
             doc! { "state": 1, "expiresAt": 1 },
             doc! { "state": "scheduled" },
         );
-        Ok(Store { schedules: Aggregates::open(database, clock, [waiting]).await? })
+        Ok(Store { schedules: Documents::open(database, clock, [waiting]).await? })
     }
 
     /// Writes down what an event of an order says, unless that or newer is known, and answers with the
     /// schedule as it is then.
     pub async fn follow(&self, order: &Order) -> std::result::Result<Schedule, Failure> {
         let first = Schedule::of(order);
-        let follow = |known: &Schedule| Ok(known.follow(order).map(Change::untold));
+        let follow = |known: &Schedule| Ok(known.follow(order).map(Change::without_event));
         self.schedules.change_or_insert(&first, follow).await
     }
 
@@ -58,7 +59,7 @@ impl Store {
     pub async fn find(&self, orders: &[String]) -> Result<HashMap<String, Schedule>> {
         let schedules = self.schedules.collection();
         let found = schedules.find(doc! { "_id": { "$in": orders } }).await?;
-        found.map_ok(|schedule| (schedule.order_id.to_string(), schedule)).try_collect().await
+        Ok(found.map_ok(|schedule| (schedule.order_id.to_string(), schedule)).try_collect().await?)
     }
 
     /// Some that wait although they were due before `time`, the longest overdue first.
@@ -66,13 +67,13 @@ impl Store {
         let filter = doc! { "state": "scheduled", "expiresAt": { "$lt": time } };
         let schedules = self.schedules.collection();
         let overdue = schedules.find(filter).sort(doc! { "expiresAt": 1 }).limit(limit);
-        overdue.await?.try_collect().await
+        Ok(overdue.await?.try_collect().await?)
     }
 
     /// All that wait, the next one first.
     pub async fn scheduled(&self) -> Result<BoxStream<'static, Result<Schedule>>> {
         let schedules = self.schedules.collection();
         let waiting = schedules.find(doc! { "state": "scheduled" }).sort(doc! { "expiresAt": 1 });
-        Ok(waiting.await?.boxed())
+        Ok(waiting.await?.map_err(store::Error::from).boxed())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use common::Time;
-use common::settings::Unfit;
+use common::durability::DurabilityError;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, Pipeline, RedisResult};
 
@@ -61,12 +61,12 @@ impl Timers {
     }
 
     /// Whether Redis is set to keep what it acknowledges.
-    pub async fn check(self) -> Result<(), Unfit> {
+    pub async fn check(self) -> Result<(), DurabilityError> {
         let config = config();
         let link = self.client.get_multiplexed_async_connection_with_config(&config).await;
         let mut link = link.map_err(anyhow::Error::from)?;
         match redis::cmd("INFO").query_async::<String>(&mut link).await {
-            Ok(info) => judge(&info).map_err(Unfit::Wrong),
+            Ok(info) => judge(&info).map_err(DurabilityError::Misconfigured),
             // Not every managed Redis lets INFO through.
             Err(error) if error.code() == Some("NOPERM") => {
                 tracing::warn!(%error, "how Redis is set isn't checked");

@@ -13,7 +13,6 @@ mod ticket;
 use std::time::Duration;
 
 use common::Time;
-use common::bus::{Aggregate, Announcement, Change};
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
@@ -21,6 +20,7 @@ use common::events::{
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
+use store::{Aggregate, Change, OutboxMessage};
 
 pub use hold::Retake;
 pub use person::Person;
@@ -103,10 +103,10 @@ impl Aggregate for Order {
     fn version(&self) -> i64 {
         self.version
     }
-    fn retold(&self) -> Vec<Announcement> {
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.retelling()
     }
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.version += by;
         self.holds.iter_mut().for_each(|hold| *hold += by);
     }
@@ -140,7 +140,7 @@ impl Order {
             refund_required: None,
         };
         let event = OrderCreated(order.event());
-        Change::told(order, &event)
+        Change::with_event(order, &event)
     }
 
     /// tickets has locked the ticket for this order.
@@ -152,7 +152,7 @@ impl Order {
         waits.then(|| {
             let order = self.moved(OrderStatus::AwaitingPayment, None);
             let event = OrderUpdated(order.event());
-            Change::told(order, &event)
+            Change::with_event(order, &event)
         })
     }
 
@@ -161,7 +161,7 @@ impl Order {
         self.unpaid.then(|| {
             let order = self.moved(OrderStatus::Cancelled, Some(why));
             let event = OrderCancelled(order.event());
-            Change::told(order, &event)
+            Change::with_event(order, &event)
         })
     }
 
@@ -205,7 +205,7 @@ impl Order {
         let complete = |mut order: Order| {
             order.payment = seen(Answer::Completed);
             let event = OrderCompleted(order.event());
-            Change::told(order, &event)
+            Change::with_event(order, &event)
         };
         match (self.status, self.cancel_reason, retake) {
             // What the database doesn't call cancelled is live, whatever the time.
@@ -253,9 +253,9 @@ impl Order {
         });
         if was_live {
             let event = OrderCancelled(order.event());
-            Some(Change::told(order, &event))
+            Some(Change::with_event(order, &event))
         } else {
-            Some(Change::untold(order))
+            Some(Change::without_event(order))
         }
     }
 
@@ -326,7 +326,7 @@ impl Order {
     fn requiring_refund(mut self, payment_id: PaymentId, why: RefundReason) -> Change<Order> {
         self.refund_required = Some(why);
         let event = self.refund_required_event(payment_id, why);
-        Change::told(self, &event)
+        Change::with_event(self, &event)
     }
 
     fn refund_required_event(

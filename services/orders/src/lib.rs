@@ -8,6 +8,7 @@ pub mod listeners;
 pub mod release;
 pub mod reserve;
 pub mod routes;
+pub mod state;
 pub mod store;
 pub mod sweep;
 pub mod view;

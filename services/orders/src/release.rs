@@ -1,11 +1,12 @@
 //! Letting go of a ticket that is locked for an order which this database has lost.
 
-use common::bus::{Contended, Failure};
+use bus::Failure;
 use common::events;
 use common::ids::OrderId;
+use store::ConflictError;
 
-use crate::app::App;
 use crate::domain::{Order, Ticket};
+use crate::state::App;
 use crate::store::Placed;
 
 /// How often we look again when buyers are at the same ticket.
@@ -39,5 +40,5 @@ pub async fn release(app: &App, id: OrderId, ticket: &events::Ticket) -> Result<
             Placed::Taken | Placed::TryAgain => {}
         }
     }
-    Err(Contended.into())
+    Err(ConflictError.into())
 }

@@ -1,14 +1,14 @@
 //! Reserving: the order's insert is the reservation, and a unique index lets exactly one through.
 
-use common::Money;
-use common::auth::CurrentUser;
-use common::error::{Error, Result, problems};
 use common::events::OrderStatus;
-use common::idempotency::{Created, Key};
 use common::ids::OrderId;
+use common::{Money, problem};
+use httpkit::idempotency::RequestIdentity;
+use httpkit::{CurrentUser, Error, Result};
+use store::StoredResponse;
 
-use crate::app::App;
 use crate::domain::{Expiry, Order, Ticket};
+use crate::state::App;
 use crate::store::Placed;
 use crate::view;
 
@@ -18,11 +18,11 @@ const TRIES: usize = 32;
 /// Takes the ticket for the buyer, or says who has it.
 pub async fn reserve(
     app: &App,
-    key: &Key,
+    key: &RequestIdentity,
     buyer: &CurrentUser,
     ticket: &Ticket,
     seen: Option<Money>,
-) -> Result<Created> {
+) -> Result<StoredResponse> {
     let now = app.clock.now();
     check(ticket, seen, now)?;
     for _ in 0..TRIES {
@@ -44,19 +44,19 @@ pub async fn reserve(
             Placed::Taken | Placed::TryAgain => {}
         }
     }
-    Err(Error::contended())
+    Err(Error::conflict())
 }
 
 /// What speaks against buying this ticket, whoever has it.
 fn check(ticket: &Ticket, seen: Option<Money>, now: common::Time) -> Result<()> {
     if ticket.is_past(now) {
-        return Err(Error::refused(&problems::TICKET_PAST, "The ticket's date has passed."));
+        return Err(Error::refused(&problem::TICKET_PAST, "The ticket's date has passed."));
     }
     match seen {
-        Some(seen) if seen != ticket.price => {
-            let detail = format!("The ticket costs {} now, not {seen}.", ticket.price);
-            Err(Error::refused(&problems::PRICE_CHANGED, detail)
-                .with("price", ticket.price.to_string()))
+        Some(seen) if seen != ticket.listing.price => {
+            let detail = format!("The ticket costs {} now, not {seen}.", ticket.listing.price);
+            Err(Error::refused(&problem::PRICE_CHANGED, detail)
+                .with("price", ticket.listing.price.to_string()))
         }
         Some(_) | None => Ok(()),
     }
@@ -64,10 +64,10 @@ fn check(ticket: &Ticket, seen: Option<Money>, now: common::Time) -> Result<()> 
 
 fn taken(holder: &Order, buyer: &CurrentUser) -> Error {
     let refusal = match holder.status {
-        OrderStatus::Complete => Error::refused(&problems::TICKET_SOLD, "The ticket is sold."),
+        OrderStatus::Complete => Error::refused(&problem::TICKET_SOLD, "The ticket is sold."),
         OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Cancelled => {
             let detail = format!("The ticket is held until {}.", holder.expires_at);
-            Error::refused(&problems::TICKET_RESERVED, detail)
+            Error::refused(&problem::TICKET_RESERVED, detail)
         }
     };
     if holder.user_id == buyer.id {

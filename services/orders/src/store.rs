@@ -1,14 +1,14 @@
 //! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
 use bson::{Bson, Document, doc};
-use common::bus::{Aggregates, Change, RESTORED};
 use common::events::OrderStatus;
-use common::idempotency::{Created, Key};
 use common::ids::{OrderId, TicketId, UserId};
-use common::mongo::{self, Applied};
 use common::{Clock, Time};
 use futures::TryStreamExt;
+use httpkit::idempotency::RequestIdentity;
 use mongodb::{Collection, Database};
+use store::mongo::{self, Applied};
+use store::{Change, Documents, RESTORE_VERSION_OFFSET, StoredResponse};
 
 use crate::domain::{Order, Person, Ticket};
 
@@ -21,7 +21,7 @@ const ONE_ORDER_AN_ID: &str = "_id_";
 
 #[derive(Clone)]
 pub struct Store {
-    pub orders: Aggregates<Order>,
+    pub orders: Documents<Order>,
     tickets: Collection<Ticket>,
     people: Collection<Person>,
 }
@@ -56,7 +56,7 @@ pub enum Side {
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> store::Result<Store> {
         let indexes = [
             mongo::unique_index(
                 ONE_LIVE_ORDER,
@@ -68,36 +68,36 @@ impl Store {
             mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
-        let orders = Aggregates::open(database, clock, indexes).await?;
+        let orders = Documents::open(database, clock, indexes).await?;
         let tickets = database.collection("tickets");
         let people = database.collection("people");
         Ok(Store { orders, tickets, people })
     }
 
-    pub async fn ticket(&self, id: TicketId) -> mongodb::error::Result<Option<Ticket>> {
-        self.tickets.find_one(doc! { "_id": id }).await
+    pub async fn ticket(&self, id: TicketId) -> store::Result<Option<Ticket>> {
+        Ok(self.tickets.find_one(doc! { "_id": id }).await?)
     }
 
     /// The version mark: written last, after the effects of the event that brought it.
-    pub async fn apply_ticket(&self, ticket: &Ticket) -> mongodb::error::Result<Applied> {
+    pub async fn apply_ticket(&self, ticket: &Ticket) -> store::Result<Applied> {
         mongo::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket).await
     }
 
-    pub async fn person(&self, id: UserId) -> mongodb::error::Result<Option<Person>> {
-        self.people.find_one(doc! { "_id": id }).await
+    pub async fn person(&self, id: UserId) -> store::Result<Option<Person>> {
+        Ok(self.people.find_one(doc! { "_id": id }).await?)
     }
 
-    pub async fn apply_person(&self, person: &Person) -> mongodb::error::Result<Applied> {
+    pub async fn apply_person(&self, person: &Person) -> store::Result<Applied> {
         mongo::apply_if_newer(&self.people, &person.id.to_string(), person.version, person).await
     }
 
     /// The order that has the ticket, if one does.
-    pub async fn live_order(&self, ticket: TicketId) -> mongodb::error::Result<Option<Order>> {
-        self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await
+    pub async fn live_order(&self, ticket: TicketId) -> store::Result<Option<Order>> {
+        Ok(self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await?)
     }
 
     /// The number of a ticket's next hold (see [`Order::next_hold`]).
-    pub async fn next_hold(&self, ticket: TicketId) -> mongodb::error::Result<i64> {
+    pub async fn next_hold(&self, ticket: TicketId) -> store::Result<i64> {
         let newest = self
             .orders
             .collection()
@@ -110,15 +110,16 @@ impl Store {
 
     /// After a restore: raises the numbers from which the next holds count on, once a run, beyond those
     /// that lost orders may have had.
-    pub async fn raise_holds(&self, run: &str) -> mongodb::error::Result<()> {
-        let floor = doc! { "$add": [{ "$max": [0, "$hold", "$holdFloor"] }, RESTORED] };
+    pub async fn raise_holds(&self, run: &str) -> store::Result<()> {
+        let floor =
+            doc! { "$add": [{ "$max": [0, "$hold", "$holdFloor"] }, RESTORE_VERSION_OFFSET] };
         let raise = vec![doc! { "$set": { "holdFloor": floor, "restoredBy": run } }];
         self.tickets.update_many(doc! { "restoredBy": { "$ne": run } }, raise).await?;
         Ok(())
     }
 
     /// Stores a new order: the reservation.
-    pub async fn reserve(&self, change: &Change<Order>) -> mongodb::error::Result<Placed> {
+    pub async fn reserve(&self, change: &Change<Order>) -> store::Result<Placed> {
         match self.orders.insert(&change.thing, &change.events).await {
             Ok(()) => Ok(Placed::Yes),
             Err(error) => refused(error),
@@ -128,10 +129,10 @@ impl Store {
     /// As [`Store::reserve`], for a request that may come again.
     pub async fn reserve_for(
         &self,
-        key: &Key,
-        answer: &Created,
+        key: &RequestIdentity,
+        answer: &StoredResponse,
         change: &Change<Order>,
-    ) -> mongodb::error::Result<Placed> {
+    ) -> store::Result<Placed> {
         match self.orders.insert_for(key, answer, &change.thing, &change.events).await {
             Ok(()) => Ok(Placed::Yes),
             Err(error) => refused(error),
@@ -139,11 +140,7 @@ impl Store {
     }
 
     /// Stores what becomes of an order that may take its ticket again.
-    pub async fn replace(
-        &self,
-        decided_on: i64,
-        change: &Change<Order>,
-    ) -> mongodb::error::Result<Placed> {
+    pub async fn replace(&self, decided_on: i64, change: &Change<Order>) -> store::Result<Placed> {
         match self.orders.replace(decided_on, &change.thing, &change.events).await {
             Ok(true) => Ok(Placed::Yes),
             Ok(false) => Ok(Placed::TryAgain),
@@ -159,7 +156,7 @@ impl Store {
         now: Time,
         after: Option<(Time, String)>,
         limit: i64,
-    ) -> mongodb::error::Result<Vec<Order>> {
+    ) -> store::Result<Vec<Order>> {
         let mut filter = match side {
             Side::Buyer(user) => doc! { "userId": user },
             Side::Seller(user) => doc! { "sellerId": user },
@@ -180,18 +177,12 @@ impl Store {
             filter.insert("$and", all);
         }
         let newest_first = doc! { "createdAt": -1, "_id": -1 };
-        self.orders
-            .collection()
-            .find(filter)
-            .sort(newest_first)
-            .limit(limit)
-            .await?
-            .try_collect()
-            .await
+        let found = self.orders.collection().find(filter).sort(newest_first).limit(limit).await?;
+        Ok(found.try_collect().await?)
     }
 
     /// Unpaid orders whose time ran out before `moment`.
-    pub async fn overdue(&self, moment: Time) -> mongodb::error::Result<Vec<OrderId>> {
+    pub async fn overdue(&self, moment: Time) -> store::Result<Vec<OrderId>> {
         let filter = doc! { "unpaid": true, "expiresAt": { "$lt": moment } };
         let orders: Vec<Order> =
             self.orders.collection().find(filter).limit(100).await?.try_collect().await?;
@@ -213,7 +204,7 @@ fn at(status: OrderStatus, now: Time) -> Document {
     }
 }
 
-fn refused(error: mongodb::error::Error) -> mongodb::error::Result<Placed> {
-    let index = mongo::duplicate_of(&error);
+fn refused(error: store::Error) -> store::Result<Placed> {
+    let index = error.duplicate_of();
     index.as_deref().and_then(Placed::refused_by).ok_or(error)
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use common::bus::Failure;
+use bus::Failure;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
 use crate::domain::Expiry;
+use crate::state::App;
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_secs(2);

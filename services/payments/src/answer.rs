@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::Response;
-use common::error::{Error, Result, Violation, problems};
-use common::idempotency::Key;
 use common::ids::OrderId;
-use common::server::{accepted, created};
+use common::problem::{self, Violation};
+use httpkit::idempotency::RequestIdentity;
+use httpkit::response::{accepted, created};
+use httpkit::{Error, Result};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::app::App;
 use crate::domain::{End, Payment, Progress, Status};
 use crate::gateway::Trouble;
+use crate::state::App;
 use crate::view::PaymentView;
 use crate::worker::{self, Outcome};
 
@@ -23,7 +24,12 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub const DEADLINE: Duration = Duration::from_secs(14);
 
 /// Drives the attempt that the request has just begun, and says what came of it.
-pub async fn first(app: &App, claimed: Payment, key: &Key, deadline: Instant) -> Result<Response> {
+pub async fn first(
+    app: &App,
+    claimed: Payment,
+    key: &RequestIdentity,
+    deadline: Instant,
+) -> Result<Response> {
     let order = claimed.order_id;
     let driver = app.clone();
     let drive = tokio::spawn(async move { worker::drive(&driver, order).await }.in_current_span());
@@ -49,7 +55,7 @@ pub async fn first(app: &App, claimed: Payment, key: &Key, deadline: Instant) ->
         // The order ended before anything was charged.
         (payment, Progress::Unknown) => {
             payment.refusal(app.attempts, app.clock.now())?;
-            Err(Error::contended())
+            Err(Error::conflict())
         }
     }
 }
@@ -58,7 +64,7 @@ pub async fn first(app: &App, claimed: Payment, key: &Key, deadline: Instant) ->
 pub async fn again(
     app: &App,
     payment: Payment,
-    key: &Key,
+    key: &RequestIdentity,
     deadline: Instant,
 ) -> Result<Option<Response>> {
     let arrived = app.clock.now();
@@ -70,7 +76,7 @@ pub async fn again(
         }
         (_, Progress::UnderWay { .. }) => {
             let detail = "The request that you sent under this key before is still under way.";
-            Err(Error::refused(&problems::REQUEST_IN_PROGRESS, detail))
+            Err(Error::refused(&problem::REQUEST_IN_PROGRESS, detail))
         }
         (_, Progress::Unknown) => Ok(None),
     }
@@ -80,7 +86,7 @@ pub async fn again(
 async fn wait(
     app: &App,
     mut payment: Payment,
-    key: &Key,
+    key: &RequestIdentity,
     deadline: Instant,
 ) -> Result<(Payment, Progress)> {
     const PAUSE: Duration = Duration::from_millis(50);
@@ -118,7 +124,7 @@ pub fn tell(payment: Payment, end: End) -> Result<Response> {
         }
         End::Declined { code, attempts_left: left } => {
             let detail = format!("The card was declined ({code}). You can try {left} more times.");
-            Err(Error::refused(&problems::CARD_DECLINED, detail)
+            Err(Error::refused(&problem::CARD_DECLINED, detail)
                 .with("declineCode", code)
                 .with("attemptsLeft", left))
         }

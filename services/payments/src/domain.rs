@@ -13,14 +13,13 @@ mod work;
 
 use std::time::Duration;
 
-use common::Time;
-use common::bus::{Aggregate, Announcement, Change};
-use common::error::{Error, problems};
 use common::events::{self, CancelReason, FailedPayment, OrderStatus, PaymentFailed};
-use common::idempotency::Remembered;
 use common::ids::{OrderId, PaymentId};
 use common::permissions::Owners;
+use common::{Time, problem};
+use httpkit::Error;
 use serde::{Deserialize, Serialize};
+use store::{Aggregate, Change, OutboxMessage, StoredRequest};
 
 pub use parts::{Attempt, Charge, Order, Refund, Status};
 pub use refunding::NotPaid;
@@ -47,7 +46,7 @@ pub struct Payment {
     pub failures: i64,
     /// The requests of the last day that wrote it, and their answers. (Older documents have none.)
     #[serde(default)]
-    pub requests: Vec<Remembered<Option<End>>>,
+    pub requests: Vec<StoredRequest<Option<End>>>,
 }
 
 impl Aggregate for Payment {
@@ -58,10 +57,10 @@ impl Aggregate for Payment {
     fn version(&self) -> i64 {
         self.version
     }
-    fn retold(&self) -> Vec<Announcement> {
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.retelling().into_iter().collect()
     }
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
 }
@@ -98,7 +97,7 @@ impl Payment {
             let payment = payment.due(attempts, now);
             // Who is at it already goes on, and sees the order's new state at its next step.
             let work_at = payment.work_at.map(|due| self.work_at.unwrap_or(due));
-            Change::untold(Payment { work_at, ..payment })
+            Change::without_event(Payment { work_at, ..payment })
         })
     }
 
@@ -130,29 +129,29 @@ impl Payment {
         });
         payment.charge = Some(charge);
         payment.failures = 0;
-        Ok(Change::untold(payment.leased(now)))
+        Ok(Change::without_event(payment.leased(now)))
     }
 
     /// Why nothing may be charged now, as the buyer is told it.
     pub fn refusal(&self, attempts: i64, now: Time) -> Result<(), Error> {
         let refused = |problem, detail: &str| Err(Error::refused(problem, detail));
         let failed = || {
-            refused(&problems::PAYMENT_FAILED, "Too many cards were declined; the order has ended.")
+            refused(&problem::PAYMENT_FAILED, "Too many cards were declined; the order has ended.")
         };
         if let Some(charge) = &self.charge {
             match charge.status {
                 Status::Processing => {
                     return refused(
-                        &problems::PAYMENT_IN_PROGRESS,
+                        &problem::PAYMENT_IN_PROGRESS,
                         "A payment is under way. Don't pay again.",
                     );
                 }
                 Status::Completed => {
-                    return refused(&problems::ALREADY_PAID, "The order is paid already.");
+                    return refused(&problem::ALREADY_PAID, "The order is paid already.");
                 }
                 Status::Refunding | Status::Refunded => {
                     return refused(
-                        &problems::ORDER_CANCELLED,
+                        &problem::ORDER_CANCELLED,
                         "The order has ended; what was paid is given back.",
                     );
                 }
@@ -161,14 +160,14 @@ impl Payment {
                 Status::Created => {}
             }
         }
-        let expired = || refused(&problems::ORDER_EXPIRED, "The hold has run out.");
+        let expired = || refused(&problem::ORDER_EXPIRED, "The hold has run out.");
         match (self.order.status, self.order.cancel_reason) {
             (OrderStatus::Complete, _) => {
-                refused(&problems::ALREADY_PAID, "The order is paid already.")
+                refused(&problem::ALREADY_PAID, "The order is paid already.")
             }
             (OrderStatus::Cancelled, Some(CancelReason::Expired)) => expired(),
             (OrderStatus::Cancelled, _) => {
-                refused(&problems::ORDER_CANCELLED, "The order is cancelled.")
+                refused(&problem::ORDER_CANCELLED, "The order is cancelled.")
             }
             (OrderStatus::Created | OrderStatus::AwaitingPayment, _)
                 if !self.takes_payment(now) =>
@@ -230,7 +229,7 @@ impl Payment {
             let attempt = charge.attempt.as_mut()?;
             (!attempt.ask).then(|| attempt.ask = true)
         })?;
-        Some(Change::untold(Payment { failures: self.failures + 1, ..change.thing }))
+        Some(Change::without_event(Payment { failures: self.failures + 1, ..change.thing }))
     }
 
     /// Asked, Stripe says that nothing happened under this key: the same card again under a new one.
@@ -250,7 +249,7 @@ impl Payment {
             charge.attempt = None;
             Some(())
         })?;
-        Some(Change::untold(change.thing.due(attempts, now).ended(None)))
+        Some(Change::without_event(change.thing.due(attempts, now).ended(None)))
     }
 
     /// The attempt ends before it was sent. None: it was, by someone else who is at it.
@@ -279,7 +278,7 @@ impl Payment {
         let event = PaymentFailed(payment.failed_event(false)?);
         let attempts_left = (attempts - event.0.attempt).max(0);
         let end = End::Declined { code: code.to_owned(), attempts_left };
-        Some(Change::told(payment.ended(Some(end)), &event))
+        Some(Change::with_event(payment.ended(Some(end)), &event))
     }
 
     /// Stripe: the PaymentIntent has succeeded. A fact, whatever the order has become.
@@ -295,7 +294,7 @@ impl Payment {
         let payment = Payment { work_at: None, ..change.thing };
         let event = payment.created_event(payment.charge.as_ref()?)?;
         let end = End::Paid { version: payment.version };
-        Some(Change::told(payment.ended(Some(end)), &event))
+        Some(Change::with_event(payment.ended(Some(end)), &event))
     }
 
     /// Stripe: the PaymentIntent is canceled and can't succeed any more.
@@ -310,7 +309,7 @@ impl Payment {
         })?;
         let payment = Payment { work_at: None, ..change.thing };
         let event = PaymentFailed(payment.failed_event(true)?);
-        Some(Change::told(payment.ended(None), &event))
+        Some(Change::with_event(payment.ended(None), &event))
     }
 
     pub fn owners(&self) -> Owners {
@@ -344,7 +343,7 @@ impl Payment {
     ) -> Option<Change<Payment>> {
         let mut payment = self.next();
         edit(payment.charge.as_mut()?)?;
-        Some(Change::untold(payment.leased(now)))
+        Some(Change::without_event(payment.leased(now)))
     }
 
     /// One edit of the attempt with this key, if it is the one under way.

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod gateway;
 pub mod listeners;
 pub mod routes;
+pub mod state;
 pub mod steps;
 pub mod store;
 pub mod view;

@@ -1,22 +1,23 @@
 //! All of payments' MongoDB: one collection, one document an order.
 
 use bson::doc;
-use common::bus::{Aggregates, Failure};
-use common::idempotency::Key;
+use bus::Failure;
 use common::ids::{OrderId, PaymentId};
-use common::{Clock, Time, events, mongo};
+use common::{Clock, Time, events};
 use futures::TryStreamExt;
+use httpkit::idempotency::RequestIdentity;
 use mongodb::Database;
+use store::{Documents, mongo};
 
 use crate::domain::{End, Payment};
 
 #[derive(Clone)]
 pub struct Store {
-    pub payments: Aggregates<Payment>,
+    pub payments: Documents<Payment>,
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> store::Result<Store> {
         let paid = doc! { "charge.id": { "$exists": true } };
         let indexes = [
             mongo::unique_index("by_payment", doc! { "charge.id": 1 }, Some(paid)),
@@ -26,18 +27,18 @@ impl Store {
                 doc! { "workAt": { "$type": "date" } },
             ),
         ];
-        let payments = Aggregates::open(database, clock, indexes).await?;
+        let payments = Documents::open(database, clock, indexes).await?;
         Ok(Store { payments })
     }
 
     /// Refuses (422) a key that was used for another request, whatever else there is to say of this one.
-    pub async fn check(&self, key: &Key) -> common::Result<()> {
-        self.payments.remembered::<Option<End>>(key).await?;
+    pub async fn check(&self, key: &RequestIdentity) -> httpkit::Result<()> {
+        self.payments.stored_request::<Option<End>>(key).await?;
         Ok(())
     }
 
-    pub async fn by_payment(&self, id: PaymentId) -> mongodb::error::Result<Option<Payment>> {
-        self.payments.collection().find_one(doc! { "charge.id": id }).await
+    pub async fn by_payment(&self, id: PaymentId) -> store::Result<Option<Payment>> {
+        Ok(self.payments.collection().find_one(doc! { "charge.id": id }).await?)
     }
 
     /// Takes over an order's state, if it is newer than what is known.
@@ -52,7 +53,7 @@ impl Store {
     }
 
     /// Orders at which something is to be done at Stripe by now.
-    pub async fn due(&self, now: Time) -> mongodb::error::Result<Vec<OrderId>> {
+    pub async fn due(&self, now: Time) -> store::Result<Vec<OrderId>> {
         let filter = doc! { "workAt": { "$type": "date", "$lte": now } };
         let due =
             self.payments.collection().find(filter).sort(doc! { "workAt": 1 }).limit(64).await?;

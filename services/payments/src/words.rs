@@ -2,7 +2,7 @@
 //! the word. What there is to do next then follows from the document, in [`crate::steps`].
 
 use common::Time;
-use common::bus::Change;
+use store::Change;
 
 use crate::domain::Payment;
 use crate::gateway::{Intent, RefundWord, Trouble};

@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use bus::Failure;
 use common::Time;
-use common::bus::{Change, Failure};
 use common::ids::OrderId;
+use store::Change;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
 use crate::domain::{self, Order, Payment};
 use crate::gateway::Trouble;
+use crate::state::App;
 use crate::steps::Step;
 use crate::words::{Heard, Then};
 
@@ -93,7 +94,7 @@ async fn take_up(app: &App, order: OrderId) -> Result<(), Failure> {
 pub async fn drive(app: &App, order: OrderId) -> Result<Outcome, Failure> {
     loop {
         let Some(payment) = app.store.payments.get(order).await? else {
-            return Err(Failure::Later(anyhow!("there is no payment of {order}")));
+            return Err(Failure::Transient(anyhow!("there is no payment of {order}")));
         };
         let Some(step) = payment.next_step(app.attempts, app.clock.now()) else {
             if payment.work_at.is_some() {
@@ -224,7 +225,7 @@ impl Driver<'_> {
     ) -> Result<Payment, Failure> {
         let payments = &self.app.store.payments;
         let writing = payments.change(self.order, |payment| Ok::<_, Failure>(decide(payment)));
-        let gone = || Failure::Later(anyhow!("there is no payment of {}", self.order));
+        let gone = || Failure::Transient(anyhow!("there is no payment of {}", self.order));
         writing.await?.ok_or_else(gone)
     }
 

@@ -1,12 +1,12 @@
 //! A ticket and its transitions. Pure: no database, no clock, nothing to wait for.
 
-use common::bus::{Announcement, Change};
-use common::error::problems;
 use common::events::{self, OrderStatus, TicketCreated, TicketDeleted, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
-use common::money::Currency;
-use common::{Error, Money, Time};
+use common::listing::Listing;
+use common::{Time, problem};
+use httpkit::Error;
 use serde::{Deserialize, Serialize};
+use store::{Change, OutboxMessage};
 
 use crate::draft::Draft;
 
@@ -18,13 +18,9 @@ pub struct Ticket {
     pub version: i64,
     /// The seller.
     pub user_id: UserId,
-    pub title: String,
+    #[serde(flatten)]
+    pub listing: Listing,
     pub description: Option<String>,
-    pub price: Money,
-    pub currency: Currency,
-    pub date: Option<Time>,
-    pub time_zone: String,
-    pub venue: Option<String>,
     pub created_at: Time,
     /// The greatest hold number that was seen; 0 before the first. It is a fencing token: what an
     /// order with a smaller one says is over.
@@ -62,11 +58,11 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
         match refusal {
             Refusal::Reserved => Error::refused(
-                &problems::TICKET_RESERVED,
+                &problem::TICKET_RESERVED,
                 "A buyer holds this ticket. It can be changed when the order has ended.",
             ),
             Refusal::Sold => {
-                Error::refused(&problems::TICKET_SOLD, "A ticket that is sold stays as it is.")
+                Error::refused(&problem::TICKET_SOLD, "A ticket that is sold stays as it is.")
             }
         }
     }
@@ -79,13 +75,8 @@ impl Ticket {
             id: TicketId::new(now),
             version: 1,
             user_id: seller,
-            title: draft.title,
+            listing: draft.listing,
             description: draft.description,
-            price: draft.price,
-            currency: draft.currency,
-            date: draft.date,
-            time_zone: draft.time_zone,
-            venue: draft.venue,
             created_at: now,
             hold: 0,
             hold_version: 0,
@@ -96,24 +87,14 @@ impl Ticket {
             deleted: false,
         };
         let event = TicketCreated(ticket.told());
-        Change::told(ticket, &event)
+        Change::with_event(ticket, &event)
     }
 
     /// Everything that the seller says about it is said anew.
     pub fn edit(&self, draft: Draft) -> Result<Change<Ticket>, Refusal> {
         self.is_free()?;
-        let Draft { title, price, currency, description, date, time_zone, venue } = draft;
-        let ticket = Ticket {
-            version: self.version + 1,
-            title,
-            price,
-            currency,
-            description,
-            date,
-            time_zone,
-            venue,
-            ..self.clone()
-        };
+        let Draft { listing, description } = draft;
+        let ticket = Ticket { version: self.version + 1, listing, description, ..self.clone() };
         Ok(ticket.updated())
     }
 
@@ -180,7 +161,7 @@ impl Ticket {
             OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => {
                 self.told_deleted()
             }
-            OrderStatus::Cancelled => Change::untold(self),
+            OrderStatus::Cancelled => Change::without_event(self),
         }
     }
 
@@ -201,27 +182,27 @@ impl Ticket {
 
     /// Until when it is of use to a buyer; an undated ticket always is.
     pub fn on_sale_until(&self) -> Time {
-        self.date.unwrap_or(Time::NEVER)
+        self.listing.date.unwrap_or(Time::NEVER)
     }
 
     fn updated(self) -> Change<Ticket> {
         let event = TicketUpdated(self.told());
-        Change::told(self, &event)
+        Change::with_event(self, &event)
     }
 
     fn told_deleted(self) -> Change<Ticket> {
         let event = TicketDeleted(self.told());
-        Change::told(self, &event)
+        Change::with_event(self, &event)
     }
 
     /// The event that tells its present state again, also that of one that was deleted.
-    pub fn retelling(&self) -> Announcement {
+    pub fn retelling(&self) -> OutboxMessage {
         if self.deleted {
-            Announcement::of(&TicketDeleted(self.told()))
+            OutboxMessage::of(&TicketDeleted(self.told()))
         } else if self.version == 1 {
-            Announcement::of(&TicketCreated(self.told()))
+            OutboxMessage::of(&TicketCreated(self.told()))
         } else {
-            Announcement::of(&TicketUpdated(self.told()))
+            OutboxMessage::of(&TicketUpdated(self.told()))
         }
     }
 
@@ -229,13 +210,8 @@ impl Ticket {
     fn told(&self) -> events::Ticket {
         events::Ticket {
             id: self.id,
-            title: self.title.clone(),
-            price: self.price,
-            currency: self.currency.clone(),
             user_id: self.user_id,
-            date: self.date,
-            time_zone: self.time_zone.clone(),
-            venue: self.venue.clone(),
+            listing: self.listing.clone(),
             order_id: self.order_id,
             hold: self.hold,
             version: self.version,

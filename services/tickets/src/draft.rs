@@ -1,9 +1,11 @@
 //! What a seller writes about a ticket, and the rules that it has to keep. Pure: the time is passed in.
 
-use common::config::{MarketSettings, parse_time_zone};
-use common::error::Violation;
-use common::money::{AmountInput, Currency};
-use common::{Error, Money, Time};
+use common::listing::Listing;
+use common::money::AmountInput;
+use common::problem::Violation;
+use common::settings::{MarketSettings, parse_time_zone};
+use common::{Money, Time};
+use httpkit::Error;
 use serde::Deserialize;
 use validator::Validate;
 
@@ -27,13 +29,8 @@ pub struct Input {
 /// What a seller says about a ticket, with every rule kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
-    pub title: String,
-    pub price: Money,
-    pub currency: Currency,
+    pub listing: Listing,
     pub description: Option<String>,
-    pub date: Option<Time>,
-    pub time_zone: String,
-    pub venue: Option<String>,
 }
 
 impl Draft {
@@ -56,7 +53,8 @@ impl Draft {
                 Some(venue),
             ) => {
                 let currency = market.currency.clone();
-                Ok(Draft { title, price, currency, description, date, time_zone, venue })
+                let listing = Listing { title, price, currency, date, time_zone, venue };
+                Ok(Draft { listing, description })
             }
             _ => Err(Error::Invalid(broken.0)),
         }
@@ -180,15 +178,15 @@ mod tests {
             &market(),
             now(),
         );
-        let expected = Draft {
+        let listing = Listing {
             title: "Motörhead".to_owned(),
             price: Money::from_minor(2000),
             currency: "usd".parse().unwrap(),
-            description: None,
             date: None,
             time_zone: "Europe/Berlin".to_owned(),
             venue: None,
         };
+        let expected = Draft { listing, description: None };
         assert_eq!(draft.unwrap(), expected);
     }
 

@@ -9,5 +9,6 @@ pub mod draft;
 pub mod listeners;
 pub mod routes;
 pub mod search;
+pub mod state;
 pub mod store;
 pub mod view;

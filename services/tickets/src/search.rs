@@ -2,13 +2,14 @@
 
 use common::Time;
 use common::ids::UserId;
+use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use crate::domain::Ticket;
 
 /// What a list is narrowed to, and its order. A cursor is bound to all of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Search {
     pub whose: Whose,
     /// Each must begin a word of the ticket's. None: it isn't searched by words.
@@ -22,7 +23,7 @@ pub struct Search {
     pub sort: Sort,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Whose {
     /// What is on sale, whoever sells it.
     OnSale,
@@ -30,7 +31,7 @@ pub enum Whose {
     Of(UserId),
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Sort {
     #[default]
     Newest,
@@ -61,7 +62,7 @@ impl Sort {
     pub fn key(self, ticket: &Ticket) -> i64 {
         match self {
             Sort::Newest => ticket.created_at.millis(),
-            Sort::Cheapest | Sort::Dearest => ticket.price.minor(),
+            Sort::Cheapest | Sort::Dearest => ticket.listing.price.minor(),
             Sort::Soonest => ticket.on_sale_until().millis(),
         }
     }

@@ -3,16 +3,18 @@
 use std::future::Future;
 
 use bson::{Bson, Document, doc};
-use common::bus::{Aggregate, Aggregates, Announcement, Change, Failure};
-use common::cursor::Cursor;
+use bus::Failure;
 use common::events::Order;
-use common::idempotency::{Created, Key};
 use common::ids::TicketId;
-use common::{Clock, Error, Result, Time, mongo};
+use common::{Clock, Time};
 use futures::TryStreamExt;
+use httpkit::idempotency::RequestIdentity;
+use httpkit::paging::Cursor;
+use httpkit::{Error, Result};
 use mongodb::options::{FindOptions, Hint};
 use mongodb::{Database, IndexModel};
 use serde::{Deserialize, Serialize, Serializer};
+use store::{Aggregate, Change, Documents, OutboxMessage, StoredResponse, mongo};
 
 use crate::domain::Ticket;
 use crate::search::{Search, Sort, Whose, words};
@@ -34,10 +36,11 @@ impl Serialize for Stored {
             on_sale_until: Time,
         }
         let Stored(ticket) = self;
-        let venue = ticket.venue.as_deref().unwrap_or_default();
+        let listing = &ticket.listing;
+        let venue = listing.venue.as_deref().unwrap_or_default();
         let fields = Fields {
             ticket,
-            words: words(&format!("{} {venue}", ticket.title)),
+            words: words(&format!("{} {venue}", listing.title)),
             listed: ticket.is_listed(),
             on_sale_until: ticket.on_sale_until(),
         };
@@ -56,23 +59,23 @@ impl Aggregate for Stored {
         self.0.version
     }
 
-    fn retold(&self) -> Vec<Announcement> {
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
         vec![self.0.retelling()]
     }
 
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.0.version += by;
     }
 }
 
 #[derive(Clone)]
 pub struct Store {
-    pub tickets: Aggregates<Stored>,
+    pub tickets: Documents<Stored>,
 }
 
 impl Store {
     pub async fn open(database: &Database, clock: Clock) -> anyhow::Result<Self> {
-        Ok(Store { tickets: Aggregates::open(database, clock, indexes()).await? })
+        Ok(Store { tickets: Documents::open(database, clock, indexes()).await? })
     }
 
     /// The ticket, if there is one that isn't deleted; else 404.
@@ -82,15 +85,20 @@ impl Store {
     }
 
     /// Does the work of a request that offers a ticket, or gives the answer that it got before.
-    pub async fn once(
+    pub async fn run_once(
         &self,
-        key: &Key,
-        work: impl Future<Output = Result<Created>>,
-    ) -> Result<Created> {
-        self.tickets.once(key, work).await
+        key: &RequestIdentity,
+        work: impl Future<Output = Result<StoredResponse>>,
+    ) -> Result<StoredResponse> {
+        self.tickets.run_once(key, work).await
     }
 
-    pub async fn insert(&self, key: &Key, answer: &Created, new: Change<Ticket>) -> Result<()> {
+    pub async fn insert(
+        &self,
+        key: &RequestIdentity,
+        answer: &StoredResponse,
+        new: Change<Ticket>,
+    ) -> Result<()> {
         let Change { thing, events } = stored(new);
         Ok(self.tickets.insert_for(key, answer, &thing, &events).await?)
     }
@@ -145,7 +153,7 @@ impl Store {
         now: Time,
         range: Document,
         wanted: usize,
-    ) -> Result<Vec<Ticket>> {
+    ) -> store::Result<Vec<Ticket>> {
         let options = FindOptions::builder()
             .sort(order(search.sort))
             .hint(hint(search))

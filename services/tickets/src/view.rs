@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use common::auth::CurrentUser;
-use common::idempotency::Created;
+use common::Time;
 use common::ids::{OrderId, TicketId, UserId};
-use common::money::{self, Currency};
-use common::server::personal;
-use common::{Money, Result, Time};
+use common::listing::ListingView;
 use http::{HeaderValue, header};
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Result};
 use serde::Serialize;
+use store::StoredResponse;
 
 use crate::domain::{Status, Ticket};
 
@@ -17,17 +17,10 @@ use crate::domain::{Status, Ticket};
 #[serde(rename_all = "camelCase")]
 pub struct TicketView {
     id: TicketId,
-    title: String,
+    #[serde(flatten)]
+    listing: ListingView,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    date: Option<Time>,
-    time_zone: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    venue: Option<String>,
-    #[serde(serialize_with = "money::as_decimal")]
-    price: Money,
-    currency: Currency,
     user_id: UserId,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,13 +43,8 @@ impl TicketView {
         TicketView {
             order_id: order_id.filter(|_| may_see_the_order(&ticket, viewer)),
             id: ticket.id,
-            title: ticket.title,
+            listing: ticket.listing.into(),
             description: ticket.description,
-            date: ticket.date,
-            time_zone: ticket.time_zone,
-            venue: ticket.venue,
-            price: ticket.price,
-            currency: ticket.currency,
             user_id: ticket.user_id,
             status,
             reserved_until,
@@ -80,9 +68,9 @@ pub fn one(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Response 
 }
 
 /// A new ticket, as its seller is told of it.
-pub fn created(ticket: &Ticket, seller: &CurrentUser, now: Time) -> Result<Created> {
+pub fn created(ticket: &Ticket, seller: &CurrentUser, now: Time) -> Result<StoredResponse> {
     let view = TicketView::of(ticket.clone(), Some(seller), now);
-    Created::new(format!("/api/tickets/{}", ticket.id), ticket.version, &view)
+    StoredResponse::created(format!("/api/tickets/{}", ticket.id), ticket.version, &view)
 }
 
 /// What someone who is signed in sees is for no one else. Others ask again each time, as a hold may

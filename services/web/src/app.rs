@@ -5,9 +5,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
+use bus::Bus;
 use common::Clock;
-use common::bus::Bus;
-use common::server::{Readiness, Service};
+use httpkit::Service;
 use tower_http::compression::CompressionLayer;
 
 use crate::live;
@@ -15,7 +15,7 @@ use crate::state::{App, Settings};
 use crate::{assets, pages, session};
 
 /// Longer than the longest call to a service: a payment, which waits for Stripe.
-const DEADLINE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 pub fn routes(app: App) -> Router {
     let pages = Router::new()
@@ -58,9 +58,9 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
     let app = App::new(settings, clock)?;
     let bus = Bus::connect(&app.settings.nats, "web").await?;
     let live = app.live.clone();
-    let service = Service::new("web", routes(app), Readiness::Always)
-        .errors(pages::errors::render)
-        .deadline(DEADLINE)
+    let service = Service::new("web", routes(app))
+        .render_errors(pages::errors::render)
+        .timeout(TIMEOUT)
         .on_stop(live.stop.clone())
         .background(|stop| live.run(bus, stop));
     Ok(service)

@@ -7,8 +7,8 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::{Error, Result};
 use http::{HeaderValue, header};
+use httpkit::{Error, Result};
 use sha2::{Digest, Sha256};
 
 struct Asset {

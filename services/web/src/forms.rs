@@ -6,9 +6,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::Error;
-use common::error::problems;
+use common::problem;
 use http::StatusCode;
+use httpkit::Error;
 use serde::de::DeserializeOwned;
 
 pub use errors::{FieldError, FormErrors};
@@ -22,14 +22,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Error::refused(&problems::TOO_LARGE, "The form is too large.")
+                Error::refused(&problem::TOO_LARGE, "The form is too large.")
             } else {
-                Error::refused(&problems::MALFORMED, "The form is malformed.")
+                Error::refused(&problem::MALFORMED, "The form is malformed.")
             }
         })?;
         let pairs = url::form_urlencoded::parse(&bytes);
         let form = T::deserialize(serde_html_form::Deserializer::new(pairs));
-        form.map(Form).map_err(|error| Error::refused(&problems::MALFORMED, error.to_string()))
+        form.map(Form).map_err(|error| Error::refused(&problem::MALFORMED, error.to_string()))
     }
 }
 

@@ -24,7 +24,7 @@ mod topic;
 
 use std::sync::Arc;
 
-use common::bus::{Bus, Sight};
+use bus::{Bus, WatchEvent};
 use common::events::Stream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -50,23 +50,23 @@ impl Live {
 
     /// Feeds the hub with the events of the bus, until `stop` is cancelled.
     pub async fn run(self, bus: Bus, stop: CancellationToken) {
-        let handle = |event: Sight<'_>| match event {
-            Sight::Begins(_) => self.hub.resync(),
-            Sight::Event { subject, data } => self.handle(subject, data),
+        let handle = |event: WatchEvent<'_>| match event {
+            WatchEvent::Resync(_) => self.hub.resync(),
+            WatchEvent::Event { subject, data } => self.handle(subject, data),
         };
         bus.watch([Stream::Tickets, Stream::Orders, Stream::Payments], stop, handle).await;
     }
 
     fn handle(&self, subject: &str, data: &[u8]) {
-        match topic::invalidations(subject, data) {
-            Some(Ok(invalidations)) => self.hub.publish(invalidations),
-            Some(Err(error)) => {
+        // A newer version of a service may publish events that this one doesn't know yet.
+        let Ok(known) = subject.parse() else {
+            tracing::warn!(subject, "unknown event, resyncing all pages");
+            return self.hub.resync();
+        };
+        match topic::invalidations(known, data) {
+            Ok(invalidations) => self.hub.publish(invalidations),
+            Err(error) => {
                 tracing::warn!(subject, %error, "unreadable event, resyncing all pages");
-                self.hub.resync();
-            }
-            // A newer version of a service publishes what this one doesn't know yet.
-            None => {
-                tracing::warn!(subject, "unknown event, resyncing all pages");
                 self.hub.resync();
             }
         }

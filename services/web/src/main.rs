@@ -8,7 +8,7 @@ use web::state::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::server::main(
+    httpkit::run::main(
         "web",
         |settings: &Settings| &settings.server,
         |settings| app::build(settings, Clock::system()),

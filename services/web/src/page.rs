@@ -3,9 +3,9 @@
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::Error;
 use common::ids::OrderId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use httpkit::Error;
 use sha2::{Digest, Sha256};
 
 use crate::format::{Countdown, duration};

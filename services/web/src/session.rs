@@ -7,11 +7,11 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::auth::{CurrentUser, is_https, refresh_cookie, session_cookie};
-use common::error::problems;
-use common::{Error, Time};
+use common::{Time, problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use httpkit::auth::{is_https, refresh_cookie, session_cookie};
+use httpkit::{CurrentUser, Error};
 use tokio::sync::OnceCell;
 use tower_cookies::Cookies;
 use url::Url;
@@ -230,7 +230,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
             Identity::SignedIn(user) => Ok(SignedIn { visitor, user }),
             Identity::Anonymous => Err(Error::not_signed_in()),
             Identity::SessionUnknown => Err(Error::refused(
-                &problems::UNAVAILABLE,
+                &problem::UNAVAILABLE,
                 "The session can't be renewed right now.",
             )),
         }

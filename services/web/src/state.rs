@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bus::NatsSettings;
 use clap::Parser;
 use common::Clock;
-use common::auth::Verifier;
-use common::config::{MarketSettings, NatsSettings, ServerSettings};
+use common::settings::MarketSettings;
+use httpkit::auth::Verifier;
+use httpkit::settings::ServerSettings;
 use url::Url;
 
 use crate::api::Api;

@@ -20,11 +20,11 @@ use axum::{
 };
 
 use crate::{
-    answer::Answer,
     app::{App, read, write},
-    call::RequestId,
     errors::ApiError,
     ids,
+    request::RequestId,
+    response::ApiResponse,
 };
 
 pub fn router(app: Arc<App>) -> Router {
@@ -42,7 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/charges/{id}", get(read::<charges::Retrieve>))
         .route("/v1/refunds", post(write::<refunds::Create>).get(read::<refunds::List>))
         .route("/v1/refunds/{id}", get(read::<refunds::Retrieve>))
-        // Not Stripe's: for whoever tests with it.
+        // Not part of Stripe's API: for tests.
         .route("/_authenticate/{id}", post(write::<confirm::Authenticate>))
         .route("/_faults", post(faults::add).get(faults::list).delete(faults::clear))
         .route("/_ledger", get(ledger::ledger))
@@ -50,12 +50,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/_health", get(ledger::health))
         .fallback(unknown_url)
         .method_not_allowed_fallback(unknown_url)
-        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .layer(middleware::from_fn_with_state(app.clone(), record))
         .with_state(app)
 }
 
-/// What every answer has: an id, the version that was asked for, and its place in the counters.
-async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Adds the request id and the requested API version to every response, and counts it.
+async fn record(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = ids::new("req");
     let version = request.headers().get("stripe-version").cloned();
     let route =
@@ -65,7 +65,7 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
 
     let mut response = next.run(request).await;
     let status = response.status();
-    tracing::debug!(endpoint, request_id = id, status = status.as_u16(), "answered");
+    tracing::debug!(endpoint, request_id = id, status = status.as_u16(), "request completed");
     app.counters.count(endpoint, status.as_u16());
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("request-id", id);
@@ -77,5 +77,5 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
 }
 
 async fn unknown_url(method: Method, uri: Uri) -> Response {
-    Answer::error(ApiError::unknown_url(method.as_str(), uri.path())).into_response()
+    ApiResponse::error(ApiError::unknown_url(method.as_str(), uri.path())).into_response()
 }

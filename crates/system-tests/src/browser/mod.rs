@@ -18,7 +18,7 @@ use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use testkit::{environment, patiently};
+use testkit::{environment, retry_for};
 
 use command::Extension;
 use driver::Driver;
@@ -121,7 +121,7 @@ impl Browser {
 
     /// Waits until the address starts with this path.
     pub async fn arrives_at(&self, path: &str) {
-        self.patiently(&format!("to arrive at {path}"), async || {
+        self.retry_for(&format!("to arrive at {path}"), async || {
             let now = self.path().await;
             if now.starts_with(path) { Ok(()) } else { Err(format!("at {now}")) }
         })
@@ -143,7 +143,7 @@ impl Browser {
 
     /// Replaces the text of a field.
     pub async fn fill(&self, name: &str, text: &str) {
-        self.patiently(&format!("to fill in {name}"), async || {
+        self.retry_for(&format!("to fill in {name}"), async || {
             let field = self.find("field", name).await?;
             passing(field.clear().await)?;
             passing(field.send_keys(text).await)
@@ -155,7 +155,7 @@ impl Browser {
     pub async fn pick(&self, name: &str, value: &str) {
         const SET: &str = "const [field, value] = arguments; field.value = value; \
             for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, { bubbles: true })); return field.value";
-        self.patiently(&format!("to pick {value} as {name}"), async || {
+        self.retry_for(&format!("to pick {value} as {name}"), async || {
             let field = self.find("field", name).await?;
             let arguments = vec![element(&field), json!(value)];
             let set = passing(self.session.execute(SET, arguments).await)?;
@@ -191,7 +191,7 @@ impl Browser {
 
     /// The value of a field.
     pub async fn value(&self, name: &str) -> String {
-        self.patiently(&format!("for the field {name}"), async || {
+        self.retry_for(&format!("for the field {name}"), async || {
             let field = self.find("field", name).await?;
             passing(field.prop("value").await)?.ok_or_else(|| "it has no value".to_owned())
         })
@@ -200,14 +200,14 @@ impl Browser {
 
     /// Waits until a part with this `data-test` name is visible.
     pub async fn shows(&self, name: &str) {
-        self.patiently(&format!("for {name}"), async || self.find("part", name).await.map(drop))
+        self.retry_for(&format!("for {name}"), async || self.find("part", name).await.map(drop))
             .await;
         self.has_clean_console().await;
     }
 
     /// Waits until no part with this `data-test` name is visible.
     pub async fn no_longer_shows(&self, name: &str) {
-        self.patiently(&format!("for {name} to disappear"), async || {
+        self.retry_for(&format!("for {name} to disappear"), async || {
             match self.find("part", name).await {
                 Ok(_) => Err("it is visible".to_owned()),
                 Err(_) => Ok(()),
@@ -219,7 +219,7 @@ impl Browser {
 
     /// Reloads a page until a part with this `data-test` name is visible.
     pub async fn finds_at(&self, path: &str, name: &str) {
-        self.patiently(&format!("for {name} at {path}"), async || {
+        self.retry_for(&format!("for {name} at {path}"), async || {
             self.visit(path).await;
             self.find("part", name).await.map(drop)
         })
@@ -229,7 +229,7 @@ impl Browser {
     /// Waits until a text is visible, ignoring case.
     pub async fn sees(&self, text: &str) {
         let wanted = text.to_lowercase();
-        self.patiently(&format!("for “{text}”"), async || {
+        self.retry_for(&format!("for “{text}”"), async || {
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&wanted) {
                 Ok(())
@@ -244,7 +244,7 @@ impl Browser {
     /// Waits until a text is no longer visible.
     pub async fn no_longer_sees(&self, text: &str) {
         let unwanted = text.to_lowercase();
-        self.patiently(&format!("for “{text}” to disappear"), async || {
+        self.retry_for(&format!("for “{text}” to disappear"), async || {
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&unwanted) {
                 Err(format!("it reads: {shown}"))
@@ -259,7 +259,7 @@ impl Browser {
     /// Reloads a page until a text is visible.
     pub async fn finds_text_at(&self, path: &str, text: &str) {
         let wanted = text.to_lowercase();
-        self.patiently(&format!("for “{text}” at {path}"), async || {
+        self.retry_for(&format!("for “{text}” at {path}"), async || {
             self.visit(path).await;
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&wanted) {
@@ -273,7 +273,7 @@ impl Browser {
 
     /// The visible text, in one line.
     pub async fn text(&self) -> String {
-        self.patiently("for a page", || self.read()).await
+        self.retry_for("for a page", || self.read()).await
     }
 
     async fn read(&self) -> Result<String, String> {
@@ -306,7 +306,7 @@ impl Browser {
     }
 
     async fn click(&self, kind: &str, name: &str) {
-        self.patiently(&format!("to click the {kind} {name}"), async || {
+        self.retry_for(&format!("to click the {kind} {name}"), async || {
             passing(self.find(kind, name).await?.click().await)
         })
         .await;
@@ -352,8 +352,8 @@ impl Browser {
     }
 
     /// Retries an attempt until the timeout. Then it fails with the last outcome, and leaves a screenshot.
-    async fn patiently<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
-        match patiently(TIMEOUT, attempt).await {
+    async fn retry_for<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
+        match retry_for(TIMEOUT, attempt).await {
             Ok(outcome) => outcome,
             Err(instead) => {
                 let picture = screenshots().join(format!("failed-{}.png", uuid::Uuid::now_v7()));

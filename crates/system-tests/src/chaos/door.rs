@@ -137,17 +137,22 @@ impl Outcomes {
 pub type Tally = BTreeMap<Kind, Outcomes>;
 
 /// The gateway's address, and what came of all that was asked there.
-pub struct Door {
+pub struct HttpState {
     http: reqwest::Client,
     url: String,
     pub flights: Flights,
     tally: Mutex<Tally>,
 }
 
-impl Door {
+impl HttpState {
     pub fn at(url: &str) -> Result<Self> {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        Ok(Door { http, url: url.to_owned(), flights: Flights::default(), tally: Mutex::default() })
+        Ok(HttpState {
+            http,
+            url: url.to_owned(),
+            flights: Flights::default(),
+            tally: Mutex::default(),
+        })
     }
 
     /// Asks and waits for the answer, or for as long as the client does before it hangs up. None: the

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
 use super::client::Client;
-use super::door::Door;
+use super::door::HttpState;
 use super::market::{Held, Market};
 use crate::checker::Claims;
 
@@ -22,7 +22,7 @@ const SAMPLE: Duration = Duration::from_millis(100);
 
 /// What all clients share.
 pub struct Load {
-    pub door: Door,
+    pub door: HttpState,
     pub seed: u64,
     pub reservation: Duration,
     market: Mutex<Market>,
@@ -59,7 +59,7 @@ impl Running {
         clients: usize,
     ) -> Result<Running> {
         let load = Arc::new(Load {
-            door: Door::at(url)?,
+            door: HttpState::at(url)?,
             seed,
             reservation,
             market: Mutex::default(),

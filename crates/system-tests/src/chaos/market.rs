@@ -10,7 +10,7 @@ use crate::checker::Claims;
 /// How many tickets are on sale at once: few, so that many buyers are at the same ones.
 const SHELF: usize = 40;
 /// How many people, orders and sales are remembered.
-const MEMORY: usize = 200;
+const RETENTION: usize = 200;
 
 pub struct Person {
     pub id: String,
@@ -116,7 +116,7 @@ impl Market {
 }
 
 fn remember<T>(list: &mut Vec<T>, thing: T) {
-    if list.len() >= MEMORY {
+    if list.len() >= RETENTION {
         list.remove(0);
     }
     list.push(thing);

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use async_nats::jetstream;
 use async_nats::{Client, Event};
-use common::bus::{User, users};
-use common::events::{CATALOGUE, Stream};
+use bus::{User, users};
+use common::events::{Stream, Subject};
 use futures::TryStreamExt;
 use system_tests::Stack;
 use testkit::{environment, eventually};
@@ -18,7 +18,7 @@ use crate::shared;
 fn the_users_of_nats_are_those_of_the_catalogue() {
     let file =
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/k8s/data/nats/users.conf"));
-    let wanted = common::bus::users::configuration();
+    let wanted = bus::users::configuration();
     if environment::updates() {
         std::fs::write(file, &wanted).unwrap();
     }
@@ -73,8 +73,8 @@ impl Intruder {
 fn forbidden(user: &User) -> Vec<String> {
     let name = user.name;
     let mut forbidden = Vec::new();
-    let others = CATALOGUE.iter().filter(|(_, stream)| stream.publisher() != name);
-    forbidden.extend(others.map(|(subject, _)| (*subject).to_owned()));
+    let others = Subject::ALL.iter().filter(|subject| subject.stream().publisher() != name);
+    forbidden.extend(others.map(ToString::to_string));
     for stream in Stream::ALL {
         let own = stream.publisher() == name;
         let calls: &[&str] = if own {

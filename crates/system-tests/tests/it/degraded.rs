@@ -8,7 +8,7 @@ use futures::future::{join_all, join3};
 use redis::AsyncCommands;
 use serde_json::{Value, json};
 use system_tests::{Person, Stack, clock};
-use testkit::{Answer, Client, Method, eventually};
+use testkit::{Client, Method, Response, eventually};
 use tokio::time::Instant;
 
 use crate::shared::{self, SERVICES};
@@ -237,7 +237,7 @@ async fn a_database_that_is_silent_makes_a_503_within_seconds_and_nothing_is_los
         let (client, method) = (client.clone(), method.clone());
         async move {
             eventually(&format!("{method} {path} to be answered"), || async {
-                let answer: Answer =
+                let answer: Response =
                     client.request(method.clone(), &path).json(body.clone()).send().await;
                 done.contains(&answer.status.as_u16()).then_some(())
             })

@@ -11,7 +11,7 @@ use crate::shared;
 /// Sends a write, and hangs up while the database lets it wait in the middle.
 async fn hangs_up(stack: &Stack, client: &Client, method: Method, path: &str, body: Value) {
     let asleep = stack.freeze("mongod");
-    client.request(method, path).json(body).hang_up_after(Duration::from_millis(300)).await;
+    client.request(method, path).json(body).disconnect_after(Duration::from_millis(300)).await;
     drop(asleep);
 }
 
@@ -90,7 +90,7 @@ async fn a_card_is_charged_once_also_while_stripe_is_slow() {
     stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 2000).await;
     let pay = buyer.client.request(Method::POST, "/api/payments");
     let pay = pay.json(json!({ "orderId": order, "token": "tok_visa" }));
-    pay.hang_up_after(Duration::from_millis(1000)).await;
+    pay.disconnect_after(Duration::from_millis(1000)).await;
     buyer.pays(&order, "tok_visa").await.problem(409, "payment-in-progress");
     buyer.sees_payment(&order, "completed").await;
     assert_eq!(stack.stripe_ledger().await.charges(&order).len(), 1);

@@ -6,7 +6,7 @@ use common::Time;
 use common::ids::OrderId;
 use serde_json::{Value, json};
 use system_tests::Person;
-use testkit::{Client, EventStream, Method, Request, Told, eventually};
+use testkit::{Client, EventStream, Method, Request, ServerSentEvent, eventually};
 
 use crate::shared;
 
@@ -28,9 +28,9 @@ async fn refused(client: &Client, topics: &[&str]) -> u16 {
 }
 
 /// Reads how the stream begins, up to where it says that all before has been told.
-async fn begins(stream: &mut EventStream) -> Vec<Told> {
+async fn begins(stream: &mut EventStream) -> Vec<ServerSentEvent> {
     let mut told = Vec::new();
-    while told.last().is_none_or(|told: &Told| told.id.is_none()) {
+    while told.last().is_none_or(|told: &ServerSentEvent| told.id.is_none()) {
         told.push(stream.next().await.expect("a stream that begins"));
     }
     told

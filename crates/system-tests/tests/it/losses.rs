@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use mongodb::Database;
 use serde_json::{Value, json};
 use system_tests::{Person, Stack};
-use testkit::{eventually, patiently};
+use testkit::{eventually, retry_for};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::shared;
@@ -165,7 +165,7 @@ impl Market<'_> {
 /// charge belongs to a complete order, or is given back.
 async fn agree(stack: &Stack) {
     let agreed =
-        patiently(Duration::from_secs(40), async || disagreement(stack).await.map_or(Ok(()), Err));
+        retry_for(Duration::from_secs(40), async || disagreement(stack).await.map_or(Ok(()), Err));
     agreed.await.unwrap_or_else(|disagreement| panic!("{disagreement}"));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::Time;
 use serde_json::json;
 use system_tests::{Person, Stack, clock};
-use testkit::{Answer, eventually};
+use testkit::{Response, eventually};
 
 use crate::shared;
 
@@ -155,7 +155,7 @@ async fn a_hold_expires() {
 }
 
 /// Someone pays in the last seconds of a hold, and Stripe takes until after its end to say so.
-async fn pays_late(stack: &Stack, buyer: &Person, order: &str) -> Answer {
+async fn pays_late(stack: &Stack, buyer: &Person, order: &str) -> Response {
     let end = buyer.end_of(order).await;
     stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 5000).await;
     clock::until(end - Duration::from_secs(3)).await;

@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{PoisonError, RwLock};
 
-use common::bus::Change;
+use store::Change;
 
 use crate::messages::Message;
 

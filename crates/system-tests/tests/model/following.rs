@@ -1,8 +1,8 @@
 //! tickets and expiration, as the model runs them: they follow what orders tells.
 
-use common::bus::Change;
 use common::events::{Order, OrderStatus};
 use expiration::domain::{Firing, Schedule};
+use store::Change;
 use tickets::domain::Ticket;
 
 use crate::archive::{Decided, Kept};
@@ -19,7 +19,7 @@ impl World {
 
     /// `PUT /api/tickets/{id}`, with another price, once.
     pub fn edit(&self, state: &State) -> Effect {
-        if state.ticket.price != self.offered.thing.price {
+        if state.ticket.listing.price != self.offered.thing.listing.price {
             return Effect::Nothing;
         }
         self.change_ticket(state, "edit", 0, |ticket| ticket.edit(World::draft(2100)).ok())
@@ -61,8 +61,8 @@ impl World {
         Effect::schedule(
             deal,
             self.schedule_decides(("follow", schedule, message.number()), || match schedule {
-                Some(schedule) => schedule.follow(order).map(Change::untold),
-                None => Some(Change::untold(Schedule::of(order))),
+                Some(schedule) => schedule.follow(order).map(Change::without_event),
+                None => Some(Change::without_event(Schedule::of(order))),
             }),
         )
     }

@@ -1,9 +1,9 @@
 //! orders, as the model runs it: its own decisions, between reads and writes that others may come between.
 
-use common::bus::Change;
 use common::events::Payment;
 use orders::domain::{Expiry, Order, Retake, Ticket as Listing, Write};
 use orders::store::{ONE_LIVE_ORDER, ONE_ORDER_A_HOLD, Placed};
+use store::Change;
 
 use crate::archive::{Decided, Kept};
 use crate::messages::{Event, Message};
@@ -71,7 +71,7 @@ impl World {
         let expired = self.order_decides(("expire", Some(order), is_over.into()), || {
             match order.expire(now) {
                 Expiry::Due(change) => Some(*change),
-                Expiry::NotBefore(_) => Some(Change::untold(order.get().clone())),
+                Expiry::NotBefore(_) => Some(Change::without_event(order.get().clone())),
                 Expiry::Nothing => None,
             }
         });
@@ -129,7 +129,7 @@ impl World {
             return Effect::Nothing;
         }
         let question = ("replica", None, message.number());
-        let replica = || Some(Change::untold(listing.clone()));
+        let replica = || Some(Change::without_event(listing.clone()));
         let replica = self.archive.listings.decide(&self.archive.messages, question, replica);
         replica.map_or(Effect::Nothing, |(listing, _)| Effect::Listing(listing))
     }
@@ -217,7 +217,8 @@ impl World {
         if !self.is_mutant(Mutant::ForgetfulOrder) || order.payment.is_none() {
             return order;
         }
-        let forgotten = || Some(Change::untold(Order { payment: None, ..order.get().clone() }));
+        let forgotten =
+            || Some(Change::without_event(Order { payment: None, ..order.get().clone() }));
         self.order_decides(("forget", Some(order), 0), forgotten).map_or(order, |(order, _)| order)
     }
 

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use common::bus::Announcement;
 use common::events::{
-    Event as _, Expiration, ExpirationComplete, FailedPayment, Order, OrderCancelled,
-    OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, Payment, PaymentCreated,
-    PaymentFailed, PaymentRefunded, Refund, RefundRequired, Ticket, TicketCreated, TicketDeleted,
-    TicketUpdated,
+    Expiration, ExpirationComplete, FailedPayment, Order, OrderCancelled, OrderCompleted,
+    OrderCreated, OrderRefundRequired, Payment, PaymentCreated, PaymentFailed, PaymentRefunded,
+    Refund, RefundRequired, Subject, Ticket, TicketCreated, TicketDeleted, TicketUpdated,
 };
 use orders::domain::{Ticket as Listing, Write};
+use store::OutboxMessage;
 
 /// An event on its way.
 pub struct Message {
@@ -46,7 +45,7 @@ impl Listener {
 }
 
 impl Message {
-    pub fn of(announcement: &Announcement) -> Message {
+    pub fn of(announcement: &OutboxMessage) -> Message {
         let data = announcement.data();
         Message {
             id: announcement.id().to_owned(),
@@ -77,7 +76,7 @@ impl Message {
 }
 
 impl Event {
-    fn read(subject: &str, data: &str) -> Event {
+    fn read(subject: Subject, data: &str) -> Event {
         fn parse<E: common::events::Event>(data: &str) -> E {
             serde_json::from_str(data).expect("an event reads what an event wrote")
         }
@@ -86,21 +85,20 @@ impl Event {
             Event::Ticket(ticket, writes)
         };
         match subject {
-            TicketCreated::SUBJECT => ticket(parse::<TicketCreated>(data).0, Listing::created),
-            TicketUpdated::SUBJECT => ticket(parse::<TicketUpdated>(data).0, Listing::updated),
-            TicketDeleted::SUBJECT => ticket(parse::<TicketDeleted>(data).0, Listing::deleted),
-            OrderCreated::SUBJECT => Event::Order(parse::<OrderCreated>(data).0),
-            OrderCancelled::SUBJECT => Event::Order(parse::<OrderCancelled>(data).0),
-            OrderCompleted::SUBJECT => Event::Order(parse::<OrderCompleted>(data).0),
-            OrderUpdated::SUBJECT => Event::Unheard,
-            OrderRefundRequired::SUBJECT => {
+            Subject::TicketCreated => ticket(parse::<TicketCreated>(data).0, Listing::created),
+            Subject::TicketUpdated => ticket(parse::<TicketUpdated>(data).0, Listing::updated),
+            Subject::TicketDeleted => ticket(parse::<TicketDeleted>(data).0, Listing::deleted),
+            Subject::OrderCreated => Event::Order(parse::<OrderCreated>(data).0),
+            Subject::OrderCancelled => Event::Order(parse::<OrderCancelled>(data).0),
+            Subject::OrderCompleted => Event::Order(parse::<OrderCompleted>(data).0),
+            Subject::OrderRefundRequired => {
                 Event::RefundRequired(parse::<OrderRefundRequired>(data).0)
             }
-            ExpirationComplete::SUBJECT => Event::Expiration(parse::<ExpirationComplete>(data).0),
-            PaymentCreated::SUBJECT => Event::Paid(parse::<PaymentCreated>(data).0),
-            PaymentFailed::SUBJECT => Event::Failed(parse::<PaymentFailed>(data).0),
-            PaymentRefunded::SUBJECT => Event::Refunded(parse::<PaymentRefunded>(data).0),
-            subject => panic!("the model doesn't know {subject}"),
+            Subject::ExpirationComplete => Event::Expiration(parse::<ExpirationComplete>(data).0),
+            Subject::PaymentCreated => Event::Paid(parse::<PaymentCreated>(data).0),
+            Subject::PaymentFailed => Event::Failed(parse::<PaymentFailed>(data).0),
+            Subject::PaymentRefunded => Event::Refunded(parse::<PaymentRefunded>(data).0),
+            Subject::OrderUpdated | Subject::UserCreated | Subject::UserUpdated => Event::Unheard,
         }
     }
 }

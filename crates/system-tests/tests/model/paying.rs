@@ -2,11 +2,11 @@
 //!
 //! Which worker has leased a payment is left out: any number of them may be at it, at any time.
 
-use common::bus::Change;
 use payments::domain::Payment;
 use payments::gateway::Intent;
 use payments::steps::Step;
 use payments::words::Heard;
+use store::Change;
 
 use crate::archive::{Decided, Kept};
 use crate::messages::{Event, Message};
@@ -27,7 +27,7 @@ impl World {
                     deal,
                     self.payment_decides(deal, question, || match known {
                         Some(payment) => payment.follow(order, attempts, now),
-                        None => Some(Change::untold(Payment::of(order))),
+                        None => Some(Change::without_event(Payment::of(order))),
                     }),
                 )
             }
@@ -201,7 +201,7 @@ impl World {
         question: (&'static str, Option<Kept<Till>>, u64),
         decide: impl FnOnce() -> Option<Till>,
     ) -> Option<Kept<Till>> {
-        let decide = || decide().map(Change::untold);
+        let decide = || decide().map(Change::without_event);
         self.archive.tills.decide(&self.archive.messages, question, decide).map(|(till, _)| till)
     }
 }

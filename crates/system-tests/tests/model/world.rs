@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use common::bus::Change;
 use common::ids::{OrderId, PaymentId, UserId};
 use common::{Money, Time};
 use expiration::domain::Schedule;
 use orders::domain::{Order, Ticket as Listing};
 use payments::domain::Payment;
+use store::Change;
 use tickets::domain::Ticket;
 use tickets::draft::Draft;
 
@@ -138,13 +138,15 @@ impl World {
     /// What the seller writes.
     pub fn draft(price: i64) -> Draft {
         Draft {
-            title: "Motörhead".to_owned(),
-            price: Money::from_minor(price),
-            currency: "usd".parse().expect("a currency"),
+            listing: common::listing::Listing {
+                title: "Motörhead".to_owned(),
+                price: Money::from_minor(price),
+                currency: "usd".parse().expect("a currency"),
+                date: None,
+                time_zone: "UTC".to_owned(),
+                venue: None,
+            },
             description: None,
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
         }
     }
 }

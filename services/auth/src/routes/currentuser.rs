@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
+use httpkit::{CurrentUser, Result};
 use serde::Serialize;
 
 use super::UserBody;
-use crate::app::App;
+use crate::state::App;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,13 +6,14 @@ pub mod signin;
 pub mod signout;
 pub mod signup;
 
+use common::Time;
 use common::ids::{SessionId, UserId};
-use common::{Result, Time};
+use httpkit::Result;
 use serde::Serialize;
 use tower_cookies::Cookies;
 
-use crate::app::App;
 use crate::domain::{Session, User};
+use crate::state::App;
 use crate::tokens::{RefreshToken, rotation_secret};
 
 /// A user, as they see themselves.

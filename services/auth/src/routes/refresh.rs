@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use common::{Error, Result, Time};
+use common::Time;
+use httpkit::{Error, Result};
 use tower_cookies::Cookies;
 
 use super::UserBody;
-use crate::app::App;
 use crate::domain::{Renewal, Session};
+use crate::state::App;
 use crate::tokens::RefreshToken;
 
 /// How often someone else may be faster before we give up.
@@ -56,5 +57,5 @@ async fn renew(
             Renewal::Refuse => return Ok(None),
         }
     }
-    Err(Error::contended())
+    Err(Error::conflict())
 }

@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use common::error::problems;
-use common::extract::Body;
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::Body;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 use validator::Validate;
 
 use super::UserBody;
 use super::signup::is_email;
-use crate::app::App;
 use crate::domain::EmailAddress;
+use crate::state::App;
 
 /// A member that is left out is taken for an empty one, so that its rule is told beside the others.
 #[derive(Deserialize, Validate)]
@@ -41,5 +41,5 @@ pub async fn handle(
 
 /// The same for an unknown address and a wrong password: which it was is nobody's business.
 fn invalid_credentials() -> Error {
-    Error::refused(&problems::INVALID_CREDENTIALS, "Invalid credentials")
+    Error::refused(&problem::INVALID_CREDENTIALS, "Invalid credentials")
 }

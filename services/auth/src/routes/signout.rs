@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
+use httpkit::{CurrentUser, Result};
 use serde_json::{Value, json};
 use tower_cookies::Cookies;
 
-use crate::app::App;
+use crate::state::App;
 
 pub async fn handle(
     State(app): State<App>,

@@ -3,16 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::Result;
-use common::extract::Body;
 use http::{StatusCode, header};
+use httpkit::Result;
+use httpkit::extract::Body;
 use serde::Deserialize;
 use tower_cookies::Cookies;
 use validator::{Validate, ValidationError};
 
 use super::UserBody;
-use crate::app::App;
 use crate::domain::{EmailAddress, Profile, User};
+use crate::state::App;
 
 /// A member that is left out is taken for an empty one, so that its rule is told beside the others.
 #[derive(Deserialize, Validate)]

@@ -9,7 +9,7 @@ const PATH: &str = "/api/users/currentuser";
 
 #[tokio::test]
 async fn nobody_is_signed_in_without_a_token() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     for path in [PATH, "/api/users/currentUser"] {
         let answer = auth.service.client().get(path).await;
         assert_eq!(answer.expect(200), json!({ "currentUser": null }));
@@ -19,7 +19,7 @@ async fn nobody_is_signed_in_without_a_token() {
 
 #[tokio::test]
 async fn whoever_signed_up_is_the_current_user() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let browser = auth.service.browser();
     let body = json!({ "email": "kim@example.org", "password": PASSWORD, "name": "Kim" });
     let user = browser.post("/api/users/signup", body).await.expect(201);
@@ -30,7 +30,7 @@ async fn whoever_signed_up_is_the_current_user() {
 
 #[tokio::test]
 async fn a_session_token_lives_a_quarter_of_an_hour() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answer = auth.sign_up("kim@example.org").await;
     let token = cookie(&answer, "session");
     auth.infra.clock.advance(Duration::from_secs(15 * 60 - 1));
@@ -41,7 +41,7 @@ async fn a_session_token_lives_a_quarter_of_an_hour() {
 
 #[tokio::test]
 async fn a_forged_token_is_nobodys() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answer = auth.sign_up("kim@example.org").await;
     let id = answer.expect(201)["id"].as_str().unwrap().parse().unwrap();
     let honest = TestUser { id, token: cookie(&answer, "session"), ..auth.infra.user() };
@@ -58,6 +58,6 @@ async fn a_forged_token_is_nobodys() {
 
 #[tokio::test]
 async fn a_token_of_someone_who_is_unknown_is_nobodys() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     assert_eq!(auth.current_user(&auth.infra.user().token).await, json!(null));
 }

@@ -9,20 +9,22 @@ mod signin;
 mod signout;
 mod signup;
 
-use auth::app::{self, Settings};
+use auth::app::Auth;
+use auth::state::Settings;
 use clap::Parser;
 use serde_json::{Value, json};
-use testkit::{Answer, Infra, TestService};
+use service::Microservice as _;
+use testkit::{Infra, Response, TestService};
 
 const PASSWORD: &str = "correct horse";
 
 /// The service and what it stands on. The service goes first when a test ends.
-struct Auth {
+struct World {
     service: TestService,
     infra: Infra,
 }
 
-impl Auth {
+impl World {
     async fn start() -> Self {
         Self::on(Infra::start().await).await
     }
@@ -34,10 +36,10 @@ impl Auth {
     }
 
     async fn on(infra: Infra) -> Self {
-        Auth { service: replica(&infra).await, infra }
+        World { service: replica(&infra).await, infra }
     }
 
-    async fn sign_up(&self, email: &str) -> Answer {
+    async fn sign_up(&self, email: &str) -> Response {
         let answer = self.service.client().post("/api/users/signup", credentials(email)).await;
         answer.expect(201);
         answer
@@ -50,14 +52,14 @@ impl Auth {
         body["currentUser"].clone()
     }
 
-    async fn refresh(&self, token: &str) -> Answer {
+    async fn refresh(&self, token: &str) -> Response {
         refresh(&self.service, token).await
     }
 }
 
 /// Another process of the service, as far as the database and the bus are concerned.
 async fn replica(infra: &Infra) -> TestService {
-    let service = app::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
+    let service = Auth::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
     TestService::serve_at(service, &infra.public_url).await
 }
 
@@ -71,20 +73,20 @@ fn credentials(email: &str) -> Value {
     json!({ "email": email, "password": PASSWORD })
 }
 
-async fn refresh(service: &TestService, token: &str) -> Answer {
+async fn refresh(service: &TestService, token: &str) -> Response {
     service.client().cookie("refresh", token).post("/api/users/refresh", json!({})).await
 }
 
 /// A cookie's value, of an answer that must set it.
 #[track_caller]
-fn cookie(answer: &Answer, name: &str) -> String {
+fn cookie(answer: &Response, name: &str) -> String {
     let value = answer.cookie(name);
     value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", answer.headers)).to_owned()
 }
 
 /// The browser must forget both cookies.
 #[track_caller]
-fn assert_cleared(answer: &Answer) {
+fn assert_cleared(answer: &Response) {
     for name in ["session", "refresh"] {
         let cookie = answer.set_cookie(name).unwrap_or_default();
         assert!(cookie.starts_with(&format!("{name}=;")), "{name}: {cookie}");

@@ -1,13 +1,13 @@
 //! What an operator types: `auth reannounce …`.
 
-use common::bus::RESTORED;
 use common::events::{UserCreated, UserUpdated};
+use store::RESTORE_VERSION_OFFSET;
 
 use super::*;
 
 #[tokio::test]
 async fn every_user_is_told_again_and_after_a_restore_in_a_newer_version() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let bus = auth.infra.bus();
     let created = bus.wait_for::<UserCreated>(|_| true).await;
@@ -19,14 +19,14 @@ async fn every_user_is_told_again_and_after_a_restore_in_a_newer_version() {
 
     operator.run(&["reannounce", "--restored"]).await.expect_success();
     let updated = bus.published::<UserUpdated>().await.pop().unwrap();
-    assert_eq!(updated.0.version, RESTORED + 1);
+    assert_eq!(updated.0.version, RESTORE_VERSION_OFFSET + 1);
     let none = operator.run(&["dead-letters", "list"]).await;
     assert_eq!(none.expect_success(), "No dead letters.\n");
 }
 
 #[tokio::test]
 async fn its_help_names_every_command_and_the_settings() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let help = auth.infra.program("auth").run(&["--help"]).await;
     for told in
         ["dead-letters", "reannounce", "generate-keys", "JWT_PRIVATE_KEY", "NATS_MONITOR_URL"]

@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
 async fn a_refresh_token_is_exchanged_for_the_next_pair() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answer = auth.sign_up("kim@example.org").await;
     let user = answer.expect(201);
     let (session, token) = (cookie(&answer, "session"), cookie(&answer, "refresh"));
@@ -29,7 +29,7 @@ async fn a_refresh_token_is_exchanged_for_the_next_pair() {
 
 #[tokio::test]
 async fn a_session_goes_on_as_long_as_it_is_renewed() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let mut token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     for _ in 0..4 {
         auth.infra.clock.advance(DAY * 29);
@@ -43,7 +43,7 @@ async fn a_session_goes_on_as_long_as_it_is_renewed() {
 
 #[tokio::test]
 async fn a_token_that_is_repeated_at_once_gets_the_same_successor() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let successor = cookie(&auth.refresh(&token).await, "refresh");
     auth.infra.clock.advance(GRACE - Duration::from_millis(1));
@@ -53,7 +53,7 @@ async fn a_token_that_is_repeated_at_once_gets_the_same_successor() {
 
 #[tokio::test]
 async fn ten_tabs_on_two_replicas_that_renew_at_once_get_the_same_successor() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let other = replica(&auth.infra).await;
     let mut token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     for _ in 0..10 {
@@ -76,7 +76,7 @@ async fn ten_tabs_on_two_replicas_that_renew_at_once_get_the_same_successor() {
 
 #[tokio::test]
 async fn a_token_that_is_used_again_later_ends_the_whole_session() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let stolen = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let next = cookie(&auth.refresh(&stolen).await, "refresh");
     auth.infra.clock.advance(GRACE);
@@ -90,7 +90,7 @@ async fn a_token_that_is_used_again_later_ends_the_whole_session() {
 
 #[tokio::test]
 async fn a_thief_who_is_first_is_found_out_by_the_owner() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let thiefs = cookie(&auth.refresh(&token).await, "refresh");
     let thiefs = cookie(&auth.refresh(&thiefs).await, "refresh");
@@ -101,7 +101,7 @@ async fn a_thief_who_is_first_is_found_out_by_the_owner() {
 
 #[tokio::test]
 async fn theft_and_renewal_at_once_leave_no_session_that_lives() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let stolen = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let current = cookie(&auth.refresh(&stolen).await, "refresh");
     auth.infra.clock.advance(GRACE);
@@ -114,7 +114,7 @@ async fn theft_and_renewal_at_once_leave_no_session_that_lives() {
 
 #[tokio::test]
 async fn what_is_no_refresh_token_is_refused() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answer = auth.sign_up("kim@example.org").await;
     let token = cookie(&answer, "refresh");
     let (id, secret) = token.split_once('.').unwrap();
@@ -139,7 +139,7 @@ async fn what_is_no_refresh_token_is_refused() {
 
 #[tokio::test]
 async fn a_guessed_secret_ends_the_session_it_was_guessed_for() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let (id, _) = token.split_once('.').unwrap();
     auth.refresh(&format!("{id}.{}", "A".repeat(43))).await.problem(401, "not-signed-in");
@@ -148,7 +148,7 @@ async fn a_guessed_secret_ends_the_session_it_was_guessed_for() {
 
 #[tokio::test]
 async fn a_session_token_renews_nothing() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let user = auth.infra.user();
     let client = auth.service.client_as(&user);
     client.post("/api/users/refresh", json!({})).await.problem(401, "not-signed-in");
@@ -160,7 +160,7 @@ async fn a_session_token_renews_nothing() {
 
 #[tokio::test]
 async fn another_site_can_not_renew() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let client = auth.service.client().cookie("refresh", &token);
     let client = client.header("sec-fetch-site", "cross-site");
@@ -169,7 +169,7 @@ async fn another_site_can_not_renew() {
 
 #[tokio::test]
 async fn a_session_that_has_run_out_is_deleted_by_the_database() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let sessions = auth.infra.database("auth").await.collection::<serde_json::Value>("sessions");
     let mut indexes = sessions.list_indexes().await.unwrap();
     let mut found = false;

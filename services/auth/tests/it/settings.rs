@@ -1,4 +1,6 @@
-use common::auth::Verifier;
+use auth::app::Auth;
+use httpkit::auth::Verifier;
+use service::Microservice as _;
 
 use super::*;
 
@@ -9,7 +11,7 @@ async fn a_private_key_that_nobody_trusts_stops_the_start() {
     auth::keys::generate(folder.path()).unwrap();
     let mut settings = settings(&infra);
     settings.jwt_private_key = folder.path().join("private.pem");
-    let error = app::build(settings, infra.clock.clone()).await.err().unwrap().to_string();
+    let error = Auth::build(settings, infra.clock.clone()).await.err().unwrap().to_string();
     assert!(error.starts_with("JWT_PRIVATE_KEY: its public half is not among"), "{error}");
 }
 
@@ -23,7 +25,7 @@ async fn a_key_that_is_missing_or_none_stops_the_start_with_its_name() {
     for key in [folder.path().join("none.pem"), rubbish, public] {
         let mut settings = settings(&infra);
         settings.jwt_private_key = key.clone();
-        let error = app::build(settings, infra.clock.clone()).await.err().unwrap();
+        let error = Auth::build(settings, infra.clock.clone()).await.err().unwrap();
         let error = format!("{error:#}");
         assert!(error.starts_with("JWT_PRIVATE_KEY: "), "{error}");
         assert!(error.contains(&key.display().to_string()), "{error}");
@@ -46,8 +48,8 @@ async fn the_keys_that_are_generated_are_the_keys_that_it_starts_with() {
 
     let url = infra.public_url.parse().unwrap();
     let verifier = Verifier::from_file(&both, &url, infra.clock.clone()).unwrap();
-    let service = app::build(settings, infra.clock.clone()).await.unwrap();
-    let auth = Auth { service: TestService::serve(service).await, infra };
+    let service = Auth::build(settings, infra.clock.clone()).await.unwrap();
+    let auth = World { service: TestService::serve(service).await, infra };
     let token = cookie(&auth.sign_up("kim@example.org").await, "session");
     assert!(verifier.verify(&token).is_some());
     assert!(verifier.verify(&auth.infra.user().token).is_some());

@@ -8,7 +8,7 @@ const PATH: &str = "/api/users/signin";
 
 #[tokio::test]
 async fn who_knows_the_password_is_signed_in() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let user = auth.sign_up("kim@example.org").await.expect(201);
     for email in ["kim@example.org", " KIM@example.org"] {
         let answer = auth.service.client().post(PATH, credentials(email)).await;
@@ -21,7 +21,7 @@ async fn who_knows_the_password_is_signed_in() {
 
 #[tokio::test]
 async fn each_sign_in_is_a_session_of_its_own() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let first = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let answer = auth.service.client().post(PATH, credentials("kim@example.org")).await;
     let second = cookie(&answer, "refresh");
@@ -37,7 +37,7 @@ async fn each_sign_in_is_a_session_of_its_own() {
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client();
     let wrong = json!({ "email": "kim@example.org", "password": "wrong horse" });
@@ -54,7 +54,7 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
 /// The hash is 19 MiB of work: an answer without it would be ten times as fast.
 #[tokio::test]
 async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client();
     let mut quickest = [Duration::MAX; 2];
@@ -72,7 +72,7 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
 
 #[tokio::test]
 async fn what_is_no_such_body_is_refused() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     for (body, fields) in [
         (json!({ "email": { "$gt": "" }, "password": { "$gt": "" } }), vec!["email"]),
@@ -93,7 +93,7 @@ async fn what_is_no_such_body_is_refused() {
 
 #[tokio::test]
 async fn a_password_is_compared_to_the_letter() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let body = json!({ "email": "kim@example.org", "password": " Pässwörd\u{0} 🎫 " });
     auth.service.client().post("/api/users/signup", body.clone()).await.expect(201);
     auth.service.client().post(PATH, body).await.expect(200);
@@ -105,7 +105,7 @@ async fn a_password_is_compared_to_the_letter() {
 
 #[tokio::test]
 async fn another_site_can_not_sign_a_visitor_in() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client().header("origin", "https://evil.example");
     client.post(PATH, credentials("kim@example.org")).await.problem(403, "cross-site");

@@ -6,7 +6,7 @@ const PATH: &str = "/api/users/signout";
 
 #[tokio::test]
 async fn signing_out_clears_the_cookies_and_ends_the_session() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let browser = auth.service.browser();
     let body = credentials("kim@example.org");
     let refresh = cookie(&browser.post("/api/users/signup", body).await, "refresh");
@@ -24,7 +24,7 @@ async fn signing_out_clears_the_cookies_and_ends_the_session() {
 
 #[tokio::test]
 async fn either_token_alone_ends_the_session() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     for (email, name) in [("a@example.org", "session"), ("b@example.org", "refresh")] {
         let answer = auth.sign_up(email).await;
         let client = auth.service.client().cookie(name, &cookie(&answer, name));
@@ -35,7 +35,7 @@ async fn either_token_alone_ends_the_session() {
 
 #[tokio::test]
 async fn anyone_may_sign_out() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let client = auth.service.client();
     for client in [
         client.clone(),
@@ -52,7 +52,7 @@ async fn anyone_may_sign_out() {
 
 #[tokio::test]
 async fn another_site_can_not_sign_a_visitor_out() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let client = auth.service.client().cookie("refresh", &token);
     let answer = client.header("sec-fetch-site", "cross-site").post(PATH, json!({})).await;

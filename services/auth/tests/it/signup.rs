@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use common::auth::Verifier;
 use common::events::{UserCreated, UserStatus};
 use common::ids::UserId;
 use futures::future::join_all;
+use httpkit::auth::Verifier;
 use serde_json::{Value, json};
 use testkit::{Infra, Method, PUBLIC_URL};
 
@@ -13,7 +13,7 @@ const PATH: &str = "/api/users/signup";
 
 #[tokio::test]
 async fn a_new_user_is_created_and_signed_in() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let body = json!({
         "email": " Kim@Example.ORG ", "password": PASSWORD,
         "name": " Kim Håkansson ", "phone": "+49 (0)30 / 123-45.67", "groups": ["admin"],
@@ -41,15 +41,20 @@ async fn a_new_user_is_created_and_signed_in() {
 
 #[tokio::test]
 async fn an_idempotency_key_means_nothing_here() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     for (key, email) in [("", "a@example.org"), ("1", "b@example.org"), ("1", "c@example.org")] {
-        auth.service.client().keyed(key).post(PATH, credentials(email)).await.expect(201);
+        auth.service
+            .client()
+            .with_idempotency_key(key)
+            .post(PATH, credentials(email))
+            .await
+            .expect(201);
     }
 }
 
 #[tokio::test]
 async fn name_and_phone_may_be_left_out_or_empty() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let user = auth.sign_up("kim@example.org").await.expect(201);
     assert_eq!(user, json!({ "id": user["id"], "email": "kim@example.org" }));
 
@@ -62,7 +67,7 @@ async fn name_and_phone_may_be_left_out_or_empty() {
 
 #[tokio::test]
 async fn the_cookies_are_out_of_reach_of_scripts_and_other_sites() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answer = auth.sign_up("kim@example.org").await;
     for (name, seconds) in [("session", 900), ("refresh", 2_592_000)] {
         let cookie = answer.set_cookie(name).unwrap();
@@ -75,7 +80,7 @@ async fn the_cookies_are_out_of_reach_of_scripts_and_other_sites() {
 
 #[tokio::test]
 async fn over_https_the_cookies_are_secure_and_bound_to_the_host() {
-    let auth = Auth::at("https://tickets.example").await;
+    let auth = World::at("https://tickets.example").await;
     let body = credentials("kim@example.org");
     let answer = auth.service.client().post(PATH, body).await;
     answer.expect(201);
@@ -94,7 +99,7 @@ async fn over_https_the_cookies_are_secure_and_bound_to_the_host() {
 
 #[tokio::test]
 async fn every_broken_rule_is_told() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let body = json!({ "email": "kim", "password": "short", "name": "a\nb", "phone": "call me" });
     let answer = auth.service.client().post(PATH, body).await;
     assert_eq!(answer.invalid_fields(), ["email", "name", "password", "phone"]);
@@ -109,7 +114,7 @@ async fn every_broken_rule_is_told() {
 
 #[tokio::test]
 async fn a_password_has_8_to_128_characters_whatever_they_are() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let passwords =
         ["1234567".to_owned(), "x".repeat(129), "🎫".repeat(7), "🎫".repeat(129), String::new()];
     for password in passwords {
@@ -127,7 +132,7 @@ async fn a_password_has_8_to_128_characters_whatever_they_are() {
 
 #[tokio::test]
 async fn what_is_no_such_body_is_refused_in_the_agreed_shape() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     for (body, fields) in [
         (json!({ "email": { "$gt": "" }, "password": PASSWORD }), vec!["email"]),
         (json!({ "email": "kim@example.org", "password": { "$gt": "" } }), vec!["password"]),
@@ -151,7 +156,7 @@ async fn what_is_no_such_body_is_refused_in_the_agreed_shape() {
 
 #[tokio::test]
 async fn what_is_no_json_is_refused_in_the_agreed_shape() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let send = |content_type: Option<&'static str>, body: Vec<u8>| {
         let request = auth.service.client().request(Method::POST, PATH).body(body);
         match content_type {
@@ -181,7 +186,7 @@ async fn what_is_no_json_is_refused_in_the_agreed_shape() {
 
 #[tokio::test]
 async fn only_post_is_taken() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answer = auth.service.client().get(PATH).await;
     answer.problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), Some("POST"));
@@ -190,7 +195,7 @@ async fn only_post_is_taken() {
 
 #[tokio::test]
 async fn an_address_is_used_once_however_it_is_spelt() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     for email in ["kim@example.org", "KIM@EXAMPLE.ORG", "\tkim@example.org "] {
         let answer = auth.service.client().post(PATH, credentials(email)).await;
@@ -201,7 +206,7 @@ async fn an_address_is_used_once_however_it_is_spelt() {
 
 #[tokio::test]
 async fn of_twenty_who_want_one_address_at_once_one_gets_it() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let answers =
         join_all((0..20).map(|_| async {
             auth.service.client().post(PATH, credentials("kim@example.org")).await
@@ -217,7 +222,7 @@ async fn of_twenty_who_want_one_address_at_once_one_gets_it() {
 /// The control of the test above: what it finds is the index's doing.
 #[tokio::test]
 async fn without_the_unique_index_two_would_get_one_address() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let users =
         auth.infra.database("auth").await.collection::<common::events::UserCreated>("users");
     users.drop_index("email").await.unwrap();
@@ -233,7 +238,7 @@ async fn without_the_unique_index_two_would_get_one_address() {
 
 #[tokio::test]
 async fn a_new_user_is_announced_once() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let body = json!({ "email": "kim@example.org", "password": PASSWORD, "name": "Kim" });
     let user = auth.service.client().post(PATH, body.clone()).await.expect(201);
     auth.service.client().post(PATH, body).await.problem(409, "email-in-use");
@@ -258,7 +263,7 @@ async fn a_new_user_is_announced_once() {
 
 #[tokio::test]
 async fn one_can_sign_up_while_the_broker_is_down_and_is_announced_later() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.infra.nats.kill();
     let user = auth.sign_up("kim@example.org").await.expect(201);
     auth.infra.nats.restart().await;
@@ -267,7 +272,7 @@ async fn one_can_sign_up_while_the_broker_is_down_and_is_announced_later() {
 
 #[tokio::test]
 async fn a_password_is_stored_as_an_argon2id_hash_alone() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let database = auth.infra.database("auth").await;
     for collection in ["users", "sessions"] {
@@ -282,7 +287,7 @@ async fn a_password_is_stored_as_an_argon2id_hash_alone() {
 
 #[tokio::test]
 async fn a_refresh_token_is_stored_by_its_hash_alone() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let next = cookie(&auth.refresh(&token).await, "refresh");
     let sessions = auth.infra.database("auth").await.collection::<Value>("sessions");
@@ -295,7 +300,7 @@ async fn a_refresh_token_is_stored_by_its_hash_alone() {
 
 #[tokio::test]
 async fn a_form_of_another_site_is_refused() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let post = |name: &'static str, value: &'static str, email: &'static str| {
         let client = auth.service.client().header(name, value);
         async move { client.post(PATH, credentials(email)).await }
@@ -323,11 +328,11 @@ async fn a_form_of_another_site_is_refused() {
 #[tokio::test]
 async fn a_user_survives_the_service() {
     let infra = Infra::start().await;
-    let first = Auth::on(infra).await;
+    let first = World::on(infra).await;
     let user = first.sign_up("kim@example.org").await.expect(201);
-    let Auth { service, infra } = first;
+    let World { service, infra } = first;
     service.stop().await;
-    let second = Auth::on(infra).await;
+    let second = World::on(infra).await;
     let answer =
         second.service.client().post("/api/users/signin", credentials("kim@example.org")).await;
     assert_eq!(answer.expect(200), user);

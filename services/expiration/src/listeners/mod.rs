@@ -5,10 +5,10 @@ pub mod order_cancelled;
 pub mod order_completed;
 pub mod order_created;
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::Order;
 
-use crate::app::App;
+use crate::state::App;
 
 /// First the record, then the timer. An event that is known is told to Redis again: the process may have
 /// died between the two.

@@ -1,10 +1,10 @@
 //! `order.completed`: the ticket is sold; the hold has no end any more.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCompleted;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
 pub async fn listen(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     follow(&app, &order).await

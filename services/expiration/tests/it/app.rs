@@ -1,12 +1,14 @@
 //! What operators see of it.
 
+use expiration::app::Expiration;
+use service::Microservice as _;
 use testkit::Infra;
 
 use crate::world::{HOLD, World, connect, replica};
 
 #[tokio::test]
 async fn it_says_that_it_lives_that_it_is_ready_and_how_it_is_doing() {
-    common::telemetry::metrics();
+    telemetry::metrics();
     let world = World::start().await;
     world.created().await;
     world.infra.clock.advance(HOLD);
@@ -37,8 +39,8 @@ async fn a_wrong_address_of_redis_stops_the_start_with_its_name() {
     let infra = Infra::start().await;
     let settings = infra.args("expiration").into_iter();
     let settings = settings.chain(["--redis-url".to_owned(), "http://redis".to_owned()]);
-    let settings = <expiration::app::Settings as clap::Parser>::parse_from(settings);
-    let error = expiration::app::build(settings, infra.clock.clone()).await.err().unwrap();
+    let settings = <expiration::state::Settings as clap::Parser>::parse_from(settings);
+    let error = Expiration::build(settings, infra.clock.clone()).await.err().unwrap();
     assert!(format!("{error:#}").contains("REDIS_URL"), "{error:#}");
 }
 

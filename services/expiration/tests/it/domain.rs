@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::Time;
 use common::events::{Order, OrderStatus};
 use expiration::domain::{Firing, Schedule, State};
+use testkit::fixtures::OrderChanges as _;
 
 use crate::world::{HOLD, order};
 
@@ -13,7 +14,7 @@ fn now() -> Time {
 }
 
 fn at(status: OrderStatus, version: i64, order: &Order) -> Order {
-    Order { status, version, ..order.clone() }
+    order.clone().with_status(status).with_version(version)
 }
 
 fn fired(schedule: &Schedule) -> Schedule {

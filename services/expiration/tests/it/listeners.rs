@@ -120,14 +120,14 @@ async fn an_order_that_is_told_anew_as_live_is_told_of_again_in_a_new_message() 
 async fn a_message_that_is_no_event_lands_in_the_dead_letters_and_the_consumer_goes_on() {
     let world = World::start().await;
     for subject in app::listeners(world.app.clone()).subjects() {
-        world.bus().publish_raw(subject, "{\"id\":7}").await;
+        world.bus().publish_raw(subject.as_str(), "{\"id\":7}").await;
         let letter = eventually("a dead letter", || async {
             let letters = world.bus().dead_letters().await;
-            letters.into_iter().find(|letter| letter.subject == subject)
+            letters.into_iter().find(|letter| letter.subject == subject.as_str())
         })
         .await;
         assert_eq!(letter.service, "expiration");
-        assert!(letter.reason.contains(subject), "{}", letter.reason);
+        assert!(letter.reason.contains(subject.as_str()), "{}", letter.reason);
     }
     let order = world.created().await;
     world.infra.clock.advance(HOLD);

@@ -26,5 +26,5 @@ async fn only_the_ends_of_holds_that_may_still_matter_are_told_again() {
     // Its order's end is told once more, under a version that is beyond what was told.
     expiration.run(&["reannounce", "--restored"]).await.expect_success();
     let told = world.bus().published::<ExpirationComplete>().await.pop().unwrap();
-    assert!(told.0.version > common::bus::RESTORED && told.0.order_id == fired.id);
+    assert!(told.0.version > store::RESTORE_VERSION_OFFSET && told.0.order_id == fired.id);
 }

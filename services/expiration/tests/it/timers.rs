@@ -48,7 +48,7 @@ async fn after_flushall_all_timers_come_back_and_ring() {
 
 #[tokio::test]
 async fn while_redis_is_down_the_sweep_tells_and_when_it_is_back_and_empty_all_agree_again() {
-    common::telemetry::metrics();
+    telemetry::metrics();
     let world = World::start().await;
     let before = world.created().await;
     world.timers_are(std::slice::from_ref(&before)).await;

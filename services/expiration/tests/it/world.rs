@@ -7,14 +7,16 @@ use bson::Document;
 use clap::Parser;
 use common::events::{
     CancelReason, Event, ExpirationComplete, Order, OrderCancelled, OrderCompleted, OrderCreated,
-    OrderStatus, OrderedTicket, Stream,
+    Stream,
 };
-use common::ids::{OrderId, TicketId, UserId};
-use common::{Clock, Money, Time};
-use expiration::app::{self, App, Settings};
+use common::ids::OrderId;
+use common::{Clock, Time};
+use expiration::app;
 use expiration::domain::Schedule;
+use expiration::state::{App, Settings};
 use futures::StreamExt;
 use redis::AsyncCommands;
+use testkit::fixtures::{self, OrderChanges as _};
 use testkit::{Bus, Infra, TestService, eventually};
 
 /// How long a hold lasts here.
@@ -139,7 +141,7 @@ impl World {
 pub async fn replica(infra: &Infra, redis_url: &str) -> (App, TestService) {
     let app = connect(infra, redis_url).await;
     let service = TestService::serve(app::service(app.clone())).await;
-    infra.bus().hears("expiration", &[Stream::Orders]).await;
+    infra.bus().wait_for_consumers("expiration", &[Stream::Orders]).await;
     (app, service)
 }
 
@@ -160,43 +162,17 @@ pub async fn record(app: &App, orders: Vec<Order>) -> Vec<Order> {
 }
 
 pub fn order(now: Time, hold: Duration) -> Order {
-    Order {
-        id: OrderId::new(now),
-        hold: 1,
-        user_id: UserId::new(now),
-        status: OrderStatus::Created,
-        cancel_reason: None,
-        expires_at: now + hold,
-        ticket: OrderedTicket {
-            id: TicketId::new(now),
-            title: "Aida".to_owned(),
-            price: Money::from_minor(2050),
-            currency: "usd".parse().unwrap(),
-            user_id: UserId::new(now),
-            date: None,
-            time_zone: "Europe/Berlin".to_owned(),
-            venue: None,
-        },
-        version: 1,
-    }
+    fixtures::order(&fixtures::ticket(now), now).with_expiry(now + hold)
 }
 
 /// The order after its buyer has cancelled it.
 pub fn cancelled(order: &Order) -> OrderCancelled {
-    let cancel_reason = Some(CancelReason::Expired);
-    let version = order.version + 1;
-    OrderCancelled(Order {
-        status: OrderStatus::Cancelled,
-        cancel_reason,
-        version,
-        ..order.clone()
-    })
+    OrderCancelled(fixtures::cancelled(order, CancelReason::Expired))
 }
 
 /// The order after it was paid for, also too late: a gap in the versions, as not all of them are heard.
 pub fn completed(order: &Order) -> OrderCompleted {
-    let version = order.version + 3;
-    OrderCompleted(Order { status: OrderStatus::Complete, version, ..order.clone() })
+    OrderCompleted(fixtures::completed(order).with_version(order.version + 3))
 }
 
 /// The time as it really passes.

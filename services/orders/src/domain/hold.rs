@@ -44,7 +44,9 @@ impl Order {
         next_hold: i64,
     ) -> Retake {
         let to_be_had = ticket.is_some_and(|ticket| {
-            !ticket.deleted && ticket.price == payment.amount && ticket.currency == payment.currency
+            !ticket.deleted
+                && ticket.listing.price == payment.amount
+                && ticket.listing.currency == payment.currency
         });
         if self.would_retake() && holder.is_none() && to_be_had {
             Retake::Free { hold: next_hold }

@@ -3,11 +3,12 @@
 //! stand there.
 
 use common::Time;
-use common::bus::{Change, RESTORED};
 use common::events::{
     self, CancelReason, OrderCancelled, OrderStatus, OrderedTicket, RefundReason,
 };
 use common::ids::{OrderId, TicketId, UserId};
+use common::listing::Listing;
+use store::{Change, RESTORE_VERSION_OFFSET};
 
 use super::{Answer, Order, Payment, Ticket};
 
@@ -16,13 +17,15 @@ impl Order {
     pub fn lost(payment: &events::Payment, now: Time) -> Change<Order> {
         let ticket = OrderedTicket {
             id: TicketId::new(now),
-            title: String::new(),
-            price: payment.amount,
-            currency: payment.currency.clone(),
             user_id: UserId::new(now),
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
+            listing: Listing {
+                title: String::new(),
+                price: payment.amount,
+                currency: payment.currency.clone(),
+                date: None,
+                time_zone: "UTC".to_owned(),
+                venue: None,
+            },
         };
         let mut order = Order::ended(payment.order_id, ticket, now);
         order.payment = Some(Payment {
@@ -62,14 +65,14 @@ impl Order {
             ..self
         };
         let event = OrderCancelled(order.event());
-        Change::told(order, &event)
+        Change::with_event(order, &event)
     }
 
     /// The others may have seen any version below this one.
     fn ended(id: OrderId, ticket: OrderedTicket, now: Time) -> Order {
         Order {
             id,
-            version: RESTORED + 1,
+            version: RESTORE_VERSION_OFFSET + 1,
             created_at: now,
             user_id: UserId::new(now),
             ticket_id: ticket.id,

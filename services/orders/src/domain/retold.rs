@@ -1,9 +1,9 @@
 //! Telling an order again.
 
-use common::bus::Announcement;
 use common::events::{
     OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderStatus,
 };
+use store::OutboxMessage;
 
 use super::Order;
 
@@ -13,18 +13,18 @@ impl Order {
     /// `order.created` tells of a live order, also when its lock is confirmed: that is what the others
     /// listen to. Of an order of which only its charge is known there is nothing to tell but that it is to be
     /// given back.
-    pub(super) fn retelling(&self) -> Vec<Announcement> {
+    pub(super) fn retelling(&self) -> Vec<OutboxMessage> {
         let order = self.event();
         let state = match self.status {
             _ if self.is_lost() => None,
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
-                Some(Announcement::of(&OrderCreated(order)))
+                Some(OutboxMessage::of(&OrderCreated(order)))
             }
-            OrderStatus::Complete => Some(Announcement::of(&OrderCompleted(order))),
-            OrderStatus::Cancelled => Some(Announcement::of(&OrderCancelled(order))),
+            OrderStatus::Complete => Some(OutboxMessage::of(&OrderCompleted(order))),
+            OrderStatus::Cancelled => Some(OutboxMessage::of(&OrderCancelled(order))),
         };
         // Said again also when it was followed: a restored payments may not know that it gave it back.
-        let refund = self.refund_event().map(|event| Announcement::of(&event));
+        let refund = self.refund_event().map(|event| OutboxMessage::of(&event));
         state.into_iter().chain(refund).collect()
     }
 

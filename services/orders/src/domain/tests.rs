@@ -1,7 +1,7 @@
-use common::bus::Announcement;
 use common::events::Event;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use testkit::fixtures::{self, FailedPaymentChanges as _, PaymentChanges as _};
 
 use super::*;
 
@@ -12,16 +12,7 @@ fn now() -> Time {
 }
 
 fn ticket() -> OrderedTicket {
-    OrderedTicket {
-        id: TicketId::new(now()),
-        title: "Motörhead".to_owned(),
-        price: common::Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        user_id: UserId::new(now()),
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-    }
+    fixtures::ordered_ticket(&fixtures::ticket(now()))
 }
 
 fn reserve(ticket: &OrderedTicket, hold: i64) -> Change<Order> {
@@ -30,30 +21,16 @@ fn reserve(ticket: &OrderedTicket, hold: i64) -> Change<Order> {
 }
 
 fn payment(order: &Order) -> events::Payment {
-    events::Payment {
-        id: PaymentId::new(now()),
-        order_id: order.id,
-        stripe_id: "pi_1".to_owned(),
-        amount: order.ticket.price,
-        currency: order.ticket.currency.clone(),
-        version: 3,
-    }
+    fixtures::payment(order.id, now()).with_amount(order.ticket.listing.price)
 }
 
 fn decline(order: &Order, r#final: bool) -> events::FailedPayment {
-    let id = PaymentId::new(now());
-    events::FailedPayment { id, order_id: order.id, attempt: 1, r#final, version: 4 }
+    fixtures::failed_payment(order.id, now()).with_final(r#final).with_version(4)
 }
 
 fn refund(order: &Order) -> events::Refund {
     let id = order.payment.as_ref().map_or_else(|| PaymentId::new(now()), |payment| payment.id);
-    events::Refund {
-        id,
-        order_id: order.id,
-        stripe_refund_id: "re_1".to_owned(),
-        amount: order.ticket.price,
-        version: 5,
-    }
+    fixtures::refund(&payment(order).with_id(id))
 }
 
 /// All that can happen to an order.
@@ -257,7 +234,7 @@ fn whatever_happens_in_whatever_order_the_invariants_hold() {
             }
             let before = orders[index].clone();
             let Some(change) = make(&before, happens, next) else { continue };
-            let told: Vec<_> = change.events.iter().map(Announcement::subject).collect();
+            let told: Vec<_> = change.events.iter().map(OutboxMessage::subject).collect();
             let after = change.thing;
             let what = format!("seed {seed}, step {step}: {happens:?} of {before:?}");
             assert_sound(&before, &after);

@@ -1,9 +1,9 @@
 //! The replica of a ticket.
 
+use common::Time;
 use common::events::{self, OrderedTicket};
 use common::ids::{OrderId, TicketId, UserId};
-use common::money::Currency;
-use common::{Money, Time};
+use common::listing::Listing;
 use serde::{Deserialize, Serialize};
 
 /// What orders knows of a ticket: its replica, fed by ticket events.
@@ -13,13 +13,10 @@ pub struct Ticket {
     #[serde(rename = "_id")]
     pub id: TicketId,
     pub version: i64,
-    pub title: String,
-    pub price: Money,
-    pub currency: Currency,
+    /// The seller.
     pub user_id: UserId,
-    pub date: Option<Time>,
-    pub time_zone: String,
-    pub venue: Option<String>,
+    #[serde(flatten)]
+    pub listing: Listing,
     /// A tombstone is kept for good: it must outlive whatever comes late.
     pub deleted: bool,
     /// The greatest hold number that tickets has heard of. After a restore it may be one that this
@@ -65,13 +62,8 @@ impl Ticket {
         Ticket {
             id: event.id,
             version: event.version,
-            title: event.title.clone(),
-            price: event.price,
-            currency: event.currency.clone(),
             user_id: event.user_id,
-            date: event.date,
-            time_zone: event.time_zone.clone(),
-            venue: event.venue.clone(),
+            listing: event.listing.clone(),
             deleted,
             hold: event.hold,
             hold_floor: 0,
@@ -84,19 +76,10 @@ impl Ticket {
     }
 
     pub fn is_past(&self, now: Time) -> bool {
-        self.date.is_some_and(|date| date <= now)
+        self.listing.date.is_some_and(|date| date <= now)
     }
 
     pub fn as_ordered(&self) -> OrderedTicket {
-        OrderedTicket {
-            id: self.id,
-            title: self.title.clone(),
-            price: self.price,
-            currency: self.currency.clone(),
-            user_id: self.user_id,
-            date: self.date,
-            time_zone: self.time_zone.clone(),
-            venue: self.venue.clone(),
-        }
+        OrderedTicket { id: self.id, user_id: self.user_id, listing: self.listing.clone() }
     }
 }

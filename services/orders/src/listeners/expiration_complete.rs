@@ -1,10 +1,10 @@
 //! `expiration.complete`: a timer says that a hold has run out; our clock says whether it has.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::ExpirationComplete;
 
-use crate::app::App;
 use crate::domain::Expiry;
+use crate::state::App;
 
 pub async fn listen(
     app: App,
@@ -15,7 +15,7 @@ pub async fn listen(
         .orders
         .change(expiration.order_id, |order| match order.expire(now) {
             Expiry::Due(change) => Ok(Some(*change)),
-            Expiry::NotBefore(time) => Err(Failure::NotBefore(time)),
+            Expiry::NotBefore(time) => Err(Failure::RetryAt(time)),
             Expiry::Nothing => Ok(None),
         })
         .await?;

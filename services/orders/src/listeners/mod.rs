@@ -11,12 +11,12 @@ pub mod ticket_updated;
 pub mod user_created;
 pub mod user_updated;
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events;
 
-use crate::app::App;
 use crate::domain::{Order, Write};
 use crate::release::release;
+use crate::state::App;
 
 /// Does what a ticket's event asks for, one write after the other.
 async fn carry_out(app: &App, ticket: &events::Ticket, writes: Vec<Write>) -> Result<(), Failure> {

@@ -1,11 +1,12 @@
 //! `payment.created`: a charge has succeeded. The order completes, also if its time ran out meanwhile
 //! and the ticket is still to be had; else what was paid is to be given back.
 
-use common::bus::{Contended, Failure};
+use bus::Failure;
 use common::events::{Payment, PaymentCreated};
+use store::ConflictError;
 
-use crate::app::App;
 use crate::domain::{Order, Retake};
+use crate::state::App;
 use crate::store::Placed;
 
 /// How often we look again when buyers are at the same ticket.
@@ -29,7 +30,7 @@ pub async fn listen(app: App, PaymentCreated(payment): PaymentCreated) -> Result
             Placed::TryAgain => {}
         }
     }
-    Err(Contended.into())
+    Err(ConflictError.into())
 }
 
 /// What becomes of the ticket of one who paid late. A buyer who comes between this and the write is found

@@ -1,9 +1,9 @@
 //! `payment.failed`: a declined card; the last one ends the order.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::PaymentFailed;
 
-use crate::app::App;
+use crate::state::App;
 
 pub async fn listen(app: App, PaymentFailed(payment): PaymentFailed) -> Result<(), Failure> {
     app.store

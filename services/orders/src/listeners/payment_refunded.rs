@@ -1,9 +1,9 @@
 //! `payment.refunded`: what was paid has been given back, and the ticket is free.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::PaymentRefunded;
 
-use crate::app::App;
+use crate::state::App;
 
 pub async fn listen(app: App, PaymentRefunded(refund): PaymentRefunded) -> Result<(), Failure> {
     app.store

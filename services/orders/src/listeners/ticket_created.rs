@@ -1,11 +1,11 @@
 //! `ticket.created`: a ticket that can be ordered.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::TicketCreated;
 
 use super::carry_out;
-use crate::app::App;
 use crate::domain::Ticket;
+use crate::state::App;
 
 pub async fn listen(app: App, TicketCreated(ticket): TicketCreated) -> Result<(), Failure> {
     carry_out(&app, &ticket, Ticket::created(&ticket)).await

@@ -1,15 +1,16 @@
 //! `DELETE /api/orders/{id}`: give a hold up.
 
 use axum::extract::State;
-use common::auth::CurrentUser;
-use common::error::{Error, Result, problems};
-use common::extract::{IfMatch, PathId};
 use common::ids::OrderId;
-use common::permissions::{self, Action};
+use common::permissions::Action;
+use common::problem;
 use http::StatusCode;
+use httpkit::conditional::IfMatch;
+use httpkit::extract::PathId;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
 use crate::domain::Kept;
+use crate::state::App;
 
 pub async fn cancel(
     State(app): State<App>,
@@ -18,7 +19,7 @@ pub async fn cancel(
     if_match: IfMatch,
 ) -> Result<StatusCode> {
     let order = app.store.orders.change(id, |order| {
-        permissions::require(&user, Action::CancelOrder, order.owners())?;
+        user.require(Action::CancelOrder, order.owners())?;
         let change = order.given_up(app.clock.now())?;
         if change.is_some() {
             if_match.check(order.version)?;
@@ -32,12 +33,12 @@ pub async fn cancel(
 impl From<Kept> for Error {
     fn from(kept: Kept) -> Error {
         match kept {
-            Kept::Expired => Error::refused(&problems::ORDER_EXPIRED, "The hold has run out."),
+            Kept::Expired => Error::refused(&problem::ORDER_EXPIRED, "The hold has run out."),
             Kept::Ended => {
-                Error::refused(&problems::ORDER_CANCELLED, "The order has ended already.")
+                Error::refused(&problem::ORDER_CANCELLED, "The order has ended already.")
             }
             Kept::Complete => Error::refused(
-                &problems::ORDER_COMPLETE,
+                &problem::ORDER_COMPLETE,
                 "The order is paid; only its seller can refund it.",
             ),
         }

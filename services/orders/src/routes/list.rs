@@ -4,15 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::Time;
-use common::auth::CurrentUser;
-use common::cursor::{self, Cursor};
-use common::error::{Error, Result, Violation};
 use common::events::OrderStatus;
-use common::extract::Query;
-use common::server::personal;
+use common::problem::Violation;
+use httpkit::extract::Query;
+use httpkit::paging::{self, Cursor};
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
+use crate::state::App;
 use crate::store::Side;
 use crate::view::OrderView;
 
@@ -42,7 +42,7 @@ pub async fn list(
         Some(_) => return Err(Error::invalid([Violation::of("as", "must be buyer or seller")])),
     };
     let statuses = statuses(&input.status)?;
-    let limit = cursor::limit(input.limit)?;
+    let limit = paging::limit(input.limit)?;
     let filters = (matches!(side, Side::Seller(_)), user.id, &input.status);
     let after = match input.cursor {
         Some(text) => {

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::auth::CurrentUser;
-use common::error::{Error, Result};
-use common::extract::PathId;
 use common::ids::OrderId;
-use common::permissions::{self, Action};
-use common::server::personal;
+use common::permissions::Action;
+use httpkit::extract::PathId;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
+use crate::state::App;
 use crate::view::OrderView;
 
 pub async fn show(
@@ -19,7 +18,7 @@ pub async fn show(
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
     let order = app.store.orders.get(id).await?.ok_or_else(|| Error::not_found("order"))?;
-    permissions::require(&user, Action::ViewOrder, order.owners())?;
+    user.require(Action::ViewOrder, order.owners())?;
     let other_side = match order.other_side(user.id) {
         Some(person) => app.store.person(person).await?,
         None => None,

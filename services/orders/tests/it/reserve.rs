@@ -3,7 +3,7 @@
 use common::events::{CancelReason, OrderCancelled, OrderCreated, OrderStatus, Ticket};
 use futures::future::join_all;
 use orders::store::ONE_LIVE_ORDER;
-use testkit::{Answer, TestUser};
+use testkit::{Response, TestUser};
 
 use crate::world::World;
 
@@ -11,7 +11,7 @@ const BUYERS: usize = 100;
 const ROUNDS: usize = 20;
 
 /// All of them at once for one ticket that is free.
-async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Answer> {
+async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Response> {
     join_all(buyers.iter().map(|buyer| world.try_to_order(buyer, ticket.id))).await
 }
 

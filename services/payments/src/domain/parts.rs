@@ -106,8 +106,8 @@ impl Order {
             seller_id: order.ticket.user_id,
             status: order.status,
             cancel_reason: order.cancel_reason,
-            amount: order.ticket.price,
-            currency: order.ticket.currency.clone(),
+            amount: order.ticket.listing.price,
+            currency: order.ticket.listing.currency.clone(),
             expires_at: order.expires_at,
         }
     }

@@ -1,8 +1,8 @@
 //! Giving back what was paid.
 
 use common::Time;
-use common::bus::Change;
 use common::events::RefundRequired;
+use store::Change;
 
 use super::{Payment, Refund, Status};
 
@@ -26,7 +26,7 @@ impl Payment {
             | Status::Refunded
             | Status::Failed => None,
         })?;
-        Some(Change::untold(Payment { work_at: Some(now), failures: 0, ..change.thing }))
+        Some(Change::without_event(Payment { work_at: Some(now), failures: 0, ..change.thing }))
     }
 
     /// orders can't honour what was paid. None: that is known.
@@ -66,7 +66,7 @@ impl Payment {
         })?;
         let payment = Payment { work_at: None, ..change.thing };
         let event = payment.refunded_event(payment.charge.as_ref()?)?;
-        Some(Change::told(payment, &event))
+        Some(Change::with_event(payment, &event))
     }
 
     fn with_refund(

@@ -1,11 +1,11 @@
 //! The requests that a payment remembers, so that each is answered in the same way however often it is
 //! sent. At most one of them has no answer yet: the one whose attempt is under way.
 
-use common::Time;
-use common::bus::Change;
-use common::error::{Error, Result, problems};
-use common::idempotency::{Key, Remembered};
+use common::{Time, problem};
+use httpkit::idempotency::RequestIdentity;
+use httpkit::{Error, Result};
 use serde::{Deserialize, Serialize};
+use store::{Change, StoredRequest};
 
 use super::Payment;
 
@@ -36,12 +36,12 @@ impl Payment {
     /// As [`Payment::claim`], for a request. None: it came before; [`Payment::progress`] tells the rest.
     pub fn claim_for(
         &self,
-        key: &Key,
+        key: &RequestIdentity,
         token: &str,
         attempts: i64,
         now: Time,
     ) -> Result<Option<Change<Payment>>> {
-        if key.among(&self.requests, now)?.is_some() {
+        if StoredRequest::find_in(&self.requests, key, now)?.is_some() {
             return Ok(None);
         }
         let mut change = self.claim(token, attempts, now)?;
@@ -50,13 +50,13 @@ impl Payment {
     }
 
     /// As [`Payment::refund`], for a request. None: it came before.
-    pub fn refund_for(&self, key: &Key, now: Time) -> Result<Option<Change<Payment>>> {
-        if key.among(&self.requests, now)?.is_some() {
+    pub fn refund_for(&self, key: &RequestIdentity, now: Time) -> Result<Option<Change<Payment>>> {
+        if StoredRequest::find_in(&self.requests, key, now)?.is_some() {
             return Ok(None);
         }
         let mut change = self.refund(now).ok_or_else(|| {
             let detail = "Only a completed payment can be refunded, once.";
-            Error::refused(&problems::NOT_REFUNDABLE, detail)
+            Error::refused(&problem::NOT_REFUNDABLE, detail)
         })?;
         let version = change.thing.version;
         change.thing.remember(key, Some(End::Refunding { version }), now);
@@ -64,25 +64,25 @@ impl Payment {
     }
 
     /// How a request stands. Refuses (422) a key that was used for another one.
-    pub fn progress(&self, key: &Key, now: Time) -> Result<Progress> {
-        Ok(match key.among(&self.requests, now)? {
+    pub fn progress(&self, key: &RequestIdentity, now: Time) -> Result<Progress> {
+        Ok(match StoredRequest::find_in(&self.requests, key, now)? {
             None => Progress::Unknown,
-            Some(Remembered { answer: Some(end), .. }) => Progress::Ended(end.clone()),
-            Some(Remembered { answer: None, at, .. }) => Progress::UnderWay { since: *at },
+            Some(StoredRequest { response: Some(end), .. }) => Progress::Ended(end.clone()),
+            Some(StoredRequest { response: None, at, .. }) => Progress::UnderWay { since: *at },
         })
     }
 
-    fn remember(&mut self, key: &Key, end: Option<End>, now: Time) {
+    fn remember(&mut self, key: &RequestIdentity, end: Option<End>, now: Time) {
         self.requests.retain(|request| request.is_fresh(now));
-        self.requests.push(key.remember(end, now));
+        self.requests.push(StoredRequest::of(key, end, now));
     }
 
     /// The attempt has ended, and this is the answer to the request that began it. None: it came to
     /// nothing, and the request is forgotten.
     pub(super) fn ended(mut self, end: Option<End>) -> Payment {
-        self.requests.retain(|request| request.answer.is_some() || end.is_some());
-        for request in self.requests.iter_mut().filter(|request| request.answer.is_none()) {
-            request.answer.clone_from(&end);
+        self.requests.retain(|request| request.response.is_some() || end.is_some());
+        for request in self.requests.iter_mut().filter(|request| request.response.is_none()) {
+            request.response.clone_from(&end);
         }
         self
     }

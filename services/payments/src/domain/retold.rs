@@ -1,24 +1,24 @@
 //! Telling a payment again.
 
-use common::bus::Announcement;
 use common::events::{self, PaymentCreated, PaymentFailed, PaymentRefunded};
+use store::OutboxMessage;
 
 use super::{Charge, Payment, Status};
 
 impl Payment {
     /// The event that tells its present state again; none if nobody was told anything yet.
-    pub(super) fn retelling(&self) -> Option<Announcement> {
+    pub(super) fn retelling(&self) -> Option<OutboxMessage> {
         let charge = self.charge.as_ref()?;
         match charge.status {
             Status::Created | Status::Processing if charge.declines == 0 => None,
             Status::Created | Status::Processing => {
-                Some(Announcement::of(&PaymentFailed(self.failed_event(false)?)))
+                Some(OutboxMessage::of(&PaymentFailed(self.failed_event(false)?)))
             }
-            Status::Failed => Some(Announcement::of(&PaymentFailed(self.failed_event(true)?))),
+            Status::Failed => Some(OutboxMessage::of(&PaymentFailed(self.failed_event(true)?))),
             Status::Completed | Status::Refunding => {
-                Some(Announcement::of(&self.created_event(charge)?))
+                Some(OutboxMessage::of(&self.created_event(charge)?))
             }
-            Status::Refunded => Some(Announcement::of(&self.refunded_event(charge)?)),
+            Status::Refunded => Some(OutboxMessage::of(&self.refunded_event(charge)?)),
         }
     }
 

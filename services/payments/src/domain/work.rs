@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use common::Time;
-use common::bus::Change;
+use store::Change;
 
 use super::Payment;
 
@@ -19,14 +19,14 @@ pub const RENEWAL: Duration = Duration::from_secs(1);
 impl Payment {
     /// Stripe is being asked: others leave the payment alone a while longer.
     pub fn renewed(&self, now: Time) -> Option<Change<Payment>> {
-        self.work_at.map(|_| Change::untold(self.next().leased(now)))
+        self.work_at.map(|_| Change::without_event(self.next().leased(now)))
     }
 
     /// Stripe could not be asked, or has no word yet: again at that time.
     pub fn postponed(&self, until: Time) -> Option<Change<Payment>> {
         self.work_at.map(|_| {
             let failures = self.failures + 1;
-            Change::untold(Payment { work_at: Some(until), failures, ..self.next() })
+            Change::without_event(Payment { work_at: Some(until), failures, ..self.next() })
         })
     }
 
@@ -38,7 +38,7 @@ impl Payment {
         self.work_at.filter(|due| *due <= now)?;
         match self.attempt().filter(|attempt| !attempt.sent) {
             Some(attempt) => self.given_up(attempt.key, attempts, now),
-            None => Some(Change::untold(self.next().leased(now))),
+            None => Some(Change::without_event(self.next().leased(now))),
         }
     }
 
@@ -50,7 +50,7 @@ impl Payment {
     /// Nothing is left to do at Stripe: nobody need look at it.
     pub fn at_rest(&self, attempts: i64, now: Time) -> Option<Change<Payment>> {
         let idle = self.work_at.is_some() && self.next_step(attempts, now).is_none();
-        idle.then(|| Change::untold(Payment { work_at: None, failures: 0, ..self.next() }))
+        idle.then(|| Change::without_event(Payment { work_at: None, failures: 0, ..self.next() }))
     }
 
     /// Held by whoever makes this change.

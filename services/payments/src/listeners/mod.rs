@@ -5,10 +5,10 @@ pub mod order_completed;
 pub mod order_created;
 pub mod order_refund_required;
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::Order;
 
-use crate::app::App;
+use crate::state::App;
 
 /// The three events of an order carry its whole state; newer wins.
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {

@@ -1,10 +1,10 @@
 //! `order.refund_required`: what was paid can't be honoured and is to be given back, once.
 
 use anyhow::{Context, anyhow};
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderRefundRequired;
 
-use crate::app::App;
+use crate::state::App;
 
 pub async fn listen(
     app: App,
@@ -14,10 +14,10 @@ pub async fn listen(
     let refunding = app.store.payments.change(refund.order_id, |payment| {
         // A database that was restored asks Stripe, and then knows.
         let change = payment.refund_required(&refund, now);
-        change.with_context(|| format!("payment {}", refund.payment_id)).map_err(Failure::Later)
+        change.with_context(|| format!("payment {}", refund.payment_id)).map_err(Failure::Transient)
     });
     if refunding.await?.is_none() {
-        return Err(Failure::Later(anyhow!("there is no order {}", refund.order_id)));
+        return Err(Failure::Transient(anyhow!("there is no order {}", refund.order_id)));
     }
     app.work.notify_one();
     Ok(())

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::edge::within;
-use common::error::{Error, Result, Violation};
 use common::events::Stream;
-use common::extract::Body;
-use common::idempotency::{Key, Keyed};
 use common::ids::OrderId;
-use common::mongo::read_your_writes;
-use common::permissions::{self, Action};
+use common::permissions::Action;
+use common::problem::Violation;
+use httpkit::extract::Body;
+use httpkit::idempotency::{Idempotent, RequestIdentity};
+use httpkit::middleware::with_timeout;
+use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
+use store::read_your_writes;
 use tokio::time::Instant;
 use validator::Validate;
 
 use crate::answer::{self, PATIENCE};
-use crate::app::App;
 use crate::domain::Payment;
+use crate::state::App;
 
 /// How long an attempt may take to be claimed.
 const CLAIM: Duration = Duration::from_secs(4);
@@ -35,14 +35,14 @@ pub struct Input {
 pub async fn create(
     State(app): State<App>,
     user: CurrentUser,
-    Keyed(key, Body(input)): Keyed<Body<Input>>,
+    Idempotent(key, Body(input)): Idempotent<Body<Input>>,
 ) -> Result<Response> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let request = (user.clone(), key.clone(), input.clone());
         // Nothing is sent before this, and a silent database is no reason to wait as for Stripe. A claim
         // that it writes after all, once the buyer was told 503, is nobody's: it is given up.
-        let (payment, begun) = within(CLAIM, claim(app.clone(), request)).await?;
+        let (payment, begun) = with_timeout(CLAIM, claim(app.clone(), request)).await?;
         if begun {
             return answer::first(&app, payment, &key, deadline).await;
         }
@@ -54,7 +54,10 @@ pub async fn create(
 }
 
 /// Begins an attempt, and says whether it did: an equal request may have been faster.
-async fn claim(app: App, (user, key, input): (CurrentUser, Key, Input)) -> Result<(Payment, bool)> {
+async fn claim(
+    app: App,
+    (user, key, input): (CurrentUser, RequestIdentity, Input),
+) -> Result<(Payment, bool)> {
     app.store.check(&key).await?;
     let order = payable(&app, &user, &input).await?;
     let mut begun = false;
@@ -73,10 +76,10 @@ async fn payable(app: &App, user: &CurrentUser, input: &Input) -> Result<OrderId
         return Err(Error::invalid([Violation::of("token", rule)]));
     }
     let order: OrderId = input.order_id.parse().map_err(|_| missing())?;
-    let cut_off = || app.feeds.is_cut_off(Stream::Orders);
+    let disconnected = || app.consumers.is_disconnected(Stream::Orders);
     let find = async || Ok(app.store.payments.get(order).await?);
-    let payment = read_your_writes(order.made_at(), app.clock.now(), cut_off, find).await?;
-    permissions::require(user, Action::Pay, payment.ok_or_else(missing)?.owners())?;
+    let payment = read_your_writes(order.created_at(), app.clock.now(), disconnected, find).await?;
+    user.require(Action::Pay, payment.ok_or_else(missing)?.owners())?;
     Ok(order)
 }
 

@@ -2,27 +2,26 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::error::{Error, Result};
-use common::extract::{AnyBody, PathId};
-use common::idempotency::Keyed;
 use common::ids::PaymentId;
-use common::permissions::{self, Action};
+use common::permissions::Action;
+use httpkit::extract::{AnyBody, PathId};
+use httpkit::idempotency::Idempotent;
+use httpkit::{CurrentUser, Error, Result};
 
 use crate::answer;
-use crate::app::App;
 use crate::domain::Progress;
+use crate::state::App;
 
 pub async fn refund(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
-    Keyed(key, AnyBody): Keyed<AnyBody>,
+    Idempotent(key, AnyBody): Idempotent<AnyBody>,
 ) -> Result<Response> {
     app.store.check(&key).await?;
     let missing = || Error::not_found("payment");
     let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
-    permissions::require(&user, Action::Refund, payment.owners())?;
+    user.require(Action::Refund, payment.owners())?;
     let now = app.clock.now();
     let asked =
         app.store.payments.change(payment.order_id, |payment| payment.refund_for(&key, now));
@@ -32,6 +31,6 @@ pub async fn refund(
     // Both who asks first and who asks again find what was written for them.
     match payment.progress(&key, now)? {
         Progress::Ended(end) => answer::tell(payment, end),
-        Progress::UnderWay { .. } | Progress::Unknown => Err(Error::contended()),
+        Progress::UnderWay { .. } | Progress::Unknown => Err(Error::conflict()),
     }
 }

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::auth::CurrentUser;
-use common::error::{Error, Result};
-use common::extract::PathId;
 use common::ids::PaymentId;
-use common::permissions::{self, Action};
-use common::server::personal;
+use common::permissions::Action;
+use httpkit::extract::PathId;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
+use crate::state::App;
 use crate::view::PaymentView;
 
 pub async fn show(
@@ -20,7 +19,7 @@ pub async fn show(
 ) -> Result<impl IntoResponse> {
     let missing = || Error::not_found("payment");
     let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
-    permissions::require(&user, Action::ViewPayment, payment.owners())?;
+    user.require(Action::ViewPayment, payment.owners())?;
     let view = PaymentView::of(payment, app.attempts).ok_or_else(missing)?;
     Ok(personal(Some(view.version), Json(view)))
 }

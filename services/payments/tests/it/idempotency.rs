@@ -1,15 +1,16 @@
 //! Paying and refunding under an `Idempotency-Key`.
 
 use std::time::Duration;
+use store::REQUESTS;
+use store::RETENTION;
 
 use bson::{Document, doc};
 use common::Clock;
-use common::bus::REQUESTS;
 use common::events::{Order, OrderCreated, PaymentFailed, PaymentRefunded};
-use common::idempotency::{Key, MEMORY};
 use futures::future::join_all;
+use httpkit::idempotency::RequestIdentity;
 use serde_json::{Value, json};
-use testkit::{Answer, Client, Method};
+use testkit::{Client, Method, Response};
 
 use crate::world::{World, order};
 
@@ -20,19 +21,19 @@ fn body(order: &Order, token: &str) -> Value {
     json!({ "orderId": order.id, "token": token })
 }
 
-async fn pay(world: &World, key: &str, order: &Order, token: &str) -> Answer {
-    world.as_buyer().keyed(key).post(PATH, body(order, token)).await
+async fn pay(world: &World, key: &str, order: &Order, token: &str) -> Response {
+    world.as_buyer().with_idempotency_key(key).post(PATH, body(order, token)).await
 }
 
 /// Ten equal payments at once.
-async fn ten(world: &World, key: &str, order: &Order, token: &str) -> Vec<Answer> {
+async fn ten(world: &World, key: &str, order: &Order, token: &str) -> Vec<Response> {
     join_all((0..10).map(|_| pay(world, key, order, token))).await
 }
 
 #[track_caller]
-fn all_equal(answers: &[Answer]) {
+fn all_equal(answers: &[Response]) {
     for answer in answers {
-        assert_eq!(answer.essence(), answers[0].essence());
+        assert_eq!(answer.stored_parts(), answers[0].stored_parts());
     }
 }
 
@@ -73,7 +74,7 @@ async fn ten_equal_payments_with_a_declined_card_are_one_decline_and_ten_equal_a
     // Also when other attempts have followed.
     let again = async || {
         let again = pay(&world, "1", &order, "tok_chargeDeclinedInsufficientFunds").await;
-        assert_eq!(again.essence(), answers[0].essence());
+        assert_eq!(again.stored_parts(), answers[0].stored_parts());
     };
     let second = pay(&world, "2", &order, "tok_chargeDeclined").await;
     assert_eq!(second.problem(402, "card-declined")["attemptsLeft"], 1);
@@ -81,8 +82,11 @@ async fn ten_equal_payments_with_a_declined_card_are_one_decline_and_ten_equal_a
     let paid = pay(&world, "3", &order, "tok_visa").await;
     assert_eq!(paid.expect(201)["declines"], 2);
     again().await;
-    assert_eq!(pay(&world, "2", &order, "tok_chargeDeclined").await.essence(), second.essence());
-    assert_eq!(pay(&world, "3", &order, "tok_visa").await.essence(), paid.essence());
+    assert_eq!(
+        pay(&world, "2", &order, "tok_chargeDeclined").await.stored_parts(),
+        second.stored_parts()
+    );
+    assert_eq!(pay(&world, "3", &order, "tok_visa").await.stored_parts(), paid.stored_parts());
     world.published().await;
     assert_eq!(world.infra.bus().published::<PaymentFailed>().await.len(), 2);
     assert_eq!(world.taken().await, (1, 2050));
@@ -99,7 +103,10 @@ async fn the_last_decline_is_told_again_when_the_payment_has_ended() {
     assert_eq!(answers[2].problem(402, "card-declined")["attemptsLeft"], 0);
     world.payment_is(&order, "failed").await;
     for (key, first) in ["1", "2", "3"].into_iter().zip(&answers) {
-        assert_eq!(pay(&world, key, &order, "tok_chargeDeclined").await.essence(), first.essence());
+        assert_eq!(
+            pay(&world, key, &order, "tok_chargeDeclined").await.stored_parts(),
+            first.stored_parts()
+        );
     }
     pay(&world, "4", &order, "tok_chargeDeclined").await.problem(409, "payment-failed");
 }
@@ -110,21 +117,23 @@ async fn ten_equal_refunds_at_once_are_one_refund_and_ten_equal_answers() {
     let order = world.order().await;
     let paid = pay(&world, "1", &order, "tok_visa").await;
     let path = refund_path(&paid.body);
-    let refund = async |client: Client, key: &str| client.keyed(key).post(&path, json!({})).await;
+    let refund = async |client: Client, key: &str| {
+        client.with_idempotency_key(key).post(&path, json!({})).await
+    };
     let seller = || world.service.client_as(&world.seller);
 
     let answers = join_all((0..10).map(|_| refund(seller(), "1"))).await;
     assert_eq!(answers[0].expect(202)["status"], "refunding");
     all_equal(&answers);
     world.payment_is(&order, "refunded").await;
-    assert_eq!(refund(seller(), "1").await.essence(), answers[0].essence());
+    assert_eq!(refund(seller(), "1").await.stored_parts(), answers[0].stored_parts());
     refund(seller(), "2").await.problem(409, "not-refundable");
     refund(world.service.client_as(&world.infra.admin()), "1").await.problem(409, "not-refundable");
     seller().post(&path, json!({})).await.problem(409, "not-refundable");
     world.infra.bus().wait_for::<PaymentRefunded>(|_| true).await;
     assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 1);
     // What was paid is told as it was then, too.
-    assert_eq!(pay(&world, "1", &order, "tok_visa").await.essence(), paid.essence());
+    assert_eq!(pay(&world, "1", &order, "tok_visa").await.stored_parts(), paid.stored_parts());
 }
 
 #[tokio::test]
@@ -136,7 +145,7 @@ async fn a_key_stands_for_one_request_of_one_user() {
     pay(&world, "1", &first, "tok_mastercard").await.problem(422, "idempotency-key-reused");
     pay(&world, "1", &second, "tok_visa").await.problem(422, "idempotency-key-reused");
     // Also before it is said that there is no such order, or that one may not.
-    let buyer = world.as_buyer().keyed("1");
+    let buyer = world.as_buyer().with_idempotency_key("1");
     buyer
         .post(PATH, json!({ "orderId": "?", "token": "tok_visa" }))
         .await
@@ -153,11 +162,11 @@ async fn a_key_stands_for_one_request_of_one_user() {
     let theirs = order(now, Duration::from_secs(900), someone.id, world.seller.id);
     world.infra.bus().publish(&OrderCreated(theirs.clone())).await;
     world.infra.bus().settled("payments").await;
-    let someone = world.service.client_as(&someone).keyed("1");
+    let someone = world.service.client_as(&someone).with_idempotency_key("1");
     someone.post(PATH, body(&first, "tok_visa")).await.problem(403, "not-allowed");
     someone.post(PATH, body(&theirs, "tok_visa")).await.expect(201);
 
-    let seller = world.service.client_as(&world.seller).keyed("1");
+    let seller = world.service.client_as(&world.seller).with_idempotency_key("1");
     let other = pay(&world, "2", &second, "tok_visa").await.expect(201);
     seller.post(&refund_path(&paid.body), json!({})).await.expect(202);
     seller.post(&refund_path(&other), json!({})).await.problem(422, "idempotency-key-reused");
@@ -203,16 +212,19 @@ async fn without_the_unique_index_the_same_race_charges_more_than_one() {
 #[tokio::test]
 async fn after_a_day_a_key_is_free_again_for_another_order_and_for_the_same_one() {
     let world = manual().await;
-    let order = world.order_for(3 * MEMORY).await;
+    let order = world.order_for(3 * RETENTION).await;
     let declined = pay(&world, "1", &order, "tok_chargeDeclined").await;
-    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
-    assert_eq!(pay(&world, "1", &order, "tok_chargeDeclined").await.essence(), declined.essence());
+    world.infra.clock.advance(RETENTION - Duration::from_millis(1));
+    assert_eq!(
+        pay(&world, "1", &order, "tok_chargeDeclined").await.stored_parts(),
+        declined.stored_parts()
+    );
     world.infra.clock.advance(Duration::from_millis(1));
     let answers = ten(&world, "1", &order, "tok_chargeDeclined").await;
     assert_eq!(answers[0].problem(402, "card-declined")["attemptsLeft"], 1);
     all_equal(&answers);
 
-    world.infra.clock.advance(MEMORY);
+    world.infra.clock.advance(RETENTION);
     let other = world.order().await;
     let answers = ten(&world, "1", &other, "tok_visa").await;
     answers[0].expect(201);
@@ -241,7 +253,7 @@ async fn what_came_to_nothing_is_forgotten_and_may_be_sent_again() {
     let (paid, failed): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(failed.len(), 1);
     failed[0].problem(503, "unavailable");
-    assert!(paid.iter().all(|answer| answer.essence() == paid[0].essence()));
+    assert!(paid.iter().all(|answer| answer.stored_parts() == paid[0].stored_parts()));
     assert_eq!(world.taken().await, (1, 2050));
 }
 
@@ -252,20 +264,20 @@ async fn a_request_whose_process_died_is_answered_as_the_worker_has_settled_it()
         let (order, now) = (world.order().await, world.app.clock.now());
         let body = body(&order, token);
         let bytes = serde_json::to_vec(&body).unwrap();
-        let key = Key::given(world.buyer.id, token, &Method::POST, PATH, &bytes);
+        let key = RequestIdentity::with_key(world.buyer.id, token, &Method::POST, PATH, &bytes);
         let payments = &world.app.store.payments;
         let claim = payments.change(order.id, |payment| payment.claim_for(&key, token, 3, now));
         assert!(claim.await.unwrap().is_some());
 
         // It waits for the worker, which looks when the lease of the dead process is over.
         let (answer, ()) = tokio::join!(pay(&world, token, &order, token), async {
-            let over =
-                payments.change(order.id, |payment| Ok::<_, common::Error>(payment.postponed(now)));
+            let over = payments
+                .change(order.id, |payment| Ok::<_, httpkit::Error>(payment.postponed(now)));
             over.await.unwrap();
             world.app.work.notify_one();
         });
         answer.expect(status);
-        assert_eq!(pay(&world, token, &order, token).await.essence(), answer.essence());
+        assert_eq!(pay(&world, token, &order, token).await.stored_parts(), answer.stored_parts());
         assert_eq!(world.payment(&order).await["declines"], i64::from(status == 402));
     }
     assert_eq!(world.taken().await, (1, 2050));
@@ -293,7 +305,7 @@ async fn while_stripe_is_silent_a_repeat_waits_and_is_told_that_the_request_is_u
     // The first answer was no final one: the outcome is told as soon as it is known.
     let outcome = pay(&world, "1", &order, "tok_visa").await;
     assert_eq!(outcome.expect(201)["status"], "completed");
-    assert_eq!(pay(&world, "1", &order, "tok_visa").await.essence(), outcome.essence());
+    assert_eq!(pay(&world, "1", &order, "tok_visa").await.stored_parts(), outcome.stored_parts());
     assert_eq!(world.taken().await, (1, 2050));
 }
 

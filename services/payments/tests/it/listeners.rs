@@ -2,11 +2,12 @@
 
 use common::events::{
     CancelReason, Event, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderStatus, RefundReason, RefundRequired, Stream,
+    OrderStatus, RefundReason, Stream,
 };
 use common::ids::PaymentId;
 use payments::app;
 use testkit::eventually;
+use testkit::fixtures::{self, RefundRequiredChanges as _};
 
 use crate::world::{World, cancelled, completed, order};
 
@@ -74,9 +75,8 @@ async fn refund_required(world: &World) {
     let order = world.order().await;
     let payment = world.pay(&order, "tok_visa").await.expect(201);
     let payment_id: PaymentId = payment["id"].as_str().unwrap().parse().unwrap();
-    let why = RefundReason::OrderCancelled;
-    let event =
-        OrderRefundRequired(RefundRequired { order_id: order.id, payment_id, why, version: 2 });
+    let required = fixtures::refund_required(order.id, payment_id);
+    let event = OrderRefundRequired(required.with_reason(RefundReason::OrderCancelled));
     world.infra.bus().publish(&event).await;
     let refunded = world.payment_is(&order, "refunded").await;
     world.infra.bus().publish_again(&event).await;

@@ -1,13 +1,14 @@
 //! What an operator types: `payments dead-letters …`, `payments reannounce …`.
 
-use common::bus::RESTORED;
 use common::events::{
     CancelReason, OrderRefundRequired, PaymentCreated, PaymentFailed, PaymentRefunded,
-    RefundReason, RefundRequired, Stream,
+    RefundReason, Stream,
 };
 use common::ids::PaymentId;
 use payments::domain::Payment;
 use serde_json::json;
+use store::RESTORE_VERSION_OFFSET;
+use testkit::fixtures::{self, RefundRequiredChanges as _};
 use testkit::{Program, eventually};
 
 use crate::world::World;
@@ -28,8 +29,7 @@ async fn a_dead_letter_is_listed_shown_and_handled_again_until_it_succeeds() {
     let order = world.order().await;
     let payment_id = PaymentId::new(world.infra.clock.now());
     let refund = |payment_id| {
-        let (order_id, why) = (order.id, RefundReason::TooLate);
-        OrderRefundRequired(RefundRequired { order_id, payment_id, why, version: 3 })
+        OrderRefundRequired(fixtures::refund_required(order.id, payment_id).with_version(3))
     };
     world.infra.bus().publish(&refund(payment_id)).await;
     eventually("the dead letter", || async { world.infra.bus().dead_letters().await.pop() }).await;
@@ -64,15 +64,14 @@ async fn what_is_handled_again_has_its_effect_in_the_service_and_is_off_the_list
     let world = World::start().await;
     let order = world.order().await;
     let paid = world.pay(&order, "tok_visa").await.expect(201);
-    let refund = OrderRefundRequired(RefundRequired {
-        order_id: order.id,
-        payment_id: paid["id"].as_str().unwrap().parse().unwrap(),
-        why: RefundReason::TicketDeleted,
-        version: 3,
-    });
+    let refund = OrderRefundRequired(
+        fixtures::refund_required(order.id, paid["id"].as_str().unwrap().parse().unwrap())
+            .with_reason(RefundReason::TicketDeleted)
+            .with_version(3),
+    );
     // Terminated before it was handled: nobody listens.
-    world.infra.bus().bury("payments", &refund, "by hand").await;
-    world.infra.bus().bury("payments", &refund, "by hand").await;
+    world.infra.bus().publish_dead_letter("payments", &refund, "by hand").await;
+    world.infra.bus().publish_dead_letter("payments", &refund, "by hand").await;
 
     let replayed = payments(&world).run(&["dead-letters", "replay", "--all"]).await;
     let expected = "1: order.refund_required is handled, and off the list\n\
@@ -89,13 +88,11 @@ async fn what_is_handled_again_has_its_effect_in_the_service_and_is_off_the_list
 async fn a_letter_of_another_service_or_none_at_all_is_an_error() {
     let world = World::start().await;
     let order = world.order().await;
-    let refund = OrderRefundRequired(RefundRequired {
-        order_id: order.id,
-        payment_id: PaymentId::new(world.infra.clock.now()),
-        why: RefundReason::TooLate,
-        version: 3,
-    });
-    world.infra.bus().bury("orders", &refund, "it is another's").await;
+    let refund = OrderRefundRequired(
+        fixtures::refund_required(order.id, PaymentId::new(world.infra.clock.now()))
+            .with_version(3),
+    );
+    world.infra.bus().publish_dead_letter("orders", &refund, "it is another's").await;
     let operator = payments(&world);
     for number in ["1", "2"] {
         for verb in ["show", "replay"] {
@@ -156,10 +153,10 @@ async fn every_payment_is_told_again_as_it_stands() {
     let told = payments(&world).run(&["reannounce", "--restored"]).await;
     told.expect_success();
     let last = bus.published::<PaymentCreated>().await.pop().unwrap();
-    assert_eq!(last.0.version, created[0].0.version + RESTORED);
+    assert_eq!(last.0.version, created[0].0.version + RESTORE_VERSION_OFFSET);
     // It serves on with them.
     let answer = world.pay(&unpaid, "tok_visa").await.expect(201);
-    assert!(answer["version"].as_i64().unwrap() > RESTORED);
+    assert!(answer["version"].as_i64().unwrap() > RESTORE_VERSION_OFFSET);
 }
 
 #[tokio::test]

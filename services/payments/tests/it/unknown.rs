@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use common::bus::Change;
 use common::events::{CancelReason, Order, PaymentCreated, PaymentFailed};
 use futures::future::join_all;
 use payments::app;
 use payments::domain::Payment;
+use store::Change;
 use testkit::{TestService, eventually};
 use tokio::time::Instant;
 
@@ -284,7 +284,7 @@ async fn claim(world: &World, order: &Order) {
 }
 
 async fn make_intent(world: &World, order: &Order) -> String {
-    let (price, currency) = (order.ticket.price, &order.ticket.currency);
+    let (price, currency) = (order.ticket.listing.price, &order.ticket.listing.currency);
     world.app.gateway.make_intent(order.id, 1, price, currency).await.unwrap()
 }
 
@@ -306,6 +306,6 @@ async fn note(
     edit: impl Fn(&Payment) -> Option<Change<Payment>>,
 ) -> Payment {
     let payments = &world.app.store.payments;
-    let noted = payments.change(order.id, |payment| Ok::<_, common::Error>(edit(payment))).await;
+    let noted = payments.change(order.id, |payment| Ok::<_, httpkit::Error>(edit(payment))).await;
     noted.unwrap().unwrap()
 }

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::Clock;
-use common::events::{
-    CancelReason, Order, OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Stream,
-};
-use common::ids::{OrderId, TicketId, UserId};
-use common::{Money, Time};
-use payments::app::{self, App, Settings};
+use common::events::{CancelReason, Order, OrderCancelled, OrderCreated, Stream};
+use common::ids::UserId;
+use common::{Clock, Time};
+use payments::app;
+use payments::state::{App, Settings};
 use serde_json::{Value, json};
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;
-use testkit::{Answer, Client, Infra, TestService, TestUser, eventually};
+use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
+use testkit::{Client, Infra, Response, TestService, TestUser, eventually};
 
 pub struct World {
     pub infra: Infra,
@@ -36,7 +35,7 @@ impl World {
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
         let app = connect(&infra, &stripe.url()).await;
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
-        infra.bus().hears("payments", &[Stream::Orders]).await;
+        infra.bus().wait_for_consumers("payments", &[Stream::Orders]).await;
         let (buyer, seller) = (infra.user(), infra.user());
         World { infra, app, service, stripe, buyer, seller, _journal: journal }
     }
@@ -57,7 +56,7 @@ impl World {
         self.service.client_as(&self.buyer)
     }
 
-    pub async fn pay(&self, order: &Order, token: &str) -> Answer {
+    pub async fn pay(&self, order: &Order, token: &str) -> Response {
         self.as_buyer().post("/api/payments", json!({ "orderId": order.id, "token": token })).await
     }
 
@@ -132,36 +131,14 @@ pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
 }
 
 pub fn order(now: Time, time: Duration, buyer: UserId, seller: UserId) -> Order {
-    Order {
-        id: OrderId::new(now),
-        hold: 1,
-        user_id: buyer,
-        status: OrderStatus::Created,
-        cancel_reason: None,
-        expires_at: now + time,
-        ticket: OrderedTicket {
-            id: TicketId::new(now),
-            title: "Aida".to_owned(),
-            price: Money::from_minor(2050),
-            currency: "usd".parse().unwrap(),
-            user_id: seller,
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
-        },
-        version: 1,
-    }
+    let ticket = fixtures::ticket(now).with_seller(seller);
+    fixtures::order(&ticket, now).with_buyer(buyer).with_expiry(now + time)
 }
 
 pub fn cancelled(order: &Order, why: CancelReason) -> Order {
-    Order {
-        status: OrderStatus::Cancelled,
-        cancel_reason: Some(why),
-        version: order.version + 1,
-        ..order.clone()
-    }
+    fixtures::cancelled(order, why)
 }
 
 pub fn completed(order: &Order) -> Order {
-    Order { status: OrderStatus::Complete, version: order.version + 1, ..order.clone() }
+    fixtures::completed(order)
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use common::events::{CancelReason, Order, OrderedTicket};
+use common::events::{CancelReason, Order};
+use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
 
 use super::*;
 
@@ -9,15 +10,8 @@ fn now() -> Time {
 }
 
 fn draft() -> Draft {
-    Draft {
-        title: "Motörhead".to_owned(),
-        price: Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        description: None,
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-    }
+    let listing = Listing { title: "Motörhead".to_owned(), ..fixtures::listing() };
+    Draft { listing, description: None }
 }
 
 fn ticket() -> Ticket {
@@ -38,25 +32,14 @@ impl Buying {
     }
 
     fn is(self, status: OrderStatus, hold: i64, version: i64) -> Order {
-        Order {
-            id: self.id,
-            hold,
-            user_id: self.buyer,
-            status,
-            cancel_reason: (status == OrderStatus::Cancelled).then_some(CancelReason::User),
-            expires_at: now() + Duration::from_secs(900),
-            ticket: OrderedTicket {
-                id: self.ticket,
-                title: "Motörhead".to_owned(),
-                price: Money::from_minor(2050),
-                currency: "usd".parse().unwrap(),
-                user_id: UserId::new(now()),
-                date: None,
-                time_zone: "UTC".to_owned(),
-                venue: None,
-            },
-            version,
-        }
+        let listed = fixtures::ticket(now()).with_id(self.ticket);
+        fixtures::order(&listed, now())
+            .with_id(self.id)
+            .with_hold(hold)
+            .with_buyer(self.buyer)
+            .with_status(status)
+            .with_cancel_reason((status == OrderStatus::Cancelled).then_some(CancelReason::User))
+            .with_version(version)
     }
 }
 
@@ -137,8 +120,10 @@ fn a_change_is_refused_while_an_order_has_the_ticket() {
     assert_eq!(sold.edit(draft()).unwrap_err(), Refusal::Sold);
     assert_eq!(sold.delete().unwrap_err(), Refusal::Sold);
 
-    let edited = ticket.edit(Draft { title: "Hawkwind".to_owned(), ..draft() }).unwrap().thing;
-    assert_eq!((edited.title.as_str(), edited.version), ("Hawkwind", 2));
+    let mut retitled = draft();
+    retitled.listing.title = "Hawkwind".to_owned();
+    let edited = ticket.edit(retitled).unwrap().thing;
+    assert_eq!((edited.listing.title.as_str(), edited.version), ("Hawkwind", 2));
     let deleted = ticket.delete().unwrap().thing;
     assert_eq!((deleted.deleted, deleted.version), (true, 2));
 }

@@ -6,14 +6,14 @@ mod order_completed;
 mod order_created;
 
 use anyhow::anyhow;
-use common::bus::Failure;
+use bus::Failure;
 use common::events::Order;
 
 pub use order_cancelled::order_cancelled;
 pub use order_completed::order_completed;
 pub use order_created::order_created;
 
-use crate::app::App;
+use crate::state::App;
 
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
     match app.store.follow(order).await? {
@@ -22,7 +22,7 @@ async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
         // meanwhile; if not, the dead letters keep what was said about it.
         None => {
             let (order, ticket) = (order.id, order.ticket.id);
-            Err(Failure::Later(anyhow!("order {order} is of an unknown ticket, {ticket}")))
+            Err(Failure::Transient(anyhow!("order {order} is of an unknown ticket, {ticket}")))
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `order.cancelled`. An order has ended without a sale: its ticket is free again, unless another order has it.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCancelled;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
 pub async fn order_cancelled(
     app: App,

@@ -1,10 +1,10 @@
 //! `order.completed`. A ticket is sold.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCompleted;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
 pub async fn order_completed(
     app: App,

@@ -1,10 +1,10 @@
 //! `order.created`. A buyer holds a ticket: it is locked until the hold runs out.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCreated;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
 pub async fn order_created(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
     follow(&app, &order).await

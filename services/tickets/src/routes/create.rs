@@ -1,21 +1,21 @@
 //! `POST /api/tickets`: someone offers a ticket.
 
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
-use common::extract::Body;
-use common::idempotency::{Created, Keyed};
+use httpkit::extract::Body;
+use httpkit::idempotency::Idempotent;
+use httpkit::{CurrentUser, Result};
+use store::StoredResponse;
 
-use crate::app::App;
 use crate::domain::Ticket;
 use crate::draft::{Draft, Input};
+use crate::state::App;
 use crate::view;
 
 pub async fn create(
     State(app): State<App>,
     user: CurrentUser,
-    Keyed(key, Body(input)): Keyed<Body<Input>>,
-) -> Result<Created> {
+    Idempotent(key, Body(input)): Idempotent<Body<Input>>,
+) -> Result<StoredResponse> {
     let offer = async {
         let now = app.clock.now();
         let offer = Ticket::offer(user.id, Draft::parse(input, &app.market, now)?, now);
@@ -23,5 +23,5 @@ pub async fn create(
         app.store.insert(&key, &answer, offer).await?;
         Ok(answer)
     };
-    app.store.once(&key, offer).await
+    app.store.run_once(&key, offer).await
 }

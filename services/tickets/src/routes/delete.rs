@@ -1,15 +1,15 @@
 //! `DELETE /api/tickets/{id}`: its seller takes a ticket off the market.
 
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
-use common::extract::{IfMatch, PathId};
 use common::ids::TicketId;
 use http::StatusCode;
+use httpkit::conditional::IfMatch;
+use httpkit::extract::PathId;
+use httpkit::{CurrentUser, Result};
 
 use super::edit::may_change;
-use crate::app::App;
 use crate::domain::Ticket;
+use crate::state::App;
 
 pub async fn delete(
     State(app): State<App>,

@@ -2,15 +2,15 @@
 
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::extract::{Body, IfMatch, PathId};
 use common::ids::TicketId;
-use common::permissions::{Action, Owners, require};
-use common::{Error, Result};
+use common::permissions::{Action, Owners};
+use httpkit::conditional::IfMatch;
+use httpkit::extract::{Body, PathId};
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
 use crate::domain::Ticket;
 use crate::draft::{Draft, Input};
+use crate::state::App;
 use crate::view;
 
 pub async fn edit(
@@ -36,7 +36,7 @@ pub async fn edit(
 /// Refuses (403) all but its seller, (412) who has seen another version, (409) while it is an order's.
 pub(super) fn may_change(ticket: &Ticket, user: &CurrentUser, seen: &IfMatch) -> Result<(), Error> {
     let owners = Owners { seller: ticket.user_id, buyer: ticket.buyer_id };
-    require(user, Action::EditTicket, owners)?;
+    user.require(Action::EditTicket, owners)?;
     seen.check(ticket.version)?;
     Ok(ticket.is_free()?)
 }

@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::cursor::{self, Cursor};
-use common::error::Violation;
-use common::extract::Query;
-use common::{Error, Money, Result, Time};
+use common::problem::Violation;
+use common::{Money, Time};
+use httpkit::extract::Query;
+use httpkit::paging::{self, Cursor};
+use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
 use crate::search::{Search, Sort, Whose, words};
+use crate::state::App;
 use crate::view::{self, TicketView};
 
 /// The longest search, in characters: as long as a title.
@@ -43,7 +43,7 @@ pub async fn list(
     Query(parameters): Query<Parameters>,
 ) -> Result<Response> {
     let Asked { search, limit, cursor } = read(parameters, viewer.as_ref())?;
-    let limit = cursor::limit(limit)?;
+    let limit = paging::limit(limit)?;
     let after = cursor.map(|text| Cursor::decode(&text, &search)).transpose()?;
     let now = app.clock.now();
     let (tickets, more) = app.store.page(&search, now, after.as_ref(), limit).await?;

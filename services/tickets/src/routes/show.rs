@@ -2,12 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use common::Result;
-use common::auth::CurrentUser;
-use common::extract::PathId;
 use common::ids::TicketId;
+use httpkit::extract::PathId;
+use httpkit::{CurrentUser, Result};
 
-use crate::app::App;
+use crate::state::App;
 use crate::view;
 
 pub async fn show(

@@ -35,10 +35,10 @@ async fn a_ticket_that_is_offered_is_answered_stored_and_told() {
 
     let event = market.infra.bus().wait_for::<TicketCreated>(|_| true).await.0;
     assert_eq!(event.id.to_string(), text(&ticket["id"]));
-    assert_eq!((event.price.minor(), event.hold, event.version), (2050, 0, 1));
-    assert_eq!((event.user_id, event.date, event.order_id), (seller.id, Some(date), None));
-    assert_eq!(event.venue.as_deref(), Some("Zénith"));
-    assert_eq!(event.time_zone, "Europe/Berlin");
+    assert_eq!((event.listing.price.minor(), event.hold, event.version), (2050, 0, 1));
+    assert_eq!((event.user_id, event.listing.date, event.order_id), (seller.id, Some(date), None));
+    assert_eq!(event.listing.venue.as_deref(), Some("Zénith"));
+    assert_eq!(event.listing.time_zone, "Europe/Berlin");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn a_deleted_ticket_is_gone_for_all_and_told() {
         assert_eq!(client.get(list).await.expect(200), none, "{list}");
     }
     let event = market.infra.bus().wait_for::<TicketDeleted>(|_| true).await.0;
-    assert_eq!((event.version, event.title.as_str()), (2, "Motörhead"));
+    assert_eq!((event.version, event.listing.title.as_str()), (2, "Motörhead"));
     assert_eq!(market.infra.bus().published::<TicketUpdated>().await, []);
 }
 

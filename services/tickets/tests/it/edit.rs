@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use common::events::TicketUpdated;
 use serde_json::{Value, json};
-use testkit::{Answer, Client, Method};
+use testkit::{Client, Method, Response};
 
 use crate::market::{Market, path};
 
@@ -10,7 +10,7 @@ fn new_words() -> Value {
     json!({ "title": "Hawkwind", "price": "30" })
 }
 
-async fn put_if(client: &Client, ticket: &Value, seen: &str, body: Value) -> Answer {
+async fn put_if(client: &Client, ticket: &Value, seen: &str, body: Value) -> Response {
     client.request(Method::PUT, &path(ticket)).header("if-match", seen).json(body).send().await
 }
 
@@ -40,8 +40,11 @@ async fn a_seller_says_everything_anew_and_what_is_left_out_is_cleared() {
     assert_eq!(market.look(&seller, &ticket).await.expect(200), edited);
 
     let event = market.infra.bus().wait_for::<TicketUpdated>(|_| true).await.0;
-    assert_eq!((event.title.as_str(), event.price.minor(), event.version), ("Hawkwind", 3000, 2));
-    assert_eq!((event.date, event.venue), (None, None));
+    assert_eq!(
+        (event.listing.title.as_str(), event.listing.price.minor(), event.version),
+        ("Hawkwind", 3000, 2)
+    );
+    assert_eq!((event.listing.date, event.listing.venue), (None, None));
 
     let search = |q: &str| {
         let (client, path) = (market.service.client(), format!("/api/tickets?q={q}"));

@@ -1,9 +1,12 @@
+use service::Microservice as _;
 use std::collections::BTreeSet;
+use tickets::app::Tickets;
 
-use common::events::{Order, TicketDeleted, TicketUpdated};
+use common::events::{Order, Subject, TicketDeleted, TicketUpdated};
 use common::ids::TicketId;
 use serde_json::{Value, json};
-use tickets::app::{self, App};
+use tickets::app;
+use tickets::state::App;
 
 use crate::market::{Buying, Market, settings, text};
 
@@ -22,17 +25,17 @@ async fn end_of(market: &Market, history: &[Order], ticket: &Value) -> Value {
 }
 
 /// By subject: what the ticket is in the end; what comes before the event, and the event itself, last.
-fn histories(first: &Buying, second: &Buying) -> Vec<(&'static str, &'static str, Vec<Order>)> {
+fn histories(first: &Buying, second: &Buying) -> Vec<(Subject, &'static str, Vec<Order>)> {
     vec![
         // The first order has come to a greater version than the second, as it well may.
         (
-            "order.created",
+            Subject::OrderCreated,
             "reserved",
             vec![first.created(1, 1), first.cancelled(1, 5), second.created(2, 1)],
         ),
-        ("order.cancelled", "available", vec![first.created(1, 1), first.cancelled(1, 3)]),
+        (Subject::OrderCancelled, "available", vec![first.created(1, 1), first.cancelled(1, 3)]),
         (
-            "order.completed",
+            Subject::OrderCompleted,
             "sold",
             vec![
                 first.created(1, 1),
@@ -213,7 +216,7 @@ async fn an_order_of_a_ticket_that_is_restored_later_is_not_lost() {
 #[tokio::test]
 async fn replicas_that_hear_one_history_together_come_to_one_end() {
     let market = Market::open().await;
-    let replica = app::build(settings(&market.infra), market.clock().clone()).await.unwrap();
+    let replica = Tickets::build(settings(&market.infra), market.clock().clone()).await.unwrap();
     let replica = testkit::TestService::serve(replica).await;
     let seller = market.user();
     let ticket = market.any_ticket(&seller).await;

@@ -1,17 +1,18 @@
 //! A market with the service in it, and the orders that others tell it of.
 
-use std::time::Duration;
-
 use clap::Parser;
 use common::events::{
     CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated,
-    OrderedTicket, Stream,
+    Stream,
 };
-use common::ids::{OrderId, UserId};
+use common::ids::{TicketId, UserId};
 use common::{Clock, Money};
 use serde_json::{Value, json};
-use testkit::{Answer, Client, Infra, TestService, TestUser};
-use tickets::app::{self, Settings};
+use service::Microservice as _;
+use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
+use testkit::{Client, Infra, Response, TestService, TestUser};
+use tickets::app::Tickets;
+use tickets::state::Settings;
 
 pub struct Market {
     pub service: TestService,
@@ -21,9 +22,9 @@ pub struct Market {
 impl Market {
     pub async fn open() -> Self {
         let infra = Infra::start().await;
-        let service = app::build(settings(&infra), infra.clock.clone()).await.unwrap();
+        let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
         let service = TestService::serve(service).await;
-        infra.bus().hears("tickets", &[Stream::Orders]).await;
+        infra.bus().wait_for_consumers("tickets", &[Stream::Orders]).await;
         Market { service, infra }
     }
 
@@ -49,7 +50,7 @@ impl Market {
         self.offer(seller, json!({ "title": "Motörhead", "price": "20.50" })).await
     }
 
-    pub async fn look(&self, user: &TestUser, ticket: &Value) -> Answer {
+    pub async fn look(&self, user: &TestUser, ticket: &Value) -> Response {
         self.client_as(user).get(&path(ticket)).await
     }
 
@@ -67,26 +68,14 @@ impl Market {
 
     /// A buyer who is about to order the ticket.
     pub fn buying(&self, buyer: &TestUser, ticket: &Value) -> Buying {
-        let order = Order {
-            id: OrderId::new(self.clock().now()),
-            hold: 0,
-            user_id: buyer.id,
-            status: OrderStatus::Created,
-            cancel_reason: None,
-            expires_at: self.clock().now() + Duration::from_secs(900),
-            ticket: OrderedTicket {
-                id: text(&ticket["id"]).parse().unwrap(),
-                title: text(&ticket["title"]).to_owned(),
-                price: text(&ticket["price"]).parse::<Money>().unwrap(),
-                currency: text(&ticket["currency"]).parse().unwrap(),
-                user_id: text(&ticket["userId"]).parse::<UserId>().unwrap(),
-                date: None,
-                time_zone: text(&ticket["timeZone"]).to_owned(),
-                venue: None,
-            },
-            version: 0,
-        };
-        Buying(order)
+        let now = self.clock().now();
+        let listed = fixtures::ticket(now)
+            .with_id(text(&ticket["id"]).parse::<TicketId>().unwrap())
+            .with_title(text(&ticket["title"]))
+            .with_price(text(&ticket["price"]).parse::<Money>().unwrap())
+            .with_seller(text(&ticket["userId"]).parse::<UserId>().unwrap())
+            .with_time_zone(text(&ticket["timeZone"]));
+        Buying(fixtures::order(&listed, now).with_buyer(buyer.id))
     }
 }
 
@@ -100,16 +89,16 @@ impl Buying {
     }
 
     pub fn created(&self, hold: i64, version: i64) -> Order {
-        Order { hold, version, ..self.0.clone() }
+        self.0.clone().with_hold(hold).with_version(version)
     }
 
     pub fn completed(&self, hold: i64, version: i64) -> Order {
-        Order { status: OrderStatus::Complete, ..self.created(hold, version) }
+        self.created(hold, version).with_status(OrderStatus::Complete)
     }
 
     pub fn cancelled(&self, hold: i64, version: i64) -> Order {
-        let cancel_reason = Some(CancelReason::Expired);
-        Order { status: OrderStatus::Cancelled, cancel_reason, ..self.created(hold, version) }
+        let cancelled = self.created(hold, version).with_status(OrderStatus::Cancelled);
+        cancelled.with_cancel_reason(CancelReason::Expired)
     }
 }
 

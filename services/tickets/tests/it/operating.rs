@@ -1,7 +1,7 @@
 //! What an operator types: `tickets reannounce …`.
 
-use common::bus::RESTORED;
 use common::events::{TicketCreated, TicketDeleted, TicketUpdated};
+use store::RESTORE_VERSION_OFFSET;
 
 use crate::market::{Market, path, text};
 
@@ -43,11 +43,14 @@ async fn after_a_restore_its_word_is_newer_and_it_still_follows_the_holds_of_ord
     market.tell(&buying.created(1, 1)).await;
     market.infra.program("tickets").run(&["reannounce", "--restored"]).await.expect_success();
     let told = market.infra.bus().published::<TicketUpdated>().await.pop().unwrap().0;
-    assert_eq!((told.version, told.hold), (RESTORED + 2, 1));
+    assert_eq!((told.version, told.hold), (RESTORE_VERSION_OFFSET + 2, 1));
 
     market.tell(&buying.cancelled(1, 2)).await;
     let free = market.look(&seller, &ticket).await.expect(200);
-    assert_eq!((text(&free["status"]), &free["version"]), ("available", &(RESTORED + 3).into()));
+    assert_eq!(
+        (text(&free["status"]), &free["version"]),
+        ("available", &(RESTORE_VERSION_OFFSET + 3).into())
+    );
 }
 
 #[tokio::test]
@@ -63,7 +66,7 @@ async fn what_was_told_to_a_broker_that_lost_it_is_told_again_by_itself() {
     })
     .await;
     market.infra.nats.wipe().await;
-    bus.is_told("TICKETS", "tickets").await;
+    bus.wait_for_replay("TICKETS", "tickets").await;
     testkit::eventually("all to be told again", || async {
         (bus.published::<TicketCreated>().await.len() == 5).then_some(())
     })

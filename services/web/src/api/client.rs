@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use common::Money;
 use common::ids::{OrderId, PaymentId, TicketId};
-use common::{Money, telemetry};
 use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use telemetry;
 use url::Url;
 
 use super::{Failure, List, Order, Payment, Refusal, Ticket, User};

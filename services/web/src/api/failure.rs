@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use common::Error;
-use common::error::{Problem, Violation, problems};
+use common::problem::{self, Problem, Violation};
+use httpkit::Error;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -60,7 +60,7 @@ impl Failure {
 
     /// Whether the service requires a session.
     pub fn is_not_signed_in(&self) -> bool {
-        self.refusal(&problems::NOT_SIGNED_IN).is_some()
+        self.refusal(&problem::NOT_SIGNED_IN).is_some()
     }
 }
 
@@ -70,7 +70,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Down(cause) => Error::Unavailable(cause),
             Failure::Refused(refusal) => {
-                match problems::ALL.iter().find(|problem| refusal.is(problem)) {
+                match problem::ALL.iter().find(|problem| refusal.is(problem)) {
                     Some(problem) => Error::refused(problem, refusal.detail.clone()),
                     None => Error::Internal(anyhow::anyhow!("unknown problem: {refusal}")),
                 }

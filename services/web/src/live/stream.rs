@@ -9,11 +9,11 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use common::error::Violation;
-use common::extract::Query;
-use common::{Error, Result};
+use common::problem::Violation;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use httpkit::extract::Query;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::{Error, Result};
+use httpkit::{Error, Result};
 
 use crate::api::User;
 use crate::page::{Cache, Frame, Page};

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::Query;
-use common::{Result, Time};
+use common::{Time, problem};
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -215,7 +215,7 @@ pub async fn show(
     let (found, frame) = tokio::join!(search, Frame::of(&app, &visitor));
     let (list, errors) = match found {
         Ok(Ok(list)) => (Some(list), FormErrors::none()),
-        Ok(Err(failure)) => match failure.refusal(&problems::INVALID) {
+        Ok(Err(failure)) => match failure.refusal(&problem::INVALID) {
             // The cursor is no longer valid.
             Some(refusal) if refusal.is_about("cursor") => {
                 return Ok(Redirect::to(&params.address("")).into_response());

@@ -2,9 +2,9 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use common::Error;
-use common::error::problems;
+use common::problem;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
+use httpkit::Error;
 
 use crate::page::{Cache, Frame, Page};
 
@@ -34,7 +34,7 @@ pub async fn not_found() -> Error {
 }
 
 pub async fn method_not_allowed(method: Method) -> Error {
-    Error::refused(&problems::METHOD_NOT_ALLOWED, format!("This page doesn't accept {method}."))
+    Error::refused(&problem::METHOD_NOT_ALLOWED, format!("This page doesn't accept {method}."))
 }
 
 /// Renders an error for the server's middleware. The response's extensions hold the visitor's [`Frame`], if
@@ -66,7 +66,7 @@ fn copy(error: &Error) -> (&'static str, String) {
             "Page not found",
             "It may have moved or been removed, or there’s a typo in the address.",
         ),
-        StatusCode::FORBIDDEN if *error.problem() == problems::CROSS_SITE => (
+        StatusCode::FORBIDDEN if *error.problem() == problem::CROSS_SITE => (
             "We couldn’t accept that form",
             "Please open the page on this site and submit it again.",
         ),

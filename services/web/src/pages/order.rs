@@ -5,10 +5,10 @@ mod outcome;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::OrderId;
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
 use crate::api::{Failure, Order, Payment};
@@ -132,7 +132,7 @@ pub async fn pay(
             // Declined: the page shows the reason and how many attempts are left.
             402 => page,
             400 => Notice::CardUnread.at(&page),
-            409 if refusal.is(&problems::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
+            409 if refusal.is(&problem::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
             // A payment is in progress, the order has ended, or the form was submitted before: the page shows which.
             409 | 422 => page,
             _ => return Err(Error::from(Failure::Refused(refusal))),

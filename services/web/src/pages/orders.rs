@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::Result;
 use common::events::{CancelReason, OrderStatus};
-use common::extract::Query;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::Deserialize;
 
 use crate::api::Order;

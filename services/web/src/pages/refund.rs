@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::{OrderId, PaymentId};
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
 use crate::api::{Failure, Order, PaymentStatus};
@@ -69,7 +69,7 @@ pub async fn submit(
     let next = match visitor.api.refund(input.payment, &input.key).await {
         Ok(_) => Notice::Refunding.at(&page),
         Err(Failure::Down(_)) => Notice::RefundsDown.at(&page),
-        Err(failure) if failure.refusal(&problems::NOT_REFUNDABLE).is_some() => page,
+        Err(failure) if failure.refusal(&problem::NOT_REFUNDABLE).is_some() => page,
         Err(failure) => return Err(failure.into()),
     };
     Ok(Redirect::to(&next).into_response())

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::Result;
 use common::events::CancelReason;
-use common::extract::Query;
 use common::ids::{OrderId, TicketId};
 use futures::StreamExt;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::Deserialize;
 
 use crate::api::{Caller, PaymentStatus, Ticket, TicketStatus};

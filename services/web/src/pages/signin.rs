@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
@@ -92,7 +92,7 @@ pub async fn submit(
 }
 
 fn form_errors(failure: &Failure) -> (StatusCode, FormErrors) {
-    if failure.refusal(&problems::INVALID_CREDENTIALS).is_some() {
+    if failure.refusal(&problem::INVALID_CREDENTIALS).is_some() {
         let wrong = FieldError::on("password", "Incorrect email address or password");
         return (StatusCode::UNPROCESSABLE_ENTITY, wrong.into());
     }

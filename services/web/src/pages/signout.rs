@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
+use httpkit::Result;
 
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};

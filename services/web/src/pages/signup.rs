@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
@@ -108,7 +108,7 @@ pub async fn submit(
 }
 
 fn form_errors(failure: &Failure, typed: &Input, next: &str) -> (StatusCode, FormErrors) {
-    if failure.refusal(&problems::EMAIL_IN_USE).is_some() {
+    if failure.refusal(&problem::EMAIL_IN_USE).is_some() {
         let in_use =
             FieldError::on("email", "You already have an account with this email address.")
                 .linked(with_query("/auth/signin", &[("next", next)]), "Sign in instead");

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use common::Time;
 use common::ids::TicketId;
-use common::{Error, Result, Time};
 use http::{HeaderMap, header};
+use httpkit::{Error, Result};
 use tokio::sync::Mutex;
 
 use crate::api::Failure;

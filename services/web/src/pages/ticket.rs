@@ -3,10 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::{Problem, problems};
-use common::extract::PathId;
+use common::Money;
 use common::ids::TicketId;
-use common::{Money, Result};
+use common::problem::{self, Problem};
+use httpkit::Result;
+use httpkit::extract::PathId;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -203,11 +204,11 @@ enum PurchaseRefusal {
 impl PurchaseRefusal {
     fn of(failure: &Failure) -> Option<PurchaseRefusal> {
         const NOTICES: [(Problem, Notice); 5] = [
-            (problems::TICKET_RESERVED, Notice::Reserved),
-            (problems::TICKET_SOLD, Notice::Sold),
-            (problems::TICKET_PAST, Notice::Past),
-            (problems::PRICE_CHANGED, Notice::PriceChanged),
-            (problems::OWN_TICKET, Notice::OwnTicket),
+            (problem::TICKET_RESERVED, Notice::Reserved),
+            (problem::TICKET_SOLD, Notice::Sold),
+            (problem::TICKET_PAST, Notice::Past),
+            (problem::PRICE_CHANGED, Notice::PriceChanged),
+            (problem::OWN_TICKET, Notice::OwnTicket),
         ];
         match failure {
             Failure::Down(_) => Some(PurchaseRefusal::Notice(Notice::OrdersDown)),

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::TicketId;
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
 use super::ticket_edit::is_reserved_or_sold;
@@ -59,9 +59,9 @@ pub async fn submit(
     let next = match visitor.api.delete_ticket(id, input.version).await {
         Ok(()) => Notice::Deleted.at("/sales"),
         // Already deleted, as by a second click.
-        Err(failure) if failure.refusal(&problems::NOT_FOUND).is_some() => "/sales".to_owned(),
+        Err(failure) if failure.refusal(&problem::NOT_FOUND).is_some() => "/sales".to_owned(),
         Err(failure) if is_reserved_or_sold(&failure) => ticket,
-        Err(failure) if failure.refusal(&problems::PRECONDITION_FAILED).is_some() => {
+        Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
             Notice::ListingChanged.at(&ticket)
         }
         Err(failure) => return Err(failure.into()),

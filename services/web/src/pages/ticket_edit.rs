@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::TicketId;
-use common::{Error, Result};
+use common::problem;
 use http::StatusCode;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 
 use super::ticket_form::{self, PriceRules, Typed};
 use crate::api::{Failure, Ticket, TicketStatus};
@@ -74,7 +74,7 @@ pub async fn submit(
             Err(failure) if is_reserved_or_sold(&failure) => {
                 return Ok(to(&format!("/tickets/{id}")));
             }
-            Err(failure) if failure.refusal(&problems::PRECONDITION_FAILED).is_some() => {
+            Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
                 typed.version = current(&visitor, id).await?.version;
                 let text = "This listing was changed in another tab or device. Your version is below. \
                     Save again to overwrite the other one.";
@@ -93,13 +93,13 @@ pub async fn submit(
 
 /// Whether the ticket has been reserved or sold in the meantime.
 pub(super) fn is_reserved_or_sold(failure: &Failure) -> bool {
-    let problems = [problems::TICKET_RESERVED, problems::TICKET_SOLD];
+    let problems = [problem::TICKET_RESERVED, problem::TICKET_SOLD];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 
 /// Whether the refusal has nothing to do with the entries.
 fn is_denied(failure: &Failure) -> bool {
-    let problems = [problems::NOT_ALLOWED, problems::NOT_FOUND, problems::NOT_SIGNED_IN];
+    let problems = [problem::NOT_ALLOWED, problem::NOT_FOUND, problem::NOT_SIGNED_IN];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use common::config::MarketSettings;
+use common::settings::MarketSettings;
 use common::{Money, Time};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};

@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
 use common::ids::TicketId;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::Deserialize;
 
 use super::ticket_form::{self, PriceRules, Typed};
@@ -73,7 +73,7 @@ pub async fn submit(
                 let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
                 return Ok(Redirect::to(&next).into_response());
             }
-            Err(failure) if failure.refusal(&problems::IDEMPOTENCY_KEY_REUSED).is_some() => {
+            Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
                 typed.key = new_key();
                 let listed =
                     "You’ve already listed this ticket. To list another one, submit again.";

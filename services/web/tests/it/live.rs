@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use common::Time;
 use common::events::{Ticket, TicketUpdated};
-use common::ids::{TicketId, UserId};
+use common::ids::TicketId;
 use serde_json::json;
+use testkit::fixtures::{self, TicketChanges as _};
 use testkit::{Infra, Method, StatusCode, TestUser, eventually};
 
 use crate::world::alone;
@@ -14,20 +14,7 @@ use crate::world::alone;
 const SESSION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 fn ticket(infra: &Infra, version: i64) -> Ticket {
-    let now: Time = infra.clock.now();
-    Ticket {
-        id: TicketId::new(now),
-        title: "Tosca".to_owned(),
-        price: common::Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        user_id: UserId::new(now),
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-        order_id: None,
-        hold: 0,
-        version,
-    }
+    fixtures::ticket(infra.clock.now()).with_version(version)
 }
 
 #[tokio::test]

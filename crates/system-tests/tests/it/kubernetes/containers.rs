@@ -81,7 +81,7 @@ fn a_service_is_probed_at_the_admin_port_and_stops_in_its_own_time() {
             assert_eq!(*asked, json!({ "path": path, "port": "admin" }), "{place}: {probe}");
         }
         let pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap();
-        // What `common::server` gives to what is under way.
+        // What `httpkit::server` gives to what is under way.
         const GRACE: i64 = 20;
         let given = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
         assert!(pre_stop > 0 && given > pre_stop + GRACE, "{place}: {given}");

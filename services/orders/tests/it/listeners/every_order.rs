@@ -1,6 +1,8 @@
 //! The table of all listeners: each event delivered twice, late and in every order, with the same end.
 
+use common::events::Subject;
 use std::sync::Arc;
+use testkit::fixtures::TicketChanges as _;
 
 use common::events::{
     CancelReason, Event, ExpirationComplete, OrderStatus, PaymentCreated, PaymentFailed,
@@ -50,13 +52,10 @@ impl Case {
 type MakeCase = fn(&Ticket, &Order) -> Case;
 
 /// By subject, a history in which that event matters. A new listener needs a new line.
-const TABLE: [(&str, MakeCase); 9] = [
+const TABLE: [(Subject, MakeCase); 9] = [
     (TicketCreated::SUBJECT, |ticket, _| {
-        let [second, third] = [(2, "Tosca"), (3, "Carmen")].map(|(version, title)| Ticket {
-            title: title.to_owned(),
-            version,
-            ..ticket.clone()
-        });
+        let [second, third] = [(2, "Tosca"), (3, "Carmen")]
+            .map(|(version, title)| ticket.clone().with_title(title).with_version(version));
         let history = vec![
             event(TicketCreated(ticket.clone())),
             event(TicketUpdated(second)),
@@ -163,7 +162,7 @@ async fn every_event_ends_the_same_when_it_comes_twice_late_and_out_of_order() {
     }
 }
 
-async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [usize; 3]) {
+async fn deliver(world: &World, subject: Subject, case: MakeCase, in_this_order: [usize; 3]) {
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let case = case(&ticket, &order);

@@ -1,0 +1,103 @@
+//! A service's connection to NATS.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::jetstream;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::{Event, HeaderMap, connection};
+use url::Url;
+
+use common::events::Stream;
+
+use crate::settings::{NatsSettings, StreamSettings};
+use crate::users;
+
+/// A service's connection to the bus. It is there at once, also while the broker is down: connecting and
+/// reconnecting happen in the background.
+#[derive(Clone)]
+pub struct Bus {
+    service: &'static str,
+    pub(crate) streams: StreamSettings,
+    pub(crate) monitor: Option<Url>,
+    pub(crate) client: async_nats::Client,
+    pub(crate) jetstream: jetstream::Context,
+    /// How often the connection was lost.
+    pub(crate) disconnections: tokio::sync::watch::Receiver<u64>,
+}
+
+impl Bus {
+    /// Begins to connect as the user whom `NATS_URL` names; fails only for an address that can't be one.
+    pub async fn connect(settings: &NatsSettings, service: &'static str) -> anyhow::Result<Self> {
+        let (disconnected, disconnections) = tokio::sync::watch::channel(0);
+        let (address, user) = users::split(&settings.nats_url);
+        let options = match user {
+            Some((name, password)) => {
+                async_nats::ConnectOptions::with_user_and_password(name, password)
+            }
+            None => async_nats::ConnectOptions::new(),
+        };
+        let client = options
+            .name(service)
+            // A service may not receive the responses to another one.
+            .custom_inbox_prefix(users::inbox_of(service))
+            .retry_on_initial_connect()
+            .ping_interval(Duration::from_secs(5))
+            .reconnect_delay_callback(|attempts| {
+                Duration::from_millis(u64::try_from(attempts * 50).unwrap_or(u64::MAX).min(500))
+            })
+            .event_callback(move |event| {
+                tracing::info!(%event, "nats");
+                if event == Event::Disconnected {
+                    disconnected.send_modify(|times| *times += 1);
+                }
+                std::future::ready(())
+            })
+            .connect(address)
+            .await
+            .context("NATS_URL")?;
+        let jetstream = jetstream::new(client.clone());
+        let (streams, monitor) = (settings.streams.clone(), settings.nats_monitor_url.clone());
+        Ok(Bus { service, streams, monitor, client, jetstream, disconnections })
+    }
+
+    /// Whose connection it is.
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// The streams that this service publishes to.
+    pub fn own_streams(&self) -> impl Iterator<Item = Stream> + use<> {
+        let service = self.service;
+        Stream::ALL.into_iter().filter(move |stream| stream.publisher() == service)
+    }
+
+    /// Whether the broker can be reached at present.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == connection::State::Connected
+    }
+
+    /// Publishes and waits until JetStream has stored the message.
+    pub(crate) async fn publish_message(
+        &self,
+        subject: &str,
+        id: &str,
+        headers: HeaderMap,
+        data: String,
+    ) -> anyhow::Result<()> {
+        let message = PublishMessage::build().headers(headers).message_id(id).payload(data.into());
+        self.jetstream.send_publish(subject.to_owned(), message).await?.await?;
+        Ok(())
+    }
+
+    /// Terminates a message, so that JetStream doesn't deliver it again; the reason goes into an advisory.
+    pub(crate) async fn terminate(
+        &self,
+        message: &jetstream::Message,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        let reply = message.reply.clone().context("a message without a reply subject")?;
+        self.client.publish(reply, format!("+TERM {reason}").into()).await?;
+        Ok(())
+    }
+}
