@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use common::Clock;
-use web::app::{self, Settings};
+use web::app;
+use web::state::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -1,10 +1,10 @@
-//! A session goes on by itself.
+//! Sessions are renewed automatically.
 
 use testkit::Client;
 
 use crate::shared;
 
-/// The refresh token of someone who has just signed up.
+/// The refresh token of a new user.
 async fn refresh_token() -> String {
     let browser = shared::usual().await.browser();
     let form = browser.opens("/auth/signup").await.form("/auth/signup");
@@ -14,7 +14,7 @@ async fn refresh_token() -> String {
 }
 
 #[tokio::test]
-async fn whoever_was_away_for_long_is_still_signed_in() {
+async fn a_user_who_was_away_for_long_is_still_signed_in() {
     let stack = shared::usual().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let answer = away.get("/account").await;
@@ -25,7 +25,7 @@ async fn whoever_was_away_for_long_is_still_signed_in() {
 }
 
 #[tokio::test]
-async fn a_form_that_was_left_open_for_long_is_still_taken() {
+async fn a_form_that_was_left_open_for_long_is_accepted() {
     let stack = shared::usual().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let post = away.request(testkit::Method::POST, "/tickets/new");
@@ -36,7 +36,7 @@ async fn a_form_that_was_left_open_for_long_is_still_taken() {
 }
 
 #[tokio::test]
-async fn two_pages_that_are_opened_at_once_both_go_on() {
+async fn two_concurrent_pages_both_renew_the_session() {
     let stack = shared::usual().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let (one, other) = tokio::join!(away.get("/orders"), away.get("/account"));
@@ -45,7 +45,7 @@ async fn two_pages_that_are_opened_at_once_both_go_on() {
 }
 
 #[tokio::test]
-async fn a_session_that_has_ended_leaves_no_cookies_behind() {
+async fn an_ended_session_leaves_no_cookies() {
     let stack = shared::usual().await;
     let client = Client::new(&stack.url());
     for token in ["rubbish", &revoked(stack).await] {

@@ -1,5 +1,5 @@
-//! One page a file: what it shows, and what its forms do; `app::routes` says which address is whose.
-//! Each has a template of the same name in `templates/`.
+//! One page per file: what it shows, and what its forms do. `app::routes` maps addresses to pages; each
+//! page has a template of the same name in `templates/`.
 
 pub mod account;
 pub mod browse;

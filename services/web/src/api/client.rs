@@ -1,4 +1,4 @@
-//! The calls.
+//! The calls to the services.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use telemetry;
 use url::Url;
 
 use super::{Failure, List, Order, Payment, Refusal, Ticket, User};
-use crate::app::Settings;
+use crate::state::Settings;
 
-/// A page waits no longer than this for a service.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Nothing that a page can do without is waited for longer than this.
-const SHORT_PATIENCE: Duration = Duration::from_millis(1500);
-/// payments waits ten seconds for Stripe, and answers in any case.
-const PAYING: Duration = Duration::from_secs(20);
+/// The timeout of a call.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of a call that a page can do without.
+const OPTIONAL_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The timeout of a payment: payments waits up to ten seconds for Stripe.
+const PAYMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is handed on of a visitor's request.
-const HANDED_ON: [&str; 2] = ["x-forwarded-for", "x-request-id"];
+/// The headers of the visitor's request that are forwarded.
+const FORWARDED_HEADERS: [&str; 2] = ["x-forwarded-for", "x-request-id"];
 
-/// The way to the services.
+/// The client of all services.
 #[derive(Clone)]
 pub struct Api {
     http: reqwest::Client,
@@ -41,20 +41,20 @@ struct Services {
     payments: Url,
 }
 
-/// The API in the name of one visitor.
+/// The API with one visitor's session.
 #[derive(Clone)]
 pub struct Caller {
     api: Api,
     headers: HeaderMap,
 }
 
-/// What comes of signing up or in, or of renewing a session: the user, and their new cookies.
-pub struct Signed {
+/// A new or renewed session: the user, and the cookies to set.
+pub struct Session {
     pub user: User,
     pub cookies: Vec<HeaderValue>,
 }
 
-/// What a seller says about a ticket, for tickets to judge.
+/// A listing as the seller typed it, for tickets to validate.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TicketDraft {
@@ -70,7 +70,7 @@ impl Api {
     pub fn new(settings: &Settings) -> anyhow::Result<Api> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(1))
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
@@ -84,48 +84,48 @@ impl Api {
         Ok(Api { http, services: Arc::new(services) })
     }
 
-    /// In the name of whoever sent these headers, but with these cookies.
+    /// A caller with these request headers and cookies.
     pub fn caller(&self, request: &HeaderMap, cookies: Option<HeaderValue>) -> Caller {
-        let handed_on = |name: &&str| {
+        let forwarded = |name: &&str| {
             let name = http::HeaderName::from_bytes(name.as_bytes()).ok()?;
             Some((name.clone(), request.get(&name)?.clone()))
         };
-        let mut headers: HeaderMap = HANDED_ON.iter().filter_map(handed_on).collect();
+        let mut headers: HeaderMap = FORWARDED_HEADERS.iter().filter_map(forwarded).collect();
         headers.extend(cookies.map(|cookies| (header::COOKIE, cookies)));
         Caller { api: self.clone(), headers }
     }
 }
 
 impl Caller {
-    pub async fn sign_up(&self, form: &impl Serialize) -> Result<Signed, Failure> {
+    pub async fn sign_up(&self, form: &impl Serialize) -> Result<Session, Failure> {
         let request = self.auth(Method::POST, "/api/users/signup")?.json(form);
-        signed(send(request).await?).await
+        session(send(request).await?).await
     }
 
-    pub async fn sign_in(&self, form: &impl Serialize) -> Result<Signed, Failure> {
+    pub async fn sign_in(&self, form: &impl Serialize) -> Result<Session, Failure> {
         let request = self.auth(Method::POST, "/api/users/signin")?.json(form);
-        signed(send(request).await?).await
+        session(send(request).await?).await
     }
 
-    /// The cookies that end the session in the browser.
+    /// Ends the session, and returns the cookies that clear it.
     pub async fn sign_out(&self) -> Result<Vec<HeaderValue>, Failure> {
         let response = send(self.auth(Method::POST, "/api/users/signout")?).await?;
         Ok(cookies(&response))
     }
 
-    /// The session goes on. A refusal ends it.
-    pub async fn refresh(&self) -> Result<Signed, Failure> {
-        signed(send(self.auth(Method::POST, "/api/users/refresh")?).await?).await
+    /// Renews the session. A refusal means that it has ended.
+    pub async fn refresh(&self) -> Result<Session, Failure> {
+        session(send(self.auth(Method::POST, "/api/users/refresh")?).await?).await
     }
 
     pub async fn current_user(&self) -> Result<Option<User>, Failure> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Answer {
+        struct Body {
             current_user: Option<User>,
         }
-        let answer: Answer = ask(self.auth(Method::GET, "/api/users/currentuser")?).await?;
-        Ok(answer.current_user)
+        let body: Body = ask(self.auth(Method::GET, "/api/users/currentuser")?).await?;
+        Ok(body.current_user)
     }
 
     pub async fn tickets(&self, query: &[(&str, &str)]) -> Result<List<Ticket>, Failure> {
@@ -161,18 +161,18 @@ impl Caller {
         ask(self.orders_at(Method::GET, "/api/orders")?.query(query)).await
     }
 
-    /// The unpaid orders that live, for the bar on every page, which can do without.
-    pub async fn holds(&self) -> Result<List<Order>, Failure> {
+    /// The active unpaid orders, for the bar on every page, which works without them.
+    pub async fn reservations(&self) -> Result<List<Order>, Failure> {
         let query = [("status", "created"), ("status", "awaiting:payment"), ("limit", "10")];
         let request = self.orders_at(Method::GET, "/api/orders")?.query(&query);
-        ask(request.timeout(SHORT_PATIENCE)).await
+        ask(request.timeout(OPTIONAL_TIMEOUT)).await
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Order, Failure> {
         ask(self.orders_at(Method::GET, &format!("/api/orders/{id}"))?).await
     }
 
-    /// Holds a ticket at the price that the buyer saw.
+    /// Reserves a ticket at the price that the buyer saw.
     pub async fn place_order(
         &self,
         ticket: TicketId,
@@ -188,18 +188,18 @@ impl Caller {
         send(self.orders_at(Method::DELETE, &format!("/api/orders/{id}"))?).await.map(drop)
     }
 
-    /// None: nothing has been paid or tried yet.
+    /// None before the first payment attempt.
     pub async fn payment_of(&self, order: OrderId) -> Result<Option<Payment>, Failure> {
         let request = self.payments_at(Method::GET, "/api/payments")?;
         let list: List<Payment> = ask(request.query(&[("orderId", order)])).await?;
         Ok(list.items.into_iter().next())
     }
 
-    /// Pays with what Stripe's form, or the list of test cards, has made of a card.
+    /// Pays with the payment method from Stripe's form, or with the token of a test card.
     pub async fn pay(&self, order: OrderId, token: &str, key: &str) -> Result<Payment, Failure> {
         let body = json!({ "orderId": order, "token": token });
         let request = self.payments_at(Method::POST, "/api/payments")?.json(&body);
-        ask(request.header("idempotency-key", key).timeout(PAYING)).await
+        ask(request.header("idempotency-key", key).timeout(PAYMENT_TIMEOUT)).await
     }
 
     pub async fn refund(&self, payment: PaymentId, key: &str) -> Result<Payment, Failure> {
@@ -239,7 +239,7 @@ impl Caller {
     }
 }
 
-/// The answer of a service that has done what it was asked; all else is a failure.
+/// A successful response; every other outcome is a failure.
 async fn send(request: RequestBuilder) -> Result<Response, Failure> {
     let response = request.send().await.map_err(|error| Failure::Down(error.into()))?;
     let status = response.status();
@@ -262,13 +262,13 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Failure> {
     let url = response.url().path().to_owned();
     let bytes = response.bytes().await.map_err(|error| Failure::Down(error.into()))?;
     serde_json::from_slice(&bytes)
-        .with_context(|| format!("what {url} has answered"))
+        .with_context(|| format!("reading the response of {url}"))
         .map_err(Failure::Down)
 }
 
-async fn signed(response: Response) -> Result<Signed, Failure> {
+async fn session(response: Response) -> Result<Session, Failure> {
     let cookies = cookies(&response);
-    Ok(Signed { user: read(response).await?, cookies })
+    Ok(Session { user: read(response).await?, cookies })
 }
 
 fn cookies(response: &Response) -> Vec<HeaderValue> {

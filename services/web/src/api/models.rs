@@ -1,4 +1,4 @@
-//! What the services answer with, as far as pages show it.
+//! The parts of the services' responses that pages show.
 
 use common::events::{CancelReason, OrderStatus};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
@@ -39,7 +39,7 @@ pub struct Ticket {
     pub user_id: UserId,
     pub status: TicketStatus,
     pub reserved_until: Option<Time>,
-    /// Told to the seller and to that order's buyer.
+    /// Visible to the seller and to that order's buyer.
     pub order_id: Option<OrderId>,
     pub version: i64,
     pub created_at: Time,
@@ -64,7 +64,7 @@ pub struct Order {
     pub expires_at: Time,
     pub ticket: OrderedTicket,
     pub payment_id: Option<PaymentId>,
-    /// How to reach the other side, once the order is complete.
+    /// The other party's contact details, once the order is complete.
     pub contact: Option<Contact>,
     pub version: i64,
     pub created_at: Time,
@@ -99,7 +99,7 @@ pub struct Payment {
     pub amount: Money,
     pub currency: Currency,
     pub declines: i64,
-    /// Why the last card was declined, in Stripe's words.
+    /// Stripe's decline code of the last card.
     pub decline_code: Option<String>,
     /// How many more cards may be tried.
     pub attempts_left: Option<i64>,
@@ -118,7 +118,7 @@ pub enum PaymentStatus {
     Failed,
 }
 
-/// An amount as the API writes it.
+/// An amount in the API's format.
 fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }
