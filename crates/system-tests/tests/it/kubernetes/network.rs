@@ -1,4 +1,4 @@
-//! The network policies allow exactly the matrix in docs/network.md.
+//! Who may reach whom: what the policies let through is what ARCHITECTURE.md draws, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -142,10 +142,10 @@ fn both_sides_of_a_connection_allow_it() {
     }
 }
 
-/// The lines of the matrix in docs/network.md that stand under these headings, each taken apart.
+/// The lines of the drawing in ARCHITECTURE.md that stand under these headings, each taken apart.
 fn drawn(headings: &[&str], objects: &[Value]) -> BTreeSet<String> {
-    let page = read("docs/network.md");
-    let (_, drawing) = page.split_once("```text\nin every cluster\n").expect("the matrix");
+    let page = read("ARCHITECTURE.md");
+    let (_, drawing) = page.split_once("```text\nin every cluster\n").expect("the drawing");
     let (drawing, _) = drawing.split_once("```").unwrap();
     let drawing = format!("in every cluster\n{drawing}");
     let everyone: Vec<&str> = workloads(objects).into_iter().map(|(name, _)| name).collect();
