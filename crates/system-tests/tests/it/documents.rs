@@ -160,11 +160,8 @@ fn every_link_resolves() {
                 continue;
             }
             let (file, fragment) = target.split_once('#').unwrap_or((&target, ""));
-            let linked = if file.is_empty() {
-                path.clone()
-            } else {
-                path.parent().unwrap().join(file)
-            };
+            let linked =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             let is_source = linked.extension().is_some_and(|extension| extension == "rs");
             if is_source && !has_layered_crates() {
                 continue;
@@ -267,6 +264,30 @@ fn the_timeouts_are_those_of_the_code() {
 }
 
 #[test]
+fn every_metric_stands_in_the_table_and_no_other() {
+    let page = read("docs/operating.md");
+    let (_, table) = page.split_once("## Metrics").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let documented: BTreeSet<String> = rows.map(|(name, _)| name.to_owned()).collect();
+    let mut recorded = BTreeSet::new();
+    let sources = ["crates", "services"].into_iter().flat_map(|folder| files(folder, ".rs"));
+    for path in sources.filter(|path| path.components().any(|part| part.as_os_str() == "src")) {
+        let source = read(path);
+        for kind in ["counter", "gauge", "histogram"] {
+            let start = format!("metrics::{kind}!(");
+            let uses = source.split(&start).skip(1);
+            let names =
+                uses.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'));
+            recorded.extend(names.map(|(name, _)| name.to_owned()));
+        }
+    }
+    if has_layered_crates() {
+        assert_eq!(documented, recorded);
+    }
+}
+
+#[test]
 fn the_test_filter_in_the_documents_matches_tests() {
     for (path, text) in documents() {
         for rest in text.split("cargo xtask test -- -p orders ").skip(1) {
@@ -293,8 +314,7 @@ fn forbidden_words(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Vec<St
 
 #[test]
 fn the_documents_use_the_vocabulary_of_the_field() {
-    let documents =
-        documents().into_iter().filter(|(path, _)| !path.ends_with("CHANGELOG.md"));
+    let documents = documents().into_iter().filter(|(path, _)| !path.ends_with("CHANGELOG.md"));
     let found = forbidden_words(documents);
     assert!(found.is_empty(), "{found:#?}");
 }
