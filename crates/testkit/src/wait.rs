@@ -23,6 +23,15 @@ where
 /// Retries until success. After the timeout it returns the last error.
 pub async fn retry_for<T, E>(
     timeout: Duration,
+    attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    retry_every(INTERVAL, timeout, attempt).await
+}
+
+/// The same with another interval between attempts.
+pub async fn retry_every<T, E>(
+    interval: Duration,
+    timeout: Duration,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<T, E> {
     let started = Instant::now();
@@ -31,7 +40,7 @@ pub async fn retry_for<T, E>(
         if outcome.is_ok() || started.elapsed() > timeout {
             return outcome;
         }
-        sleep(INTERVAL).await;
+        sleep(interval).await;
     }
 }
 

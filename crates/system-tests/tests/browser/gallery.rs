@@ -193,7 +193,7 @@ async fn the_pages_of_a_buyer() {
     inspection.page(browser, "order-failed").await;
 
     buyer.holds(&ticket("Parsifal, stalls").await).await;
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
+    stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
     buyer.pays_with(GOOD_CARD).await;
     browser.sees("We are asking the bank").await;
     inspection.page(browser, "order-asking").await;

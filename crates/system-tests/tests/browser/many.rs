@@ -26,7 +26,7 @@ async fn a_page_of_ten_thousand_tickets_is_small_and_costs_what_it_shows() {
     let few = visit(&stack).await;
     assert_eq!((few.shown, few.examined), (10, 10));
 
-    stack.crowd(10_000).await;
+    stack.fill_with_listings(10_000).await;
     let many = visit(&stack).await;
     println!(
         "{} tickets: {} bytes; {} of 10,000: {} bytes",

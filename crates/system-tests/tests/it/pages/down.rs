@@ -8,7 +8,7 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
 async fn without_orders_tickets_are_still_found_and_buying_says_what_is_wrong() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let web = stack.other_web(&[("ORDERS_URL", NOWHERE)]).await;
     let (seller, buyer) = (web.browser(), web.browser());
     seller.signs_up("Ada").await;
@@ -31,7 +31,7 @@ async fn without_orders_tickets_are_still_found_and_buying_says_what_is_wrong() 
 
 #[tokio::test]
 async fn without_payments_an_order_is_still_shown() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let web = stack.other_web(&[("PAYMENTS_URL", NOWHERE)]).await;
     let (seller, buyer) = (web.browser(), web.browser());
     seller.signs_up("Ada").await;
@@ -52,7 +52,7 @@ async fn without_payments_an_order_is_still_shown() {
 
 #[tokio::test]
 async fn without_tickets_a_form_keeps_what_was_typed() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let web = stack.other_web(&[("TICKETS_URL", NOWHERE)]).await;
     let seller = web.browser();
     let form = seller.opens("/auth/signup").await.form("/auth/signup").with("next", "/account");
@@ -73,7 +73,7 @@ async fn without_tickets_a_form_keeps_what_was_typed() {
 
 #[tokio::test]
 async fn without_auth_who_is_signed_in_stays_so() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let person = stack.browser();
     let form = person.opens("/auth/signup").await.form("/auth/signup");
     let email = format!("ada-{}@example.com", uuid::Uuid::now_v7());

@@ -6,7 +6,7 @@ use crate::shared;
 
 #[tokio::test]
 async fn errors_stand_beside_their_fields_and_what_was_typed_is_kept() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let form = visitor.opens("/auth/signup").await.form("/auth/signup");
     let typed = form.with("email", "nobody").with("password", "short").with("name", "Zoë");
@@ -37,7 +37,7 @@ async fn errors_stand_beside_their_fields_and_what_was_typed_is_kept() {
 
 #[tokio::test]
 async fn a_time_that_the_clocks_leave_out_is_told_and_others_are_read_in_their_zone() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let seller = stack.browser();
     seller.signs_up("Ada").await;
     let form = seller.opens("/tickets/new").await.form("/tickets/new");
@@ -53,7 +53,7 @@ async fn a_time_that_the_clocks_leave_out_is_told_and_others_are_read_in_their_z
 
 #[tokio::test]
 async fn a_form_that_is_sent_twice_lists_and_orders_once() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -85,7 +85,7 @@ async fn a_form_that_is_sent_twice_lists_and_orders_once() {
 
 #[tokio::test]
 async fn one_comes_back_to_our_own_pages_alone() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let email = visitor.signs_up("Ada").await;
     for (next, page) in [
@@ -105,7 +105,7 @@ async fn one_comes_back_to_our_own_pages_alone() {
 
 #[tokio::test]
 async fn a_wrong_password_says_no_more_than_that() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let email = visitor.signs_up("Ada").await;
     let visitor = stack.browser();
@@ -119,7 +119,7 @@ async fn a_wrong_password_says_no_more_than_that() {
 
 #[tokio::test]
 async fn signing_out_asks_first() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     visitor.signs_up("Ada").await;
     let question = visitor.opens("/auth/signout").await;
@@ -131,7 +131,7 @@ async fn signing_out_asks_first() {
 
 #[tokio::test]
 async fn a_form_from_another_site_is_refused_with_a_page() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     visitor.signs_up("Ada").await;
     let post = visitor
@@ -147,7 +147,7 @@ async fn a_form_from_another_site_is_refused_with_a_page() {
 
 #[tokio::test]
 async fn an_edit_that_crosses_another_is_not_lost_and_loses_nothing() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let seller = stack.browser();
     seller.signs_up("Ada").await;
     let ticket = seller.lists("Elektra", "10").await;

@@ -7,7 +7,7 @@ use crate::shared;
 
 #[tokio::test]
 async fn a_search_is_an_address_and_its_form_shows_what_was_asked() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let seller = stack.person("ada").await;
     let mark = format!("w{}", Uuid::now_v7().simple());
     for (title, price, date) in [
@@ -49,7 +49,7 @@ async fn a_search_is_an_address_and_its_form_shows_what_was_asked() {
 
 #[tokio::test]
 async fn a_long_list_comes_in_pages_and_a_page_that_is_gone_leads_to_the_first() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let seller = stack.person("ada").await;
     let mark = format!("w{}", Uuid::now_v7().simple());
     for number in 1..=26 {
