@@ -45,11 +45,11 @@ pub async fn retry_every<T, E>(
 }
 
 /// Waits until every outbox is empty.
-pub async fn all_published<T: Aggregate>(things: &Aggregates<T>) {
-    let things = things.collection();
+pub async fn all_published<T: Aggregate>(documents: &Aggregates<T>) {
+    let documents = documents.collection();
     eventually("all events to be published", || async {
-        let pending = things.count_documents(doc! { "outboxPending": true });
-        (pending.await.expect("MongoDB answers") == 0).then_some(())
+        let pending = documents.count_documents(doc! { "outboxPending": true });
+        (pending.await.expect("MongoDB responds") == 0).then_some(())
     })
     .await;
 }

@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn a_write_in_flight_at_a_fault_whose_outcome_is_unknown_is_interrupted() {
         let in_flight = InFlight::default();
-        let (read, answered) = (in_flight.begin(false), in_flight.begin(true));
+        let (read, known) = (in_flight.begin(false), in_flight.begin(true));
         let (lost, before) = (in_flight.begin(true), in_flight.begin(true));
         before.finish(false);
         let hit = in_flight.record_fault();
         assert_eq!((hit.requests, hit.writes, hit.interrupted_writes), (3, 2, 0));
         let after = in_flight.begin(true);
         read.finish(false);
-        answered.finish(true);
+        known.finish(true);
         lost.finish(false);
         after.finish(false);
         assert_eq!(in_flight.hits()[0].interrupted_writes, 1);

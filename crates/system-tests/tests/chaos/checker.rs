@@ -152,7 +152,7 @@ const MUTATIONS: &[Mutation] = &[
             let mut intent = snapshot.ledger.payment_intents[0].clone();
             (charge.id, charge.payment_intent) = ("ch_stray".to_owned(), "pi_stray".to_owned());
             (charge.status, intent.id) = ("succeeded".to_owned(), "pi_stray".to_owned());
-            intent.metadata = Metadata { order_id: Some("nobody's".to_owned()) };
+            intent.metadata = Metadata { order_id: Some("no-such-order".to_owned()) };
             snapshot.ledger.charges.push(charge);
             snapshot.ledger.payment_intents.push(intent);
             "ch_stray".to_owned()
@@ -388,7 +388,7 @@ async fn mutate_servers(
             format!("ticket {} had two", sold.ticket_id),
         ),
         ("a deleted event", Invariant::NoLostEvent, published),
-        ("a charge without an order", Invariant::NoLostMoney, "nobody's".to_owned()),
+        ("a charge without an order", Invariant::NoLostMoney, "no-such-order".to_owned()),
     ]
 }
 
@@ -400,7 +400,7 @@ async fn charge_without_order(stack: &Stack) {
         ("confirm", "true"),
         ("payment_method", "pm_card_visa"),
         ("allowed_payment_method_types[]", "card"),
-        ("metadata[order_id]", "nobody's"),
+        ("metadata[order_id]", "no-such-order"),
     ];
     let url = format!("http://127.0.0.1:{}/v1/payment_intents", stack.port("stripe"));
     let response = client.post(url).bearer_auth("sk_test_local").form(&form).send().await.unwrap();

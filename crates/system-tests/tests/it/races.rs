@@ -14,14 +14,15 @@ async fn one_of_many_concurrent_buyers_gets_the_ticket_and_sixteen_payments_char
     let buyers = join_all((0..24).map(|_| stack.person("buyer"))).await;
     for _ in 0..3 {
         let ticket = seller.offers("Salome", "20.50").await;
-        let answers = join_all(buyers.iter().map(|buyer| buyer.orders(&ticket))).await;
-        let winner = answers.iter().position(|answer| answer.status == 201).unwrap();
-        for (index, answer) in answers.iter().enumerate().filter(|(index, _)| *index != winner) {
-            assert_eq!(answer.status, 409, "buyer {index}: {}", answer.text);
+        let responses = join_all(buyers.iter().map(|buyer| buyer.orders(&ticket))).await;
+        let winner = responses.iter().position(|response| response.status == 201).unwrap();
+        for (index, response) in responses.iter().enumerate().filter(|(index, _)| *index != winner)
+        {
+            assert_eq!(response.status, 409, "buyer {index}: {}", response.text);
         }
-        let order = answers[winner].body["id"].as_str().unwrap().to_owned();
+        let order = responses[winner].body["id"].as_str().unwrap().to_owned();
         let payments = join_all((0..16).map(|_| buyers[winner].pays(&order, "tok_visa"))).await;
-        assert_eq!(payments.iter().filter(|answer| answer.status == 201).count(), 1);
+        assert_eq!(payments.iter().filter(|response| response.status == 201).count(), 1);
         let intent = buyers[winner].payment(&order).await["stripeId"].clone();
         assert_eq!(charges(&stack.stripe_ledger().await, &order), [intent]);
     }
@@ -33,11 +34,11 @@ async fn ten_concurrent_requests_under_one_key_make_one_ticket_order_charge_and_
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ten = async |person: &Person, path: &str, body: Value, status: u16| {
         let client = person.client.with_idempotency_key(path);
-        let answers = join_all((0..10).map(|_| client.post(path, body.clone()))).await;
-        for answer in &answers {
-            assert_eq!(answer.stored_parts(), answers[0].stored_parts());
+        let responses = join_all((0..10).map(|_| client.post(path, body.clone()))).await;
+        for response in &responses {
+            assert_eq!(response.stored_parts(), responses[0].stored_parts());
         }
-        answers[0].expect(status)["id"].as_str().unwrap().to_owned()
+        responses[0].expect(status)["id"].as_str().unwrap().to_owned()
     };
     let ticket = json!({ "title": "Lulu", "price": "20.50" });
     let ticket = ten(&seller, "/api/tickets", ticket, 201).await;
