@@ -1,10 +1,10 @@
 //! A misconfigured server prevents a service from starting, with the setting's name; an unreachable server doesn't.
 
-use system_tests::free_port;
+use system_tests::{free_port, workspace};
 use testkit::{Client, Infra, Nats, Program, Redis, StandaloneMongod, eventually};
 
 /// A service with the settings that it needs to serve, and its admin port.
-fn serving(infra: &Infra, service: &'static str) -> (Program, u16) {
+fn serving(infra: &Infra, service: &str) -> (Program, u16) {
     let admin = free_port();
     (infra.program(service).serving(infra, free_port(), admin), admin)
 }
@@ -26,9 +26,13 @@ async fn wait_for_metric(admin: u16, line: &str) {
 async fn a_nats_with_a_sync_interval_prevents_the_start_of_a_service() {
     let infra = Infra::start().await;
     let nats = Nats::start_with("sync_interval: 10s").await;
-    for service in ["auth", "tickets", "orders"] {
-        let (program, _) = serving(&infra, service);
-        let program = program.with("NATS_URL", nats.url());
+    for service in workspace::services_with_database() {
+        let (program, _) = serving(&infra, &service);
+        let program = program
+            .with("NATS_URL", nats.url())
+            .with("REDIS_URL", infra.redis_url().await)
+            .with("STRIPE_URL", "http://127.0.0.1:9")
+            .with("STRIPE_KEY", "sk_test_local");
         let ended = program.with("NATS_MONITOR_URL", nats.monitor_url()).run(&[]).await;
         assert!(!ended.success);
         let expected = "jetstream.sync_interval must be always";
