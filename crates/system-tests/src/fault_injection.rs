@@ -33,8 +33,13 @@ impl Stack {
     }
 
     /// Suspends a process (SIGSTOP) until the return value is dropped.
-    pub fn freeze(&self, name: &str) -> Frozen {
-        Frozen(self.signal(name, Signal::SIGSTOP))
+    pub async fn freeze(&self, name: &str) -> Frozen {
+        let frozen = Frozen(self.signal(name, Signal::SIGSTOP));
+        eventually(&format!("{name} to be suspended"), || async {
+            frozen.0.is_suspended().then_some(())
+        })
+        .await;
+        frozen
     }
 
     /// Waits until a service is ready.

@@ -32,6 +32,15 @@ impl Process {
         started(self.pid) == Some(self.started)
     }
 
+    /// Whether all of its threads have stopped: SIGSTOP takes effect only once one of them is scheduled.
+    pub fn is_suspended(self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return false };
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_some_and(|(_, fields)| fields.starts_with(" T"))
+        })
+    }
+
     /// The environment that it was started with, as far as it hasn't overwritten it.
     pub fn environment(self) -> Vec<(OsString, OsString)> {
         let environment = fs::read(format!("/proc/{}/environ", self.pid));

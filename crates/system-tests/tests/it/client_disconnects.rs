@@ -16,7 +16,7 @@ async fn disconnect_during(
     path: &str,
     body: Value,
 ) {
-    let frozen = stack.freeze("mongod");
+    let frozen = stack.freeze("mongod").await;
     client.request(method, path).json(body).disconnect_after(Duration::from_millis(300)).await;
     drop(frozen);
 }

@@ -190,7 +190,7 @@ async fn an_unresponsive_database_causes_503_within_seconds_and_no_write_is_lost
     let account = json!({ "email": email, "password": "correct horse" });
     let ticket = json!({ "title": "Macbeth", "price": "20.50" });
 
-    let frozen = stack.freeze("mongod");
+    let frozen = stack.freeze("mongod").await;
     let (get, post, put, delete) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
     let none = || json!({});
     let (sellers, buyers) = (&seller.client, &buyer.client);

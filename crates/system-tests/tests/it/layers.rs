@@ -150,3 +150,33 @@ fn closure(manifests: &BTreeMap<String, Manifest>, package: &str) -> Vec<String>
     }
     found
 }
+
+#[test]
+fn a_circle_is_detected_even_through_a_re_export_and_test_code_is_ignored() {
+    let cycles = |files: &[(&str, &str)]| {
+        let src = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let file = src.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        Modules::read(src.path()).cycles()
+    };
+    let lib = ("lib.rs", "mod a;\nmod b;\npub use a::{A, self as first};\n");
+    let a = ("a.rs", "use crate::b::B;\npub struct A(B);\n");
+    let uses_a = "pub struct B;\nfn f(a: &crate::A) {}\n";
+    assert_eq!(
+        cycles(&[lib, a, ("b.rs", uses_a)]),
+        ["    a imports b (crate::b::B)\n    b imports a (crate::A)"]
+    );
+
+    let text = "// crate::A\nconst TEXT: &str = \"crate::A\";\npub struct B;\n";
+    let tests = "#[cfg(test)]\nmod tests {\n    use super::*;\n    use crate::a::A;\n}\n";
+    assert!(cycles(&[lib, a, ("b.rs", &format!("{text}{tests}"))]).is_empty());
+
+    // A parent that uses its child, and a child that uses its parent.
+    let parent = ("b.rs", "mod child;\nuse child::C;\npub struct B(C);\n");
+    let child = "pub struct C;\nimpl C {\n    fn f(b: super::B) {}\n}\n";
+    let found = cycles(&[lib, ("a.rs", "pub struct A;\n"), parent, ("b/child.rs", child)]);
+    assert_eq!(found.len(), 1, "{found:?}");
+}

@@ -224,7 +224,7 @@ async fn a_service_dies_in_the_middle() {
     let ticket = seller.offers("Elektra", "20.50").await;
 
     // orders is killed during the request; a repeat creates the order or finds it.
-    let frozen = stack.freeze("mongod");
+    let frozen = stack.freeze("mongod").await;
     let (first, ()) = tokio::join!(buyer.orders(&ticket), async {
         clock::until(clock::now() + Duration::from_millis(300)).await;
         stack.kill("orders").await;
