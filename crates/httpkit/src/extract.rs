@@ -7,14 +7,13 @@ use common::problem::{self, Violation};
 use http::request::Parts;
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
-use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use crate::error::{Error, Result};
 
-/// A JSON body that parses and whose `validator` rules hold.
+/// A JSON body of the right types. Its rules are checked by the handler ([`crate::validation`]).
 pub struct Body<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
@@ -24,9 +23,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Body<T> 
                 "Send the body as JSON, with Content-Type: application/json.",
             ));
         }
-        let body: T = parse(&bytes(request, state).await?)?;
-        body.validate().map_err(|errors| Error::Invalid(violations(&errors)))?;
-        Ok(Body(body))
+        Ok(Body(parse(&bytes(request, state).await?)?))
     }
 }
 
@@ -95,37 +92,10 @@ fn at(path: String, message: String) -> Violation {
     }
 }
 
-/// Serde's message without its place in the text, which says nothing to a client.
+/// Serde's message without the position in the text, which doesn't help a client.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
-}
-
-/// `validator`'s errors, one entry for every broken rule, in the order of the fields' names.
-fn violations(errors: &ValidationErrors) -> Vec<Violation> {
-    let mut found = Vec::new();
-    for (field, kind) in errors.errors() {
-        if let ValidationErrorsKind::Field(broken) = kind {
-            for rule in broken {
-                let message = rule.message.clone().unwrap_or_else(|| rule.code.clone());
-                found.push(Violation::of(camel_case(field), message));
-            }
-        }
-    }
-    found.sort_by(|a, b| a.field.cmp(&b.field));
-    found
-}
-
-/// `validator` names a field as Rust does; the API as JSON does.
-fn camel_case(field: &str) -> String {
-    let mut words = field.split('_');
-    let mut name = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        name.push_str(letters.as_str());
-    }
-    name
 }
 
 /// The one id in a route's path. A text that can't be an id is 404: nothing can exist under it.

@@ -16,6 +16,7 @@ pub mod response;
 pub mod run;
 pub mod server;
 pub mod settings;
+pub mod validation;
 
 pub use auth::CurrentUser;
 pub use error::{Error, Result};

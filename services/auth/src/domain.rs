@@ -6,7 +6,6 @@ use std::time::Duration;
 use common::Time;
 use common::events::{self, UserCreated, UserStatus, UserUpdated};
 use common::ids::{SessionId, UserId};
-use httpkit::Error;
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, OutboxMessage};
 use validator::ValidateEmail;
@@ -46,15 +45,9 @@ impl EmailAddress {
     }
 }
 
-impl From<NotAnEmailAddress> for Error {
-    fn from(_: NotAnEmailAddress) -> Self {
-        Error::invalid([common::problem::Violation::of("email", NotAnEmailAddress.to_string())])
-    }
-}
-
 impl fmt::Display for NotAnEmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be an e-mail address")
+        f.write_str("must be an email address such as name@example.com")
     }
 }
 

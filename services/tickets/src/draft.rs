@@ -2,12 +2,11 @@
 
 use common::listing::Listing;
 use common::money::AmountInput;
-use common::problem::Violation;
 use common::settings::{MarketSettings, parse_time_zone};
 use common::{Money, Time};
 use httpkit::Error;
+use httpkit::validation::Rules;
 use serde::Deserialize;
-use validator::Validate;
 
 const TITLE: usize = 200;
 const DESCRIPTION: usize = 5000;
@@ -15,7 +14,7 @@ const VENUE: usize = 200;
 
 /// The body of POST and PUT, as it was sent. The rules are in [`Draft::parse`], all of them, so that
 /// one answer tells of every broken one.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     pub title: Option<String>,
@@ -36,13 +35,13 @@ pub struct Draft {
 impl Draft {
     /// Refuses with one entry for every rule that is broken.
     pub fn parse(input: Input, market: &MarketSettings, now: Time) -> Result<Self, Error> {
-        let mut broken = Broken(Vec::new());
-        let title = broken.keep("title", title(input.title));
-        let price = broken.keep("price", price(input.price, market.min_price));
-        let description = broken.keep("description", description(input.description));
-        let date = broken.keep("date", date(input.date, now));
-        let time_zone = broken.keep("timeZone", time_zone(input.time_zone, market));
-        let venue = broken.keep("venue", venue(input.venue));
+        let mut rules = Rules::default();
+        let title = rules.check("title", title(input.title));
+        let price = rules.check("price", price(input.price, market.min_price));
+        let description = rules.check("description", description(input.description));
+        let date = rules.check("date", date(input.date, now));
+        let time_zone = rules.check("timeZone", time_zone(input.time_zone, market));
+        let venue = rules.check("venue", venue(input.venue));
         match (title, price, description, date, time_zone, venue) {
             (
                 Some(title),
@@ -56,17 +55,8 @@ impl Draft {
                 let listing = Listing { title, price, currency, date, time_zone, venue };
                 Ok(Draft { listing, description })
             }
-            _ => Err(Error::Invalid(broken.0)),
+            (..) => Err(rules.into_error()),
         }
-    }
-}
-
-/// The rules that were broken so far.
-struct Broken(Vec<Violation>);
-
-impl Broken {
-    fn keep<T>(&mut self, field: &str, parsed: Result<T, String>) -> Option<T> {
-        parsed.map_err(|message| self.0.push(Violation::of(field, message))).ok()
     }
 }
 

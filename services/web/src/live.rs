@@ -48,7 +48,7 @@ impl Live {
         Live { hub: Arc::default(), stop: CancellationToken::new(), slots }
     }
 
-    /// Feeds the hub with the events of the bus, until `stop` is cancelled.
+    /// ConsumerHealth the hub with the events of the bus, until `stop` is cancelled.
     pub async fn run(self, bus: Bus, stop: CancellationToken) {
         let handle = |event: WatchEvent<'_>| match event {
             WatchEvent::Resync(_) => self.hub.resync(),

@@ -1,4 +1,4 @@
-//! The walkthroughs of ARCHITECTURE.md, each a test of the same name.
+//! The walkthroughs of docs/walkthroughs.md, each a test of the same name.
 
 use std::time::Duration;
 

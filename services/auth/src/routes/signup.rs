@@ -6,30 +6,40 @@ use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use httpkit::Result;
 use httpkit::extract::Body;
+use httpkit::validation::Rules;
 use serde::Deserialize;
 use tower_cookies::Cookies;
-use validator::{Validate, ValidationError};
 
 use super::UserBody;
 use crate::domain::{EmailAddress, Profile, User};
 use crate::state::App;
 
-/// A member that is left out is taken for an empty one, so that its rule is told beside the others.
-#[derive(Deserialize, Validate)]
+/// A missing member counts as an empty one, so that its rule is reported beside the others.
+#[derive(Deserialize)]
 pub struct SignUp {
     #[serde(default)]
-    #[validate(custom(function = "is_email", message = "must be an e-mail address"))]
     email: String,
     #[serde(default)]
-    #[validate(length(min = 8, max = 128, message = "must have 8 to 128 characters"))]
     password: String,
-    #[validate(
-        length(max = 100, message = "must have at most 100 characters"),
-        custom(function = "is_one_line", message = "must be one line of text")
-    )]
     name: Option<String>,
-    #[validate(custom(function = "is_phone", message = "must be a telephone number"))]
     phone: Option<String>,
+}
+
+impl SignUp {
+    /// The profile and the password, or every broken rule.
+    fn parse(self) -> Result<(Profile, String)> {
+        let mut rules = Rules::default();
+        let email = rules.check("email", EmailAddress::parse(&self.email));
+        let password = rules.check("password", password(self.password));
+        let name = rules.check("name", name(self.name));
+        let phone = rules.check("phone", phone(self.phone));
+        match (email, password, name, phone) {
+            (Some(email), Some(password), Some(name), Some(phone)) => {
+                Ok((Profile { email, name, phone }, password))
+            }
+            (..) => Err(rules.into_error()),
+        }
+    }
 }
 
 pub async fn handle(
@@ -37,12 +47,8 @@ pub async fn handle(
     cookies: Cookies,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse> {
-    let profile = Profile {
-        email: EmailAddress::parse(&body.email)?,
-        name: body.name.as_deref().and_then(filled_in),
-        phone: body.phone.as_deref().and_then(filled_in),
-    };
-    let password_hash = app.passwords.hash(body.password).await?;
+    let (profile, password) = body.parse()?;
+    let password_hash = app.passwords.hash(password).await?;
     let (user, created) = User::sign_up(profile, password_hash, app.clock.now());
     app.store.insert_user(&user, &created).await?;
     app.begin_session(&user, &cookies).await?;
@@ -50,27 +56,39 @@ pub async fn handle(
     Ok((StatusCode::CREATED, location, Json(UserBody::from(user))))
 }
 
-/// A form sends an empty text for what wasn't filled in.
-fn filled_in(text: &str) -> Option<String> {
-    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+fn password(text: String) -> Result<String, &'static str> {
+    let fits = (8..=128).contains(&text.chars().count());
+    fits.then_some(text).ok_or("must be between 8 and 128 characters")
 }
 
-pub fn is_email(text: &str) -> Result<(), ValidationError> {
-    EmailAddress::parse(text).map(|_| ()).map_err(|_| ValidationError::new("email"))
+/// A name goes into mails' headers, where a line break would begin another header.
+fn name(text: Option<String>) -> Result<Option<String>, &'static str> {
+    let Some(name) = text else { return Ok(None) };
+    if name.chars().any(char::is_control) {
+        return Err("can't contain line breaks or control characters");
+    }
+    if name.chars().count() > 100 {
+        return Err("must have at most 100 characters");
+    }
+    Ok(filled_in(&name))
 }
 
-/// A name stands in mails' headers, where a line break would begin another header.
-fn is_one_line(text: &str) -> Result<(), ValidationError> {
-    if text.chars().any(char::is_control) { Err(ValidationError::new("one line")) } else { Ok(()) }
-}
-
-/// As people write it: digits with an optional + in front, and what they group them with. The most
-/// digits that a number has are 15 (ITU-T E.164).
-fn is_phone(text: &str) -> Result<(), ValidationError> {
-    let number = text.trim();
-    let rest = number.strip_prefix('+').unwrap_or(number);
+/// As people write it: digits with an optional + in front, and what they group them with. A number has at most 15
+/// digits (ITU-T E.164).
+fn phone(text: Option<String>) -> Result<Option<String>, &'static str> {
+    let Some(number) = text.as_deref().and_then(filled_in) else { return Ok(None) };
+    let rest = number.strip_prefix('+').unwrap_or(&number);
     let digits = rest.chars().filter(char::is_ascii_digit).count();
     let is_known = |char: char| char.is_ascii_digit() || " -./()".contains(char);
     let is_number = (3..=15).contains(&digits) && number.len() <= 32 && rest.chars().all(is_known);
-    if number.is_empty() || is_number { Ok(()) } else { Err(ValidationError::new("phone")) }
+    if is_number {
+        Ok(Some(number))
+    } else {
+        Err("must be a phone number such as +420 777 123 456")
+    }
+}
+
+/// A form sends an empty text for what wasn't filled in.
+fn filled_in(text: &str) -> Option<String> {
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
 }

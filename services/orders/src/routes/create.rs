@@ -11,12 +11,11 @@ use httpkit::idempotency::{Idempotent, RequestIdentity};
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 use store::{StoredResponse, read_your_writes};
-use validator::Validate;
 
 use crate::reserve::reserve;
 use crate::state::App;
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     ticket_id: String,
