@@ -59,7 +59,7 @@ async function fetchPage() {
     if (replacement) replace(old, replacement);
     else if (topicsOf(old).some(topic => changedTopics.has(topic))) remove(old);
   }
-  startClocks(received);
+  enhance(received);
   subscribe();
   return true;
 }
@@ -147,14 +147,15 @@ function unsubscribe() {
 
 const ends = new WeakMap();
 
-// Counted from when the page was received: the visitor's clock may be wrong.
-function startClocks(received) {
+// Prepares new elements. Countdowns start when the page was received: the visitor's clock may be wrong.
+function enhance(received) {
   for (const clock of all("[data-seconds-left]")) {
     if (ends.has(clock)) continue;
     ends.set(clock, { at: received + clock.dataset.secondsLeft * 1000, left: Infinity });
     if (clock.tagName === "TIME") clock.closest("[hidden]")?.removeAttribute("hidden");
   }
   all("time[data-local-time]").forEach(showLocalTime);
+  all("[data-share], [data-print]").forEach(button => (button.hidden = false));
   tick();
 }
 
@@ -230,8 +231,7 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 
 const [navigation] = performance.getEntriesByType("navigation");
-all("[data-share], [data-print]").forEach(button => (button.hidden = false));
-startClocks(navigation?.responseStart || performance.now());
+enhance(navigation?.responseStart || performance.now());
 setInterval(tick, 250);
 // *Back* may have restored an old page.
 navigation?.type === "back_forward" ? refresh() : subscribe();

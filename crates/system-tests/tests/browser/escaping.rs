@@ -40,6 +40,7 @@ async fn a_script_as_a_title_is_shown_as_text_everywhere() {
     }
     browser.fill("price", "20").await;
     browser.press("list-ticket").await;
+    browser.shows("notice-listed").await;
     let ticket = seller.path_of_page().await;
     shows(browser, &title).await;
     shows(browser, &format!("{SCRIPT}</textarea>{HANDLER}")).await;

@@ -160,36 +160,25 @@ impl Params {
         if pairs.is_empty() { "/".to_owned() } else { with_query("/", &pairs) }
     }
 
-    /// The query to tickets. Dates are whole days, in the market's zone.
-    fn query(&self, zone: &str) -> Result<Vec<(&'static str, String)>, FormErrors> {
+    /// The query to tickets, which validates every field. Dates are whole days in the market's zone; one that
+    /// can't be converted is sent as typed, so that tickets rejects it along with all other errors.
+    fn query(&self, zone: &str) -> Vec<(&'static str, String)> {
         let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-        let mut errors = FormErrors::none();
-        let mut day = |name: &'static str, text: &str, is_end: bool| {
+        let day = |text: &str, is_end: bool| {
             let text = text.trim();
-            if text.is_empty() {
-                return String::new();
-            }
-            let time = midnight(text, is_end, &zone);
-            if time.is_none() {
-                errors.push(FieldError::on(name, DATE_FORMAT));
-            }
-            time.map(|time| time.to_string()).unwrap_or_default()
+            midnight(text, is_end, &zone).map_or_else(|| text.to_owned(), |time| time.to_string())
         };
-        let (from, to) = (day("from", &self.from, false), day("to", &self.to, true));
-        if !errors.is_empty() {
-            return Err(errors);
-        }
         let all = [
             ("q", self.q.trim().to_owned()),
             ("min_price", typed_amount(&self.min_price)),
             ("max_price", typed_amount(&self.max_price)),
-            ("from", from),
-            ("to", to),
+            ("from", day(&self.from, false)),
+            ("to", day(&self.to, true)),
             ("sort", self.sort.clone()),
             ("cursor", self.cursor.clone()),
             ("limit", PAGE_SIZE.to_owned()),
         ];
-        Ok(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+        all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
@@ -207,15 +196,12 @@ pub async fn show(
     visitor: Visitor,
     Query(params): Query<Params>,
 ) -> Result<Response> {
-    let search = async {
-        let query = params.query(&app.settings.market.time_zone)?;
-        let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
-        Ok(visitor.api.tickets(&query).await)
-    };
-    let (found, frame) = tokio::join!(search, Frame::of(&app, &visitor));
+    let query = params.query(&app.settings.market.time_zone);
+    let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
+    let (found, frame) = tokio::join!(visitor.api.tickets(&query), Frame::of(&app, &visitor));
     let (list, errors) = match found {
-        Ok(Ok(list)) => (Some(list), FormErrors::none()),
-        Ok(Err(failure)) => match failure.refusal(&problem::INVALID) {
+        Ok(list) => (Some(list), FormErrors::none()),
+        Err(failure) => match failure.refusal(&problem::INVALID) {
             // The cursor is no longer valid.
             Some(refusal) if refusal.is_about("cursor") => {
                 return Ok(Redirect::to(&params.address("")).into_response());
@@ -223,7 +209,6 @@ pub async fn show(
             Some(refusal) => (None, FormErrors::from_refusal(refusal, field_error)),
             None => return Err(failure.into()),
         },
-        Err(errors) => (None, errors),
     };
     let status = if list.is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let (items, next) = list.map(|list| (list.items, list.next)).unwrap_or_default();
@@ -256,16 +241,18 @@ mod tests {
     #[test]
     fn days_are_whole_in_the_market_s_zone_when_clocks_change() {
         let query = Params { from: "2026-03-29".to_owned(), ..params() }.query("Europe/Berlin");
-        let query = query.unwrap();
         assert!(query.contains(&("from", "2026-03-28T23:00:00.000Z".to_owned())), "{query:?}");
         assert!(query.contains(&("to", "2026-03-29T21:59:59.999Z".to_owned())), "{query:?}");
     }
 
     #[test]
-    fn an_invalid_date_is_an_error_of_its_field() {
+    fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         let params =
             Params { from: "tomorrow".to_owned(), to: "2026-02-30".to_owned(), ..params() };
-        let errors = params.query("UTC").unwrap_err();
-        assert!(errors.on("from").is_some() && errors.on("to").is_some());
+        let query = params.query("UTC");
+        for (name, text) in [("from", "tomorrow"), ("to", "2026-02-30")] {
+            assert!(query.contains(&(name, text.to_owned())), "{query:?}");
+            assert_eq!(Time::parse(text), None);
+        }
     }
 }

@@ -67,25 +67,22 @@ pub async fn submit(
     PathId(id): PathId<TicketId>,
     Form(mut typed): Form<Typed>,
 ) -> Result<Response> {
-    let (status, errors) = match typed.draft() {
-        Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, errors),
-        Ok(draft) => match visitor.api.edit_ticket(id, &draft, typed.version).await {
-            Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
-            Err(failure) if is_reserved_or_sold(&failure) => {
-                return Ok(to(&format!("/tickets/{id}")));
-            }
-            Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
-                typed.version = current(&visitor, id).await?.version;
-                let text = "This listing was changed in another tab or device. Your version is below. \
-                    Save again to overwrite the other one.";
-                (StatusCode::UNPROCESSABLE_ENTITY, FieldError::of_form(text).into())
-            }
-            Err(failure) if is_denied(&failure) => return Err(failure.into()),
-            Err(failure) => {
-                let price_rules = PriceRules::of(&app);
-                FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
-            }
-        },
+    let (status, errors) = match visitor.api.edit_ticket(id, &typed.draft(), typed.version).await {
+        Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
+        Err(failure) if is_reserved_or_sold(&failure) => {
+            return Ok(to(&format!("/tickets/{id}")));
+        }
+        Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
+            typed.version = current(&visitor, id).await?.version;
+            let text = "This listing was changed in another tab or device. Your version is below. \
+                Save again to overwrite the other one.";
+            (StatusCode::UNPROCESSABLE_ENTITY, FieldError::of_form(text).into())
+        }
+        Err(failure) if is_denied(&failure) => return Err(failure.into()),
+        Err(failure) => {
+            let price_rules = PriceRules::of(&app);
+            FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
+        }
     };
     let frame = Frame::of(&app, &visitor).await;
     EditTicketPage::new(&app, frame, id, typed, errors).show_as(status)

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::api::{Ticket, TicketDraft};
 use crate::format::price;
-use crate::forms::{FieldError, FormErrors, typed_amount};
+use crate::forms::{FieldError, typed_amount};
 use crate::state::App;
 
 /// The fields, as the seller typed them.
@@ -93,7 +93,10 @@ impl Typed {
             }
             "title" => FieldError::on("title", "Enter a title"),
             "price" => FieldError::on("price", price_rules.error.clone()),
-            "date" => FieldError::on("date", "Date and time must be in the future"),
+            "date" => match read_date(self.date.trim(), &self.time_zone) {
+                Ok(_) => FieldError::on("date", "Date and time must be in the future"),
+                Err(error) => error,
+            },
             "timeZone" => unknown_zone(),
             "venue" if too_long(&self.venue, VENUE_MAX_CHARS) => {
                 let rule = format!("Venue must be at most {VENUE_MAX_CHARS} characters");
@@ -110,22 +113,25 @@ impl Typed {
         })
     }
 
-    /// The request to tickets, which validates everything but the format of the date: only web knows how it
-    /// was typed.
-    pub fn draft(&self) -> Result<TicketDraft, FormErrors> {
+    /// The request to tickets, which validates every field. A date that can't be converted is sent as typed, so
+    /// that tickets rejects it along with all other errors.
+    pub fn draft(&self) -> TicketDraft {
         let date = match self.date.trim() {
             "" => None,
-            text => Some(read_date(text, &self.time_zone)?.to_string()),
+            text => Some(
+                read_date(text, &self.time_zone)
+                    .map_or_else(|_| text.to_owned(), |time| time.to_string()),
+            ),
         };
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
-        Ok(TicketDraft {
+        TicketDraft {
             title: self.title.clone(),
             price: typed_amount(&self.price),
             description: filled(&self.description),
             date,
             time_zone: filled(&self.time_zone),
             venue: filled(&self.venue),
-        })
+        }
     }
 }
 
@@ -140,19 +146,19 @@ fn typed_date(date: Time, zone: &str) -> String {
 }
 
 /// The time at which a clock in that zone shows this.
-fn read_date(text: &str, zone: &str) -> Result<Time, FormErrors> {
+fn read_date(text: &str, zone: &str) -> Result<Time, FieldError> {
     let unread = || FieldError::on("date", "Enter a date and time in the format 2026-01-31T19:30");
     let shown: DateTime = text.parse().map_err(|_| unread())?;
     let zone = TimeZone::get(zone).map_err(|_| unknown_zone())?;
     let ambiguous = zone.to_ambiguous_timestamp(shown);
     if let AmbiguousOffset::Gap { .. } = ambiguous.offset() {
         let text = "That time doesn’t exist on this date because the clocks go forward.";
-        return Err(FieldError::on("date", text).into());
+        return Err(FieldError::on("date", text));
     }
     // When clocks go back, a time occurs twice: the first one is meant.
     let timestamp = ambiguous.earlier().map_err(|_| unread())?;
     let millis = timestamp.as_millisecond();
-    if millis < 0 { Err(unread().into()) } else { Ok(Time::from_millis(millis)) }
+    if millis < 0 { Err(unread()) } else { Ok(Time::from_millis(millis)) }
 }
 
 /// The time zones to choose from, by continent.
@@ -201,7 +207,7 @@ pub fn is_listed(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn at(text: &str, zone: &str) -> Result<String, FormErrors> {
+    fn at(text: &str, zone: &str) -> Result<String, FieldError> {
         read_date(text, zone).map(|time| time.to_string())
     }
 
@@ -214,7 +220,7 @@ mod tests {
     #[test]
     fn a_skipped_time_is_refused_and_a_repeated_one_is_the_first() {
         let skipped = at("2026-03-29T02:30", "Europe/Berlin").unwrap_err();
-        assert!(skipped.on("date").is_some());
+        assert_eq!(skipped.field, Some("date"));
         assert_eq!(at("2026-10-25T02:30", "Europe/Berlin").unwrap(), "2026-10-25T00:30:00.000Z");
     }
 
@@ -225,7 +231,17 @@ mod tests {
             // A date alone is midnight: what a browser without a picker may send.
             assert_eq!(read.is_ok(), text == "2026-01-01", "{text}: {read:?}");
         }
-        assert!(at("2026-01-01T10:00", "Mars/Olympus").unwrap_err().on("time_zone").is_some());
+        let error = at("2026-01-01T10:00", "Mars/Olympus").unwrap_err();
+        assert_eq!(error.field, Some("time_zone"));
+    }
+
+    #[test]
+    fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
+        for date in ["soon", "2026-03-29T02:30"] {
+            let typed = Typed { date: date.to_owned(), ..Typed::empty("Europe/Berlin") };
+            assert_eq!(typed.draft().date.as_deref(), Some(date));
+            assert_eq!(Time::parse(date), None);
+        }
     }
 
     #[test]

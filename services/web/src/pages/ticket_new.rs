@@ -66,25 +66,21 @@ pub async fn submit(
     SignedIn { visitor, .. }: SignedIn,
     Form(mut typed): Form<Typed>,
 ) -> Result<Response> {
-    let (status, errors) = match typed.draft() {
-        Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, errors),
-        Ok(draft) => match visitor.api.list_ticket(&draft, &typed.key).await {
-            Ok(ticket) => {
-                let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
-                return Ok(Redirect::to(&next).into_response());
-            }
-            Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
-                typed.key = new_key();
-                let listed =
-                    "You’ve already listed this ticket. To list another one, submit again.";
-                let listed = FieldError::of_form(listed).linked("/sales", "My listings");
-                (StatusCode::UNPROCESSABLE_ENTITY, listed.into())
-            }
-            Err(failure) => {
-                let price_rules = PriceRules::of(&app);
-                FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
-            }
-        },
+    let (status, errors) = match visitor.api.list_ticket(&typed.draft(), &typed.key).await {
+        Ok(ticket) => {
+            let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
+            return Ok(Redirect::to(&next).into_response());
+        }
+        Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
+            typed.key = new_key();
+            let listed = "You’ve already listed this ticket. To list another one, submit again.";
+            let listed = FieldError::of_form(listed).linked("/sales", "My listings");
+            (StatusCode::UNPROCESSABLE_ENTITY, listed.into())
+        }
+        Err(failure) => {
+            let price_rules = PriceRules::of(&app);
+            FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
+        }
     };
     let frame = Frame::of(&app, &visitor).await;
     NewTicketPage::new(&app, frame, typed, errors).show_as(status)
