@@ -8,8 +8,7 @@ use expiration::domain::Schedule;
 use orders::domain::{Order, Ticket as Listing};
 use payments::domain::Payment;
 use store::Change;
-use tickets::domain::Ticket;
-use tickets::draft::Draft;
+use tickets::domain::{Draft, Ticket};
 
 use crate::archive::{Decided, Kept, Shelf};
 use crate::messages::Message;
@@ -79,7 +78,7 @@ impl World {
         World {
             bounds,
             mutants,
-            offered: Ticket::offer(UserId::new(now), World::draft(2050), now),
+            offered: Ticket::create(UserId::new(now), World::draft(2050), now),
             orders: (0..bounds.orders).map(|_| OrderId::new(now)).collect(),
             payments: (0..bounds.orders).map(|_| PaymentId::new(now)).collect(),
             buyers: [UserId::new(now), UserId::new(now)],
