@@ -32,7 +32,7 @@ async fn all_pages(client: &Client, query: &str) -> Vec<Value> {
 }
 
 /// 23 tickets, many of which have the same price, date or creation time.
-async fn mdefault_tickets(world: &World, seller: &TestUser) -> Vec<Value> {
+async fn many_tickets(world: &World, seller: &TestUser) -> Vec<Value> {
     let mut tickets = Vec::new();
     for number in 0..23_u64 {
         if number % 4 == 0 {
@@ -66,7 +66,7 @@ fn in_order(tickets: &[Value], sort: &str) -> Vec<Value> {
 async fn the_pages_of_every_sort_contain_each_ticket_once() {
     let world = World::start().await;
     let seller = world.user();
-    let tickets = mdefault_tickets(&world, &seller).await;
+    let tickets = many_tickets(&world, &seller).await;
     for sort in ["", "-createdAt", "price", "-price", "date"] {
         let expected = in_order(&tickets, sort);
         for limit in [1, 4, 23, 100] {
@@ -86,7 +86,7 @@ async fn the_pages_of_every_sort_contain_each_ticket_once() {
 async fn tickets_added_or_removed_between_two_pages_do_not_shift_the_next_page() {
     let world = World::start().await;
     let seller = world.user();
-    let tickets = in_order(&mdefault_tickets(&world, &seller).await, "-createdAt");
+    let tickets = in_order(&many_tickets(&world, &seller).await, "-createdAt");
     let client = world.client_as(&seller);
     let first = client.get("/api/tickets?limit=10").await.expect(200);
     world.clock().advance(Duration::from_secs(1));
@@ -101,7 +101,7 @@ async fn tickets_added_or_removed_between_two_pages_do_not_shift_the_next_page()
 #[tokio::test]
 async fn a_page_has_twenty_tickets_by_default() {
     let world = World::start().await;
-    mdefault_tickets(&world, &world.user()).await;
+    many_tickets(&world, &world.user()).await;
     let client = world.service.client();
     assert_eq!(list(&client, "").await.len(), 20);
     assert_eq!(list(&client, "limit=").await.len(), 20);
@@ -112,7 +112,7 @@ async fn a_page_has_twenty_tickets_by_default() {
 async fn a_cursor_is_valid_only_with_its_own_filters() {
     let world = World::start().await;
     let (seller, other) = (world.user(), world.user());
-    mdefault_tickets(&world, &seller).await;
+    many_tickets(&world, &seller).await;
     let client = world.client_as(&seller);
     let page = client.get("/api/tickets?q=tick&min_price=1&limit=2").await.expect(200);
     let cursor = text(&page["next"]);
