@@ -1,7 +1,7 @@
 //! tickets and expiration, as the model runs them: they follow what orders tells.
 
 use common::events::{Order, OrderStatus};
-use expiration::domain::{Firing, Schedule};
+use expiration::domain::{ExpiryDecision, Schedule};
 use store::Change;
 use tickets::domain::Ticket;
 
@@ -70,9 +70,9 @@ impl World {
     /// The timer rings, at any time: expiration's clock may be wrong.
     pub fn fire(&self, state: &State, deal: usize) -> Effect {
         let Some(schedule) = state.deals[deal].schedule else { return Effect::Nothing };
-        let fire = || match schedule.fire(World::clock(true)) {
-            Firing::Due(change) => Some(*change),
-            Firing::NotBefore(_) | Firing::Nothing => None,
+        let fire = || match schedule.expire(World::clock(true)) {
+            ExpiryDecision::Expire(change) => Some(*change),
+            ExpiryDecision::NotDue(_) | ExpiryDecision::NothingToDo => None,
         };
         Effect::schedule(deal, self.schedule_decides(("fire", Some(schedule), 0), fire))
     }

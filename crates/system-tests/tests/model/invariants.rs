@@ -93,7 +93,7 @@ fn is_over(world: &World, state: &State) -> bool {
 
 fn is_at_rest(world: &World, deal: &Deal) -> bool {
     let is_paying = deal.payment.is_some_and(|payment| payment.work_at.is_some());
-    let is_timed = deal.schedule.is_some_and(|schedule| schedule.rings_at().is_some());
+    let is_timed = deal.schedule.is_some_and(|schedule| schedule.due_at().is_some());
     let is_due = if world.bounds.timers { deal.is_over && is_timed } else { is_overdue(deal) };
     deal.retaking.is_none() && !is_paying && !is_due
 }
