@@ -1,4 +1,4 @@
-//! The map: what the service is told, what it is made of, and every route.
+//! The map: every route and the background task of the service. It has no listeners.
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -9,15 +9,14 @@ use common::Clock;
 use http::{HeaderValue, header};
 use httpkit::Service;
 use httpkit::settings::ServerSettings;
-use service::Microservice;
-use service::{AdminCommands, ContextSettings, ServiceContext};
+use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
 use crate::routes::{currentuser, refresh, signin, signout, signup};
 use crate::state::{App, Settings};
 use crate::store::Store;
 
-pub fn routes(app: App) -> Router {
+pub fn routes(state: App) -> Router {
     Router::new()
         .route("/api/users/signup", post(signup::handle))
         .route("/api/users/signin", post(signin::handle))
@@ -25,11 +24,11 @@ pub fn routes(app: App) -> Router {
         .route("/api/users/refresh", post(refresh::handle))
         .route("/api/users/currentuser", get(currentuser::handle))
         .route("/api/users/currentUser", get(currentuser::handle))
-        .layer(map_response(personal))
-        .with_state(app)
+        .layer(map_response(no_store))
+        .with_state(state)
 }
 
-/// auth listens to nobody.
+/// auth consumes no events.
 pub fn listeners() -> Listeners<()> {
     Listeners::new(())
 }
@@ -51,7 +50,7 @@ impl Microservice for Auth {
     async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
         let app = App::connect(&settings, clock).await?;
         let service = app.context.service(routes(app.clone()));
-        Ok(service.background(app.context.relay(&app.store.users)))
+        Ok(service.background(app.context.relay(app.store.documents())))
     }
 
     async fn admin(
@@ -60,12 +59,12 @@ impl Microservice for Auth {
     ) -> anyhow::Result<AdminCommands<(), User>> {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
         let store = Store::open(&context.database, clock).await?;
-        Ok(AdminCommands::new(&context, listeners(), &store.users))
+        Ok(context.admin(listeners(), store.documents()))
     }
 }
 
-/// Each answer is one person's alone. (Errors say so by themselves.)
-async fn personal(mut response: Response) -> Response {
+/// Middleware: a response is for one user alone. (Errors set the header themselves.)
+async fn no_store(mut response: Response) -> Response {
     if response.status().is_success() {
         let no_store = HeaderValue::from_static("no-store");
         response.headers_mut().insert(header::CACHE_CONTROL, no_store);

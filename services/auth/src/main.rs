@@ -7,7 +7,7 @@ use auth::keys;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // It creates the files that the settings name, so it can't read the settings.
+    // This command creates the files that the settings name, so it can't depend on the settings.
     if std::env::args_os().nth(1).is_some_and(|command| command == "generate-keys") {
         return keys::main();
     }

@@ -1,4 +1,4 @@
-//! What the service is configured with, and what its handlers, listeners and tasks work with.
+//! The settings of the service, and the state that its handlers and background tasks share.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use service::{ContextSettings, ServiceContext};
 use crate::cookies::SessionCookies;
 use crate::passwords::Passwords;
 use crate::store::Store;
-use crate::tokens::Minter;
+use crate::tokens::TokenIssuer;
 
 /// Signs users up, in and out.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "auth",
-    after_help = "`auth generate-keys --out DIR` makes the pair of keys that the settings name."
+    after_help = "`auth generate-keys --out DIR` creates the pair of keys that the settings name."
 )]
 pub struct Settings {
     #[command(flatten)]
@@ -31,12 +31,12 @@ pub struct Settings {
     pub jwt_private_key: PathBuf,
 }
 
-/// What a handler has at hand.
+/// What the handlers share.
 #[derive(Clone)]
 pub struct App {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
-    pub(crate) minter: Minter,
+    pub(crate) token_issuer: TokenIssuer,
     pub(crate) cookies: SessionCookies,
     pub(crate) verifier: Verifier,
     pub(crate) clock: Clock,
@@ -53,17 +53,17 @@ impl App {
     pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
         let server = &settings.server;
         let verifier = server.verifier(&clock)?;
-        let minter = Minter::from_file(&settings.jwt_private_key)?;
+        let token_issuer = TokenIssuer::from_file(&settings.jwt_private_key)?;
         anyhow::ensure!(
-            minter.is_trusted_by(&verifier, clock.now()),
-            "JWT_PRIVATE_KEY: its public half is not among JWT_PUBLIC_KEYS ({}), so nobody would take its tokens",
+            token_issuer.is_trusted_by(&verifier, clock.now()),
+            "JWT_PRIVATE_KEY: its public half is not among JWT_PUBLIC_KEYS ({}), so no service would accept its tokens",
             server.jwt_public_keys.display()
         );
         let context = ServiceContext::connect("auth", &settings.context, clock.clone()).await?;
         Ok(App {
             store: Store::open(&context.database, clock.clone()).await?,
             passwords: Passwords::start().await?,
-            minter,
+            token_issuer,
             cookies: SessionCookies::of(&server.public_url),
             verifier,
             clock,

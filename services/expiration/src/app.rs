@@ -1,37 +1,34 @@
-//! The map: every setting, every listener and all background work of expiration. It has no routes.
+//! The map: every listener and background task of the service. It has no routes: it only consumes and publishes events.
 
 use axum::Router;
 use bus::Listeners;
 use common::Clock;
 use httpkit::Service;
 use httpkit::settings::ServerSettings;
-use service::AdminCommands;
-use service::Microservice;
+use service::{AdminCommands, Microservice};
 
 use crate::domain::Schedule;
+use crate::expiry_worker;
+use crate::listeners::{order_cancelled, order_completed, order_created};
 use crate::state::{App, Settings, StateSettings};
-use crate::{firing, listeners};
-
-pub fn routes(_app: App) -> Router {
-    Router::new()
-}
 
 pub fn listeners(app: App) -> Listeners<App> {
     Listeners::new(app)
-        .on(listeners::order_created::listen)
-        .on(listeners::order_cancelled::listen)
-        .on(listeners::order_completed::listen)
+        .on(order_created::handle)
+        .on(order_cancelled::handle)
+        .on(order_completed::handle)
 }
 
+/// The whole service: its relay, its consumers and its workers.
 pub fn service(app: App) -> Service {
     let (timers, polling, sweeping) = (app.timers.clone(), app.clone(), app.clone());
-    let service = app.context.service(routes(app.clone()));
+    let service = app.context.service(Router::new());
     app.context
-        .with_durability_check(service, "redis", move || timers.clone().check())
-        .background(app.context.relay(&app.store.schedules))
+        .with_durability_check(service, "redis", move || timers.clone().check_durability())
+        .background(app.context.relay(app.store.documents()))
         .background(app.context.consume(listeners(app.clone())))
-        .background(|stop| firing::poll(polling, stop))
-        .background(|stop| firing::sweep(sweeping, stop))
+        .background(|stop| expiry_worker::poll(polling, stop))
+        .background(|stop| expiry_worker::sweep(sweeping, stop))
 }
 
 /// The service, as `main` runs it.
@@ -57,6 +54,6 @@ impl Microservice for Expiration {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Schedule>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(AdminCommands::new(&app.context, listeners(app.clone()), &app.store.schedules))
+        Ok(app.context.admin(listeners(app.clone()), app.store.documents()))
     }
 }

@@ -1,4 +1,4 @@
-//! What the service is configured with, and what its handlers, listeners and tasks work with.
+//! The settings of the service, and the state that its listeners and workers share.
 
 use clap::{Args, Parser};
 use common::Clock;
@@ -6,9 +6,9 @@ use httpkit::settings::ServerSettings;
 use service::{ContextSettings, ServiceContext};
 
 use crate::store::Store;
-use crate::timers::Timers;
+use crate::timers::TimerQueue;
 
-/// expiration: when each hold runs out
+/// When each reservation expires
 #[derive(Clone, Debug, Parser)]
 pub struct Settings {
     #[command(flatten)]
@@ -17,35 +17,35 @@ pub struct Settings {
     pub state: StateSettings,
 }
 
-/// What the service's state needs; an operator's command needs no more.
+/// The settings of the state alone; an admin command needs no others.
 #[derive(Clone, Debug, Args)]
 pub struct StateSettings {
     #[command(flatten)]
     pub context: ContextSettings,
 
-    /// The timer queue; what it has is in MongoDB too, so that it may lose it
+    /// The timer queue; it may lose its contents, which are in MongoDB as well
     #[arg(long, env = "REDIS_URL")]
     pub redis_url: String,
 }
 
-/// What the listeners and the background work use.
+/// What the listeners and the workers share.
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
-    pub timers: Timers,
+    pub timers: TimerQueue,
     pub clock: Clock,
     pub(crate) context: ServiceContext,
 }
 
 impl App {
-    /// Connects, and makes the indexes before anything is heard. Redis and NATS are connected to in the
-    /// background: it starts while they are down.
+    /// Connects, and creates the indexes before any event is consumed. Redis and NATS are connected to in the background: the
+    /// service starts while they are down.
     pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
         let context =
             ServiceContext::connect("expiration", &settings.context, clock.clone()).await?;
         Ok(App {
             store: Store::open(&context.database, clock.clone()).await?,
-            timers: Timers::new(&settings.redis_url)?,
+            timers: TimerQueue::new(&settings.redis_url)?,
             clock,
             context,
         })

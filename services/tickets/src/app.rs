@@ -1,4 +1,4 @@
-//! The map: every setting, every route and every listener of the service.
+//! The map: every route, every listener and the background tasks of the service.
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -8,33 +8,34 @@ use common::Clock;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
-use service::Microservice;
-use service::{AdminCommands, HttpState};
+use service::{AdminCommands, HttpState, Microservice};
 
+use crate::listeners::{order_cancelled, order_completed, order_created};
+use crate::routes::{create, delete, edit, list, show};
 use crate::state::{App, Settings, StateSettings};
-use crate::store::Stored;
-use crate::{listeners, routes, view};
+use crate::store::TicketDocument;
+use crate::view;
 
-pub fn routes(door: HttpState<App>) -> Router {
+pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
-        .route("/api/tickets", get(routes::list).post(routes::create))
-        .route("/api/tickets/{id}", get(routes::show).put(routes::edit).delete(routes::delete))
-        .layer(map_response(view::vary))
-        .with_state(door)
+        .route("/api/tickets", get(list::handle).post(create::handle))
+        .route("/api/tickets/{id}", get(show::handle).put(edit::handle).delete(delete::handle))
+        .layer(map_response(view::vary_by_cookie))
+        .with_state(state)
 }
 
 pub fn listeners(app: App) -> Listeners<App> {
     Listeners::new(app)
-        .on(listeners::order_created)
-        .on(listeners::order_cancelled)
-        .on(listeners::order_completed)
+        .on(order_created::handle)
+        .on(order_cancelled::handle)
+        .on(order_completed::handle)
 }
 
-/// The whole service: what is asked of it, what it hears, and what it tells.
+/// The whole service: its routes, its relay and its consumers.
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
-        .background(app.context.relay(&app.store.tickets))
+        .background(app.context.relay(app.store.documents()))
         .background(app.context.consume(listeners(app.clone())))
 }
 
@@ -46,7 +47,7 @@ impl Microservice for Tickets {
     type Settings = Settings;
     type StateSettings = StateSettings;
     type State = App;
-    type Document = Stored;
+    type Document = TicketDocument;
 
     fn server(settings: &Settings) -> &ServerSettings {
         &settings.server
@@ -60,8 +61,8 @@ impl Microservice for Tickets {
     async fn admin(
         settings: StateSettings,
         clock: Clock,
-    ) -> anyhow::Result<AdminCommands<App, Stored>> {
+    ) -> anyhow::Result<AdminCommands<App, TicketDocument>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(AdminCommands::new(&app.context, listeners(app.clone()), &app.store.tickets))
+        Ok(app.context.admin(listeners(app.clone()), app.store.documents()))
     }
 }

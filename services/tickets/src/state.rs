@@ -1,4 +1,4 @@
-//! What the service is configured with, and what its handlers, listeners and tasks work with.
+//! The settings of the service, and the state that its handlers, listeners and background tasks share.
 
 use axum::extract::FromRef;
 use clap::{Args, Parser};
@@ -9,7 +9,7 @@ use service::{ContextSettings, HttpState, ServiceContext};
 
 use crate::store::Store;
 
-/// Tickets for sale: offering, searching, editing and deleting them.
+/// Tickets for sale: listing, searching, editing and deleting them.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tickets")]
 pub struct Settings {
@@ -19,7 +19,7 @@ pub struct Settings {
     pub state: StateSettings,
 }
 
-/// What the service's state needs; an operator's command needs no more.
+/// The settings of the state alone; an admin command needs no others.
 #[derive(Clone, Debug, Args)]
 pub struct StateSettings {
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct StateSettings {
     pub market: MarketSettings,
 }
 
-/// What the handlers and the listeners work with.
+/// What the handlers and the listeners share.
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
@@ -38,13 +38,13 @@ pub struct App {
 }
 
 impl FromRef<HttpState<App>> for App {
-    fn from_ref(door: &HttpState<App>) -> App {
-        door.app.clone()
+    fn from_ref(state: &HttpState<App>) -> App {
+        state.app.clone()
     }
 }
 
 impl App {
-    /// Connects to what it needs and makes the indexes.
+    /// Connects to MongoDB and NATS, and creates the indexes.
     pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
         let context = ServiceContext::connect("tickets", &settings.context, clock.clone()).await?;
         Ok(App {

@@ -118,12 +118,11 @@ fn has_settled(model: &SystemModel, state: &State) -> bool {
     !runs && is_idle(model, state)
 }
 
-fn is_purchase_idle(model: &SystemModel, purchase: &Purchase) -> bool {
-    let is_paying = purchase.payment.is_some_and(|payment| payment.work_at.is_some());
-    let is_timed = purchase.schedule.is_some_and(|schedule| schedule.rings_at().is_some());
-    let is_due =
-        if model.bounds.timers { purchase.has_expired && is_timed } else { is_overdue(purchase) };
-    purchase.pending_retake.is_none() && !is_paying && !is_due
+fn is_at_rest(world: &World, deal: &Deal) -> bool {
+    let is_paying = deal.payment.is_some_and(|payment| payment.work_at.is_some());
+    let is_timed = deal.schedule.is_some_and(|schedule| schedule.due_at().is_some());
+    let is_due = if world.bounds.timers { deal.is_over && is_timed } else { is_overdue(deal) };
+    deal.retaking.is_none() && !is_paying && !is_due
 }
 
 fn is_overdue(purchase: &Purchase) -> bool {

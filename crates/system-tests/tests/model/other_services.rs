@@ -1,7 +1,7 @@
 //! tickets and expiration: they consume the events of orders.
 
 use common::events::{Order, OrderStatus};
-use expiration::domain::{Firing, Schedule};
+use expiration::domain::{ExpiryDecision, Schedule};
 use store::Change;
 use tickets::domain::Ticket;
 
@@ -68,12 +68,12 @@ impl SystemModel {
         )
     }
 
-    /// The timer fires, at any time: expiration's clock may be wrong.
-    pub fn fire(&self, state: &State, purchase: usize) -> Effect {
-        let Some(schedule) = state.purchases[purchase].schedule else { return Effect::Nothing };
-        let fire = || match schedule.fire(SystemModel::clock(true)) {
-            Firing::Due(change) => Some(*change),
-            Firing::NotBefore(_) | Firing::Nothing => None,
+    /// The timer rings, at any time: expiration's clock may be wrong.
+    pub fn fire(&self, state: &State, deal: usize) -> Effect {
+        let Some(schedule) = state.deals[deal].schedule else { return Effect::Nothing };
+        let fire = || match schedule.expire(World::clock(true)) {
+            ExpiryDecision::Expire(change) => Some(*change),
+            ExpiryDecision::NotDue(_) | ExpiryDecision::NothingToDo => None,
         };
         Effect::schedule(purchase, self.schedule_decides(("fire", Some(schedule), 0), fire))
     }

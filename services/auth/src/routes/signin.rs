@@ -1,19 +1,20 @@
-//! POST /api/users/signin: a session for someone who knows their password.
+//! `POST /api/users/signin`: begins a session of a user who knows their password.
 
 use axum::Json;
 use axum::extract::State;
-use common::problem;
+use httpkit::Result;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
-use httpkit::{Error, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
-use super::UserBody;
+use super::errors::invalid_credentials;
 use crate::domain::EmailAddress;
+use crate::sessions;
 use crate::state::App;
+use crate::view::UserView;
 
-/// A missing member counts as an empty one, so that its rule is reported beside the others.
+/// An omitted member counts as an empty one, so that its violation is reported with the others.
 #[derive(Deserialize)]
 pub struct SignIn {
     #[serde(default)]
@@ -37,17 +38,12 @@ pub async fn handle(
     State(app): State<App>,
     cookies: Cookies,
     Body(body): Body<SignIn>,
-) -> Result<Json<UserBody>> {
+) -> Result<Json<UserView>> {
     let (email, password) = body.parse()?;
     let found = app.store.user_by_email(&email).await?;
     let hash = found.as_ref().map(|user| user.password_hash.as_str());
-    let knows_it = app.passwords.verify(password, hash).await?;
-    let user = found.filter(|_| knows_it).ok_or_else(invalid_credentials)?;
-    app.begin_session(&user, &cookies).await?;
+    let is_correct = app.passwords.verify(password, hash).await?;
+    let user = found.filter(|_| is_correct).ok_or_else(invalid_credentials)?;
+    sessions::begin(&app, &user, &cookies).await?;
     Ok(Json(user.into()))
-}
-
-/// The same for an unknown address and a wrong password: which it was is nobody's business.
-fn invalid_credentials() -> Error {
-    Error::refused(&problem::INVALID_CREDENTIALS, "Invalid credentials")
 }

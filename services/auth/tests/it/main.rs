@@ -1,8 +1,8 @@
-//! auth through its door: real requests, a real MongoDB and a real NATS.
+//! auth through its HTTP API, on a real MongoDB and a real NATS.
 
+mod admin;
 mod currentuser;
 mod keys;
-mod operating;
 mod refresh;
 mod settings;
 mod signin;
@@ -18,7 +18,7 @@ use testkit::{Infra, Response, TestService};
 
 const PASSWORD: &str = "correct horse";
 
-/// The service and what it stands on. The service goes first when a test ends.
+/// The service and its servers. The service is dropped first when a test ends.
 struct World {
     service: TestService,
     infra: Infra,
@@ -40,12 +40,12 @@ impl World {
     }
 
     async fn sign_up(&self, email: &str) -> Response {
-        let answer = self.service.client().post("/api/users/signup", credentials(email)).await;
-        answer.expect(201);
-        answer
+        let response = self.service.client().post("/api/users/signup", credentials(email)).await;
+        response.expect(201);
+        response
     }
 
-    /// Who the service says that this session token's bearer is.
+    /// The current user, by this session token.
     async fn current_user(&self, token: &str) -> Value {
         let client = self.service.client().cookie("session", token);
         let body = client.get("/api/users/currentuser").await.expect(200);
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-/// Another process of the service, as far as the database and the bus are concerned.
+/// One more replica of the service, on the same database and bus.
 async fn replica(infra: &Infra) -> TestService {
     let service = Auth::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
     TestService::serve_at(service, &infra.public_url).await
@@ -77,18 +77,18 @@ async fn refresh(service: &TestService, token: &str) -> Response {
     service.client().cookie("refresh", token).post("/api/users/refresh", json!({})).await
 }
 
-/// A cookie's value, of an answer that must set it.
+/// The value of a cookie, which the response must set.
 #[track_caller]
-fn cookie(answer: &Response, name: &str) -> String {
-    let value = answer.cookie(name);
-    value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", answer.headers)).to_owned()
+fn cookie(response: &Response, name: &str) -> String {
+    let value = response.cookie(name);
+    value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", response.headers)).to_owned()
 }
 
-/// The browser must forget both cookies.
+/// The response must delete both cookies.
 #[track_caller]
-fn assert_cleared(answer: &Response) {
+fn assert_cleared(response: &Response) {
     for name in ["session", "refresh"] {
-        let cookie = answer.set_cookie(name).unwrap_or_default();
+        let cookie = response.set_cookie(name).unwrap_or_default();
         assert!(cookie.starts_with(&format!("{name}=;")), "{name}: {cookie}");
         assert!(cookie.contains("Max-Age=0"), "{cookie}");
         assert!(cookie.contains("Path=/"), "{cookie}");

@@ -5,7 +5,7 @@ use service::Microservice as _;
 use super::*;
 
 #[tokio::test]
-async fn a_private_key_that_nobody_trusts_stops_the_start() {
+async fn a_private_key_without_a_trusted_public_half_stops_the_start() {
     let infra = Infra::start().await;
     let folder = tempfile::tempdir().unwrap();
     auth::keys::generate(folder.path()).unwrap();
@@ -16,13 +16,13 @@ async fn a_private_key_that_nobody_trusts_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_missing_or_none_stops_the_start_with_its_name() {
+async fn a_missing_or_invalid_key_stops_the_start_and_is_named() {
     let infra = Infra::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let rubbish = folder.path().join("rubbish.pem");
-    std::fs::write(&rubbish, "rubbish").unwrap();
+    let garbage = folder.path().join("garbage.pem");
+    std::fs::write(&garbage, "garbage").unwrap();
     let public = infra.public_key_file();
-    for key in [folder.path().join("none.pem"), rubbish, public] {
+    for key in [folder.path().join("none.pem"), garbage, public] {
         let mut settings = settings(&infra);
         settings.jwt_private_key = key.clone();
         let error = Auth::build(settings, infra.clock.clone()).await.err().unwrap();
@@ -33,13 +33,13 @@ async fn a_key_that_is_missing_or_none_stops_the_start_with_its_name() {
 }
 
 #[tokio::test]
-async fn the_keys_that_are_generated_are_the_keys_that_it_starts_with() {
+async fn it_starts_with_generated_keys() {
     let infra = Infra::start().await;
     let folder = tempfile::tempdir().unwrap();
     auth::keys::generate(folder.path()).unwrap();
     let mut settings = settings(&infra);
     settings.jwt_private_key = folder.path().join("private.pem");
-    // A rotation: the old public key and the new one are trusted side by side.
+    // A rotation: both the old and the new public key are trusted.
     let old = std::fs::read_to_string(infra.public_key_file()).unwrap();
     let new = std::fs::read_to_string(folder.path().join("public.pem")).unwrap();
     let both = folder.path().join("both.pem");

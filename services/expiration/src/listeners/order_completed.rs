@@ -1,4 +1,4 @@
-//! `order.completed`: the ticket is sold; the hold has no end any more.
+//! `order.completed`: the ticket is sold, and its reservation no longer expires.
 
 use bus::Failure;
 use common::events::OrderCompleted;
@@ -6,6 +6,6 @@ use common::events::OrderCompleted;
 use super::follow;
 use crate::state::App;
 
-pub async fn listen(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     follow(&app, &order).await
 }

@@ -1,4 +1,4 @@
-//! `order.created`: a hold begins; its end is to be told.
+//! `order.created`: a ticket is reserved, and its expiry is scheduled.
 
 use bus::Failure;
 use common::events::OrderCreated;
@@ -6,6 +6,6 @@ use common::events::OrderCreated;
 use super::follow;
 use crate::state::App;
 
-pub async fn listen(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
     follow(&app, &order).await
 }

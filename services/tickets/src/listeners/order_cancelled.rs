@@ -1,4 +1,4 @@
-//! `order.cancelled`. An order has ended without a sale: its ticket is free again, unless another order has it.
+//! `order.cancelled`: the order has ended without a sale; the ticket is available, unless a newer order has it.
 
 use bus::Failure;
 use common::events::OrderCancelled;
@@ -6,9 +6,6 @@ use common::events::OrderCancelled;
 use super::follow;
 use crate::state::App;
 
-pub async fn order_cancelled(
-    app: App,
-    OrderCancelled(order): OrderCancelled,
-) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCancelled(order): OrderCancelled) -> Result<(), Failure> {
     follow(&app, &order).await
 }

@@ -1,4 +1,4 @@
-//! `order.completed`. A ticket is sold.
+//! `order.completed`: the ticket is sold.
 
 use bus::Failure;
 use common::events::OrderCompleted;
@@ -6,9 +6,6 @@ use common::events::OrderCompleted;
 use super::follow;
 use crate::state::App;
 
-pub async fn order_completed(
-    app: App,
-    OrderCompleted(order): OrderCompleted,
-) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     follow(&app, &order).await
 }

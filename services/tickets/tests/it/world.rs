@@ -1,4 +1,4 @@
-//! A market with the service in it, and the orders that others tell it of.
+//! The service on real servers, and the events of orders that it consumes.
 
 use clap::Parser;
 use common::events::{
@@ -14,18 +14,18 @@ use testkit::{Client, Infra, Response, TestService, TestUser};
 use tickets::app::Tickets;
 use tickets::state::Settings;
 
-pub struct Market {
+pub struct World {
     pub service: TestService,
     pub infra: Infra,
 }
 
-impl Market {
-    pub async fn open() -> Self {
+impl World {
+    pub async fn start() -> Self {
         let infra = Infra::start().await;
         let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
         let service = TestService::serve(service).await;
         infra.bus().wait_for_consumers("tickets", &[Stream::Orders]).await;
-        Market { service, infra }
+        World { service, infra }
     }
 
     pub fn clock(&self) -> &Clock {
@@ -40,22 +40,22 @@ impl Market {
         self.service.client_as(user)
     }
 
-    /// What the seller's ticket is, once it is offered.
-    pub async fn offer(&self, seller: &TestUser, body: Value) -> Value {
+    /// Lists a ticket and returns it as the API does.
+    pub async fn list_ticket(&self, seller: &TestUser, body: Value) -> Value {
         self.client_as(seller).post("/api/tickets", body).await.expect(201)
     }
 
-    /// A ticket of no interest but that it is there.
-    pub async fn any_ticket(&self, seller: &TestUser) -> Value {
-        self.offer(seller, json!({ "title": "Motörhead", "price": "20.50" })).await
+    /// Lists a ticket with arbitrary content.
+    pub async fn default_ticket(&self, seller: &TestUser) -> Value {
+        self.list_ticket(seller, json!({ "title": "Motörhead", "price": "20.50" })).await
     }
 
-    pub async fn look(&self, user: &TestUser, ticket: &Value) -> Response {
+    pub async fn get(&self, user: &TestUser, ticket: &Value) -> Response {
         self.client_as(user).get(&path(ticket)).await
     }
 
-    /// Publishes what became of an order, and waits until the service has heard it.
-    pub async fn tell(&self, order: &Order) {
+    /// Publishes the event of an order in this state, and waits until the service has handled it.
+    pub async fn deliver(&self, order: &Order) {
         let bus = self.infra.bus();
         match order.status {
             OrderStatus::Created => bus.publish_again(&OrderCreated(order.clone())).await,
@@ -66,8 +66,8 @@ impl Market {
         bus.settled("tickets").await;
     }
 
-    /// A buyer who is about to order the ticket.
-    pub fn buying(&self, buyer: &TestUser, ticket: &Value) -> Buying {
+    /// An order of the ticket by this buyer.
+    pub fn order(&self, buyer: &TestUser, ticket: &Value) -> TestOrder {
         let now = self.clock().now();
         let listed = fixtures::ticket(now)
             .with_id(text(&ticket["id"]).parse::<TicketId>().unwrap())
@@ -75,15 +75,15 @@ impl Market {
             .with_price(text(&ticket["price"]).parse::<Money>().unwrap())
             .with_seller(text(&ticket["userId"]).parse::<UserId>().unwrap())
             .with_time_zone(text(&ticket["timeZone"]));
-        Buying(fixtures::order(&listed, now).with_buyer(buyer.id))
+        TestOrder(fixtures::order(&listed, now).with_buyer(buyer.id))
     }
 }
 
-/// An order, of which the events are made.
+/// An order, in the states that events carry.
 #[derive(Clone)]
-pub struct Buying(Order);
+pub struct TestOrder(Order);
 
-impl Buying {
+impl TestOrder {
     pub fn id(&self) -> String {
         self.0.id.to_string()
     }
@@ -111,5 +111,5 @@ pub fn path(ticket: &Value) -> String {
 }
 
 pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
 }

@@ -1,34 +1,35 @@
-//! What a list is asked for, and how text is cut into the words that it is found by.
+//! The parameters of a ticket search, and how text is split into the words that a search matches.
 
-use common::Time;
 use common::ids::UserId;
+use common::{Money, Time};
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::domain::Ticket;
+use super::Ticket;
 
-/// What a list is narrowed to, and its order. A cursor is bound to all of it.
+/// The filters and the order of a list. A cursor is bound to all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Search {
-    pub whose: Whose,
-    /// Each must begin a word of the ticket's. None: it isn't searched by words.
+    #[serde(rename = "whose")]
+    pub scope: SearchScope,
+    /// Each term must be a prefix of one of the ticket's words. None: no text filter.
     pub terms: Option<Vec<String>>,
-    /// In minor units.
-    pub min_price: Option<i64>,
-    /// In minor units.
-    pub max_price: Option<i64>,
+    pub min_price: Option<Money>,
+    pub max_price: Option<Money>,
     pub from: Option<Time>,
     pub to: Option<Time>,
     pub sort: Sort,
 }
 
+/// Which tickets a list contains, before filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Whose {
-    /// What is on sale, whoever sells it.
+pub enum SearchScope {
+    /// All that are on sale, of any seller.
     OnSale,
-    /// All that one sells or has sold.
-    Of(UserId),
+    /// All that one seller has listed or sold.
+    #[serde(rename = "Of")]
+    Seller(UserId),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,20 +37,21 @@ pub enum Sort {
     #[default]
     Newest,
     Cheapest,
-    Dearest,
-    /// By date; what has none comes last.
+    #[serde(rename = "Dearest")]
+    MostExpensive,
+    /// By date; undated tickets come last.
     Soonest,
 }
 
 impl Sort {
-    pub const ALL: [Sort; 4] = [Sort::Newest, Sort::Cheapest, Sort::Dearest, Sort::Soonest];
+    pub const ALL: [Sort; 4] = [Sort::Newest, Sort::Cheapest, Sort::MostExpensive, Sort::Soonest];
 
-    /// As the API writes it.
+    /// The value of the query parameter.
     pub fn as_str(self) -> &'static str {
         match self {
             Sort::Newest => "-createdAt",
             Sort::Cheapest => "price",
-            Sort::Dearest => "-price",
+            Sort::MostExpensive => "-price",
             Sort::Soonest => "date",
         }
     }
@@ -58,18 +60,18 @@ impl Sort {
         Sort::ALL.into_iter().find(|sort| sort.as_str() == text)
     }
 
-    /// What a ticket is sorted by, in its own unit: cents, or milliseconds.
+    /// The ticket's sort key, in its own unit: cents, or milliseconds.
     pub fn key(self, ticket: &Ticket) -> i64 {
         match self {
             Sort::Newest => ticket.created_at.millis(),
-            Sort::Cheapest | Sort::Dearest => ticket.listing.price.minor(),
+            Sort::Cheapest | Sort::MostExpensive => ticket.listing.price.minor(),
             Sort::Soonest => ticket.on_sale_until().millis(),
         }
     }
 }
 
-/// The words of a text, each once: without case and accents, of letters and digits alone. So none has
-/// a character that means something to a regular expression.
+/// The distinct words of a text, without case and accents. They consist of letters and digits alone, so none contains a
+/// character that has a meaning in a regular expression.
 pub fn words(text: &str) -> Vec<String> {
     let plain: String =
         text.nfkd().filter(|&char| !is_combining_mark(char)).flat_map(char::to_lowercase).collect();
@@ -90,7 +92,7 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Letters that people write without their strokes, and that Unicode doesn't decompose.
+/// Letters that people type without their strokes, and that Unicode doesn't decompose.
 fn undecomposed(char: char) -> Option<&'static str> {
     Some(match char {
         'ß' => "ss",
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn words_can_stand_in_a_regular_expression() {
+    fn words_are_safe_in_a_regular_expression() {
         let all: String = (0..=0x2FFF_u32).filter_map(char::from_u32).collect();
         for word in words(&all) {
             assert!(word.chars().all(char::is_alphanumeric), "{word}");
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sort_is_read_as_it_is_written() {
+    fn every_sort_is_parsed_from_its_own_text() {
         for sort in Sort::ALL {
             assert_eq!(Sort::parse(sort.as_str()), Some(sort));
         }
