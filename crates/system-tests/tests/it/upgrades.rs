@@ -24,8 +24,8 @@ const COLLECTIONS: [(&str, &str, Reader); 8] = [
     ("auth", "sessions", through::<auth::domain::Session>),
     ("tickets", "tickets", through::<tickets::domain::Ticket>),
     ("orders", "orders", through::<orders::domain::Order>),
-    ("orders", "tickets", through::<orders::domain::Ticket>),
-    ("orders", "people", through::<orders::domain::Person>),
+    ("orders", "tickets", through::<orders::domain::TicketReplica>),
+    ("orders", "people", through::<orders::domain::UserReplica>),
     ("payments", "payments", through::<payments::domain::Payment>),
     ("expiration", "schedules", through::<expiration::domain::Schedule>),
 ];

@@ -1,8 +1,8 @@
 //! orders, as the model runs it: its own decisions, between reads and writes that others may come between.
 
 use common::events::Payment;
-use orders::domain::{Expiry, Order, Retake, Ticket as Listing, Write};
-use orders::store::{ONE_LIVE_ORDER, ONE_ORDER_A_HOLD, Placed};
+use orders::domain::{Effect as TicketEffect, Expiry, Order, Retake, TicketReplica as Listing};
+use orders::store::{InsertOutcome, ONE_LIVE_ORDER, ONE_ORDER_PER_HOLD};
 use store::Change;
 
 use crate::archive::{Decided, Kept};
@@ -47,8 +47,8 @@ impl World {
         let mut next = state.clone();
         next.deals[deal].reading = None;
         match self.place(state, deal, order.active, &order.holds) {
-            Placed::Yes => Effect::Order(deal, order, told).write(&mut next),
-            Placed::Taken | Placed::TryAgain => {}
+            InsertOutcome::Inserted => Effect::Order(deal, order, told).write(&mut next),
+            InsertOutcome::Taken | InsertOutcome::Conflict => {}
         }
         Some(next)
     }
@@ -58,7 +58,7 @@ impl World {
         let Some(order) = state.deals[deal].order else { return Effect::Nothing };
         let is_over = state.deals[deal].is_over;
         let given_up = self.order_decides(("given up", Some(order), is_over.into()), || {
-            order.given_up(World::clock(is_over)).ok().flatten()
+            order.cancel_by_buyer(World::clock(is_over)).ok().flatten()
         });
         Effect::order(deal, given_up)
     }
@@ -94,14 +94,14 @@ impl World {
         };
         match &message.get().event {
             Event::Ticket(_, writes) => match self.nth(write, writes) {
-                Write::ConfirmLock { order, hold } => {
+                TicketEffect::ConfirmLock { order, hold } => {
                     let deal = self.deal(*order);
                     let Some(order) = state.deals[deal].order else { return Effect::Nothing };
                     let question = ("confirm lock", Some(order), about);
                     Effect::order(deal, self.order_decides(question, || order.confirm_lock(*hold)))
                 }
-                Write::Replica(listing) => self.replicate(state, message, listing),
-                Write::EndHolder => state.holder().map_or(Effect::Nothing, |deal| {
+                TicketEffect::Replica(listing) => self.replicate(state, message, listing),
+                TicketEffect::EndLiveOrder => state.holder().map_or(Effect::Nothing, |deal| {
                     decide(deal, "ticket deleted", |order, _| order.ticket_deleted())
                 }),
             },
@@ -163,9 +163,9 @@ impl World {
         let mut next = state.clone();
         next.deals[deal].retaking = None;
         match self.place(state, deal, retaken.active, &retaken.holds) {
-            Placed::Yes => Effect::Order(deal, retaken, told).write(&mut next),
-            Placed::TryAgain => {}
-            Placed::Taken => {
+            InsertOutcome::Inserted => Effect::Order(deal, retaken, told).write(&mut next),
+            InsertOutcome::Conflict => {}
+            InsertOutcome::Taken => {
                 Effect::order(deal, self.answer(order, message, payment, Retake::Gone))
                     .write(&mut next);
             }
@@ -189,7 +189,7 @@ impl World {
     }
 
     /// What MongoDB's unique indexes say to an order that would be stored so.
-    pub fn place(&self, state: &State, deal: usize, active: bool, holds: &[i64]) -> Placed {
+    pub fn place(&self, state: &State, deal: usize, active: bool, holds: &[i64]) -> InsertOutcome {
         let others = || {
             let others = state.deals.iter().enumerate().filter(move |(other, _)| *other != deal);
             others.filter_map(|(_, other)| other.order)
@@ -199,10 +199,10 @@ impl World {
         let had = others().any(|order| order.holds.iter().any(|hold| holds.contains(hold)));
         let index = match (held, had) {
             (true, _) => ONE_LIVE_ORDER,
-            (false, true) if !self.is_mutant(Mutant::NoHoldIndex) => ONE_ORDER_A_HOLD,
-            (false, _) => return Placed::Yes,
+            (false, true) if !self.is_mutant(Mutant::NoHoldIndex) => ONE_ORDER_PER_HOLD,
+            (false, _) => return InsertOutcome::Inserted,
         };
-        Placed::refused_by(index).expect("an index of ours")
+        InsertOutcome::of_violation(index).expect("an index of ours")
     }
 
     pub fn next_hold(&self, state: &State) -> i64 {
@@ -223,9 +223,9 @@ impl World {
     }
 
     /// A listener's writes, in their order.
-    fn nth<'a>(&self, write: usize, writes: &'a [Write]) -> &'a Write {
+    fn nth<'a>(&self, write: usize, writes: &'a [TicketEffect]) -> &'a TicketEffect {
         match writes {
-            [Write::ConfirmLock { .. }, mark] if self.is_mutant(Mutant::MarkFirst) => {
+            [TicketEffect::ConfirmLock { .. }, mark] if self.is_mutant(Mutant::MarkFirst) => {
                 [mark, &writes[0]][write]
             }
             writes => &writes[write],

@@ -1,7 +1,7 @@
 //! What must hold: in every state, and in every state in which nothing is under way.
 
 use common::events::{Order as Told, OrderStatus};
-use orders::store::Placed;
+use orders::store::InsertOutcome;
 use payments::domain::Status;
 use stateright::Property;
 
@@ -196,5 +196,5 @@ fn next_buyer_gets_it(world: &World, state: &State) -> bool {
         world.expire(&state, holder).write(&mut state);
     }
     let hold = world.next_hold(&state);
-    world.place(&state, usize::MAX, true, &[hold]) == Placed::Yes
+    world.place(&state, usize::MAX, true, &[hold]) == InsertOutcome::Inserted
 }

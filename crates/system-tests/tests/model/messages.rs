@@ -7,7 +7,7 @@ use common::events::{
     OrderCreated, OrderRefundRequired, Payment, PaymentCreated, PaymentFailed, PaymentRefunded,
     Refund, RefundRequired, Subject, Ticket, TicketCreated, TicketDeleted, TicketUpdated,
 };
-use orders::domain::{Ticket as Listing, Write};
+use orders::domain::{Effect as TicketEffect, TicketReplica as Listing};
 use store::OutboxMessage;
 
 /// An event on its way.
@@ -20,7 +20,7 @@ pub struct Message {
 /// What it says, read from its JSON as a listener does.
 pub enum Event {
     /// With what orders does about it, in its order.
-    Ticket(Ticket, Vec<Write>),
+    Ticket(Ticket, Vec<TicketEffect>),
     Order(Order),
     RefundRequired(RefundRequired),
     /// Nobody who is modelled listens.
@@ -80,7 +80,7 @@ impl Event {
         fn parse<E: common::events::Event>(data: &str) -> E {
             serde_json::from_str(data).expect("an event reads what an event wrote")
         }
-        let ticket = |ticket: Ticket, writes: fn(&Ticket) -> Vec<Write>| {
+        let ticket = |ticket: Ticket, writes: fn(&Ticket) -> Vec<TicketEffect>| {
             let writes = writes(&ticket);
             Event::Ticket(ticket, writes)
         };

@@ -2,7 +2,7 @@
 //! processes have read but not yet written.
 
 use expiration::domain::Schedule;
-use orders::domain::{Order, Ticket as Listing};
+use orders::domain::{Order, TicketReplica as Listing};
 use payments::domain::Payment;
 use tickets::domain::Ticket;
 

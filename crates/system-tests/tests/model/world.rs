@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::ids::{OrderId, PaymentId, UserId};
 use common::{Money, Time};
 use expiration::domain::Schedule;
-use orders::domain::{Order, Ticket as Listing};
+use orders::domain::{Order, TicketReplica as Listing};
 use payments::domain::Payment;
 use store::Change;
 use tickets::domain::Ticket;
