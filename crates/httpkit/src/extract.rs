@@ -106,9 +106,14 @@ impl<S: Send + Sync, T: Id> FromRequestParts<S> for PathId<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        let id = path.ok().and_then(|axum::extract::Path(text)| text.parse().ok());
-        id.map(PathId).ok_or_else(|| Error::not_found(T::NAMES))
+        let text = path.map_err(|_| Error::not_found(T::NAMES))?.0;
+        parse_id(&text).map(PathId)
     }
+}
+
+/// An id in a path, a body or a query. A text that can't be an id is 404: nothing can exist under it.
+pub fn parse_id<T: Id>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::not_found(T::NAMES))
 }
 
 /// The query string; a violation names the parameter.

@@ -1,4 +1,4 @@
-//! The map: every route, every listener and all background work of orders.
+//! The map: every route, listener and background task of orders.
 
 use axum::Router;
 use axum::routing::get;
@@ -14,30 +14,30 @@ use crate::domain::Order;
 use crate::state::{App, Settings, StateSettings};
 use crate::{listeners, routes, sweep};
 
-pub fn routes(door: HttpState<App>) -> Router {
+pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
-        .route("/api/orders", get(routes::list::list).post(routes::create::create))
-        .route("/api/orders/{id}", get(routes::show::show).delete(routes::cancel::cancel))
-        .with_state(door)
+        .route("/api/orders", get(routes::list::handle).post(routes::create::handle))
+        .route("/api/orders/{id}", get(routes::show::handle).delete(routes::cancel::handle))
+        .with_state(state)
 }
 
 pub fn listeners(app: App) -> Listeners<App> {
     Listeners::new(app)
-        .on(listeners::ticket_created::listen)
-        .on(listeners::ticket_updated::listen)
-        .on(listeners::ticket_deleted::listen)
-        .on(listeners::expiration_complete::listen)
-        .on(listeners::payment_created::listen)
-        .on(listeners::payment_failed::listen)
-        .on(listeners::payment_refunded::listen)
-        .on(listeners::user_created::listen)
-        .on(listeners::user_updated::listen)
+        .on(listeners::ticket_created::handle)
+        .on(listeners::ticket_updated::handle)
+        .on(listeners::ticket_deleted::handle)
+        .on(listeners::expiration_complete::handle)
+        .on(listeners::payment_created::handle)
+        .on(listeners::payment_failed::handle)
+        .on(listeners::payment_refunded::handle)
+        .on(listeners::user_created::handle)
+        .on(listeners::user_updated::handle)
 }
 
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
-        .background(app.context.relay(&app.store.orders))
+        .background(app.context.relay(app.store.documents()))
         .background(app.context.consume(listeners(app.clone())))
         .background(|stop| sweep::run(app, stop))
 }
@@ -66,7 +66,7 @@ impl Microservice for Orders {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Order>> {
         let app = App::connect(&settings, clock).await?;
-        let admin = AdminCommands::new(&app.context, listeners(app.clone()), &app.store.orders);
-        Ok(admin.bumping(move |run| async move { Ok(app.store.raise_holds(&run).await?) }))
+        let admin = app.context.admin(listeners(app.clone()), app.store.documents());
+        Ok(admin.bumping(move |run| async move { Ok(app.store.raise_hold_floors(&run).await?) }))
     }
 }

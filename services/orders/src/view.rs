@@ -8,9 +8,9 @@ use httpkit::Result;
 use serde::Serialize;
 use store::StoredResponse;
 
-use crate::domain::{Order, Person};
+use crate::domain::{Order, UserReplica};
 
-/// A new order, as its buyer is told of it.
+/// The response to the creation of an order.
 pub fn created(order: &Order, now: Time) -> Result<StoredResponse> {
     let view = OrderView::of(order.clone(), now);
     StoredResponse::created(format!("/api/orders/{}", order.id), order.version, &view)
@@ -34,7 +34,7 @@ pub struct OrderView {
     created_at: Time,
 }
 
-/// How to reach the other side of a sale.
+/// The contact details of the other party of a paid order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Contact {
@@ -52,7 +52,7 @@ struct TicketView {
 }
 
 impl OrderView {
-    /// The order as it stands at this moment.
+    /// The order as a reader sees it at this time.
     pub fn of(order: Order, now: Time) -> Self {
         let (status, cancel_reason) = order.status_at(now);
         OrderView {
@@ -69,9 +69,9 @@ impl OrderView {
         }
     }
 
-    /// With how to reach the other side, if that is known.
-    pub fn with_contact(self, other_side: Option<Person>) -> Self {
-        let contact = other_side.map(|Person { email, name, .. }| Contact { email, name });
+    /// With the contact details of the other party, if they are known.
+    pub fn with_contact(self, counterparty: Option<UserReplica>) -> Self {
+        let contact = counterparty.map(|UserReplica { email, name, .. }| Contact { email, name });
         OrderView { contact, ..self }
     }
 }

@@ -7,7 +7,7 @@ use common::events::{
     OrderCreated, OrderRefundRequired, Payment, PaymentCreated, PaymentFailed, PaymentRefunded,
     Refund, RefundRequired, Subject, Ticket, TicketCreated, TicketDeleted, TicketUpdated,
 };
-use orders::domain::{Ticket as Listing, Write};
+use orders::domain::{Effect as TicketEffect, TicketReplica as Listing};
 use store::OutboxMessage;
 
 /// A published event.
@@ -19,8 +19,8 @@ pub struct Message {
 
 /// Its content, decoded from JSON as a consumer does.
 pub enum Event {
-    /// With the writes of orders, in their order.
-    Ticket(Ticket, Vec<Write>),
+    /// With what orders does about it, in its order.
+    Ticket(Ticket, Vec<TicketEffect>),
     Order(Order),
     RefundRequired(RefundRequired),
     /// No modelled service consumes it.
@@ -80,7 +80,7 @@ impl Event {
         fn parse<E: common::events::Event>(data: &str) -> E {
             serde_json::from_str(data).expect("an event reads what an event wrote")
         }
-        let ticket = |ticket: Ticket, writes: fn(&Ticket) -> Vec<Write>| {
+        let ticket = |ticket: Ticket, writes: fn(&Ticket) -> Vec<TicketEffect>| {
             let writes = writes(&ticket);
             Event::Ticket(ticket, writes)
         };

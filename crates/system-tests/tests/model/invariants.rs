@@ -1,7 +1,7 @@
 //! The properties: some hold in every state, others in every idle state.
 
-use common::events::{Order as OrderEvent, OrderStatus};
-use orders::store::Placed;
+use common::events::{Order as Told, OrderStatus};
+use orders::store::InsertOutcome;
 use payments::domain::Status;
 use stateright::Property;
 
@@ -226,6 +226,6 @@ fn next_buyer_can_order(model: &SystemModel, state: &State) -> bool {
     if let Some(holder) = state.live_order() {
         model.expire(&state, holder).apply(&mut state);
     }
-    let hold = model.next_hold(&state);
-    model.place(&state, usize::MAX, true, &[hold]) == Placed::Yes
+    let hold = world.next_hold(&state);
+    world.place(&state, usize::MAX, true, &[hold]) == InsertOutcome::Inserted
 }

@@ -2,7 +2,7 @@
 //! written.
 
 use expiration::domain::Schedule;
-use orders::domain::{Order, Ticket as Listing};
+use orders::domain::{Order, TicketReplica as Listing};
 use payments::domain::Payment;
 use tickets::domain::Ticket;
 

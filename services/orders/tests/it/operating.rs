@@ -192,7 +192,7 @@ async fn two_at_once_tell_twice_and_lose_nothing() {
     other.expect_success();
     let second = connect(&world.infra).await;
     for order in orders {
-        let stored = second.store.orders.get(order.id).await.unwrap().unwrap();
+        let stored = second.store.order(order.id).await.unwrap().unwrap();
         assert!(
             stored.version > RESTORE_VERSION_OFFSET && stored.version < 2 * RESTORE_VERSION_OFFSET
         );

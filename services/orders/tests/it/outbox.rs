@@ -9,7 +9,7 @@ use common::events::{
 use common::ids::OrderId;
 use orders::app;
 use orders::domain::Order;
-use orders::store::Placed;
+use orders::store::InsertOutcome;
 use testkit::fixtures::{self, OrderChanges as _, RefundRequiredChanges as _, TicketChanges as _};
 use testkit::{Infra, TestService};
 
@@ -74,7 +74,7 @@ async fn an_order_that_was_not_told(infra: &Infra, app: &orders::state::App) -> 
     let ticket = fixtures::ordered_ticket(&fixtures::ticket(now).with_seller(seller.id));
     let id = OrderId::new(now);
     let change = Order::reserve(id, buyer.id, ticket, 1, now, RESERVATION);
-    assert_eq!(app.store.reserve(&change).await.unwrap(), Placed::Yes);
+    assert_eq!(app.store.insert(&change).await.unwrap(), InsertOutcome::Inserted);
     change.thing
 }
 
@@ -84,7 +84,10 @@ async fn what_a_crash_left_unpublished_is_told_at_the_next_start() {
     let app = connect(&infra).await;
     let order = an_order_that_was_not_told(&infra, &app).await;
     let cancelled = order.cancel(CancelReason::User).unwrap();
-    assert_eq!(app.store.replace(order.version, &cancelled).await.unwrap(), Placed::Yes);
+    assert_eq!(
+        app.store.replace(order.version, &cancelled).await.unwrap(),
+        InsertOutcome::Inserted
+    );
     drop(app);
     assert!(infra.bus().published::<OrderCreated>().await.is_empty());
 

@@ -17,7 +17,7 @@ async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Respon
 
 async fn live_orders(world: &World, ticket: &Ticket) -> u64 {
     let live = bson::doc! { "ticketId": ticket.id, "active": true };
-    world.app.store.orders.collection().count_documents(live).await.unwrap()
+    world.app.store.documents().collection().count_documents(live).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn of_a_hundred_buyers_at_once_exactly_one_gets_the_ticket() {
 #[tokio::test]
 async fn without_the_unique_index_the_same_race_sells_a_ticket_twice() {
     let world = World::start().await;
-    let orders = world.app.store.orders.collection();
+    let orders = world.app.store.documents().collection();
     for index in [ONE_LIVE_ORDER, "one_order_per_hold"] {
         orders.drop_index(index).await.unwrap();
     }

@@ -90,7 +90,7 @@ impl World {
     }
 
     pub async fn stored(&self, id: OrderId) -> Order {
-        self.app.store.orders.get(id).await.unwrap().unwrap()
+        self.app.store.order(id).await.unwrap().unwrap()
     }
 
     /// The order as its buyer sees it.
@@ -159,7 +159,7 @@ impl World {
 
     /// Waits until no order has an event that isn't on the bus.
     pub async fn published(&self) {
-        testkit::all_published(&self.app.store.orders).await;
+        testkit::all_published(self.app.store.documents()).await;
     }
 }
 

@@ -33,13 +33,13 @@ struct Case {
     history: Vec<Delivery>,
     status: OrderStatus,
     reason: Option<CancelReason>,
-    ticket: domain::Ticket,
-    person: Option<domain::Person>,
+    ticket: domain::TicketReplica,
+    person: Option<domain::UserReplica>,
 }
 
 impl Case {
     fn of(history: Vec<Delivery>, status: OrderStatus, ticket: &Ticket) -> Case {
-        let ticket = domain::Ticket::of(ticket, false);
+        let ticket = domain::TicketReplica::of(ticket, false);
         Case { history, status, reason: None, ticket, person: None }
     }
 
@@ -134,7 +134,7 @@ fn people(ticket: &Ticket, id: UserId) -> Case {
         status: UserStatus::Active,
         version,
     });
-    let person = Some(domain::Person::of(&third));
+    let person = Some(domain::UserReplica::of(&third));
     let history =
         vec![event(UserCreated(first)), event(UserUpdated(second)), event(UserUpdated(third))];
     Case { person, ..Case::of(history, OrderStatus::Created, ticket) }
@@ -183,7 +183,7 @@ async fn deliver(world: &World, subject: Subject, case: MakeCase, in_this_order:
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}");
     if let Some(person) = &case.person {
-        let replica = world.app.store.person(person.id).await.unwrap();
+        let replica = world.app.store.user(person.id).await.unwrap();
         assert_eq!(replica.as_ref(), Some(person), "{what}");
     }
     let told = world.told(&order).await;
@@ -197,7 +197,7 @@ async fn deliver(world: &World, subject: Subject, case: MakeCase, in_this_order:
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}, late");
     if let Some(person) = &case.person {
-        let replica = world.app.store.person(person.id).await.unwrap();
+        let replica = world.app.store.user(person.id).await.unwrap();
         assert_eq!(replica.as_ref(), Some(person), "{what}, late");
     }
     assert_eq!(world.told(&order).await, told, "{what}, late");

@@ -194,7 +194,7 @@ async fn what_was_paid_for_an_order_that_is_lost_is_given_back_once() {
         order
     }))
     .await;
-    let orders = world.app.store.orders.collection();
+    let orders = world.app.store.documents().collection();
     orders.delete_many(bson::doc! {}).await.unwrap();
     for order in &lost {
         let charge = PaymentCreated(payment(order));

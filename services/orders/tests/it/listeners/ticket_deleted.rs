@@ -80,7 +80,7 @@ async fn an_order_that_crossed_the_deletion_is_ended_when_it_is_told_again() {
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let tombstone = Ticket { version: 2, ..ticket.clone() };
-    let tombstone = orders::domain::Ticket::of(&tombstone, true);
+    let tombstone = orders::domain::TicketReplica::of(&tombstone, true);
     world.app.store.apply_ticket(&tombstone).await.unwrap();
     assert_eq!(world.stored(order.id).await.status, OrderStatus::Created);
 

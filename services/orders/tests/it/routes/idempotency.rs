@@ -25,7 +25,7 @@ fn buyer(world: &World, key: &str) -> Client {
 }
 
 async fn orders(world: &World) -> u64 {
-    world.app.store.orders.collection().count_documents(doc! {}).await.unwrap()
+    world.app.store.documents().collection().count_documents(doc! {}).await.unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn ten_equal_orders_at_once_are_one_order_and_ten_equal_answers() {
     for round in 0..2 * ROUNDS {
         if round == ROUNDS {
             // Made anew, it is the last index that an insert is checked against, no more the first.
-            world.app.store.orders.collection().drop_index(REQUESTS).await.unwrap();
+            world.app.store.documents().collection().drop_index(REQUESTS).await.unwrap();
             connect(&world.infra).await;
         }
         let ticket = world.ticket().await;
@@ -80,7 +80,7 @@ async fn of_ten_different_orders_at_once_under_one_key_one_is_placed() {
 #[tokio::test]
 async fn without_the_unique_index_the_same_race_places_more_than_one() {
     let world = World::start().await;
-    world.app.store.orders.collection().drop_index(REQUESTS).await.unwrap();
+    world.app.store.documents().collection().drop_index(REQUESTS).await.unwrap();
     for round in 0..ROUNDS {
         if ten_tickets(&world, &format!("round-{round}")).await > 1 {
             return;
@@ -189,7 +189,7 @@ async fn a_client_that_hangs_up_in_the_middle_changes_nothing() {
         };
         let placed = answer.expect(201);
         let of_ticket = doc! { "ticketId": ticket.id };
-        let orders = world.app.store.orders.collection();
+        let orders = world.app.store.documents().collection();
         assert_eq!(orders.count_documents(of_ticket).await.unwrap(), 1);
         assert_eq!(order(&client, &ticket).await.expect(201), placed);
     }

@@ -4,10 +4,10 @@ use common::events;
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 
-/// What orders knows of a user, fed by user events: how the two sides of a sale reach each other.
+/// The copy of a user, fed by user events: the contact details that buyer and seller of a paid order see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Person {
+pub struct UserReplica {
     #[serde(rename = "_id")]
     pub id: UserId,
     pub version: i64,
@@ -15,9 +15,9 @@ pub struct Person {
     pub name: Option<String>,
 }
 
-impl Person {
-    pub fn of(event: &events::User) -> Person {
-        Person {
+impl UserReplica {
+    pub fn of(event: &events::User) -> UserReplica {
+        UserReplica {
             id: event.id,
             version: event.version,
             email: event.email.clone(),

@@ -1,6 +1,8 @@
-//! Orders that this database has lost: it was restored from a back-up that is older than they are. Others
-//! still know of them, and say so. Who ordered what isn't known any more: ids that nobody and nothing has
-//! stand there.
+//! Orphans after a restore: this database was restored from a back-up that is older than some orders, and other services
+//! still refer to those. A charge without an order is refunded, and a reservation without an order is released.
+//!
+//! Both are stored as an ended order. Who ordered what is unknown, so its ids of users (and, for a charge, of the ticket)
+//! are new ones that refer to nothing.
 
 use common::Time;
 use common::events::{
@@ -10,11 +12,11 @@ use common::ids::{OrderId, TicketId, UserId};
 use common::listing::Listing;
 use store::{Change, RESTORE_VERSION_OFFSET};
 
-use super::{Answer, Order, Payment, Ticket};
+use super::{Answer, Order, Payment, TicketReplica};
 
 impl Order {
-    /// A charge for an order that is lost: an order that has ended, so that the charge is given back.
-    pub fn lost(payment: &events::Payment, now: Time) -> Change<Order> {
+    /// A charge for a missing order: an ended order that requires its refund.
+    pub fn orphaned_charge(payment: &events::Payment, now: Time) -> Change<Order> {
         let ticket = OrderedTicket {
             id: TicketId::new(now),
             user_id: UserId::new(now),
@@ -37,25 +39,34 @@ impl Order {
         order.requiring_refund(payment.id, RefundReason::OrderCancelled)
     }
 
-    /// A ticket is said to be locked for an order that is lost: an order that has ended, under a hold that
-    /// is newer than any that tickets has heard of, so that the ticket is free.
-    pub fn lost_holder(id: OrderId, ticket: &Ticket, hold: i64, now: Time) -> Change<Order> {
-        Order::ended(id, ticket.as_ordered(), now).letting_go(ticket, hold)
+    /// A ticket is locked for a missing order: an ended order, whose fencing number is newer than any that tickets has
+    /// published, so that tickets unlocks the ticket.
+    pub fn orphaned_reservation(
+        id: OrderId,
+        ticket: &TicketReplica,
+        hold: i64,
+        now: Time,
+    ) -> Change<Order> {
+        Order::ended(id, ticket.as_ordered(), now).releasing(ticket, hold)
     }
 
-    /// The same, when a charge has told of the order before. None: the order isn't lost, and its own events
-    /// say what is to be said.
-    pub fn found_holder(&self, ticket: &Ticket, hold: i64) -> Option<Change<Order>> {
+    /// The same for an order that was stored because of an orphaned charge. None: the order isn't missing, and its own
+    /// events settle whose the ticket is.
+    pub fn release_orphaned_reservation(
+        &self,
+        ticket: &TicketReplica,
+        hold: i64,
+    ) -> Option<Change<Order>> {
         let next = Order { version: self.version + 1, ..self.clone() };
-        self.is_lost().then(|| next.letting_go(ticket, hold))
+        self.is_orphaned_charge().then(|| next.releasing(ticket, hold))
     }
 
-    /// Whether all that is known of it is a charge.
-    pub fn is_lost(&self) -> bool {
+    /// Whether its charge is all that is known of it.
+    pub fn is_orphaned_charge(&self) -> bool {
         self.holds.is_empty()
     }
 
-    fn letting_go(self, ticket: &Ticket, hold: i64) -> Change<Order> {
+    fn releasing(self, ticket: &TicketReplica, hold: i64) -> Change<Order> {
         let ordered = ticket.as_ordered();
         let order = Order {
             ticket_id: ordered.id,
@@ -68,7 +79,7 @@ impl Order {
         Change::with_event(order, &event)
     }
 
-    /// The others may have seen any version below this one.
+    /// Other services may have seen any version below this one's.
     fn ended(id: OrderId, ticket: OrderedTicket, now: Time) -> Order {
         Order {
             id,
