@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use common::events::{Stream, Subject};
-use percent_encoding::percent_decode_str;
-use url::Url;
 
+use crate::connection::inbox_of;
 use crate::streams::{ADVISORIES, DEAD, advisories_about, dead_subjects_of};
 
 /// The one user with all permissions: for operators, and for tests that check the services.
@@ -33,11 +32,6 @@ pub fn users() -> Vec<User> {
     };
     let names: BTreeSet<&'static str> = Stream::ALL.into_iter().flat_map(of_stream).collect();
     names.into_iter().map(User::of).collect()
-}
-
-/// The prefix of the subjects on which a service receives responses.
-pub(crate) fn inbox_of(service: &str) -> String {
-    format!("_INBOX_{service}")
 }
 
 impl User {
@@ -147,20 +141,6 @@ fn password_variable(user: &str) -> String {
     format!("{}_NATS_PASSWORD", user.to_uppercase())
 }
 
-/// The address in `NATS_URL`, and the user and password in it, which the client would ignore there.
-pub(crate) fn split(nats_url: &str) -> (String, Option<(String, String)>) {
-    let Ok(mut url) = Url::parse(nats_url) else { return (nats_url.to_owned(), None) };
-    let Some(password) = url.password().map(decoded) else { return (nats_url.to_owned(), None) };
-    let user = decoded(url.username());
-    // It fails for an address without a host, which the client will refuse.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    (url.into(), Some((user, password)))
-}
-
-fn decoded(part: &str) -> String {
-    percent_decode_str(part).decode_utf8_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,15 +165,5 @@ mod tests {
                 assert_eq!(may, name == subject.stream().publisher(), "{name}: {subject}");
             }
         }
-    }
-
-    #[test]
-    fn the_url_carries_user_and_password_as_a_database_url_does() {
-        let plain = "nats://127.0.0.1:4222";
-        assert_eq!(split(plain), (plain.to_owned(), None));
-        assert_eq!(split("127.0.0.1:4222"), ("127.0.0.1:4222".to_owned(), None));
-        let (address, user) = split("nats://orders:p%40ss@nats:4222");
-        assert_eq!(address, "nats://nats:4222");
-        assert_eq!(user, Some(("orders".to_owned(), "p@ss".to_owned())));
     }
 }

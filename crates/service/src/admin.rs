@@ -27,11 +27,13 @@ pub struct AdminCommands<S, T> {
 }
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
-    pub(crate) fn new(
-        context: ServiceContext,
+    /// With the listeners whose dead letters can be replayed, and the documents that can be republished.
+    pub fn new(
+        context: &ServiceContext,
         listeners: Listeners<S>,
-        documents: Documents<T>,
+        documents: &Documents<T>,
     ) -> Self {
+        let (context, documents) = (context.clone(), documents.clone());
         AdminCommands { context, listeners, documents, bump_replica: None }
     }
 

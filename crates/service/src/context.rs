@@ -16,7 +16,6 @@ use mongodb::Database;
 use store::{Aggregate, Documents, mongo};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::AdminCommands;
 use crate::durability::check_until_reachable;
 use crate::settings::ContextSettings;
 
@@ -95,20 +94,6 @@ impl ServiceContext {
         }
         let (consumers, clock) = (self.consumers.clone(), self.clock.clone());
         move |stop| Box::pin(listeners.run(consumers, clock, stop))
-    }
-
-    /// The admin commands: with the listeners whose dead letters can be replayed, and the documents that can be
-    /// republished.
-    pub fn admin<S, T>(
-        &self,
-        listeners: Listeners<S>,
-        documents: &Documents<T>,
-    ) -> AdminCommands<S, T>
-    where
-        S: Clone + Send + Sync + 'static,
-        T: Aggregate,
-    {
-        AdminCommands::new(self.clone(), listeners, documents.clone())
     }
 }
 

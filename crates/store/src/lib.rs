@@ -15,11 +15,11 @@ pub mod settings;
 pub mod stored_request;
 
 pub use documents::{Aggregate, Change, Documents};
-pub use error::{ConflictError, Error, KeyReusedError, Result};
+pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
 pub use outbox::OutboxMessage;
 pub use read_your_writes::read_your_writes;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};
 pub use settings::MongoSettings;
-pub use stored_request::{REQUESTS, RETENTION, StoredRequest, StoredResponse};
+pub use stored_request::{RETENTION, StoredRequest, StoredResponse};

@@ -5,13 +5,12 @@ use std::time::Duration;
 use anyhow::Context;
 use bson::{Document, doc};
 use common::durability::DurabilityError;
-use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, Collection, Database, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Result;
+use crate::error::{Result, duplicate_of};
 
 /// How long an operation waits for a server to become available.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -88,41 +87,6 @@ async fn hello_of_the_first_host(uri: &str) -> anyhow::Result<Document> {
 /// A member of a replica set, or the router of a sharded cluster, whose shards are replica sets.
 fn is_replicated(hello: &Document) -> bool {
     hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
-}
-
-/// Whether the error means that the database is unavailable, not that the operation is wrong.
-pub fn is_down(error: &Error) -> bool {
-    /// Not primary, shutting down, stepping down, unreachable, out of time: the server's own codes that
-    /// the driver specification calls retryable, and `MaxTimeMSExpired`.
-    const CODES: [i32; 15] =
-        [6, 7, 50, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436];
-    if error.contains_label("RetryableWriteError") {
-        return true;
-    }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the driver's enum is open and long")]
-    match error.kind.as_ref() {
-        ErrorKind::ServerSelection { .. }
-        | ErrorKind::Io(_)
-        | ErrorKind::ConnectionPoolCleared { .. }
-        | ErrorKind::DnsResolve { .. } => true,
-        ErrorKind::Command(command) => CODES.contains(&command.code),
-        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
-            CODES.contains(&error.code) || error.code == 64
-        }
-        _ => false,
-    }
-}
-
-/// The name of the unique index that refused a write (E11000), if that is what the error says.
-pub fn duplicate_of(error: &Error) -> Option<String> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the driver's enum is open and long")]
-    let message = match error.kind.as_ref() {
-        ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == 11000 => &error.message,
-        ErrorKind::Command(error) if error.code == 11000 => &error.message,
-        _ => return None,
-    };
-    let (_, index) = message.split_once("index: ")?;
-    Some(index.split_whitespace().next()?.to_owned())
 }
 
 /// An entity as the document that is stored.

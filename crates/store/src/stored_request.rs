@@ -12,11 +12,8 @@ use httpkit::response::created;
 use mongodb::IndexModel;
 use serde::{Deserialize, Serialize};
 
-use crate::error::KeyReusedError;
+use crate::error::{KeyReusedError, REQUESTS};
 use crate::mongo;
-
-/// The unique index on the keys of stored requests: it decides a race of equal requests.
-pub const REQUESTS: &str = "requests";
 
 /// For how long a request is stored.
 pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);

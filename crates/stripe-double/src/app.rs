@@ -18,7 +18,7 @@ use crate::{
     counters::Counters,
     errors::ApiError,
     faults::{Fault, Faults, Kind},
-    idempotency::{self, InFlight, KeyClaim, SavedResponse},
+    idempotency::{InFlight, KeyClaim, SavedResponse},
     journal::Journal,
     ledger::{Change, Entry, Ledger},
     params::Params,
@@ -131,7 +131,7 @@ impl App {
 
         let claim = match &request.idempotency_key {
             Some(key) => {
-                let saved = || idempotency::find_saved(&self.ledger(), key, self.clock.now_ms());
+                let saved = || self.ledger().response(key, self.clock.now_ms()).cloned();
                 Some(self.in_flight.begin(key, &request.path, &fingerprint, saved)?)
             }
             None => None,

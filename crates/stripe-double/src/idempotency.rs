@@ -8,7 +8,7 @@ use std::{
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::{errors::ApiError, ledger::Ledger};
+use crate::errors::ApiError;
 
 const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -94,9 +94,4 @@ pub fn checked(key: Option<&str>) -> Result<Option<String>, ApiError> {
         Some((_, length)) if length > 255 => Err(ApiError::key_too_long(length)),
         Some((key, _)) => Ok(Some(key.to_owned())),
     }
-}
-
-/// The response that the ledger has for a key, copied so that its lock can be released.
-pub fn find_saved(ledger: &Ledger, key: &str, now_ms: u64) -> Option<SavedResponse> {
-    ledger.response(key, now_ms).cloned()
 }

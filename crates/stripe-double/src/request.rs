@@ -1,7 +1,5 @@
 //! A request to the API as every endpoint receives it: authenticated, and with its parameters parsed.
 
-use std::sync::Arc;
-
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, FromRequest, Request},
@@ -11,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
 
 use crate::{
-    app::App, connection::ConnectionAbort, errors::ApiError, idempotency, params::Params,
+    connection::ConnectionAbort, errors::ApiError, idempotency, params::Params,
     response::ApiResponse,
 };
 
@@ -29,10 +27,10 @@ pub struct ApiRequest {
     pub abort: ConnectionAbort,
 }
 
-impl FromRequest<Arc<App>> for ApiRequest {
+impl<S: Send + Sync> FromRequest<S> for ApiRequest {
     type Rejection = ApiResponse;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiResponse> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiResponse> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let extensions = request.extensions();
         let request_id = extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
@@ -48,7 +46,7 @@ impl FromRequest<Arc<App>> for ApiRequest {
         let params = if method == Method::GET {
             Params::parse(uri.query().unwrap_or_default().as_bytes())
         } else {
-            let body = Bytes::from_request(request, app)
+            let body = Bytes::from_request(request, state)
                 .await
                 .map_err(|error| ApiResponse::error(ApiError::invalid(error.body_text())))?;
             Params::parse(&body)

@@ -33,7 +33,7 @@ impl Person {
     }
 
     /// Reserves an available ticket.
-    pub async fn holds(&self, ticket: &str) -> String {
+    pub async fn reserves(&self, ticket: &str) -> String {
         text(&self.orders(ticket).await.expect(201)["id"])
     }
 

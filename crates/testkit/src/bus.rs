@@ -207,7 +207,9 @@ impl Bus {
         eventually(&format!("all {kind} to be republished to {stream}"), || async {
             let stream = self.jetstream.get_stream(stream).await.ok()?;
             let metadata = &stream.cached_info().config.metadata;
-            metadata.contains_key(&format!("replayed-{kind}")).then_some(())
+            // The prefix of the mark depends on the version that has set it.
+            let mark = format!("-{kind}");
+            metadata.keys().any(|key| key.ends_with(&mark)).then_some(())
         })
         .await;
     }

@@ -12,7 +12,7 @@ use crate::infra::Infra;
 /// A service's binary and its environment.
 #[derive(Clone, Debug)]
 pub struct Program {
-    service: &'static str,
+    service: String,
     environment: Vec<(String, String)>,
 }
 
@@ -26,7 +26,7 @@ pub struct ProgramOutput {
 
 impl Infra {
     /// A service's binary with the settings of its servers.
-    pub fn program(&self, service: &'static str) -> Program {
+    pub fn program(&self, service: &str) -> Program {
         Program::of(service)
             .with("MONGO_URI", self.mongo_uri(service))
             .with("NATS_URL", self.nats.url())
@@ -36,8 +36,8 @@ impl Infra {
 
 impl Program {
     /// A service's binary with an empty environment.
-    pub fn of(service: &'static str) -> Program {
-        Program { service, environment: Vec::new() }
+    pub fn of(service: &str) -> Program {
+        Program { service: service.to_owned(), environment: Vec::new() }
     }
 
     /// The same with this variable.
@@ -83,7 +83,7 @@ impl Program {
 
     fn command(&self, args: &[&str]) -> Command {
         let folder = environment::required(environment::BIN_DIR);
-        let mut command = Command::new(Path::new(&folder).join(self.service));
+        let mut command = Command::new(Path::new(&folder).join(&self.service));
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         command.env_clear().envs(environment).args(args).kill_on_drop(true);
         command

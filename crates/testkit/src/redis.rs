@@ -63,8 +63,8 @@ impl Redis {
 
     /// Deletes all data: FLUSHALL.
     pub async fn flush(&self) {
-        let answer = command(self.port, "FLUSHALL").await;
-        assert_eq!(answer.as_deref(), Some("+OK"), "FLUSHALL");
+        let reply = command(self.port, "FLUSHALL").await;
+        assert_eq!(reply.as_deref(), Some("+OK"), "FLUSHALL");
     }
 
     /// Restarts it without its data: a lost disk.
@@ -109,7 +109,7 @@ async fn is_ready(process: &mut Process, port: u16) -> bool {
 async fn command(port: u16, command: &str) -> Option<String> {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     socket.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
-    let mut answer = [0; 256];
-    let length = socket.read(&mut answer).await.ok()?;
-    Some(String::from_utf8_lossy(&answer[..length]).trim_end().to_owned())
+    let mut reply = [0; 256];
+    let length = socket.read(&mut reply).await.ok()?;
+    Some(String::from_utf8_lossy(&reply[..length]).trim_end().to_owned())
 }

@@ -23,6 +23,15 @@ where
 /// Retries until success. After the timeout it returns the last error.
 pub async fn retry_for<T, E>(
     timeout: Duration,
+    attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    retry_every(INTERVAL, timeout, attempt).await
+}
+
+/// The same with another interval between attempts.
+pub async fn retry_every<T, E>(
+    interval: Duration,
+    timeout: Duration,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<T, E> {
     let started = Instant::now();
@@ -31,16 +40,16 @@ pub async fn retry_for<T, E>(
         if outcome.is_ok() || started.elapsed() > timeout {
             return outcome;
         }
-        sleep(INTERVAL).await;
+        sleep(interval).await;
     }
 }
 
 /// Waits until every outbox is empty.
-pub async fn all_published<T: Aggregate>(things: &Documents<T>) {
-    let things = things.collection();
+pub async fn all_published<T: Aggregate>(documents: &Documents<T>) {
+    let documents = documents.collection();
     eventually("all events to be published", || async {
-        let pending = things.count_documents(doc! { "outboxPending": true });
-        (pending.await.expect("MongoDB answers") == 0).then_some(())
+        let pending = documents.count_documents(doc! { "outboxPending": true });
+        (pending.await.expect("MongoDB responds") == 0).then_some(())
     })
     .await;
 }

@@ -124,8 +124,8 @@ async fn a_database_is_empty_at_first_and_dropped_after_the_test() {
     let infra = Infra::start().await;
     let database = infra.database("orders").await;
     let name = database.name().to_owned();
-    let things = database.collection::<Thing>("things");
-    things.insert_one(Thing { n: 1 }).await.unwrap();
+    let documents = database.collection::<Document>("documents");
+    documents.insert_one(Document { n: 1 }).await.unwrap();
     assert_eq!(infra.mongo_uri("orders"), infra.mongo_uri("orders"));
     drop(infra);
     eventually("the database to be dropped", || async {
@@ -136,6 +136,6 @@ async fn a_database_is_empty_at_first_and_dropped_after_the_test() {
 }
 
 #[derive(serde::Serialize)]
-struct Thing {
+struct Document {
     n: i32,
 }

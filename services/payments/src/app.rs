@@ -65,6 +65,6 @@ impl Microservice for Payments {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Payment>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(app.context.admin(listeners(app.clone()), &app.store.payments))
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), &app.store.payments))
     }
 }

@@ -62,6 +62,6 @@ impl Microservice for Tickets {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Stored>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(app.context.admin(listeners(app.clone()), &app.store.tickets))
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), &app.store.tickets))
     }
 }

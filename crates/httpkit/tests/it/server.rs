@@ -1,4 +1,4 @@
-//! The edge that every service has.
+//! The middleware, the admin port and the graceful shutdown of every service.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ async fn serve(routes: Router) -> TestService {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_that_says_nothing_of_the_inside_but_names_the_request() {
+async fn a_panic_is_a_500_without_internals_but_with_the_request_id() {
     let routes = Router::new().route(
         "/",
         get(|| async {
@@ -38,7 +38,7 @@ async fn a_panic_is_a_500_that_says_nothing_of_the_inside_but_names_the_request(
 }
 
 #[tokio::test]
-async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_end() {
+async fn a_handler_that_exceeds_its_time_limit_is_a_503_and_still_runs_to_completion() {
     let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (waits, tells) = (Arc::clone(&go_on), Arc::clone(&done));
     let handler = move || async move {
@@ -52,7 +52,7 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
     let answer = service.client().post("/", serde_json::json!({})).await;
     answer.problem(503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    // Nobody waits for it any more, and yet it ends what it began.
+    // The client is gone, and the handler still completes.
     go_on.notify_one();
     tokio::time::timeout(Duration::from_secs(5), done.notified())
         .await
@@ -60,7 +60,7 @@ async fn a_handler_that_hangs_is_a_503_and_one_whose_client_hung_up_runs_to_its_
 }
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
+async fn a_streaming_response_ends_at_shutdown() {
     let stop = CancellationToken::new();
     let until = stop.clone();
     let endless = move || async move {
@@ -71,14 +71,14 @@ async fn an_answer_that_never_ends_is_ended_when_the_service_is_told_to_stop() {
     let service = Service::new("test", routes).on_stop(stop);
     let service = TestService::serve(service).await;
     let mut opened = service.client().request(Method::GET, "/").open().await.unwrap();
-    assert_eq!(opened.next().await.and_then(|told| told.event), Some("first".to_owned()));
+    assert_eq!(opened.next().await.and_then(|event| event.event), Some("first".to_owned()));
     let stopped = tokio::time::timeout(Duration::from_secs(5), service.stop());
     stopped.await.expect("it waits for nobody who only listens");
     assert_eq!(opened.next().await, None);
 }
 
 #[tokio::test]
-async fn a_visitor_can_not_say_from_where_they_come_but_believed_proxies_can() {
+async fn a_client_can_not_choose_its_ip_address_but_trusted_proxies_can() {
     let routes = || {
         let seen = |headers: HeaderMap| async move { format!("{:?}", headers["x-forwarded-for"]) };
         Router::new().route("/", get(seen))
@@ -89,13 +89,13 @@ async fn a_visitor_can_not_say_from_where_they_come_but_believed_proxies_can() {
         let service = TestService::serve(service.trusted_proxies(proxies)).await;
         let visitor = service.client().header("x-forwarded-for", forwarded);
         assert_eq!(visitor.get("/").await.text, seen, "{proxies} proxies");
-        // Called by nobody's proxy: the caller it is.
+        // Not through a proxy: the peer counts.
         assert_eq!(service.client().get("/").await.text, "\"127.0.0.1\"");
     }
 }
 
 #[tokio::test]
-async fn who_came_before_the_service_was_told_to_stop_is_answered_and_nobody_comes_after() {
+async fn connections_from_before_the_shutdown_are_served_and_later_ones_refused() {
     let routes = Router::new().route("/", get(|| async { "here" }));
     let service = Service::new("test", routes);
     let (api, admin) = (listener().await, listener().await);
@@ -129,7 +129,7 @@ async fn listener() -> TcpListener {
 }
 
 #[tokio::test]
-async fn a_write_from_another_site_is_refused_and_a_program_s_is_not() {
+async fn a_write_from_another_site_is_refused_and_one_from_a_program_is_not() {
     let service = serve(Router::new().route("/", post(|| async { "written" }))).await;
     let send = async |name: &str, value: &str| {
         service.client().header(name, value).post("/", serde_json::json!({})).await
@@ -152,7 +152,7 @@ async fn a_write_from_another_site_is_refused_and_a_program_s_is_not() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_in_the_one_shape() {
+async fn unknown_paths_and_methods_are_problems() {
     let service = serve(Router::new().route("/here", get(|| async {}))).await;
     service.client().get("/nowhere").await.problem(404, "not-found");
     let answer = service.client().request(Method::DELETE, "/here").send().await;
@@ -176,7 +176,7 @@ async fn an_operator_sees_health_readiness_and_metrics() {
     service.client().get("/metrics").await.problem(404, "not-found");
 }
 
-/// Asks on a connection that is kept, and returns the answer's head.
+/// Sends a request on a kept connection, and returns the head of the response.
 async fn ask(connection: &mut TcpStream) -> String {
     connection.write_all(b"GET /here HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut head = Vec::new();
@@ -187,7 +187,7 @@ async fn ask(connection: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_service_that_stops_answers_on_kept_connections_and_refuses_new_ones() {
+async fn a_stopping_service_answers_on_kept_connections_and_refuses_new_ones() {
     let service = serve(Router::new().route("/here", get(|| async {}))).await;
     let address = service.url.trim_start_matches("http://").to_owned();
     let mut kept = TcpStream::connect(&address).await.unwrap();

@@ -1,10 +1,10 @@
-//! What every service relies on, against real servers.
+//! Documents, outbox, relay and bus together, against real servers.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
 
-mod listen;
+mod consume;
 mod outbox;
-mod retell;
+mod republish;
 mod streams;
 mod thing;
 mod watch;

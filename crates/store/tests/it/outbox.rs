@@ -1,4 +1,4 @@
-//! What is committed is published, once, in order, whatever dies in between.
+//! What is committed is published, once and in order, whatever crashes in between.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub async fn versions(infra: &Infra) -> BTreeMap<String, Vec<i64>> {
     versions
 }
 
-/// Until nothing waits on any document.
+/// Waits until every outbox is empty.
 pub async fn relayed(infra: &Infra) {
     let things = infra.database("expiration").await.collection::<Document>("things");
     eventually("all outboxes to be empty", || async {
@@ -32,7 +32,7 @@ pub async fn relayed(infra: &Infra) {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_left_behind_is_published_by_the_next_one() {
+async fn the_next_process_publishes_what_a_crashed_one_left_in_the_outbox() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     let change = Thing::new(infra.clock.now());
@@ -45,7 +45,7 @@ async fn what_a_dead_process_left_behind_is_published_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn changes_that_race_are_all_told_in_order_by_two_relays_at_once() {
+async fn concurrent_changes_are_published_in_order_by_two_concurrent_relays() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     relay(&infra, &things).await;
@@ -65,14 +65,14 @@ async fn changes_that_race_are_all_told_in_order_by_two_relays_at_once() {
         changed.unwrap().unwrap();
     }
     relayed(&infra).await;
-    let told = versions(&infra).await;
+    let published = versions(&infra).await;
     for id in ids {
-        assert_eq!(told[&id.to_string()], (1..=11).collect::<Vec<_>>());
+        assert_eq!(published[&id.to_string()], (1..=11).collect::<Vec<_>>());
     }
 }
 
 #[tokio::test]
-async fn while_the_broker_is_down_changes_are_kept_and_told_when_it_is_back() {
+async fn changes_are_kept_while_the_broker_is_down_and_published_when_it_is_back() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     relay(&infra, &things).await;
@@ -94,7 +94,7 @@ async fn a_broker_that_lost_everything_gets_its_streams_again() {
     things.insert(&change.thing, &change.events).await.unwrap();
     infra.bus().wait_for_replay("EXPIRATION", "things").await;
     relayed(&infra).await;
-    // Once from its outbox, and once because a new stream is told everything.
+    // Once from its outbox, and once because everything is republished to a new stream.
     assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1, 1]]);
 }
 

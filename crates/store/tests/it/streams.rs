@@ -1,4 +1,4 @@
-//! What streams keep, and what a full one does.
+//! The configuration of streams, and what a full one does.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MIB: i64 = 1024 * 1024;
 
 #[tokio::test]
-async fn a_stream_that_is_there_is_changed_when_the_settings_are() {
+async fn an_existing_stream_is_updated_to_the_settings() {
     let infra = Infra::start().await;
     infra.nats.wipe().await;
     let things = open(&infra).await;
@@ -33,11 +33,11 @@ async fn a_stream_that_is_there_is_changed_when_the_settings_are() {
         stop.cancel();
     }
     let metadata = infra.bus().try_stream("EXPIRATION").await.unwrap().config.metadata;
-    assert_eq!(metadata["made-by"], "expiration", "what is known of it stays");
+    assert_eq!(metadata["created-by"], "expiration", "metadata stays");
 }
 
 #[tokio::test]
-async fn a_full_stream_of_events_takes_new_ones_and_forgets_the_oldest() {
+async fn a_full_stream_discards_its_oldest_events() {
     let infra = Infra::start().await;
     let streams = StreamSettings { nats_max_mib: 1, ..Default::default() };
     let things = open(&infra).await;
@@ -54,7 +54,7 @@ async fn a_full_stream_of_events_takes_new_ones_and_forgets_the_oldest() {
 }
 
 #[tokio::test]
-async fn what_a_full_stream_of_dead_letters_refuses_stays_in_its_own_stream_and_is_buried_later() {
+async fn what_a_full_dead_letter_stream_refuses_stays_in_its_own_stream_until_there_is_room() {
     let infra = Infra::start().await;
     let run = |streams: StreamSettings| {
         let infra = &infra;
@@ -62,9 +62,9 @@ async fn what_a_full_stream_of_dead_letters_refuses_stays_in_its_own_stream_and_
             let listeners = Listeners::new(()).on(|(), _: ExpirationComplete| async {
                 Err(Failure::Permanent(anyhow!("never")))
             });
-            let feeds = ConsumerHealth::of(&bus_with(infra, "orders", streams).await);
+            let health = ConsumerHealth::of(&bus_with(infra, "orders", streams).await);
             let stop = CancellationToken::new();
-            tokio::spawn(listeners.run(feeds, infra.clock.clone(), stop.clone()));
+            tokio::spawn(listeners.run(health, infra.clock.clone(), stop.clone()));
             stop
         }
     };
@@ -77,7 +77,7 @@ async fn what_a_full_stream_of_dead_letters_refuses_stays_in_its_own_stream_and_
 
     let order_id = OrderId::new(infra.clock.now());
     infra.bus().publish(&ExpirationComplete(Expiration { order_id, version: 1 })).await;
-    eventually("the event to come again", || async {
+    eventually("the event to be redelivered", || async {
         infra.bus().is_redelivered("orders", Stream::Expiration).await.then_some(())
     })
     .await;
@@ -86,7 +86,7 @@ async fn what_a_full_stream_of_dead_letters_refuses_stays_in_its_own_stream_and_
     // There is room again.
     stop.cancel();
     run(StreamSettings { nats_max_mib: 2, ..Default::default() }).await;
-    eventually("the letter", || async {
+    eventually("the dead letter", || async {
         let letters = infra.bus().dead_letters().await;
         letters.into_iter().find(|letter| letter.service == "orders")
     })

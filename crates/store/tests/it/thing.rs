@@ -1,4 +1,4 @@
-//! The least that can be stored, changed and told of.
+//! The smallest aggregate.
 
 use bus::{Bus, NatsSettings, StreamSettings};
 use common::Time;

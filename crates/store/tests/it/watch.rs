@@ -1,4 +1,4 @@
-//! Watching: what is seen as it happens, and what is said when something may have been missed.
+//! Ephemeral subscriptions: new events in order, and a resync whenever one may have been missed.
 
 use bus::WatchEvent;
 use common::events::{
@@ -12,36 +12,36 @@ use tokio_util::sync::CancellationToken;
 
 use crate::thing::bus;
 
-/// What was seen, in words.
-struct Seen {
-    sights: mpsc::UnboundedReceiver<String>,
+/// What a subscription has delivered, as text.
+struct Subscription {
+    delivered: mpsc::UnboundedReceiver<String>,
     stop: CancellationToken,
 }
 
-async fn watch(infra: &Infra, streams: &'static [Stream]) -> Seen {
-    let (sender, sights) = mpsc::unbounded_channel();
+async fn watch(infra: &Infra, streams: &'static [Stream]) -> Subscription {
+    let (sender, delivered) = mpsc::unbounded_channel();
     let (bus, stop) = (bus(infra, "web").await, CancellationToken::new());
     let until = stop.clone();
     tokio::spawn(async move {
-        let see = |sight: WatchEvent<'_>| {
-            let words = match sight {
-                WatchEvent::Resync(stream) => format!("{} begins", stream.name()),
+        let on_event = |event: WatchEvent<'_>| {
+            let text = match event {
+                WatchEvent::Resync(stream) => format!("{} resync", stream.name()),
                 WatchEvent::Event { subject, data } => {
                     let data: serde_json::Value = serde_json::from_slice(data).unwrap();
                     format!("{subject} {}", data["version"])
                 }
             };
-            sender.send(words).unwrap();
+            sender.send(text).unwrap();
         };
-        bus.watch(streams.iter().copied(), until, see).await;
+        bus.watch(streams.iter().copied(), until, on_event).await;
     });
-    Seen { sights, stop }
+    Subscription { delivered, stop }
 }
 
-impl Seen {
+impl Subscription {
     async fn next(&mut self) -> String {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(20), self.sights.recv());
-        next.await.expect("something is seen in time").expect("it watches")
+        let next = tokio::time::timeout(std::time::Duration::from_secs(20), self.delivered.recv());
+        next.await.expect("an event in time").expect("an open subscription")
     }
 }
 
@@ -51,55 +51,55 @@ fn expired(infra: &Infra, version: i64) -> ExpirationComplete {
 }
 
 #[tokio::test]
-async fn what_is_published_is_seen_in_order_and_what_was_published_before_is_not() {
+async fn new_events_are_delivered_in_order_and_earlier_ones_are_not() {
     let infra = Infra::start().await;
     infra.bus().publish(&expired(&infra, 1)).await;
-    let mut seen = watch(&infra, &[Stream::Expiration]).await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    let mut events = watch(&infra, &[Stream::Expiration]).await;
+    assert_eq!(events.next().await, "EXPIRATION resync");
     for version in 2..20 {
         infra.bus().publish(&expired(&infra, version)).await;
     }
     for version in 2..20 {
-        assert_eq!(seen.next().await, format!("expiration.complete {version}"));
+        assert_eq!(events.next().await, format!("expiration.complete {version}"));
     }
 }
 
 #[tokio::test]
-async fn all_subjects_of_all_streams_that_are_watched_are_seen_and_no_others() {
+async fn every_subject_of_the_streams_is_delivered_and_no_other() {
     let infra = Infra::start().await;
-    let mut seen = watch(&infra, &[Stream::Orders, Stream::Payments]).await;
-    let mut begun = [seen.next().await, seen.next().await];
+    let mut events = watch(&infra, &[Stream::Orders, Stream::Payments]).await;
+    let mut begun = [events.next().await, events.next().await];
     begun.sort();
-    assert_eq!(begun, ["ORDERS begins", "PAYMENTS begins"]);
+    assert_eq!(begun, ["ORDERS resync", "PAYMENTS resync"]);
     let (order_id, payment_id) =
         (OrderId::new(infra.clock.now()), PaymentId::new(infra.clock.now()));
     infra.bus().publish(&expired(&infra, 1)).await;
     let why = RefundReason::TooLate;
     let refund = RefundRequired { order_id, payment_id, why, version: 2 };
     infra.bus().publish(&OrderRefundRequired(refund)).await;
-    assert_eq!(seen.next().await, "order.refund_required 2");
+    assert_eq!(events.next().await, "order.refund_required 2");
     let failed = FailedPayment { id: payment_id, order_id, attempt: 1, r#final: false, version: 3 };
     infra.bus().publish(&PaymentFailed(failed)).await;
-    assert_eq!(seen.next().await, "payment.failed 3");
+    assert_eq!(events.next().await, "payment.failed 3");
 }
 
 #[tokio::test]
-async fn each_of_two_watchers_sees_everything_and_nothing_of_them_stays_behind() {
+async fn two_subscriptions_both_receive_everything_and_leave_nothing_on_the_broker() {
     let infra = Infra::start().await;
     let mut watchers =
         [watch(&infra, &[Stream::Expiration]).await, watch(&infra, &[Stream::Expiration]).await];
-    for seen in &mut watchers {
-        assert_eq!(seen.next().await, "EXPIRATION begins");
+    for events in &mut watchers {
+        assert_eq!(events.next().await, "EXPIRATION resync");
     }
     infra.bus().publish(&expired(&infra, 1)).await;
-    for seen in &mut watchers {
-        assert_eq!(seen.next().await, "expiration.complete 1");
+    for events in &mut watchers {
+        assert_eq!(events.next().await, "expiration.complete 1");
     }
     assert_eq!(infra.bus().consumers(Stream::Expiration).await, 2);
-    for seen in &watchers {
-        seen.stop.cancel();
+    for events in &watchers {
+        events.stop.cancel();
     }
-    eventually("the broker to forget both", || async {
+    eventually("the broker to delete both consumers", || async {
         (infra.bus().consumers(Stream::Expiration).await == 0).then_some(())
     })
     .await;
@@ -108,51 +108,51 @@ async fn each_of_two_watchers_sees_everything_and_nothing_of_them_stays_behind()
 #[tokio::test]
 async fn after_a_restart_of_the_broker_it_is_said_that_something_may_have_been_missed() {
     let infra = Infra::start().await;
-    let mut seen = watch(&infra, &[Stream::Expiration]).await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    let mut events = watch(&infra, &[Stream::Expiration]).await;
+    assert_eq!(events.next().await, "EXPIRATION resync");
     infra.bus().publish(&expired(&infra, 1)).await;
-    assert_eq!(seen.next().await, "expiration.complete 1");
+    assert_eq!(events.next().await, "expiration.complete 1");
 
     infra.nats.kill();
     infra.nats.restart().await;
-    // Whether this one is still missed, or seen already, is a matter of chance; that it may be missed is said.
+    // Whether this one is delivered is a matter of chance; the resync says that it may be missed.
     infra.bus().publish(&expired(&infra, 2)).await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    assert_eq!(events.next().await, "EXPIRATION resync");
     infra.bus().publish(&expired(&infra, 3)).await;
-    let mut next = seen.next().await;
+    let mut next = events.next().await;
     if next == "expiration.complete 2" {
-        next = seen.next().await;
+        next = events.next().await;
     }
     assert_eq!(next, "expiration.complete 3");
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_there_yet_or_was_wiped_is_watched_as_soon_as_it_is() {
+async fn a_missing_or_wiped_stream_is_subscribed_to_as_soon_as_it_exists() {
     let infra = Infra::start().await;
     infra.nats.wipe().await;
-    let mut seen = watch(&infra, &[Stream::Expiration]).await;
+    let mut events = watch(&infra, &[Stream::Expiration]).await;
     infra.bus().create_streams().await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    assert_eq!(events.next().await, "EXPIRATION resync");
     for version in 1..4 {
         infra.bus().publish(&expired(&infra, version)).await;
-        assert_eq!(seen.next().await, format!("expiration.complete {version}"));
+        assert_eq!(events.next().await, format!("expiration.complete {version}"));
     }
-    // The stream's numbers begin at 1 again: whoever waited for the fourth message would wait for long.
+    // The sequence of the new stream starts at 1: waiting for the fourth message would take long.
     infra.nats.wipe().await;
     infra.bus().create_streams().await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    assert_eq!(events.next().await, "EXPIRATION resync");
     infra.bus().publish(&expired(&infra, 5)).await;
-    assert_eq!(seen.next().await, "expiration.complete 5");
+    assert_eq!(events.next().await, "expiration.complete 5");
 }
 
 #[tokio::test]
-async fn a_stream_that_was_deleted_under_a_running_broker_is_watched_again() {
+async fn a_deleted_stream_is_subscribed_to_again_once_it_is_recreated() {
     let infra = Infra::start().await;
-    let mut seen = watch(&infra, &[Stream::Expiration]).await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    let mut events = watch(&infra, &[Stream::Expiration]).await;
+    assert_eq!(events.next().await, "EXPIRATION resync");
     infra.bus().delete_stream(Stream::Expiration).await;
     infra.bus().create_streams().await;
-    assert_eq!(seen.next().await, "EXPIRATION begins");
+    assert_eq!(events.next().await, "EXPIRATION resync");
     infra.bus().publish(&expired(&infra, 1)).await;
-    assert_eq!(seen.next().await, format!("{} 1", ExpirationComplete::SUBJECT));
+    assert_eq!(events.next().await, format!("{} 1", ExpirationComplete::SUBJECT));
 }

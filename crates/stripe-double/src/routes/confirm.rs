@@ -11,7 +11,7 @@ use crate::{
     model::{AllowRedirects, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod},
     params::Params,
     routes::{
-        payment_intents::{load_intent, unexpected_state},
+        lookup::{load_intent, unexpected_state},
         payment_methods,
     },
     transaction::Transaction,

@@ -4,6 +4,7 @@ pub mod charges;
 pub mod confirm;
 pub mod faults;
 pub mod ledger;
+pub mod lookup;
 pub mod payment_intents;
 pub mod payment_methods;
 pub mod refunds;

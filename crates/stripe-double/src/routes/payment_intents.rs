@@ -10,7 +10,11 @@ use crate::{
     money,
     pagination::Page,
     params::Params,
-    routes::{confirm::Attempt, payment_methods},
+    routes::{
+        confirm::Attempt,
+        lookup::{load_intent, unexpected_state},
+        payment_methods,
+    },
     transaction::Transaction,
 };
 
@@ -257,17 +261,4 @@ impl Query for List {
             view.committed().payment_intents.iter().map(|(id, it)| (id.as_str(), it.created, it));
         Ok(self.0.of("/v1/payment_intents", intents, |it| view.render_payment_intent(it)))
     }
-}
-
-/// The intent that a path refers to.
-pub fn load_intent(id: &str, view: &Transaction<'_>) -> Result<PaymentIntent, ApiError> {
-    view.payment_intent(id)
-        .cloned()
-        .ok_or_else(|| ApiError::not_found("payment_intent", id, "intent"))
-}
-
-pub fn unexpected_state(message: &str, intent: &PaymentIntent, view: &Transaction<'_>) -> ApiError {
-    ApiError::invalid(message)
-        .code("payment_intent_unexpected_state")
-        .with("payment_intent", view.render_payment_intent(intent))
 }

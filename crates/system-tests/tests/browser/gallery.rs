@@ -78,7 +78,7 @@ async fn fill(stack: &Stack) {
         let ticket = seller.client.post("/api/tickets", body).await.expect(201);
         let id = ticket["id"].as_str().unwrap();
         if number % 5 == 3 {
-            buyer.holds(id).await;
+            buyer.reserves(id).await;
             seller.sees_ticket(id, "reserved").await;
         }
     }
@@ -117,7 +117,7 @@ async fn the_pages_for_anybody() {
     browser.shows("sign-in-to-buy").await;
     inspection.page(&browser, "ticket").await;
     let buyer = stack.person("buyer").await;
-    let order = buyer.holds(id).await;
+    let order = buyer.reserves(id).await;
     browser.finds_at(&page, "ticket-reserved").await;
     inspection.page(&browser, "ticket-reserved").await;
     buyer.pays(&order, "tok_visa").await.expect(201);
@@ -193,7 +193,7 @@ async fn the_pages_of_a_buyer() {
     inspection.page(browser, "order-failed").await;
 
     buyer.reserves(&ticket("Parsifal, stalls").await).await;
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
+    stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
     buyer.pays_with(GOOD_CARD).await;
     browser.shows("order-processing").await;
     inspection.page(browser, "order-processing").await;
@@ -247,7 +247,7 @@ async fn the_pages_of_a_seller() {
     inspection.page(browser, "ticket-delete").await;
 
     let id = ticket.trim_start_matches("/tickets/");
-    let order = buyer.holds(id).await;
+    let order = buyer.reserves(id).await;
     browser.finds_at(&ticket, "ticket-reserved").await;
     inspection.page(browser, "ticket-of-mine-reserved").await;
     let sale = format!("/orders/{order}");

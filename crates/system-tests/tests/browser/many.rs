@@ -26,7 +26,7 @@ async fn the_cost_of_a_page_depends_on_what_it_shows_not_on_how_much_is_on_sale(
     let few = visit(&stack).await;
     assert_eq!((few.shown, few.examined), (10, 10));
 
-    stack.crowd(10_000).await;
+    stack.fill_with_listings(10_000).await;
     let many = visit(&stack).await;
     println!(
         "{} tickets: {} bytes; {} of 10,000: {} bytes",

@@ -6,8 +6,8 @@ use crate::shared;
 const UNREACHABLE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
-async fn without_orders_tickets_are_found_and_buying_reports_the_failure() {
-    let stack = shared::usual().await;
+async fn without_orders_tickets_are_still_found_and_buying_says_what_is_wrong() {
+    let stack = shared::default().await;
     let web = stack.other_web(&[("ORDERS_URL", UNREACHABLE)]).await;
     let (seller, buyer) = (web.browser(), web.browser());
     seller.signs_up("Ada").await;
@@ -30,7 +30,7 @@ async fn without_orders_tickets_are_found_and_buying_reports_the_failure() {
 
 #[tokio::test]
 async fn without_payments_an_order_is_still_shown() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let web = stack.other_web(&[("PAYMENTS_URL", UNREACHABLE)]).await;
     let (seller, buyer) = (web.browser(), web.browser());
     seller.signs_up("Ada").await;
@@ -50,8 +50,8 @@ async fn without_payments_an_order_is_still_shown() {
 }
 
 #[tokio::test]
-async fn without_tickets_a_form_keeps_its_entries() {
-    let stack = shared::usual().await;
+async fn without_tickets_a_form_keeps_what_was_typed() {
+    let stack = shared::default().await;
     let web = stack.other_web(&[("TICKETS_URL", UNREACHABLE)]).await;
     let seller = web.browser();
     let form = seller.opens("/auth/signup").await.form("/auth/signup").with("next", "/account");
@@ -71,8 +71,8 @@ async fn without_tickets_a_form_keeps_its_entries() {
 }
 
 #[tokio::test]
-async fn without_auth_users_stay_signed_in() {
-    let stack = shared::usual().await;
+async fn without_auth_who_is_signed_in_stays_so() {
+    let stack = shared::default().await;
     let person = stack.browser();
     let form = person.opens("/auth/signup").await.form("/auth/signup");
     let email = format!("ada-{}@example.com", uuid::Uuid::now_v7());

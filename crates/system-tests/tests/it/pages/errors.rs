@@ -5,8 +5,8 @@ use testkit::Method;
 use crate::shared;
 
 #[tokio::test]
-async fn not_found_is_a_page_with_links() {
-    let stack = shared::usual().await;
+async fn what_is_not_there_is_a_page_with_a_way_on() {
+    let stack = shared::default().await;
     let visitor = stack.browser();
     visitor.signs_up("Ada").await;
     for address in
@@ -21,8 +21,8 @@ async fn not_found_is_a_page_with_links() {
 }
 
 #[tokio::test]
-async fn another_user_s_page_is_403_with_a_page() {
-    let stack = shared::usual().await;
+async fn what_is_someone_else_s_is_403_with_a_page() {
+    let stack = shared::default().await;
     let (seller, buyer, other) = (stack.browser(), stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -50,7 +50,7 @@ async fn another_user_s_page_is_403_with_a_page() {
 
 #[tokio::test]
 async fn other_methods_and_too_long_forms_are_refused_with_a_page() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let answer = visitor.client.request(Method::DELETE, "/").send().await;
     assert_eq!(answer.status, 405);
@@ -66,8 +66,8 @@ async fn other_methods_and_too_long_forms_are_refused_with_a_page() {
 }
 
 #[tokio::test]
-async fn pages_that_require_a_session_redirect_to_sign_in_and_back() {
-    let stack = shared::usual().await;
+async fn a_page_for_those_who_are_signed_in_sends_the_others_there_and_back() {
+    let stack = shared::default().await;
     for address in ["/orders", "/sales", "/account", "/tickets/new", "/orders?cursor=a%26b"] {
         let page = stack.browser().opens(address).await;
         let form = page.expect(200).form("/auth/signin");

@@ -10,7 +10,7 @@ const SCRIPT: &str = "<script>alert(1)</script>";
 
 #[tokio::test]
 async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     for person in [&seller, &buyer] {
         let email = format!("mallory-{}@example.com", Uuid::now_v7());
@@ -63,8 +63,8 @@ async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
 }
 
 #[tokio::test]
-async fn a_search_is_shown_as_text() {
-    let stack = shared::usual().await;
+async fn what_is_searched_for_is_shown_as_text() {
+    let stack = shared::default().await;
     let page =
         stack.browser().opens("/?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&sort=%22%3E").await;
     assert!(!page.answer.text.contains(SCRIPT), "{}", page.answer.text);

@@ -5,8 +5,8 @@ use testkit::Method;
 use crate::shared;
 
 #[tokio::test]
-async fn errors_are_beside_their_fields_and_entries_are_kept() {
-    let stack = shared::usual().await;
+async fn errors_stand_beside_their_fields_and_what_was_typed_is_kept() {
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let form = visitor.opens("/auth/signup").await.form("/auth/signup");
     let typed = form.with("email", "nobody").with("password", "short").with("name", "Zoë");
@@ -36,8 +36,8 @@ async fn errors_are_beside_their_fields_and_entries_are_kept() {
 }
 
 #[tokio::test]
-async fn a_skipped_time_is_an_error_and_others_are_read_in_their_zone() {
-    let stack = shared::usual().await;
+async fn a_time_that_the_clocks_leave_out_is_told_and_others_are_read_in_their_zone() {
+    let stack = shared::default().await;
     let seller = stack.browser();
     seller.signs_up("Ada").await;
     let form = seller.opens("/tickets/new").await.form("/tickets/new");
@@ -52,8 +52,8 @@ async fn a_skipped_time_is_an_error_and_others_are_read_in_their_zone() {
 }
 
 #[tokio::test]
-async fn a_form_submitted_twice_lists_and_orders_once() {
-    let stack = shared::usual().await;
+async fn a_form_that_is_sent_twice_lists_and_orders_once() {
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -84,8 +84,8 @@ async fn a_form_submitted_twice_lists_and_orders_once() {
 }
 
 #[tokio::test]
-async fn sign_in_redirects_to_our_own_pages_only() {
-    let stack = shared::usual().await;
+async fn one_comes_back_to_our_own_pages_alone() {
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let email = visitor.signs_up("Ada").await;
     for (next, page) in [
@@ -104,8 +104,8 @@ async fn sign_in_redirects_to_our_own_pages_only() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_does_not_reveal_whether_the_email_is_known() {
-    let stack = shared::usual().await;
+async fn a_wrong_password_says_no_more_than_that() {
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let email = visitor.signs_up("Ada").await;
     let visitor = stack.browser();
@@ -118,22 +118,8 @@ async fn a_wrong_password_does_not_reveal_whether_the_email_is_known() {
 }
 
 #[tokio::test]
-async fn an_email_in_use_links_to_sign_in() {
-    let stack = shared::usual().await;
-    let email = stack.browser().signs_up("Ada").await;
-    let visitor = stack.browser();
-    let form = visitor.opens("/auth/signup?next=%2Fsales").await.form("/auth/signup");
-    let form = form.with("email", &email).with("password", "correct horse");
-    let page = visitor.sends(&form).await;
-    page.expect(422);
-    let sign_in = page.attributes("#email-error a", "href").remove(0);
-    let form = visitor.opens(&sign_in).await.form("/auth/signin");
-    assert_eq!(form.value("next"), Some("/sales"));
-}
-
-#[tokio::test]
-async fn signing_out_asks_for_confirmation() {
-    let stack = shared::usual().await;
+async fn signing_out_asks_first() {
+    let stack = shared::default().await;
     let visitor = stack.browser();
     visitor.signs_up("Ada").await;
     let question = visitor.opens("/auth/signout").await;
@@ -145,7 +131,7 @@ async fn signing_out_asks_for_confirmation() {
 
 #[tokio::test]
 async fn a_form_from_another_site_is_refused_with_a_page() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     visitor.signs_up("Ada").await;
     let post = visitor
@@ -160,8 +146,8 @@ async fn a_form_from_another_site_is_refused_with_a_page() {
 }
 
 #[tokio::test]
-async fn a_concurrent_edit_is_reported_and_overwrites_nothing_unseen() {
-    let stack = shared::usual().await;
+async fn an_edit_that_crosses_another_is_not_lost_and_loses_nothing() {
+    let stack = shared::default().await;
     let seller = stack.browser();
     seller.signs_up("Ada").await;
     let ticket = seller.lists("Elektra", "10").await;

@@ -9,7 +9,7 @@ use crate::shared;
 
 /// The pages of a user with a listing and an order, and error pages.
 async fn pages() -> Vec<Page> {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer, anonymous) = (stack.browser(), stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -71,8 +71,8 @@ async fn every_page_has_one_headline_a_title_and_a_skip_link() {
 }
 
 #[tokio::test]
-async fn personal_pages_are_not_cached_and_others_are_revalidated() {
-    let stack = shared::usual().await;
+async fn what_is_personal_is_kept_by_nobody_and_the_rest_is_not_sent_again() {
+    let stack = shared::default().await;
     let (seller, anonymous) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     let ticket = seller.lists("Wozzeck", "10").await;
@@ -94,8 +94,8 @@ async fn personal_pages_are_not_cached_and_others_are_revalidated() {
 }
 
 #[tokio::test]
-async fn a_first_visit_is_light_and_its_assets_are_cached_indefinitely() {
-    let stack = shared::usual().await;
+async fn a_first_visit_is_light_and_its_assets_are_kept_for_ever() {
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let home = visitor.opens("/").await;
     let mut assets = home.attributes("link[rel='stylesheet'], link[rel='icon']", "href");
@@ -122,8 +122,8 @@ async fn a_first_visit_is_light_and_its_assets_are_cached_indefinitely() {
 }
 
 #[tokio::test]
-async fn stripe_is_allowed_only_on_pages_with_its_form_and_only_with_its_key() {
-    let stack = shared::usual().await;
+async fn stripe_s_hosts_are_named_only_where_its_form_is_and_only_with_its_key() {
+    let stack = shared::default().await;
     let web = stack.other_web(&[("STRIPE_PUBLISHABLE_KEY", "pk_test_1")]).await;
     let (seller, buyer) = (web.browser(), web.browser());
     seller.signs_up("Ada").await;
@@ -140,8 +140,8 @@ async fn stripe_is_allowed_only_on_pages_with_its_form_and_only_with_its_key() {
 }
 
 #[tokio::test]
-async fn search_engines_find_tickets_on_sale_and_nothing_else() {
-    let stack = shared::usual().await;
+async fn search_engines_find_what_is_on_sale_and_nothing_else() {
+    let stack = shared::default().await;
     let seller = stack.person("ada").await;
     let body = serde_json::json!({
         "title": "Faust", "price": "10", "date": "2099-01-31T19:30:00+01:00",
@@ -177,8 +177,8 @@ async fn seller_s_page(stack: &system_tests::Stack) -> Page {
 }
 
 #[tokio::test]
-async fn head_responds_like_get_without_the_body() {
-    let stack = shared::usual().await;
+async fn a_head_is_answered_as_a_get_without_its_body() {
+    let stack = shared::default().await;
     let begun = Instant::now();
     let answer = stack.browser().client.request(Method::HEAD, "/").send().await;
     assert_eq!(answer.status, 200);

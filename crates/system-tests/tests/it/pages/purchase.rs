@@ -19,7 +19,7 @@ async fn shows(browser: &PlainBrowser, address: &str, part: &str) -> Page {
 
 #[tokio::test]
 async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer, other) = (stack.browser(), stack.browser(), stack.browser());
     let seller_s_email = seller.signs_up("Ada").await;
     let ticket = seller.lists("Tosca, row 7", "20.50").await;
@@ -75,8 +75,8 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
 }
 
 #[tokio::test]
-async fn a_declined_card_is_shown_with_its_reason_and_another_may_be_tried() {
-    let stack = shared::usual().await;
+async fn a_declined_card_is_told_with_its_reason_and_another_one_may_be_tried() {
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -91,8 +91,8 @@ async fn a_declined_card_is_shown_with_its_reason_and_another_may_be_tried() {
 }
 
 #[tokio::test]
-async fn too_many_declined_cards_cancel_the_order() {
-    let stack = shared::usual().await;
+async fn too_many_declined_cards_end_the_order_and_say_so() {
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -106,8 +106,8 @@ async fn too_many_declined_cards_cancel_the_order() {
 }
 
 #[tokio::test]
-async fn a_cancelled_or_expired_reservation_is_shown_and_links_to_the_ticket() {
-    let stack = shared::hasty().await;
+async fn a_hold_that_is_given_up_or_runs_out_says_so_and_leads_back() {
+    let stack = shared::short_reservations().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -131,8 +131,8 @@ async fn a_cancelled_or_expired_reservation_is_shown_and_links_to_the_ticket() {
 }
 
 #[tokio::test]
-async fn a_late_buyer_sees_why_and_the_first_is_redirected_to_their_order() {
-    let stack = shared::usual().await;
+async fn whoever_is_too_late_is_told_why_and_who_holds_it_is_led_to_their_order() {
+    let stack = shared::default().await;
     let (seller, buyer, other) = (stack.browser(), stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -150,8 +150,8 @@ async fn a_late_buyer_sees_why_and_the_first_is_redirected_to_their_order() {
 }
 
 #[tokio::test]
-async fn a_changed_price_is_shown_and_nothing_is_ordered() {
-    let stack = shared::usual().await;
+async fn a_price_that_has_changed_is_told_and_nothing_is_ordered() {
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
@@ -169,8 +169,8 @@ async fn a_changed_price_is_shown_and_nothing_is_ordered() {
 }
 
 #[tokio::test]
-async fn a_listing_is_removed_after_confirmation_and_listed_again_from_a_copy() {
-    let stack = shared::usual().await;
+async fn a_ticket_is_taken_off_the_market_after_a_question_and_listed_again_like_it_was() {
+    let stack = shared::default().await;
     let seller = stack.browser();
     seller.signs_up("Ada").await;
     let ticket = seller.lists("Salome, row 1", "77.70").await;
@@ -190,8 +190,8 @@ async fn a_listing_is_removed_after_confirmation_and_listed_again_from_a_copy() 
 }
 
 #[tokio::test]
-async fn after_the_last_card_the_page_refreshes_until_the_order_is_cancelled() {
-    let (stack, _turn) = shared::breakable().await;
+async fn after_the_last_card_the_page_looks_again_by_itself_until_the_order_has_ended() {
+    let stack = shared::exclusive_with_two_streams().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;

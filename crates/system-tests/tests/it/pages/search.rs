@@ -6,8 +6,8 @@ use uuid::Uuid;
 use crate::shared;
 
 #[tokio::test]
-async fn a_search_is_an_address_and_its_form_shows_the_query() {
-    let stack = shared::usual().await;
+async fn a_search_is_an_address_and_its_form_shows_what_was_asked() {
+    let stack = shared::default().await;
     let seller = stack.person("ada").await;
     let mark = format!("w{}", Uuid::now_v7().simple());
     for (title, price, date) in [
@@ -48,8 +48,8 @@ async fn a_search_is_an_address_and_its_form_shows_the_query() {
 }
 
 #[tokio::test]
-async fn a_long_list_has_pages_and_an_invalid_cursor_redirects_to_the_first() {
-    let stack = shared::usual().await;
+async fn a_long_list_comes_in_pages_and_a_page_that_is_gone_leads_to_the_first() {
+    let stack = shared::default().await;
     let seller = stack.person("ada").await;
     let mark = format!("w{}", Uuid::now_v7().simple());
     for number in 1..=26 {

@@ -6,7 +6,7 @@ use crate::shared;
 
 /// The refresh token of a new user.
 async fn refresh_token() -> String {
-    let browser = shared::usual().await.browser();
+    let browser = shared::default().await.browser();
     let form = browser.opens("/auth/signup").await.form("/auth/signup");
     let email = format!("ada-{}@example.com", uuid::Uuid::now_v7());
     let answer = browser.posts(&form.with("email", &email).with("password", "correct horse")).await;
@@ -14,8 +14,8 @@ async fn refresh_token() -> String {
 }
 
 #[tokio::test]
-async fn a_user_who_was_away_for_long_is_still_signed_in() {
-    let stack = shared::usual().await;
+async fn whoever_was_away_for_long_is_still_signed_in() {
+    let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let answer = away.get("/account").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -25,8 +25,8 @@ async fn a_user_who_was_away_for_long_is_still_signed_in() {
 }
 
 #[tokio::test]
-async fn a_form_that_was_left_open_for_long_is_accepted() {
-    let stack = shared::usual().await;
+async fn a_form_that_was_left_open_for_long_is_still_taken() {
+    let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let post = away.request(testkit::Method::POST, "/tickets/new");
     let post = post.header("content-type", "application/x-www-form-urlencoded");
@@ -36,8 +36,8 @@ async fn a_form_that_was_left_open_for_long_is_accepted() {
 }
 
 #[tokio::test]
-async fn two_concurrent_pages_both_renew_the_session() {
-    let stack = shared::usual().await;
+async fn two_pages_that_are_opened_at_once_both_go_on() {
+    let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let (one, other) = tokio::join!(away.get("/orders"), away.get("/account"));
     assert_eq!((one.status.as_u16(), other.status.as_u16()), (200, 200));
@@ -45,8 +45,8 @@ async fn two_concurrent_pages_both_renew_the_session() {
 }
 
 #[tokio::test]
-async fn an_ended_session_leaves_no_cookies() {
-    let stack = shared::usual().await;
+async fn a_session_that_has_ended_leaves_no_cookies_behind() {
+    let stack = shared::default().await;
     let client = Client::new(&stack.url());
     for token in ["rubbish", &revoked(stack).await] {
         let answer = client.cookie("refresh", token).get("/").await;

@@ -1,43 +1,45 @@
-//! The world as the checker reads it: documents, events, Stripe's ledger, and what clients were told.
+//! What the checker reads: documents, events, Stripe's ledger, and what was acknowledged to clients.
 //!
-//! These types are the checker's own. A mistake in the services' types must not be made here once more,
-//! so nothing is shared with them; a state that isn't listed here can't be read, and is told as such.
+//! These types are not shared with the services, so that a mistake there isn't repeated here. A state that isn't listed
+//! here is a read error.
 
+use common::events::{Stream, Subject};
 use mongodb::bson::DateTime;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::claims::Claims;
+use super::acknowledged::Acknowledged;
+use super::catalogue;
 
-/// Everything that there is, when nothing moves any more. Plain data: a test plants a mistake by editing it.
+/// The state of an idle stack. Plain data: a test of the checker introduces mistakes by editing it.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct World {
+pub struct Snapshot {
     /// When it was read, in milliseconds since 1970.
     pub taken_at: i64,
-    /// The broker's store was wiped on the way: its streams tell only what came after.
+    /// The broker's store was wiped during the run: its streams contain only later events.
     pub broker_was_wiped: bool,
     pub users: Vec<User>,
     pub tickets: Vec<Ticket>,
     pub orders: Vec<Order>,
-    /// The tickets as orders knows them.
-    pub known_tickets: Vec<KnownTicket>,
+    /// The replicas of tickets in orders.
+    pub ticket_replicas: Vec<TicketReplica>,
     pub payments: Vec<Payment>,
     pub schedules: Vec<Schedule>,
-    /// The orders that Redis still has a timer for.
+    /// The orders for which Redis has a timer.
     pub timers: Vec<String>,
     pub events: Vec<Event>,
     pub dead_letters: Vec<DeadLetter>,
     pub ledger: Ledger,
-    /// Every write to a document that matters here, in the order in which MongoDB made them.
-    pub writes: Vec<Write>,
-    /// Whether `writes` reaches back to the beginning.
-    pub history_is_whole: bool,
-    pub claims: Claims,
+    /// All writes to aggregates, in the order of MongoDB's oplog.
+    pub oplog: Vec<OplogEntry>,
+    /// Whether the oplog reaches back to the beginning.
+    pub oplog_is_complete: bool,
+    pub acknowledged: Acknowledged,
 }
 
-/// An event that waits on its document.
+/// An event that is not published yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct OutboxEntry {
     pub id: String,
 }
 
@@ -46,7 +48,7 @@ pub struct User {
     #[serde(rename = "_id")]
     pub id: String,
     pub version: i64,
-    pub outbox: Vec<Waiting>,
+    pub outbox: Vec<OutboxEntry>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,7 +65,7 @@ pub struct Ticket {
     pub order_id: Option<String>,
     pub sold: bool,
     pub deleted: bool,
-    pub outbox: Vec<Waiting>,
+    pub outbox: Vec<OutboxEntry>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +97,7 @@ pub struct Order {
     pub version: i64,
     pub user_id: String,
     pub ticket_id: String,
-    pub ticket: Bought,
+    pub ticket: OrderedTicket,
     pub status: OrderStatus,
     pub cancel_reason: Option<String>,
     pub active: bool,
@@ -103,13 +105,13 @@ pub struct Order {
     #[serde(deserialize_with = "millis")]
     pub expires_at: i64,
     pub holds: Vec<i64>,
-    pub payment: Option<Heard>,
+    pub payment: Option<OrderPayment>,
     pub refund_required: Option<String>,
-    pub outbox: Vec<Waiting>,
+    pub outbox: Vec<OutboxEntry>,
 }
 
 impl Order {
-    /// The number of its present hold, or of its last one.
+    /// The number of its current hold, or of its last one.
     pub fn hold(&self) -> i64 {
         self.holds.last().copied().unwrap_or_default()
     }
@@ -117,19 +119,19 @@ impl Order {
 
 /// The ticket as it was ordered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Bought {
+pub struct OrderedTicket {
     pub price: i64,
 }
 
-/// What an order has heard of its payment.
+/// The payment as the order has recorded it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Heard {
+pub struct OrderPayment {
     pub id: String,
     pub refunded: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KnownTicket {
+pub struct TicketReplica {
     #[serde(rename = "_id")]
     pub id: String,
     pub version: i64,
@@ -143,17 +145,18 @@ pub struct Payment {
     #[serde(rename = "_id")]
     pub order_id: String,
     pub version: i64,
-    pub order: KnownOrder,
-    pub charge: Option<Charge>,
-    #[serde(default, deserialize_with = "maybe_millis")]
-    pub work_at: Option<i64>,
-    pub outbox: Vec<Waiting>,
+    pub order: OrderReplica,
+    #[serde(rename = "charge")]
+    pub state: Option<PaymentState>,
+    #[serde(rename = "workAt", default, deserialize_with = "maybe_millis")]
+    pub next_run_at: Option<i64>,
+    pub outbox: Vec<OutboxEntry>,
 }
 
-/// An order as payments knows it.
+/// The replica of an order in payments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KnownOrder {
+pub struct OrderReplica {
     pub version: i64,
     pub status: OrderStatus,
     pub cancel_reason: Option<String>,
@@ -172,7 +175,7 @@ pub enum PaymentStatus {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Charge {
+pub struct PaymentState {
     pub id: String,
     pub status: PaymentStatus,
     pub intent: Option<String>,
@@ -194,29 +197,38 @@ pub struct Schedule {
     pub order_id: String,
     pub state: ScheduleState,
     pub order_version: i64,
-    pub outbox: Vec<Waiting>,
+    pub version: i64,
+    pub outbox: Vec<OutboxEntry>,
 }
 
 /// A message of a stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
-    pub stream: String,
+    #[serde(serialize_with = "name")]
+    pub stream: Stream,
     pub sequence: u64,
     pub subject: String,
     pub data: Value,
 }
 
 impl Event {
-    /// The id of the thing that it tells of: of an order, also where a payment's event tells of it.
-    pub fn about(&self) -> &str {
-        let id = match self.subject.as_str() {
-            "order.refund_required" => &self.data["orderId"],
-            subject if subject.starts_with("payment.") || subject.starts_with("expiration.") => {
-                &self.data["orderId"]
-            }
-            _ => &self.data["id"],
-        };
-        id.as_str().unwrap_or_default()
+    /// None: the catalogue doesn't have it.
+    pub fn known_subject(&self) -> Option<Subject> {
+        self.subject.parse().ok()
+    }
+
+    pub fn is(&self, subject: Subject) -> bool {
+        self.known_subject() == Some(subject)
+    }
+
+    pub fn carries_state(&self) -> bool {
+        self.known_subject().is_some_and(catalogue::carries_state)
+    }
+
+    /// The id of its aggregate; empty if the catalogue doesn't have the event.
+    pub fn aggregate_id(&self) -> &str {
+        let member = self.known_subject().map(catalogue::id_member);
+        member.and_then(|member| self.data[member].as_str()).unwrap_or_default()
     }
 
     pub fn version(&self) -> i64 {
@@ -232,16 +244,16 @@ pub struct DeadLetter {
     pub data: Value,
 }
 
-/// Stripe's own account of what happened there.
+/// What was really charged and refunded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
-    pub payment_intents: Vec<Intent>,
-    pub charges: Vec<StripeCharge>,
+    pub payment_intents: Vec<PaymentIntent>,
+    pub charges: Vec<Charge>,
     pub refunds: Vec<Refund>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Intent {
+pub struct PaymentIntent {
     pub id: String,
     pub status: String,
     pub metadata: Metadata,
@@ -253,7 +265,7 @@ pub struct Metadata {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StripeCharge {
+pub struct Charge {
     pub id: String,
     pub payment_intent: String,
     pub amount: i64,
@@ -271,17 +283,21 @@ pub struct Refund {
     pub status: String,
 }
 
-/// One write to one document, as MongoDB's own log has it.
+/// A write to a document.
 #[derive(Clone, Debug, Serialize)]
-pub struct Write {
+pub struct OplogEntry {
     /// `database.collection`
     pub namespace: String,
     pub id: String,
-    /// What it set, as far as it set it.
+    /// The new value, if the write changed it.
     pub version: Option<i64>,
     pub active: Option<bool>,
     /// Of a new order.
     pub ticket_id: Option<String>,
+}
+
+fn name<S: Serializer>(stream: &Stream, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(stream.name())
 }
 
 fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {

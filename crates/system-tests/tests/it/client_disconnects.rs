@@ -1,4 +1,4 @@
-//! A client that hangs up in the middle of a write: the work is done once, and a repeat sees it.
+//! A client that disconnects in the middle of a write: the write is executed once, and a repeat observes it.
 
 use std::time::Duration;
 
@@ -8,15 +8,21 @@ use testkit::{Client, Method, eventually};
 
 use crate::shared;
 
-/// Sends a write, and hangs up while the database lets it wait in the middle.
-async fn hangs_up(stack: &Stack, client: &Client, method: Method, path: &str, body: Value) {
-    let asleep = stack.freeze("mongod");
+/// Sends a write, and disconnects while the database is frozen.
+async fn disconnect_during(
+    stack: &Stack,
+    client: &Client,
+    method: Method,
+    path: &str,
+    body: Value,
+) {
+    let frozen = stack.freeze("mongod");
     client.request(method, path).json(body).disconnect_after(Duration::from_millis(300)).await;
-    drop(asleep);
+    drop(frozen);
 }
 
-/// Waits until what someone sees there has this member.
-async fn until(client: &Client, path: &str, member: &str, value: &str) -> Value {
+/// Waits until the resource has this value of a member.
+async fn wait_for(client: &Client, path: &str, member: &str, value: &str) -> Value {
     eventually(&format!("{member} of {path} to be {value}"), || async {
         Some(client.get(path).await.body).filter(|body| body[member] == value)
     })
@@ -25,11 +31,11 @@ async fn until(client: &Client, path: &str, member: &str, value: &str) -> Value 
 
 #[tokio::test]
 async fn a_ticket_is_offered_edited_and_deleted_once() {
-    let stack = shared::fragile().await;
+    let stack = shared::exclusive().await;
     let Person { client, .. } = stack.person("seller").await;
     let offer = json!({ "title": "Parsifal", "price": "20.50" });
-    hangs_up(&stack, &client, Method::POST, "/api/tickets", offer).await;
-    let mine = eventually("the ticket to be there", || async {
+    disconnect_during(&stack, &client, Method::POST, "/api/tickets", offer).await;
+    let mine = eventually("the ticket to exist", || async {
         let mine = client.get("/api/tickets?mine=true").await.expect(200)["tickets"].clone();
         mine.as_array().cloned().filter(|mine| !mine.is_empty())
     })
@@ -38,23 +44,29 @@ async fn a_ticket_is_offered_edited_and_deleted_once() {
 
     let path = format!("/api/tickets/{}", mine[0]["id"].as_str().unwrap());
     let edit = json!({ "title": "Lohengrin", "price": "20.50" });
-    hangs_up(&stack, &client, Method::PUT, &path, edit).await;
-    assert_eq!(until(&client, &path, "title", "Lohengrin").await["version"], 2);
+    disconnect_during(&stack, &client, Method::PUT, &path, edit).await;
+    assert_eq!(wait_for(&client, &path, "title", "Lohengrin").await["version"], 2);
 
-    hangs_up(&stack, &client, Method::DELETE, &path, json!({})).await;
-    until(&client, &path, "type", "/problems/not-found").await;
+    disconnect_during(&stack, &client, Method::DELETE, &path, json!({})).await;
+    wait_for(&client, &path, "type", "/problems/not-found").await;
     client.delete(&path).await.problem(404, "not-found");
 }
 
 #[tokio::test]
-async fn an_order_is_placed_paid_and_given_back_once() {
-    let stack = shared::fragile().await;
+async fn an_order_is_placed_paid_and_refunded_once() {
+    let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ticket = seller.offers("Rienzi", "20.50").await;
     buyer.sees_ticket(&ticket, "available").await;
-    hangs_up(&stack, &buyer.client, Method::POST, "/api/orders", json!({ "ticketId": ticket }))
-        .await;
-    let ours = eventually("the order to be there", || async {
+    disconnect_during(
+        &stack,
+        &buyer.client,
+        Method::POST,
+        "/api/orders",
+        json!({ "ticketId": ticket }),
+    )
+    .await;
+    let ours = eventually("the order to exist", || async {
         let ours = buyer.client.get("/api/orders").await.expect(200)["orders"].clone();
         ours.as_array().cloned().filter(|ours| !ours.is_empty())
     })
@@ -66,7 +78,7 @@ async fn an_order_is_placed_paid_and_given_back_once() {
     buyer.sees_order(&order, "awaiting:payment").await;
 
     let pay = json!({ "orderId": order, "token": "tok_visa" });
-    hangs_up(&stack, &buyer.client, Method::POST, "/api/payments", pay).await;
+    disconnect_during(&stack, &buyer.client, Method::POST, "/api/payments", pay).await;
     let payment = buyer.sees_payment(&order, "completed").await;
     buyer.pays(&order, "tok_visa").await.problem(409, "already-paid");
     assert_eq!(stack.stripe_ledger().await.charges(&order).len(), 1);
@@ -74,7 +86,7 @@ async fn an_order_is_placed_paid_and_given_back_once() {
     let payment = payment["id"].as_str().unwrap();
     let path = format!("/api/payments/{payment}/refund");
     buyer.sees_order(&order, "complete").await;
-    hangs_up(&stack, &seller.client, Method::POST, &path, json!({})).await;
+    disconnect_during(&stack, &seller.client, Method::POST, &path, json!({})).await;
     buyer.sees_payment(&order, "refunded").await;
     seller.refunds(payment).await.problem(409, "not-refundable");
     assert_eq!(stack.stripe_ledger().await.refunds(&order).len(), 1);
@@ -82,29 +94,29 @@ async fn an_order_is_placed_paid_and_given_back_once() {
 }
 
 #[tokio::test]
-async fn a_card_is_charged_once_also_while_stripe_is_slow() {
-    let stack = shared::fragile().await;
+async fn a_card_is_charged_once_even_while_stripe_is_slow() {
+    let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
-    let order = buyer.holds(&seller.offers("Siegfried", "20.50").await).await;
+    let order = buyer.reserves(&seller.offers("Siegfried", "20.50").await).await;
     buyer.sees_order(&order, "awaiting:payment").await;
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 2000).await;
+    stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 2000).await;
     let pay = buyer.client.request(Method::POST, "/api/payments");
     let pay = pay.json(json!({ "orderId": order, "token": "tok_visa" }));
     pay.disconnect_after(Duration::from_millis(1000)).await;
     buyer.pays(&order, "tok_visa").await.problem(409, "payment-in-progress");
     buyer.sees_payment(&order, "completed").await;
     assert_eq!(stack.stripe_ledger().await.charges(&order).len(), 1);
-    stack.stripe_is_well().await;
+    stack.clear_stripe_faults().await;
 }
 
 #[tokio::test]
 async fn an_order_is_cancelled_once() {
-    let stack = shared::fragile().await;
+    let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
-    let order = buyer.holds(&seller.offers("Parsifal", "20.50").await).await;
+    let order = buyer.reserves(&seller.offers("Parsifal", "20.50").await).await;
     let path = format!("/api/orders/{order}");
     let before = buyer.sees_order(&order, "awaiting:payment").await["version"].as_i64().unwrap();
-    hangs_up(&stack, &buyer.client, Method::DELETE, &path, json!({})).await;
+    disconnect_during(&stack, &buyer.client, Method::DELETE, &path, json!({})).await;
     let ended = buyer.sees_order(&order, "cancelled").await;
     assert_eq!((&ended["cancelReason"], &ended["version"]), (&json!("user"), &json!(before + 1)));
     buyer.cancels(&order).await.expect(204);
@@ -112,31 +124,31 @@ async fn an_order_is_cancelled_once() {
 }
 
 #[tokio::test]
-async fn someone_signs_up_and_renews_a_session_once() {
-    let stack = shared::fragile().await;
-    let someone = stack.visitor();
+async fn a_user_signs_up_and_refreshes_a_session_once() {
+    let stack = shared::exclusive().await;
+    let client = stack.visitor();
     let email = format!("kundry-{}@example.com", uuid::Uuid::now_v7());
     let body = json!({ "email": email, "password": "correct horse" });
-    hangs_up(&stack, &someone, Method::POST, "/api/users/signup", body.clone()).await;
-    eventually("the user to be there", || async {
-        let answer = someone.post("/api/users/signin", body.clone()).await;
-        (answer.status == 200).then_some(())
+    disconnect_during(&stack, &client, Method::POST, "/api/users/signup", body.clone()).await;
+    eventually("the user to exist", || async {
+        let response = client.post("/api/users/signin", body.clone()).await;
+        (response.status == 200).then_some(())
     })
     .await;
-    someone.post("/api/users/signup", body).await.problem(409, "email-in-use");
+    client.post("/api/users/signup", body).await.problem(409, "email-in-use");
 
-    // The answer with the new tokens is lost: the old one still gets the very same.
-    hangs_up(&stack, &someone, Method::POST, "/api/users/refresh", json!({})).await;
-    someone.post("/api/users/refresh", json!({})).await.expect(200);
+    // The response with the new tokens is lost: the old token still returns the same ones.
+    disconnect_during(&stack, &client, Method::POST, "/api/users/refresh", json!({})).await;
+    client.post("/api/users/refresh", json!({})).await.expect(200);
     assert_eq!(
-        someone.get("/api/users/currentuser").await.expect(200)["currentUser"]["email"],
+        client.get("/api/users/currentuser").await.expect(200)["currentUser"]["email"],
         email
     );
 
-    hangs_up(&stack, &someone, Method::POST, "/api/users/signout", json!({})).await;
+    disconnect_during(&stack, &client, Method::POST, "/api/users/signout", json!({})).await;
     eventually("the session to be revoked", || async {
-        let answer = someone.post("/api/users/refresh", json!({})).await;
-        (answer.status == 401).then_some(())
+        let response = client.post("/api/users/refresh", json!({})).await;
+        (response.status == 401).then_some(())
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! Telling again: by an operator, after a restore, and by itself when the broker has lost everything.
+//! Republishing: by an operator, after a restore, and automatically when the broker has lost everything.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,8 +23,8 @@ async fn stored(things: &Documents<Thing>, infra: &Infra, count: usize) -> Vec<T
     all
 }
 
-async fn retell(things: &Documents<Thing>, retelling: &Republish) -> Republished {
-    things.republish(retelling, |_| {}, &CancellationToken::new()).await.unwrap()
+async fn republish(things: &Documents<Thing>, republish: &Republish) -> Republished {
+    things.republish(republish, |_| {}, &CancellationToken::new()).await.unwrap()
 }
 
 async fn ids(infra: &Infra) -> Vec<String> {
@@ -33,7 +33,7 @@ async fn ids(infra: &Infra) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_told_again_has_an_id_of_its_own_and_the_same_version() {
+async fn a_republished_event_has_an_id_of_its_own_and_the_same_version() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     relay(&infra, &things).await;
@@ -41,22 +41,22 @@ async fn what_is_told_again_has_an_id_of_its_own_and_the_same_version() {
     relayed(&infra).await;
     for _ in 0..2 {
         infra.clock.advance(Duration::from_millis(1));
-        let told = retell(&things, &Republish::new(infra.clock.now(), None)).await;
-        assert_eq!(told, Republished { documents: 1, events: 1 });
+        let republished = republish(&things, &Republish::new(infra.clock.now(), None)).await;
+        assert_eq!(republished, Republished { documents: 1, events: 1 });
         relayed(&infra).await;
     }
     let ids = ids(&infra).await;
     let plain = format!("expiration.complete:{}:1", thing.id);
     assert_eq!(ids[0], plain);
-    assert!(ids[1..].iter().all(|id| id.starts_with(&format!("{plain}:again-"))), "{ids:?}");
+    assert!(ids[1..].iter().all(|id| id.starts_with(&format!("{plain}:republish-"))), "{ids:?}");
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1, 1, 1]]);
     assert_eq!(things.get(thing.id).await.unwrap(), Some(thing));
 }
 
-/// However often it is cut off, killed or asked for by two replicas at once.
+/// However often it is interrupted, and if two replicas do it at once.
 #[tokio::test]
-async fn a_new_stream_is_told_each_document_once_and_the_next_one_again() {
+async fn each_document_is_replayed_once_to_each_new_stream() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     stored(&things, &infra, 40).await;
@@ -67,15 +67,15 @@ async fn a_new_stream_is_told_each_document_once_and_the_next_one_again() {
     let before = changed_at().await;
     infra.clock.advance(Duration::from_secs(1));
     for (stream, documents) in [(1, 40), (1, 0), (2, 40)] {
-        let cut_off = CancellationToken::new();
-        let retelling = Republish::to_new_stream(stream);
-        let progress = |told: Republished| {
-            if told.documents >= 10 {
-                cut_off.cancel();
+        let interrupt = CancellationToken::new();
+        let replay = Republish::to_new_stream(stream);
+        let progress = |done: Republished| {
+            if done.documents >= 10 {
+                interrupt.cancel();
             }
         };
-        let begun = things.republish(&retelling, progress, &cut_off).await.unwrap();
-        let (one, other) = tokio::join!(retell(&things, &retelling), retell(&things, &retelling));
+        let begun = things.republish(&replay, progress, &interrupt).await.unwrap();
+        let (one, other) = tokio::join!(republish(&things, &replay), republish(&things, &replay));
         assert!(begun.events < 40);
         assert_eq!(begun.events + one.events + other.events, documents);
     }
@@ -83,7 +83,7 @@ async fn a_new_stream_is_told_each_document_once_and_the_next_one_again() {
 }
 
 #[tokio::test]
-async fn only_what_has_changed_since_then_is_told_again() {
+async fn only_what_changed_since_then_is_republished() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     let all = stored(&things, &infra, 2).await;
@@ -91,18 +91,18 @@ async fn only_what_has_changed_since_then_is_told_again() {
     let then = infra.clock.now();
     let changed = all[1].changed();
     assert!(things.replace(1, &changed.thing, &changed.events).await.unwrap());
-    assert_eq!(retell(&things, &Republish::new(then, Some(then))).await.documents, 1);
+    assert_eq!(republish(&things, &Republish::new(then, Some(then))).await.documents, 1);
     let later = then + Duration::from_millis(1);
-    assert_eq!(retell(&things, &Republish::new(then, Some(later))).await.documents, 0);
+    assert_eq!(republish(&things, &Republish::new(then, Some(later))).await.documents, 0);
 
     // What an older version of the program wrote may have changed at any time.
     let documents = infra.database("expiration").await.collection::<Document>("things");
     documents.update_many(doc! {}, doc! { "$unset": { "changedAt": 1 } }).await.unwrap();
-    assert_eq!(retell(&things, &Republish::new(then, Some(later))).await.documents, 2);
+    assert_eq!(republish(&things, &Republish::new(then, Some(later))).await.documents, 2);
 }
 
 #[tokio::test]
-async fn beside_changes_everything_is_told_as_it_was_written() {
+async fn concurrent_changes_are_published_in_the_order_of_their_writes() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     relay(&infra, &things).await;
@@ -113,39 +113,39 @@ async fn beside_changes_everything_is_told_as_it_was_written() {
             things.change(thing.id, change).await.unwrap();
         }
     };
-    let telling = async {
+    let republishing = async {
         for _ in 0..5 {
             infra.clock.advance(Duration::from_millis(1));
-            retell(&things, &Republish::new(infra.clock.now(), None)).await;
+            republish(&things, &Republish::new(infra.clock.now(), None)).await;
         }
     };
-    tokio::join!(changing, telling);
+    tokio::join!(changing, republishing);
     relayed(&infra).await;
-    for (_, told) in versions(&infra).await {
+    for (_, published) in versions(&infra).await {
         assert_eq!(
-            told.iter().collect::<BTreeSet<_>>(),
+            published.iter().collect::<BTreeSet<_>>(),
             (1..=11).collect::<Vec<_>>().iter().collect()
         );
-        assert_eq!(told.len(), 16, "11 changes and 5 retellings: {told:?}");
-        assert!(told.is_sorted(), "{told:?}");
+        assert_eq!(published.len(), 16, "11 changes, republished 5 times: {published:?}");
+        assert!(published.is_sorted(), "{published:?}");
     }
 }
 
 #[tokio::test]
-async fn after_a_restore_every_version_grows_once_also_if_the_command_was_killed() {
+async fn after_a_restore_every_version_is_bumped_once_even_if_the_command_was_killed() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     stored(&things, &infra, 200).await;
     let restore = async |until: u64| {
         let run = things.begin_restore().await.unwrap();
         let killed = CancellationToken::new();
-        let retelling = Republish::restored(infra.clock.now(), run.clone());
-        let progress = |told: Republished| {
-            if told.documents >= until {
+        let replay = Republish::restored(infra.clock.now(), run.clone());
+        let progress = |done: Republished| {
+            if done.documents >= until {
                 killed.cancel();
             }
         };
-        things.republish(&retelling, progress, &killed).await.unwrap();
+        things.republish(&replay, progress, &killed).await.unwrap();
         run
     };
     let versions = async || {
@@ -155,7 +155,7 @@ async fn after_a_restore_every_version_grows_once_also_if_the_command_was_killed
     };
     let first = restore(50).await;
     assert_eq!(versions().await, [1, RESTORE_VERSION_OFFSET + 1], "killed half-way");
-    assert_eq!(restore(u64::MAX).await, first, "it goes on");
+    assert_eq!(restore(u64::MAX).await, first, "the run is continued");
     assert_eq!(versions().await, [RESTORE_VERSION_OFFSET + 1]);
 
     things.end_restore(&first).await.unwrap();
@@ -164,28 +164,28 @@ async fn after_a_restore_every_version_grows_once_also_if_the_command_was_killed
 }
 
 #[tokio::test]
-async fn a_stream_that_had_to_be_made_anew_is_told_everything_once() {
+async fn everything_is_republished_once_to_a_recreated_stream() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     relay(&infra, &things).await;
     relay(&infra, &open(&infra).await).await;
     let all = stored(&things, &infra, 40).await;
     relayed(&infra).await;
-    // Nobody has heard any of it, and nothing waits: the broker's loss goes unnoticed by the outbox.
+    // The outboxes are empty: they don't notice what the broker loses.
     infra.nats.wipe().await;
-    eventually("all to be told again", || async {
+    eventually("everything to be republished", || async {
         (versions(&infra).await.len() == all.len()).then_some(())
     })
     .await;
     relayed(&infra).await;
-    // Both relays have noticed, and said the same.
+    // Both relays noticed, under the same ids.
     let ids = ids(&infra).await;
     assert_eq!(ids.len(), all.len(), "{ids:?}");
-    assert!(ids.iter().all(|id| id.contains(":1:anew-")), "{ids:?}");
+    assert!(ids.iter().all(|id| id.contains(":1:replay-")), "{ids:?}");
 }
 
 #[tokio::test]
-async fn the_very_first_start_tells_nothing_again() {
+async fn the_first_start_republishes_nothing() {
     let infra = Infra::start().await;
     infra.nats.wipe().await;
     let things = open(&infra).await;
@@ -193,7 +193,7 @@ async fn the_very_first_start_tells_nothing_again() {
     infra.bus().wait_for_replay("EXPIRATION", "things").await;
     stored(&things, &infra, 3).await;
     relayed(&infra).await;
-    // Nor does a relay that comes later.
+    // Nor does a relay that starts later.
     let stop = relay(&infra, &open(&infra).await).await;
     relayed(&infra).await;
     stop.cancel();
@@ -201,7 +201,7 @@ async fn the_very_first_start_tells_nothing_again() {
 }
 
 #[tokio::test]
-async fn who_dies_before_a_new_stream_was_told_everything_is_followed_by_another_one() {
+async fn an_interrupted_replay_is_continued_by_another_replica() {
     let infra = Infra::start().await;
     let things = open(&infra).await;
     let stop = relay(&infra, &things).await;
@@ -209,7 +209,7 @@ async fn who_dies_before_a_new_stream_was_told_everything_is_followed_by_another
     relayed(&infra).await;
     stop.cancel();
     infra.nats.wipe().await;
-    // It makes the stream, and is gone.
+    // It creates the stream, and ends.
     let dying = CancellationToken::new();
     dying.cancel();
     things.clone().relay(crate::thing::bus(&infra, "expiration").await, dying).await;

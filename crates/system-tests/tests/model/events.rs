@@ -1,4 +1,4 @@
-//! What travels between the services: their own events, as the outbox publishes them, and who listens.
+//! The events between the services, as the outbox publishes them, and their consumers.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use common::events::{
 use orders::domain::{Ticket as Listing, Write};
 use store::OutboxMessage;
 
-/// An event on its way.
+/// A published event.
 pub struct Message {
     pub id: String,
     pub event: Event,
     data: String,
 }
 
-/// What it says, read from its JSON as a listener does.
+/// Its content, decoded from JSON as a consumer does.
 pub enum Event {
-    /// With what orders does about it, in its order.
+    /// With the writes of orders, in their order.
     Ticket(Ticket, Vec<Write>),
     Order(Order),
     RefundRequired(RefundRequired),
-    /// Nobody who is modelled listens.
-    Unheard,
+    /// No modelled service consumes it.
+    Ignored,
     Expiration(Expiration),
     Paid(Payment),
     Failed(FailedPayment),
@@ -54,13 +54,13 @@ impl Message {
         }
     }
 
-    /// How many writes it asks orders for, one after the other.
+    /// The number of writes of orders.
     pub fn writes(&self) -> usize {
         if let Event::Ticket(_, writes) = &self.event { writes.len() } else { 1 }
     }
 
-    /// As the services' `app.rs` say.
-    pub fn is_heard_by(&self, listener: Listener) -> bool {
+    /// According to the services' `app.rs`.
+    pub fn is_consumed_by(&self, listener: Listener) -> bool {
         let listeners: &[Listener] = match &self.event {
             Event::Ticket(..)
             | Event::Expiration(_)
@@ -69,7 +69,7 @@ impl Message {
             | Event::Refunded(_) => &[Listener::Orders],
             Event::Order(_) => &[Listener::Tickets, Listener::Payments, Listener::Expiration],
             Event::RefundRequired(_) => &[Listener::Payments],
-            Event::Unheard => &[],
+            Event::Ignored => &[],
         };
         listeners.contains(&listener)
     }
@@ -84,7 +84,9 @@ impl Event {
             let writes = writes(&ticket);
             Event::Ticket(ticket, writes)
         };
+        // The one place where a new event has to be added to the model.
         match subject {
+            Subject::UserCreated | Subject::UserUpdated | Subject::OrderUpdated => Event::Ignored,
             Subject::TicketCreated => ticket(parse::<TicketCreated>(data).0, Listing::created),
             Subject::TicketUpdated => ticket(parse::<TicketUpdated>(data).0, Listing::updated),
             Subject::TicketDeleted => ticket(parse::<TicketDeleted>(data).0, Listing::deleted),
@@ -98,12 +100,11 @@ impl Event {
             Subject::PaymentCreated => Event::Paid(parse::<PaymentCreated>(data).0),
             Subject::PaymentFailed => Event::Failed(parse::<PaymentFailed>(data).0),
             Subject::PaymentRefunded => Event::Refunded(parse::<PaymentRefunded>(data).0),
-            Subject::OrderUpdated | Subject::UserCreated | Subject::UserUpdated => Event::Unheard,
         }
     }
 }
 
-/// As the archive tells messages apart, by all that they say.
+/// For the interner, which distinguishes messages by their whole content.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {

@@ -1,4 +1,4 @@
-//! A market with more tickets on sale than anybody would list one by one.
+//! A stack with more listings than a test could create one by one.
 
 use bson::{Document, doc};
 use mongodb::{Client, Database};
@@ -7,20 +7,18 @@ use uuid::Uuid;
 use crate::Stack;
 
 impl Stack {
-    /// The database of tickets, past the service.
+    /// The database of tickets, over a connection with the driver's defaults.
     pub async fn database_of_tickets(&self) -> Database {
         let client = Client::with_uri_str(self.mongo_uri()).await.expect("mongod");
         client.database("tickets")
     }
 
-    /// Copies a ticket that was listed until there are so many, told apart by id and title: documents just as the
-    /// service writes them.
-    pub async fn crowd(&self, many: u64) {
-        let database = self.database_of_tickets().await;
-        let tickets = database.collection::<Document>("tickets");
+    /// Copies a listed ticket until there are so many, with unique ids and titles: documents as the service writes them.
+    pub async fn fill_with_listings(&self, count: u64) {
+        let tickets = self.database_of_tickets().await.collection::<Document>("tickets");
         let one = tickets.find_one(doc! {}).await.expect("mongod").expect("a ticket to copy");
         let listed = tickets.count_documents(doc! {}).await.expect("mongod");
-        let copies = (listed..many).map(|number| {
+        let copies = (listed..count).map(|number| {
             let mut copy = one.clone();
             copy.insert("_id", Uuid::now_v7().to_string());
             copy.insert("title", format!("A night at the opera, number {number}, in the stalls"));

@@ -1,17 +1,17 @@
-//! tickets and expiration, as the model runs them: they follow what orders tells.
+//! tickets and expiration: they consume the events of orders.
 
 use common::events::{Order, OrderStatus};
 use expiration::domain::{Firing, Schedule};
 use store::Change;
 use tickets::domain::Ticket;
 
-use crate::archive::{Decided, Kept};
-use crate::messages::{Event, Message};
+use crate::events::{Event, Message};
+use crate::interner::{Decided, Interned};
 use crate::mutants::Mutant;
 use crate::state::State;
-use crate::world::{Effect, World};
+use crate::system::{Effect, SystemModel};
 
-impl World {
+impl SystemModel {
     /// `DELETE /api/tickets/{id}`.
     pub fn delete(&self, state: &State) -> Effect {
         self.change_ticket(state, "delete", 0, |ticket| ticket.delete().ok())
@@ -22,7 +22,7 @@ impl World {
         if state.ticket.listing.price != self.offered.thing.listing.price {
             return Effect::Nothing;
         }
-        self.change_ticket(state, "edit", 0, |ticket| ticket.edit(World::draft(2100)).ok())
+        self.change_ticket(state, "edit", 0, |ticket| ticket.edit(SystemModel::draft(2100)).ok())
     }
 
     fn change_ticket(
@@ -33,16 +33,17 @@ impl World {
         decide: impl FnOnce(&Ticket) -> Option<Change<Ticket>>,
     ) -> Effect {
         let ticket = state.ticket;
-        // The store has no such ticket for anyone once it is deleted.
+        // The store doesn't find a deleted ticket.
         let decide = || if ticket.deleted { None } else { decide(ticket.get()) };
         Effect::ticket(self.ticket_decides((what, ticket, about), decide))
     }
 
-    pub fn tickets_hears(&self, state: &State, message: Kept<Message>) -> Effect {
+    pub fn tickets_consume(&self, state: &State, message: Interned<Message>) -> Effect {
         let Event::Order(order) = &message.get().event else { return Effect::Nothing };
         let ticket = state.ticket;
         Effect::ticket(self.ticket_decides(("follow", ticket, message.number()), || {
-            if self.is_mutant(Mutant::NoTombstone) && ends_what_is_unknown(order, ticket.order_id) {
+            if self.is_mutant(Mutant::NoTombstone) && cancels_unknown_order(order, ticket.order_id)
+            {
                 return None;
             }
             let hold = if self.is_mutant(Mutant::NoHoldNumber) { 1 } else { order.hold };
@@ -54,12 +55,12 @@ impl World {
         }))
     }
 
-    pub fn expiration_hears(&self, state: &State, message: Kept<Message>) -> Effect {
+    pub fn expiration_consume(&self, state: &State, message: Interned<Message>) -> Effect {
         let Event::Order(order) = &message.get().event else { return Effect::Nothing };
-        let deal = self.deal(order.id);
-        let schedule = state.deals[deal].schedule;
+        let purchase = self.purchase(order.id);
+        let schedule = state.purchases[purchase].schedule;
         Effect::schedule(
-            deal,
+            purchase,
             self.schedule_decides(("follow", schedule, message.number()), || match schedule {
                 Some(schedule) => schedule.follow(order).map(Change::without_event),
                 None => Some(Change::without_event(Schedule::of(order))),
@@ -67,34 +68,34 @@ impl World {
         )
     }
 
-    /// The timer rings, at any time: expiration's clock may be wrong.
-    pub fn fire(&self, state: &State, deal: usize) -> Effect {
-        let Some(schedule) = state.deals[deal].schedule else { return Effect::Nothing };
-        let fire = || match schedule.fire(World::clock(true)) {
+    /// The timer fires, at any time: expiration's clock may be wrong.
+    pub fn fire(&self, state: &State, purchase: usize) -> Effect {
+        let Some(schedule) = state.purchases[purchase].schedule else { return Effect::Nothing };
+        let fire = || match schedule.fire(SystemModel::clock(true)) {
             Firing::Due(change) => Some(*change),
             Firing::NotBefore(_) | Firing::Nothing => None,
         };
-        Effect::schedule(deal, self.schedule_decides(("fire", Some(schedule), 0), fire))
+        Effect::schedule(purchase, self.schedule_decides(("fire", Some(schedule), 0), fire))
     }
 
     fn ticket_decides(
         &self,
-        (what, ticket, about): (&'static str, Kept<Ticket>, u64),
+        (what, ticket, about): (&'static str, Interned<Ticket>, u64),
         decide: impl FnOnce() -> Option<Change<Ticket>>,
     ) -> Decided<Ticket> {
-        self.archive.tickets.decide(&self.archive.messages, (what, Some(ticket), about), decide)
+        self.interners.tickets.decide(&self.interners.messages, (what, Some(ticket), about), decide)
     }
 
     fn schedule_decides(
         &self,
-        question: (&'static str, Option<Kept<Schedule>>, u64),
+        question: (&'static str, Option<Interned<Schedule>>, u64),
         decide: impl FnOnce() -> Option<Change<Schedule>>,
     ) -> Decided<Schedule> {
-        self.archive.schedules.decide(&self.archive.messages, question, decide)
+        self.interners.schedules.decide(&self.interners.messages, question, decide)
     }
 }
 
-/// The end of an order that the listener hasn't heard of.
-fn ends_what_is_unknown(order: &Order, known: Option<common::ids::OrderId>) -> bool {
+/// The cancellation of an order that the consumer doesn't know.
+fn cancels_unknown_order(order: &Order, known: Option<common::ids::OrderId>) -> bool {
     order.status == OrderStatus::Cancelled && known != Some(order.id)
 }

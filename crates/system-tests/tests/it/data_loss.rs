@@ -1,92 +1,86 @@
-//! A wiped broker and restored databases: nobody has to know what was lost.
+//! Recovery from a wiped broker and from restored databases, without knowing what was lost.
 
-use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bson::{Document, doc};
+use common::events::Stream;
 use futures::TryStreamExt;
 use mongodb::Database;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use system_tests::{Person, Stack};
+use system_tests::{Person, Stack, workspace};
 use testkit::{eventually, retry_for};
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::shared;
 
-/// These tests break what others would rely on: they have a marketplace of their own, one at a time.
-async fn battered() -> (MutexGuard<'static, ()>, &'static Stack) {
-    static ALONE: Mutex<()> = Mutex::const_new(());
-    let alone = ALONE.lock().await;
-    (alone, shared::battered().await)
-}
-
 #[tokio::test]
 async fn the_broker_is_wiped() {
-    let (_alone, stack) = battered().await;
+    let stack = shared::exclusive_for_data_loss().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let held = seller.offers("Turandot", "20.50").await;
-    let order = buyer.holds(&held).await;
+    let order = buyer.reserves(&held).await;
     buyer.sees_order(&order, "awaiting:payment").await;
 
-    // orders stands still. Tickets are offered, told, and stored by the broker; then it loses its disk.
+    // orders is suspended. A ticket is listed and published; then the broker loses its disk.
     stack.signal("orders", Signal::SIGSTOP);
-    let unheard = seller.offers("Manon", "20.50").await;
-    nothing_waits(stack, "tickets", "tickets").await;
+    let unconsumed = seller.offers("Manon", "20.50").await;
+    wait_until_published(&stack, "tickets", "tickets").await;
     stack.signal("nats", Signal::SIGSTOP);
     std::fs::remove_dir_all(stack.data("nats")).unwrap();
     stack.signal("nats", Signal::SIGKILL);
     stack.signal("orders", Signal::SIGCONT);
 
-    // tickets makes its stream anew and tells all that it has.
-    eventually("orders to learn of the ticket", || async {
-        (buyer.orders(&unheard).await.status == 201).then_some(())
+    // tickets recreates its stream and republishes all tickets.
+    eventually("orders to have the ticket", || async {
+        (buyer.orders(&unconsumed).await.status == 201).then_some(())
     })
     .await;
-    // Sales go on as if nothing had been.
+    // Sales continue.
     buyer.pays(&order, "tok_visa").await.expect(201);
     buyer.sees_order(&order, "complete").await;
     buyer.sees_ticket(&held, "sold").await;
-    buyer.sees_ticket(&unheard, "reserved").await;
+    buyer.sees_ticket(&unconsumed, "reserved").await;
 }
 
 #[tokio::test]
 async fn a_database_is_restored() {
-    let (_alone, stack) = battered().await;
-    for (service, tell_it_again) in [
-        ("orders", &["tickets", "payments", "expiration", "auth"][..]),
-        ("payments", &["orders"]),
-        ("tickets", &["orders"]),
-        ("expiration", &["orders"]),
-    ] {
-        let market = Market::open(stack).await;
-        agree(stack).await;
+    let stack = shared::exclusive_for_data_loss().await;
+    for service in workspace::services_with_database() {
+        let service = service.as_str();
+        let consumed = Stream::ALL.into_iter().filter(|it| it.listeners().contains(&service));
+        let publishers: Vec<_> = consumed.map(Stream::publisher).collect();
+        if publishers.is_empty() {
+            continue;
+        }
+        let market = Market::open(&stack).await;
+        services_agree(&stack).await;
         let database = stack.database(service).await;
-        let back_up = dump(&database).await;
-        market.goes_on().await;
-        agree(stack).await;
+        let backup = dump(&database).await;
+        market.trade().await;
+        services_agree(&stack).await;
 
-        // As docs/operating.md says: stopped, restored, raised, started, told again.
+        // As in docs/operating.md: stop, restore, bump the versions, start, republish.
         stack.signal(service, Signal::SIGSTOP);
-        put_back(&database, back_up).await;
+        restore(&database, backup).await;
         stack.operate(service, &["reannounce", "--restored"]).await.expect_success();
         stack.signal(service, Signal::SIGKILL);
         stack.is_ready(service).await;
-        for other in tell_it_again {
-            stack.operate(other, &["reannounce"]).await.expect_success();
+        for publisher in publishers {
+            stack.operate(publisher, &["reannounce"]).await.expect_success();
         }
-        agree(stack).await;
-        market.is_of_use(service).await;
-        agree(stack).await;
+        services_agree(&stack).await;
+        market.sells(service).await;
+        services_agree(&stack).await;
     }
 }
 
-/// Tickets and orders in every state, made before the back-up and changed after it.
+/// Tickets and orders in every state, created before the backup and changed after it.
 struct Market<'a> {
     seller: Person,
     buyer: Person,
     stack: &'a Stack,
-    /// By what becomes of them: ticket, order.
+    /// Ticket and order, by their future state.
     sales: BTreeMap<&'static str, (String, String)>,
 }
 
@@ -94,9 +88,9 @@ impl Market<'_> {
     async fn open(stack: &Stack) -> Market<'_> {
         let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
         let mut sales = BTreeMap::new();
-        for name in ["kept", "given up", "paid", "refunded", "refunded later", "sold again"] {
+        for name in ["kept", "cancelled", "paid", "refunded", "refunded later", "sold again"] {
             let ticket = seller.offers(name, "20.50").await;
-            let order = buyer.holds(&ticket).await;
+            let order = buyer.reserves(&ticket).await;
             buyer.sees_order(&order, "awaiting:payment").await;
             sales.insert(name, (ticket, order));
         }
@@ -121,15 +115,15 @@ impl Market<'_> {
         self.buyer.sees_ticket(ticket, "available").await;
     }
 
-    /// What nobody will remember who is restored.
-    async fn goes_on(&self) {
+    /// What the restored service loses.
+    async fn trade(&self) {
         self.pay("paid").await;
         self.refund("refunded later").await;
-        for (name, paid) in [("given up", false), ("sold again", true)] {
+        for (name, paid) in [("cancelled", false), ("sold again", true)] {
             let (ticket, order) = &self.sales[name];
             self.buyer.cancels(order).await.expect(204);
             let other = self.stack.person("other").await;
-            let order = other.holds(ticket).await;
+            let order = other.reserves(ticket).await;
             other.sees_order(&order, "awaiting:payment").await;
             if paid {
                 other.pays(&order, "tok_visa").await.expect(201);
@@ -137,21 +131,21 @@ impl Market<'_> {
             }
         }
         let new = self.seller.offers("new", "20.50").await;
-        let order = self.buyer.holds(&new).await;
+        let order = self.buyer.reserves(&new).await;
         self.buyer.sees_order(&order, "awaiting:payment").await;
         self.buyer.pays(&order, "tok_visa").await.expect(201);
         self.buyer.sees_order(&order, "complete").await;
     }
 
-    /// What was sold before is as before, and the next ticket is sold as ever.
-    async fn is_of_use(&self, restored: &str) {
+    /// What was sold before is still sold, and a new ticket can be sold.
+    async fn sells(&self, restored: &str) {
         let (_, order) = &self.sales["paid"];
         let paid = self.buyer.order(order).await;
         assert_eq!(paid["status"], "complete", "{restored}");
         let ticket = self.seller.offers("the next one", "20.50").await;
-        let order = eventually("the ticket to be known", || async {
-            let answer = self.buyer.orders(&ticket).await;
-            (answer.status == 201).then(|| answer.body["id"].as_str().unwrap().to_owned())
+        let order = eventually("orders to have the ticket", || async {
+            let response = self.buyer.orders(&ticket).await;
+            (response.status == 201).then(|| response.body["id"].as_str().unwrap().to_owned())
         })
         .await;
         self.buyer.sees_order(&order, "awaiting:payment").await;
@@ -161,9 +155,9 @@ impl Market<'_> {
     }
 }
 
-/// Waits until all agree: each ticket has at most one live order, and is in the hands that orders says; each
-/// charge belongs to a complete order, or is given back.
-async fn agree(stack: &Stack) {
+/// Waits until all services agree: each ticket has at most one live order and is locked for it; each charge belongs to a
+/// complete order or is refunded.
+async fn services_agree(stack: &Stack) {
     let agreed =
         retry_for(Duration::from_secs(40), async || disagreement(stack).await.map_or(Ok(()), Err));
     agreed.await.unwrap_or_else(|disagreement| panic!("{disagreement}"));
@@ -184,7 +178,9 @@ async fn disagreement(stack: &Stack) -> Option<String> {
         let sold =
             holders.get(id).is_some_and(|order| order.get_str("status").unwrap() == "complete");
         if ticket.get_str("orderId").ok() != holder || ticket.get_bool("sold").unwrap() != sold {
-            return Some(format!("of {id} orders says {holder:?}, sold {sold}; tickets: {ticket}"));
+            return Some(format!(
+                "ticket {id} should be locked for {holder:?}, sold {sold}; it is {ticket}"
+            ));
         }
     }
     let ledger = stack.stripe_ledger().await;
@@ -201,7 +197,7 @@ async fn disagreement(stack: &Stack) -> Option<String> {
     None
 }
 
-/// By order: how many charges succeeded and were not given back.
+/// By order: the number of charges that succeeded and were not refunded.
 fn kept(ledger: &Value) -> BTreeMap<String, i64> {
     let list = |name: &str| ledger[name].as_array().unwrap().clone();
     let order_of: BTreeMap<String, String> = list("payment_intents")
@@ -235,8 +231,8 @@ async fn dump(database: &Database) -> BTreeMap<String, Vec<Document>> {
     dump
 }
 
-async fn put_back(database: &Database, back_up: BTreeMap<String, Vec<Document>>) {
-    for (name, documents) in back_up {
+async fn restore(database: &Database, backup: BTreeMap<String, Vec<Document>>) {
+    for (name, documents) in backup {
         let collection = database.collection::<Document>(&name);
         collection.delete_many(doc! {}).await.unwrap();
         if !documents.is_empty() {
@@ -245,7 +241,7 @@ async fn put_back(database: &Database, back_up: BTreeMap<String, Vec<Document>>)
     }
 }
 
-async fn nothing_waits(stack: &Stack, service: &str, collection: &str) {
+async fn wait_until_published(stack: &Stack, service: &str, collection: &str) {
     let documents = stack.database(service).await.collection::<Document>(collection);
     eventually("all events to be published", || async {
         let waiting = documents.count_documents(doc! { "outboxPending": true }).await.unwrap();

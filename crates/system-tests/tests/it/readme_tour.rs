@@ -1,4 +1,4 @@
-//! README's tour, pasted command by command without a pause.
+//! The tour in README.md, executed command by command without a pause.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::shared;
 
 #[tokio::test]
-async fn the_readme_s_tour_works_as_it_stands() {
-    let stack = shared::usual().await;
+async fn the_tour_in_the_readme_works() {
+    let stack = shared::default().await;
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
     let (_, tour) = readme.split_once("## A tour").expect("README has a tour");
@@ -22,12 +22,12 @@ async fn the_readme_s_tour_works_as_it_stands() {
         Command::new("bash").args(["-euo", "pipefail", "-c", &script]).env("BASE", url).output()
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{complaint}");
-    for promised in
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    for expected in
         ["\"status\":\"completed\"", "\"status\":\"sold\"", "ticket-reserved", "card-declined"]
     {
-        assert!(said.contains(promised), "{promised} is not in\n{said}");
+        assert!(stdout.contains(expected), "{expected} is not in\n{stdout}");
     }
 }

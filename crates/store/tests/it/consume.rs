@@ -1,4 +1,4 @@
-//! Listening: failures of each kind, dead letters, and a broker that loses everything.
+//! Consuming: each kind of failure, dead letters, and a broker that loses everything.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,16 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::thing::bus;
 
-type Heard = Arc<Mutex<Vec<i64>>>;
+type Received = Arc<Mutex<Vec<i64>>>;
 
-/// A listener that notes each version that it is given, and then does what it is told.
+/// A listener that records each version that it receives, and returns what `answer` says.
 async fn listen(
     infra: &Infra,
     answer: impl Fn(i64, usize) -> Result<(), Failure> + Send + Sync + 'static,
-) -> (Heard, ConsumerHealth) {
-    let heard = Heard::default();
+) -> (Received, ConsumerHealth) {
+    let received = Received::default();
     let (notes, calls, answer) =
-        (Arc::clone(&heard), Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+        (Arc::clone(&received), Arc::new(AtomicUsize::new(0)), Arc::new(answer));
     let listeners =
         Listeners::new(()).on(move |(), ExpirationComplete(event): ExpirationComplete| {
             let (notes, calls, answer) =
@@ -32,10 +32,10 @@ async fn listen(
                 answer(event.version, calls.fetch_add(1, Ordering::SeqCst))
             }
         });
-    let feeds = ConsumerHealth::of(&bus(infra, "orders").await);
-    tokio::spawn(listeners.run(feeds.clone(), infra.clock.clone(), CancellationToken::new()));
+    let health = ConsumerHealth::of(&bus(infra, "orders").await);
+    tokio::spawn(listeners.run(health.clone(), infra.clock.clone(), CancellationToken::new()));
     infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
-    (heard, feeds)
+    (received, health)
 }
 
 fn event(infra: &Infra, version: i64) -> ExpirationComplete {
@@ -44,9 +44,9 @@ fn event(infra: &Infra, version: i64) -> ExpirationComplete {
 }
 
 #[tokio::test]
-async fn what_fails_is_tried_again_and_others_are_not_kept_waiting() {
+async fn a_transient_failure_is_retried_without_blocking_other_events() {
     let infra = Infra::start().await;
-    let (heard, _) = listen(&infra, |version, calls| match (version, calls) {
+    let (received, _) = listen(&infra, |version, calls| match (version, calls) {
         (1, 0..3) => Err(Failure::Transient(anyhow!("not yet"))),
         _ => Ok(()),
     })
@@ -55,12 +55,12 @@ async fn what_fails_is_tried_again_and_others_are_not_kept_waiting() {
     infra.bus().settled("orders").await;
     infra.bus().publish(&event(&infra, 2)).await;
     infra.bus().settled("orders").await;
-    assert_eq!(*heard.lock().unwrap(), [1, 1, 1, 1, 2]);
+    assert_eq!(*received.lock().unwrap(), [1, 1, 1, 1, 2]);
     assert!(infra.bus().dead_letters().await.is_empty());
 }
 
 #[tokio::test]
-async fn what_never_works_and_what_panics_for_ever_is_kept_with_its_reason() {
+async fn a_permanent_failure_becomes_a_dead_letter_with_its_reason() {
     let infra = Infra::start().await;
     listen(&infra, |version, _| match version {
         1 => Err(Failure::Permanent(anyhow!("the reason\nof two lines"))),
@@ -91,11 +91,11 @@ async fn what_never_works_and_what_panics_for_ever_is_kept_with_its_reason() {
 }
 
 #[tokio::test]
-async fn what_comes_too_early_comes_again_at_its_time_and_is_never_dead() {
+async fn an_early_event_is_redelivered_at_its_time_and_never_dead_lettered() {
     let infra = Infra::start().await;
     let moment = infra.clock.now() + Duration::from_millis(300);
     let clock = infra.clock.clone();
-    let (heard, _) = listen(&infra, move |_, calls| {
+    let (received, _) = listen(&infra, move |_, calls| {
         if calls == 0 {
             return Err(Failure::RetryAt(moment));
         }
@@ -105,49 +105,46 @@ async fn what_comes_too_early_comes_again_at_its_time_and_is_never_dead() {
     .await;
     infra.bus().publish(&event(&infra, 1)).await;
     infra.bus().settled("orders").await;
-    assert_eq!(*heard.lock().unwrap(), [1, 1]);
+    assert_eq!(*received.lock().unwrap(), [1, 1]);
     assert!(infra.bus().dead_letters().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_dependency_that_is_down_is_waited_for() {
+async fn a_dependency_that_is_down_is_retried_until_it_responds() {
     let infra = Infra::start().await;
-    let (heard, _) = listen(&infra, |_, calls| match calls {
+    let (received, _) = listen(&infra, |_, calls| match calls {
         0..3 => Err(Failure::DependencyDown(anyhow!("MongoDB is down"))),
         _ => Ok(()),
     })
     .await;
     infra.bus().publish(&event(&infra, 1)).await;
     infra.bus().settled("orders").await;
-    assert_eq!(*heard.lock().unwrap(), [1, 1, 1, 1]);
+    assert_eq!(*received.lock().unwrap(), [1, 1, 1, 1]);
     assert!(infra.bus().dead_letters().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_broker_that_was_wiped_is_listened_to_again() {
+async fn the_consumer_is_recreated_after_the_broker_was_wiped() {
     let infra = Infra::start().await;
-    let (heard, feeds) = listen(&infra, |_, _| Ok(())).await;
-    assert!(!feeds.is_disconnected(Stream::Expiration));
+    let (received, health) = listen(&infra, |_, _| Ok(())).await;
+    assert!(!health.is_disconnected(Stream::Expiration));
     infra.nats.kill();
-    eventually("the feed to be cut off", || async {
-        feeds.is_disconnected(Stream::Expiration).then_some(())
+    eventually("the consumer to be disconnected", || async {
+        health.is_disconnected(Stream::Expiration).then_some(())
     })
     .await;
     infra.nats.wipe().await;
     infra.bus().create_streams().await;
-    eventually("the feed to be heard again", || async {
-        (!feeds.is_disconnected(Stream::Expiration)).then_some(())
+    eventually("the consumer to be connected", || async {
+        (!health.is_disconnected(Stream::Expiration)).then_some(())
     })
     .await;
     infra.bus().publish(&event(&infra, 7)).await;
-    eventually("the event to be heard", || async {
-        heard.lock().unwrap().contains(&7).then_some(())
-    })
-    .await;
+    eventually("the event", || async { received.lock().unwrap().contains(&7).then_some(()) }).await;
 }
 
 #[tokio::test]
-async fn what_jetstream_itself_gives_up_is_kept_too() {
+async fn what_jetstream_stops_delivering_becomes_a_dead_letter() {
     let infra = Infra::start().await;
     let tomorrow = infra.clock.now() + Duration::from_secs(24 * 60 * 60);
     listen(&infra, move |version, _| match version {
@@ -162,7 +159,7 @@ async fn what_jetstream_itself_gives_up_is_kept_too() {
     })
     .await;
     assert_eq!((letter.stream.as_str(), letter.sequence), ("EXPIRATION", 1));
-    assert_eq!(letter.reason, "JetStream has given it up: its deliveries are used up");
+    assert_eq!(letter.reason, "maximum deliveries reached");
 
     infra.bus().publish(&event(&infra, 2)).await;
     let letter = eventually("the message that somebody has terminated", || async {
@@ -176,15 +173,15 @@ async fn what_jetstream_itself_gives_up_is_kept_too() {
 }
 
 #[tokio::test]
-async fn what_a_listener_gives_up_is_kept_once() {
+async fn a_terminated_event_is_dead_lettered_once() {
     let infra = Infra::start().await;
     listen(&infra, |_, _| Err(Failure::Permanent(anyhow!("never")))).await;
     for version in 1..=5 {
         infra.bus().publish(&event(&infra, version)).await;
     }
     infra.bus().settled("orders").await;
-    // JetStream tells of each that it was terminated; the service knows why.
-    eventually("the advisories to be heard", || async {
+    // JetStream publishes an advisory for each; the service recognises its own reason.
+    eventually("the advisories to be consumed", || async {
         (infra.bus().advisories("orders").await == 0).then_some(())
     })
     .await;
