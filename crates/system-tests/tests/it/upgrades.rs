@@ -26,7 +26,7 @@ const COLLECTIONS: [(&str, &str, Reader); 8] = [
     ("orders", "orders", round_trip::<orders::domain::Order>),
     ("orders", "tickets", round_trip::<orders::domain::Ticket>),
     ("orders", "people", round_trip::<orders::domain::Person>),
-    ("payments", "payments", round_trip::<payments::domain::Payment>),
+    ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
     ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
 ];
 /// A collection that exists only while the versions of a restored database are bumped.
