@@ -27,8 +27,9 @@ use crate::state::App;
 const PERIOD: Duration = Duration::from_millis(500);
 /// How many payments it works on concurrently: payments for which Stripe doesn't respond must not block the others.
 const CONCURRENCY: usize = 64;
-/// The pause after the first failure, and the longest one.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(25_600));
+/// The pause after the first failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(25_600);
 
 /// How the execution of a payment's steps ended.
 #[derive(Debug)]
@@ -168,7 +169,8 @@ impl Executor<'_> {
                     Err(GatewayError::Refused { .. } | GatewayError::Failed(_)) => {
                         self.with_lease(stripe.retrieve_intent(&intent)).await
                     }
-                    result => result,
+                    result @ (Ok(_)
+                    | Err(GatewayError::Declined { .. } | GatewayError::Unknown(_))) => result,
                 };
                 self.apply(|payment, now| payment.on_cancellation(&result, now)).await
             }
@@ -247,9 +249,8 @@ impl Executor<'_> {
         tracing::warn!(order = %self.order, why, "Stripe outcome unknown, will retry");
         metrics::counter!("stripe_unknown_total").increment(1);
         self.record(|payment, now| {
-            let failures = u32::try_from(payment.failures).unwrap_or(u32::MAX);
-            let (first, longest) = BACK_OFF;
-            payment.postpone(now + back_off(failures.saturating_add(1), first, longest))
+            let failures = u32::try_from(payment.failures + 1).unwrap_or(u32::MAX);
+            payment.postpone(now + back_off(failures, FIRST_PAUSE, LONGEST_PAUSE))
         })
         .await?;
         Ok(Outcome::Unknown)

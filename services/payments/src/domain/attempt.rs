@@ -80,18 +80,25 @@ impl OrderPayment {
                 Status::Created => {}
             }
         }
-        match (self.order.status, self.order.cancel_reason) {
-            (OrderStatus::Complete, _) => Err(PaymentRefusal::AlreadyPaid),
-            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => {
+        match self.order.status {
+            OrderStatus::Complete => Err(PaymentRefusal::AlreadyPaid),
+            OrderStatus::Cancelled => Err(match self.order.cancel_reason {
+                Some(CancelReason::Expired) => PaymentRefusal::OrderExpired,
+                Some(
+                    CancelReason::User
+                    | CancelReason::PaymentFailed
+                    | CancelReason::TicketDeleted
+                    | CancelReason::Refunded
+                    | CancelReason::Banned,
+                )
+                | None => PaymentRefusal::OrderCancelled,
+            }),
+            OrderStatus::Created | OrderStatus::AwaitingPayment if self.accepts_payment(now) => {
+                Ok(())
+            }
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {
                 Err(PaymentRefusal::OrderExpired)
             }
-            (OrderStatus::Cancelled, _) => Err(PaymentRefusal::OrderCancelled),
-            (OrderStatus::Created | OrderStatus::AwaitingPayment, _)
-                if !self.accepts_payment(now) =>
-            {
-                Err(PaymentRefusal::OrderExpired)
-            }
-            (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => Ok(()),
         }
     }
 
