@@ -3,31 +3,12 @@
 use common::Time;
 use common::events::{CancelReason, OrderStatus, PaymentFailed};
 use common::ids::PaymentId;
-use store::{Change, KeyReusedError};
+use store::Change;
 
 use super::{
-    Attempt, AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, RequestOutcome,
-    Status,
+    Attempt, AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, PaymentRefusal,
+    RequestOutcome, Status,
 };
-
-/// Why a payment is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PaymentRefusal {
-    #[error(transparent)]
-    KeyReused(#[from] KeyReusedError),
-    #[error("a payment is in progress")]
-    InProgress,
-    #[error("the order is already paid")]
-    AlreadyPaid,
-    #[error("the payment is refunded")]
-    Refunded,
-    #[error("too many cards were declined")]
-    TooManyDeclines,
-    #[error("the order has expired")]
-    OrderExpired,
-    #[error("the order is cancelled")]
-    OrderCancelled,
-}
 
 impl OrderPayment {
     /// The buyer pays: an attempt begins, if the order is live and no other attempt is in progress.

@@ -2,23 +2,9 @@
 
 use common::Time;
 use common::events::RefundRequired;
-use store::{Change, KeyReusedError};
+use store::Change;
 
-use super::{OrderPayment, Payment, Refund, RefundNumber, Status};
-
-/// Why a refund is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefundRefusal {
-    #[error(transparent)]
-    KeyReused(#[from] KeyReusedError),
-    #[error("the payment is not completed, or a refund has begun")]
-    NotRefundable,
-}
-
-/// orders requires the refund of a payment that this database doesn't contain, or not as completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not known to be completed")]
-pub struct NotPaid;
+use super::{NotPaid, OrderPayment, Payment, Refund, RefundNumber, Status};
 
 impl OrderPayment {
     /// Begins the refund. None: it has begun, or there is nothing to refund.
