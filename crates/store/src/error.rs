@@ -13,6 +13,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[error("the document was modified concurrently on every attempt")]
 pub struct ConflictError;
 
+/// The idempotency key was used for another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the idempotency key was used for another request")]
+pub struct KeyReusedError;
+
 /// Why a store could not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -77,6 +82,12 @@ impl From<ConflictError> for httpkit::Error {
 impl From<ConflictError> for bus::Failure {
     fn from(error: ConflictError) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<KeyReusedError> for httpkit::Error {
+    fn from(_: KeyReusedError) -> Self {
+        httpkit::idempotency::key_reused()
     }
 }
 

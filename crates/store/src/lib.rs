@@ -15,7 +15,9 @@ pub mod settings;
 pub mod stored_request;
 
 pub use documents::{Aggregate, Change, Documents};
-pub use error::{ConflictError, Error, REQUESTS, Result};
+pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
+/// What identifies a request that a document stores.
+pub use httpkit::idempotency::RequestIdentity;
 pub use outbox::OutboxMessage;
 pub use read_your_writes::read_your_writes;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};

@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use bson::doc;
 use common::Time;
 use http::header;
-use httpkit::idempotency::{RequestIdentity, key_reused};
+use httpkit::idempotency::RequestIdentity;
 use httpkit::response::created;
 use mongodb::IndexModel;
 use serde::{Deserialize, Serialize};
 
-use crate::error::REQUESTS;
+use crate::error::{KeyReusedError, REQUESTS};
 use crate::mongo;
 
 /// For how long a request is stored.
@@ -49,15 +49,15 @@ impl<R> StoredRequest<R> {
         now < self.at + RETENTION
     }
 
-    /// This very request among those that a document stores. Refuses (422) a key that was used for another one.
+    /// This very request among those that a document stores. Refuses a key that was used for another one.
     pub fn find_in<'a>(
         stored: &'a [StoredRequest<R>],
         request: &RequestIdentity,
         now: Time,
-    ) -> httpkit::Result<Option<&'a StoredRequest<R>>> {
+    ) -> Result<Option<&'a StoredRequest<R>>, KeyReusedError> {
         let mut fresh = stored.iter().filter(|stored| stored.is_fresh(now));
         match fresh.find(|stored| stored.id == request.id()) {
-            Some(other) if other.fingerprint != request.fingerprint() => Err(key_reused()),
+            Some(other) if other.fingerprint != request.fingerprint() => Err(KeyReusedError),
             found => Ok(found),
         }
     }

@@ -8,40 +8,39 @@ use common::Clock;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
-use service::Microservice;
-use service::{AdminCommands, HttpState};
+use service::{AdminCommands, HttpState, Microservice};
 
-use crate::domain::Payment;
+use crate::domain::OrderPayment;
 use crate::state::{App, Settings, StateSettings};
-use crate::{answer, listeners, routes, worker};
+use crate::{listeners, response, routes, worker};
 
-pub fn routes(door: HttpState<App>) -> Router {
+pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
-        .route("/api/payments", post(routes::create::create).get(routes::list::list))
-        .route("/api/payments/{id}", get(routes::show::show))
-        .route("/api/payments/{id}/refund", post(routes::refund::refund))
-        .with_state(door)
+        .route("/api/payments", post(routes::create::handle).get(routes::list::handle))
+        .route("/api/payments/{id}", get(routes::show::handle))
+        .route("/api/payments/{id}/refund", post(routes::refund::handle))
+        .with_state(state)
 }
 
 pub fn listeners(app: App) -> Listeners<App> {
     Listeners::new(app)
-        .on(listeners::order_created::listen)
-        .on(listeners::order_cancelled::listen)
-        .on(listeners::order_completed::listen)
-        .on(listeners::order_refund_required::listen)
+        .on(listeners::order_created::handle)
+        .on(listeners::order_cancelled::handle)
+        .on(listeners::order_completed::handle)
+        .on(listeners::order_refund_required::handle)
 }
 
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
-        // A payment may take as long as Stripe does; then it is answered as unknown.
-        .route_timeout(Method::POST, "/api/payments", answer::DEADLINE)
-        .background(app.context.relay(&app.store.payments))
+        // A payment may take as long as Stripe does; after that the response is *processing*.
+        .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
+        .background(app.context.relay(app.store.documents()))
         .background(app.context.consume(listeners(app.clone())))
         .background(|stop| worker::run(app, stop))
 }
 
-/// The service, as `main` runs it.
+/// The service that `main` runs.
 pub struct Payments;
 
 impl Microservice for Payments {
@@ -49,7 +48,7 @@ impl Microservice for Payments {
     type Settings = Settings;
     type StateSettings = StateSettings;
     type State = App;
-    type Document = Payment;
+    type Document = OrderPayment;
 
     fn server(settings: &Settings) -> &ServerSettings {
         &settings.server
@@ -63,8 +62,8 @@ impl Microservice for Payments {
     async fn admin(
         settings: StateSettings,
         clock: Clock,
-    ) -> anyhow::Result<AdminCommands<App, Payment>> {
+    ) -> anyhow::Result<AdminCommands<App, OrderPayment>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(AdminCommands::new(&app.context, listeners(app.clone()), &app.store.payments))
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
     }
 }

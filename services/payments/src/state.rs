@@ -1,4 +1,4 @@
-//! What the service is configured with, and what its handlers, listeners and tasks work with.
+//! The service's settings, and the state that its handlers, listeners and background tasks share.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use service::{ContextSettings, HttpState, ServiceContext};
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::domain::Limits;
 use crate::gateway::Gateway;
 use crate::store::Store;
 
@@ -23,7 +24,7 @@ pub struct Settings {
     pub state: StateSettings,
 }
 
-/// What the service's state needs; an operator's command needs no more.
+/// The settings of the service's state; an admin command needs no others.
 #[derive(Clone, Debug, Args)]
 pub struct StateSettings {
     #[command(flatten)]
@@ -33,7 +34,7 @@ pub struct StateSettings {
     #[arg(long, env = "STRIPE_KEY", hide_env_values = true)]
     pub stripe_key: String,
 
-    /// Where Stripe's API is, if not at Stripe: the local double's address
+    /// The base URL of Stripe's API, or of the local double
     #[arg(long, env = "STRIPE_URL", default_value = "https://api.stripe.com/")]
     pub stripe_url: Url,
 
@@ -43,28 +44,27 @@ pub struct StateSettings {
     pub payment_attempts: i64,
 }
 
-/// What the handlers, listeners and the worker work with.
+/// The state that handlers, listeners and the background worker share.
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
     pub gateway: Gateway,
     pub clock: Clock,
     pub consumers: ConsumerHealth,
-    /// How many declines end an order.
-    pub attempts: i64,
-    /// Wakes the worker.
-    pub work: Arc<Notify>,
+    pub limits: Limits,
+    /// Wakes the background worker.
+    pub wake_worker: Arc<Notify>,
     pub(crate) context: ServiceContext,
 }
 
 impl FromRef<HttpState<App>> for App {
-    fn from_ref(door: &HttpState<App>) -> App {
-        door.app.clone()
+    fn from_ref(state: &HttpState<App>) -> App {
+        state.app.clone()
     }
 }
 
 impl App {
-    /// Connects, and makes the indexes before anything is asked of them.
+    /// Connects, and creates the indexes.
     pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
         let context = ServiceContext::connect("payments", &settings.context, clock.clone()).await?;
         Ok(App {
@@ -72,8 +72,8 @@ impl App {
             gateway: Gateway::new(&settings.stripe_key, &settings.stripe_url)?,
             clock,
             consumers: context.consumers.clone(),
-            attempts: settings.payment_attempts,
-            work: Arc::default(),
+            limits: Limits { max_declines: settings.payment_attempts },
+            wake_worker: Arc::default(),
             context,
         })
     }

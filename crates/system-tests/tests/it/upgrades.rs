@@ -20,14 +20,14 @@ type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
 const COLLECTIONS: [(&str, &str, Reader); 8] = [
-    ("auth", "users", through::<auth::domain::User>),
-    ("auth", "sessions", through::<auth::domain::Session>),
-    ("tickets", "tickets", through::<tickets::domain::Ticket>),
-    ("orders", "orders", through::<orders::domain::Order>),
-    ("orders", "tickets", through::<orders::domain::TicketReplica>),
-    ("orders", "people", through::<orders::domain::UserReplica>),
-    ("payments", "payments", through::<payments::domain::Payment>),
-    ("expiration", "schedules", through::<expiration::domain::Schedule>),
+    ("auth", "users", round_trip::<auth::domain::User>),
+    ("auth", "sessions", round_trip::<auth::domain::Session>),
+    ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
+    ("orders", "orders", round_trip::<orders::domain::Order>),
+    ("orders", "tickets", round_trip::<orders::domain::Ticket>),
+    ("orders", "people", round_trip::<orders::domain::Person>),
+    ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
+    ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
 ];
 /// A collection that exists only while the versions of a restored database are bumped.
 const TEMPORARY: &str = "restores";

@@ -118,11 +118,12 @@ fn has_settled(model: &SystemModel, state: &State) -> bool {
     !runs && is_idle(model, state)
 }
 
-fn is_at_rest(world: &World, deal: &Deal) -> bool {
-    let is_paying = deal.payment.is_some_and(|payment| payment.work_at.is_some());
-    let is_timed = deal.schedule.is_some_and(|schedule| schedule.due_at().is_some());
-    let is_due = if world.bounds.timers { deal.is_over && is_timed } else { is_overdue(deal) };
-    deal.retaking.is_none() && !is_paying && !is_due
+fn is_purchase_idle(model: &SystemModel, purchase: &Purchase) -> bool {
+    let is_paying = purchase.payment.is_some_and(|payment| payment.next_run_at.is_some());
+    let is_timed = purchase.schedule.is_some_and(|schedule| schedule.rings_at().is_some());
+    let is_due =
+        if model.bounds.timers { purchase.has_expired && is_timed } else { is_overdue(purchase) };
+    purchase.pending_retake.is_none() && !is_paying && !is_due
 }
 
 fn is_overdue(purchase: &Purchase) -> bool {
@@ -175,7 +176,7 @@ fn orders_are_known(model: &SystemModel, state: &State) -> bool {
     holds.max().is_none_or(|newest| newest == in_tickets)
         && state.purchases.iter().zip(model.bounds.clicks).all(|(purchase, clicks)| {
             let Some(published) = published(purchase) else { return true };
-            let in_payments = purchase.payment.map(|payment| payment.order.version);
+            let in_payments = purchase.payment.map(|payment| payment.order.version.get());
             let in_expiration = purchase.schedule.map(|schedule| schedule.order_version);
             (*clicks == 0 || in_payments == Some(published.version))
                 && (!model.bounds.timers || in_expiration == Some(published.version))
@@ -200,11 +201,11 @@ fn ticket_is_known(state: &State) -> bool {
 
 fn payment_is_known(purchase: &Purchase) -> bool {
     let Some(order) = purchase.order else { return true };
-    let Some(charge) = purchase.payment.and_then(|payment| payment.get().charge.as_ref()) else {
+    let Some(payment) = purchase.payment.and_then(|payment| payment.get().payment.as_ref()) else {
         return true;
     };
     let seen = order.payment.as_ref();
-    match charge.status {
+    match payment.status {
         Status::Created | Status::Processing => seen.is_none(),
         Status::Failed => seen.is_none() && !order.active,
         Status::Completed | Status::Refunding => seen.is_some_and(|seen| seen.answer.is_some()),

@@ -2,10 +2,7 @@
 //!
 //! Leases are not modelled: any number of workers may process a payment at any time.
 
-use payments::domain::Payment;
-use payments::gateway::Intent;
-use payments::steps::Step;
-use payments::words::Heard;
+use payments::domain::{AttemptNumber, IntentState, Limits, OrderPayment, Step, Transition};
 use store::Change;
 
 use crate::events::{Event, Message};
@@ -16,8 +13,12 @@ use crate::stripe::{CallOutcome, InFlight, StripeResult, StripeState};
 use crate::system::{Effect, SystemModel};
 
 impl SystemModel {
+    fn limits(&self) -> Limits {
+        Limits { max_declines: self.bounds.attempts }
+    }
+
     pub fn payments_consume(&self, state: &State, message: Interned<Message>) -> Effect {
-        let (now, attempts) = (SystemModel::clock(false), self.bounds.attempts);
+        let (now, limits) = (SystemModel::clock(false), self.limits());
         match &message.get().event {
             Event::Order(order) => {
                 let purchase = self.purchase(order.id);
@@ -26,8 +27,8 @@ impl SystemModel {
                 Effect::payment(
                     purchase,
                     self.payment_decides(purchase, question, || match known {
-                        Some(payment) => payment.follow(order, attempts, now),
-                        None => Some(Change::without_event(Payment::of(order))),
+                        Some(payment) => payment.follow(order, limits, now),
+                        None => Some(Change::without_event(OrderPayment::new(order))),
                     }),
                 )
             }
@@ -58,16 +59,16 @@ impl SystemModel {
     /// `POST /api/payments`: each click uses a different card. payments' clock may be behind.
     pub fn pay(&self, state: &State, purchase: usize) -> Effect {
         let Some(payment) = state.purchases[purchase].payment else { return Effect::Nothing };
-        let click = payment.charge.as_ref().map_or(0, |charge| charge.attempt_key) + 1;
+        let last = payment.payment.as_ref().map_or(AttemptNumber::NONE, |known| known.last_attempt);
+        let click = last.get() + 1;
         if click > self.bounds.clicks[purchase] {
             return Effect::Nothing;
         }
         Effect::payment(
             purchase,
             self.payment_decides(purchase, ("pay", Some(payment), 0), || {
-                let card = format!("pm_{click}");
-                let claimed = payment.claim(&card, self.bounds.attempts, SystemModel::clock(false));
-                claimed.ok()
+                let card = format!("pm_{click}").parse().ok()?;
+                payment.begin_attempt(&card, self.limits(), SystemModel::clock(false)).ok()
             }),
         )
     }
@@ -78,18 +79,20 @@ impl SystemModel {
         let question = ("refund", Some(payment), 0);
         Effect::payment(
             purchase,
-            self.payment_decides(purchase, question, || payment.refund(SystemModel::clock(false))),
+            self.payment_decides(purchase, question, || {
+                payment.begin_refund(SystemModel::clock(false))
+            }),
         )
     }
 
     /// A worker claims the payment, and abandons an attempt that was not sent. The lease is not modelled.
     pub fn claim_work(&self, state: &State, purchase: usize) -> Effect {
         let Some(payment) = state.purchases[purchase].payment else { return Effect::Nothing };
-        let (attempts, now) = (self.bounds.attempts, SystemModel::clock(false));
-        let is_paying = |payment: &Payment| {
-            payment.charge.as_ref().is_some_and(|charge| charge.attempt.is_some())
+        let (limits, now) = (self.limits(), SystemModel::clock(false));
+        let is_paying = |payment: &OrderPayment| {
+            payment.payment.as_ref().is_some_and(|payment| payment.attempt.is_some())
         };
-        let abandoned = || payment.taken_up(attempts, now).filter(|taken| !is_paying(&taken.thing));
+        let abandoned = || payment.claim(limits, now).filter(|claimed| !is_paying(&claimed.thing));
         let claim = || if is_paying(payment.get()) { abandoned() } else { None };
         Effect::payment(
             purchase,
@@ -100,31 +103,31 @@ impl SystemModel {
     /// A worker determines the next step and starts it. `late`: by its clock the reservation has expired.
     pub fn run_step(&self, state: &State, purchase: usize, late: bool) -> Option<State> {
         let payment =
-            state.purchases[purchase].payment.filter(|payment| payment.work_at.is_some())?;
-        let (attempts, now) = (self.bounds.attempts, SystemModel::clock(late));
-        let step = payment.next_step(attempts, now);
+            state.purchases[purchase].payment.filter(|payment| payment.next_run_at.is_some())?;
+        let (limits, now) = (self.limits(), SystemModel::clock(late));
+        let step = payment.next_step(limits, now);
         let mut next = state.clone();
         let written = match &step {
             None => self.payment_decides(purchase, ("idle", Some(payment), 0), || {
-                payment.at_rest(attempts, now)
+                payment.idle(limits, now)
             }),
-            Some(Step::GiveUp { key }) => {
-                let abandon = || payment.given_up_unsent(*key, attempts, now);
+            Some(Step::AbandonAttempt { number }) => {
+                let abandon = || payment.abandon_unsent_attempt(*number, limits, now);
                 self.payment_decides(purchase, ("abandon", Some(payment), 0), abandon)
             }
-            Some(Step::Confirm { key, .. }) => {
+            Some(Step::Confirm { number, .. }) => {
                 self.payment_decides(purchase, ("sending", Some(payment), 0), || {
-                    payment.sending(*key, now)
+                    payment.mark_sent(*number, now)
                 })
             }
             Some(Step::CancelIntent { .. }) if self.is_mutant(Mutant::FailedTooSoon) => {
-                let canceled = || payment.heard_of_cancellation(&Ok(Intent::Canceled), now).change;
+                let canceled = || payment.on_cancellation(&Ok(IntentState::Canceled), now).change;
                 self.payment_decides(purchase, ("canceled", Some(payment), 0), canceled)
             }
             Some(_) => None,
         };
         Effect::payment(purchase, written).apply(&mut next);
-        if let Some(step) = step.filter(|step| !matches!(step, Step::GiveUp { .. })) {
+        if let Some(step) = step.filter(|step| !matches!(step, Step::AbandonAttempt { .. })) {
             let stripe = state.purchases[purchase].stripe;
             if stripe.in_flight.len() == self.bounds.workers {
                 return None;
@@ -174,11 +177,11 @@ impl SystemModel {
             return None;
         };
         let now = SystemModel::clock(late || *known);
-        let attempts = self.bounds.attempts;
+        let limits = self.limits();
         let question =
             ("note", Some(payment), (stripe.number() << 8) | (index << 1) as u64 | u64::from(late));
         let written = self.payment_decides(purchase, question, || {
-            record_result(payment.get(), step, result, attempts, now)?.change
+            record_result(payment.get(), step, result, limits, now)?.change
         });
         let mut next = self.lose(state, purchase, index)?;
         Effect::payment(purchase, written).apply(&mut next);
@@ -197,18 +200,18 @@ impl SystemModel {
     fn payment_decides(
         &self,
         purchase: usize,
-        (what, payment, about): (&'static str, Option<Interned<Payment>>, u64),
-        decide: impl FnOnce() -> Option<Change<Payment>>,
-    ) -> Decided<Payment> {
+        (what, payment, about): (&'static str, Option<Interned<OrderPayment>>, u64),
+        decide: impl FnOnce() -> Option<Change<OrderPayment>>,
+    ) -> Decided<OrderPayment> {
         let question = (what, payment, (about << 4) | purchase as u64);
         self.interners.payments.decide(&self.interners.messages, question, || {
             let Change { thing: mut payment, events } = decide()?;
             // Values that no decision reads are normalized: the id, the due time, and failures beyond those
             // that end an attempt.
-            if let Some(charge) = &mut payment.charge {
-                charge.id = self.payments[purchase];
+            if let Some(payment) = &mut payment.payment {
+                payment.id = self.payments[purchase];
             }
-            payment.work_at = payment.work_at.map(|_| SystemModel::clock(false));
+            payment.next_run_at = payment.next_run_at.map(|_| SystemModel::clock(false));
             payment.failures = payment.failures.min(2);
             Some(Change { thing: payment, events })
         })
@@ -229,30 +232,30 @@ impl SystemModel {
 
 /// How payments records a result of Stripe's.
 fn record_result(
-    payment: &Payment,
+    payment: &OrderPayment,
     step: &Step,
     result: &StripeResult,
-    attempts: i64,
+    limits: Limits,
     now: common::Time,
-) -> Option<Heard> {
+) -> Option<Transition> {
     Some(match (step, result) {
-        (Step::MakeIntent { key, attempt }, StripeResult::Made(result)) => {
-            payment.heard_of_intent(*key, *attempt, result, attempts, now)
+        (Step::CreateIntent { number, attempt }, StripeResult::Made(result)) => {
+            payment.on_intent_created(*number, *attempt, result, limits, now)
         }
-        (Step::Confirm { key, .. }, StripeResult::Intent(result)) => {
-            payment.heard_of_confirmation(*key, result, attempts, now)
+        (Step::Confirm { number, .. }, StripeResult::Intent(result)) => {
+            payment.on_confirmation(*number, result, limits, now)
         }
-        (Step::Ask { key, .. }, StripeResult::Intent(result)) => {
-            payment.heard_of_attempt(*key, result, attempts, now)
+        (Step::RetrieveIntent { number, .. }, StripeResult::Intent(result)) => {
+            payment.on_attempt_retrieved(*number, result, limits, now)
         }
         (Step::CancelIntent { .. }, StripeResult::Intent(result)) => {
-            payment.heard_of_cancellation(result, now)
+            payment.on_cancellation(result, now)
         }
-        (Step::Refund { key, .. }, StripeResult::Refund(result)) => {
-            payment.heard_of_refund(*key, result, now)
+        (Step::CreateRefund { number, .. }, StripeResult::Refund(result)) => {
+            payment.on_refund(*number, result, now)
         }
-        (Step::AskRefund { key, .. }, StripeResult::Refunds(result)) => {
-            payment.heard_of_refunds(*key, result, now)
+        (Step::RetrieveRefunds { number, .. }, StripeResult::Refunds(result)) => {
+            payment.on_refunds_retrieved(*number, result, now)
         }
         _ => return None,
     })

@@ -2,8 +2,8 @@
 //! written.
 
 use expiration::domain::Schedule;
-use orders::domain::{Order, TicketReplica as Listing};
-use payments::domain::Payment;
+use orders::domain::{Order, Ticket as Listing};
+use payments::domain::OrderPayment;
 use tickets::domain::Ticket;
 
 use crate::events::{Listener, Message};
@@ -32,7 +32,7 @@ pub struct Purchase {
     /// The consumer of `payment.created` has decided to reserve the ticket again, under this hold number.
     pub pending_retake: Option<i64>,
     pub schedule: Option<Interned<Schedule>>,
-    pub payment: Option<Interned<Payment>>,
+    pub payment: Option<Interned<OrderPayment>>,
     pub stripe: Interned<StripeState>,
     /// Whether the reservation has expired, by orders' clock.
     pub has_expired: bool,

@@ -173,7 +173,7 @@ impl SystemModel {
         let Some(payment) = purchase.payment else { return };
         steps.push(Step::Pay(order));
         steps.extend(self.bounds.refunds.then_some(Step::Refund(order)));
-        if payment.work_at.is_some() {
+        if payment.next_run_at.is_some() {
             steps.push(Step::ClaimWork(order));
             steps.extend([false, true].map(|late| Step::Run { order, late }));
         }

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use payments::gateway::{Intent, RefundWord, Trouble};
-use payments::steps::Step;
+use payments::domain::{GatewayError, IntentState, RefundState, Step};
 
 /// Stripe's state of one order, and payments' requests in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,10 +40,10 @@ pub enum InFlight {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StripeResult {
-    Made(Result<String, Trouble>),
-    Intent(Result<Intent, Trouble>),
-    Refund(Result<RefundWord, Trouble>),
-    Refunds(Result<Option<RefundWord>, Trouble>),
+    Made(Result<String, GatewayError>),
+    Intent(Result<IntentState, GatewayError>),
+    Refund(Result<RefundState, GatewayError>),
+    Refunds(Result<Option<RefundState>, GatewayError>),
 }
 
 /// The outcome of a request that reaches Stripe.
@@ -100,16 +99,18 @@ impl StripeState {
     /// The response to a query, which changes nothing.
     pub fn query(&self, step: &Step, late: bool) -> Option<StripeState> {
         let result = match step {
-            Step::Ask { intent, .. } => {
+            Step::RetrieveIntent { intent, .. } => {
                 StripeResult::Intent(Ok(self.intents[number(intent)].status(number(intent))))
             }
-            Step::AskRefund { .. } => StripeResult::Refunds(Ok((self.refunds > 0).then(refunded))),
-            Step::MakeIntent { .. }
-            | Step::MakeMethod { .. }
+            Step::RetrieveRefunds { .. } => {
+                StripeResult::Refunds(Ok((self.refunds > 0).then(refunded)))
+            }
+            Step::CreateIntent { .. }
+            | Step::CreatePaymentMethod { .. }
             | Step::Confirm { .. }
-            | Step::GiveUp { .. }
+            | Step::AbandonAttempt { .. }
             | Step::CancelIntent { .. }
-            | Step::Refund { .. } => return None,
+            | Step::CreateRefund { .. } => return None,
         };
         self.send(InFlight::Response { step: step.clone(), result, late })
     }
@@ -153,10 +154,10 @@ impl StripeState {
         step: &Step,
         CallOutcome { execution, fails }: CallOutcome,
     ) -> Option<StripeResult> {
-        let failed = || Trouble::Failed("500".to_owned());
+        let failed = || GatewayError::Failed("500".to_owned());
         let declined = execution == Execution::Declined;
         match step {
-            Step::MakeIntent { .. } if !declined => {
+            Step::CreateIntent { .. } if !declined => {
                 if execution == Execution::Succeeded {
                     self.intents.push(PaymentIntent::default());
                 }
@@ -169,7 +170,8 @@ impl StripeState {
                 if let Some(end) = intent.end {
                     let code = Some("payment_intent_unexpected_state".to_owned());
                     let message = format!("{end:?}");
-                    let refused = Trouble::Refused { code, param: None, message };
+                    let refused =
+                        GatewayError::Refused { code, invalid_payment_method: false, message };
                     return (execution == Execution::Succeeded && !fails)
                         .then_some(StripeResult::Intent(Err(refused)));
                 }
@@ -183,11 +185,11 @@ impl StripeState {
                 }
                 Some(StripeResult::Intent(match (fails, declined) {
                     (true, _) => Err(failed()),
-                    (false, true) => Err(Trouble::Declined {
+                    (false, true) => Err(GatewayError::Declined {
                         code: "card_declined".to_owned(),
                         charge: intent.newest_charge(number),
                     }),
-                    (false, false) => Ok(Intent::Succeeded),
+                    (false, false) => Ok(IntentState::Succeeded),
                 }))
             }
             // A lost request is one that never arrives: failures of these change nothing.
@@ -197,10 +199,14 @@ impl StripeState {
                 intent.end.get_or_insert(End::Canceled);
                 Some(StripeResult::Intent(Ok(intent.status(number))))
             }
-            Step::Refund { .. } if !declined => {
+            Step::CreateRefund { .. } if !declined => {
                 if self.refunds == self.charges() {
                     let code = Some("charge_already_refunded".to_owned());
-                    let refused = Trouble::Refused { code, param: None, message: String::new() };
+                    let refused = GatewayError::Refused {
+                        code,
+                        invalid_payment_method: false,
+                        message: String::new(),
+                    };
                     return (!fails).then_some(StripeResult::Refund(Err(refused)));
                 }
                 if execution == Execution::Succeeded {
@@ -208,25 +214,25 @@ impl StripeState {
                 }
                 Some(StripeResult::Refund(if fails { Err(failed()) } else { Ok(refunded()) }))
             }
-            Step::MakeIntent { .. }
-            | Step::MakeMethod { .. }
-            | Step::Ask { .. }
-            | Step::GiveUp { .. }
+            Step::CreateIntent { .. }
+            | Step::CreatePaymentMethod { .. }
+            | Step::RetrieveIntent { .. }
+            | Step::AbandonAttempt { .. }
             | Step::CancelIntent { .. }
-            | Step::Refund { .. }
-            | Step::AskRefund { .. } => None,
+            | Step::CreateRefund { .. }
+            | Step::RetrieveRefunds { .. } => None,
         }
     }
 }
 
 impl PaymentIntent {
-    fn status(&self, number: usize) -> Intent {
+    fn status(&self, number: usize) -> IntentState {
         match self.end {
-            Some(End::Succeeded) => Intent::Succeeded,
-            Some(End::Canceled) => Intent::Canceled,
-            None => Intent::Open {
-                charge: self.newest_charge(number),
-                decline: self.declined.then(|| "card_declined".to_owned()),
+            Some(End::Succeeded) => IntentState::Succeeded,
+            Some(End::Canceled) => IntentState::Canceled,
+            None => IntentState::RequiresPaymentMethod {
+                last_charge: self.newest_charge(number),
+                decline_code: self.declined.then(|| "card_declined".to_owned()),
             },
         }
     }
@@ -237,8 +243,8 @@ impl PaymentIntent {
     }
 }
 
-fn refunded() -> RefundWord {
-    RefundWord::Succeeded { id: "re_1".to_owned() }
+fn refunded() -> RefundState {
+    RefundState::Succeeded { id: "re_1".to_owned() }
 }
 
 fn number(intent: &str) -> usize {
@@ -248,13 +254,13 @@ fn number(intent: &str) -> usize {
 /// The idempotency key that the gateway sends.
 fn key(step: &Step) -> Option<String> {
     match step {
-        Step::MakeIntent { key, .. } => Some(format!("pi:{key}")),
-        Step::MakeMethod { key, .. } => Some(format!("pm:{key}")),
-        Step::Confirm { key, .. } => Some(format!("confirm:{key}")),
-        Step::Refund { key, .. } => Some(format!("refund:{key}")),
-        Step::Ask { .. }
-        | Step::GiveUp { .. }
+        Step::CreateIntent { number, .. } => Some(format!("pi:{number}")),
+        Step::CreatePaymentMethod { number, .. } => Some(format!("pm:{number}")),
+        Step::Confirm { number, .. } => Some(format!("confirm:{number}")),
+        Step::CreateRefund { number, .. } => Some(format!("refund:{number}")),
+        Step::RetrieveIntent { .. }
+        | Step::AbandonAttempt { .. }
         | Step::CancelIntent { .. }
-        | Step::AskRefund { .. } => None,
+        | Step::RetrieveRefunds { .. } => None,
     }
 }

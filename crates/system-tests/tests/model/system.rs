@@ -6,7 +6,7 @@ use common::ids::{OrderId, PaymentId, UserId};
 use common::{Money, Time};
 use expiration::domain::Schedule;
 use orders::domain::{Order, Ticket as Listing};
-use payments::domain::Payment;
+use payments::domain::OrderPayment;
 use store::Change;
 use tickets::domain::Ticket;
 use tickets::draft::Draft;
@@ -68,7 +68,7 @@ pub struct Interners {
     pub listings: Interner<Listing>,
     pub orders: Interner<Order>,
     pub schedules: Interner<Schedule>,
-    pub payments: Interner<Payment>,
+    pub payments: Interner<OrderPayment>,
     pub stripe_states: Interner<StripeState>,
     pub messages: Interner<Message>,
 }
@@ -162,7 +162,7 @@ pub enum Effect {
     Listing(Interned<Listing>),
     Order(usize, Interned<Order>, &'static [Interned<Message>]),
     PendingRetake(usize, i64),
-    Payment(usize, Interned<Payment>, &'static [Interned<Message>]),
+    Payment(usize, Interned<OrderPayment>, &'static [Interned<Message>]),
     Schedule(usize, Interned<Schedule>, &'static [Interned<Message>]),
 }
 
@@ -176,7 +176,7 @@ impl Effect {
         decided.map_or(Effect::Nothing, |(ticket, published)| Effect::Ticket(ticket, published))
     }
 
-    pub fn payment(purchase: usize, decided: Decided<Payment>) -> Effect {
+    pub fn payment(purchase: usize, decided: Decided<OrderPayment>) -> Effect {
         decided.map_or(Effect::Nothing, |(payment, published)| {
             Effect::Payment(purchase, payment, published)
         })

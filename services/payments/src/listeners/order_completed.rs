@@ -5,6 +5,6 @@ use common::events::OrderCompleted;
 
 use crate::state::App;
 
-pub async fn listen(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     super::follow(&app, &order).await
 }

@@ -5,6 +5,6 @@ use common::events::OrderCreated;
 
 use crate::state::App;
 
-pub async fn listen(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
     super::follow(&app, &order).await
 }

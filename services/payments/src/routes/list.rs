@@ -3,15 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::events::Stream;
-use common::ids::OrderId;
 use common::permissions::Action;
 use common::problem::Violation;
 use httpkit::extract::Query;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
-use store::read_your_writes;
 
 use crate::state::App;
 use crate::view::PaymentView;
@@ -27,7 +24,7 @@ struct List {
     payments: Vec<PaymentView>,
 }
 
-pub async fn list(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     Query(input): Query<Input>,
@@ -35,13 +32,8 @@ pub async fn list(
     let Some(order) = input.order_id else {
         return Err(Error::invalid([Violation::of("orderId", "must be given")]));
     };
-    let missing = || Error::not_found("order");
-    let order: OrderId = order.parse().map_err(|_| missing())?;
-    let disconnected = || app.consumers.is_disconnected(Stream::Orders);
-    let find = async || Ok(app.store.payments.get(order).await?);
-    let payment = read_your_writes(order.created_at(), app.clock.now(), disconnected, find).await?;
-    let payment = payment.ok_or_else(missing)?;
+    let payment = super::find_order(&app, &order).await?;
     user.require(Action::ViewPayment, payment.owners())?;
-    let payments = PaymentView::of(payment, app.attempts).into_iter().collect();
+    let payments = PaymentView::of(payment, app.limits).into_iter().collect();
     Ok(personal(None, Json(List { payments })))
 }

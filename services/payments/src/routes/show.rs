@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::ids::PaymentId;
+use common::ids::{Id, PaymentId};
 use common::permissions::Action;
 use httpkit::extract::PathId;
 use httpkit::response::personal;
@@ -12,14 +12,14 @@ use httpkit::{CurrentUser, Error, Result};
 use crate::state::App;
 use crate::view::PaymentView;
 
-pub async fn show(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
 ) -> Result<impl IntoResponse> {
-    let missing = || Error::not_found("payment");
-    let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
+    let missing = || Error::not_found(PaymentId::NAMES);
+    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
     user.require(Action::ViewPayment, payment.owners())?;
-    let view = PaymentView::of(payment, app.attempts).ok_or_else(missing)?;
-    Ok(personal(Some(view.version), Json(view)))
+    let view = PaymentView::of(payment, app.limits).ok_or_else(missing)?;
+    Ok(personal(Some(view.version.get()), Json(view)))
 }

@@ -1,4 +1,4 @@
-//! A payments service with a Stripe of its own, and orders to pay.
+//! A payments service with its own local Stripe, and orders to pay.
 
 use std::time::Duration;
 
@@ -40,13 +40,13 @@ impl World {
         World { infra, app, service, stripe, buyer, seller, _journal: journal }
     }
 
-    /// An order that is to be paid within 15 minutes, and that payments has heard of.
+    /// An order that expires in 15 minutes, after payments has consumed its event.
     pub async fn order(&self) -> Order {
         self.order_for(Duration::from_secs(900)).await
     }
 
-    pub async fn order_for(&self, time: Duration) -> Order {
-        let order = order(self.infra.clock.now(), time, self.buyer.id, self.seller.id);
+    pub async fn order_for(&self, reservation: Duration) -> Order {
+        let order = order(self.infra.clock.now(), reservation, self.buyer.id, self.seller.id);
         self.infra.bus().publish(&OrderCreated(order.clone())).await;
         self.infra.bus().settled("payments").await;
         order
@@ -74,23 +74,23 @@ impl World {
         .await
     }
 
-    /// Waits until no payment has an event that isn't on the bus.
+    /// Waits until every event is published.
     pub async fn published(&self) {
-        testkit::all_published(&self.app.store.payments).await;
+        testkit::all_published(self.app.store.documents()).await;
     }
 
     pub async fn ledger(&self) -> Value {
         Client::new(&self.stripe.url()).get("/_ledger").await.expect(200)
     }
 
-    /// How many charges have succeeded, and how much of that we keep.
-    pub async fn taken(&self) -> (i64, i64) {
+    /// How many charges have succeeded, and the amount that remains after refunds.
+    pub async fn charged(&self) -> (i64, i64) {
         let totals = &self.ledger().await["totals"]["usd"];
         let number = |name: &str| totals[name].as_i64().unwrap_or(0);
         (number("charges_succeeded"), number("kept"))
     }
 
-    /// How often Stripe was asked this, such as `POST /v1/refunds`.
+    /// How many requests Stripe got at an endpoint, such as `POST /v1/refunds`.
     pub async fn requests(&self, endpoint: &str) -> u64 {
         let requests = Client::new(&self.stripe.url()).get("/_requests").await.expect(200);
         let by_status = requests[endpoint].as_object().cloned().unwrap_or_default();
@@ -101,7 +101,7 @@ impl World {
         self.fault_for(Duration::from_secs(11), method, path, kind, times).await;
     }
 
-    /// A fault that takes a while, for the kinds that do.
+    /// A fault with a duration, for the kinds that have one.
     pub async fn fault_for(
         &self,
         time: Duration,
@@ -114,8 +114,8 @@ impl World {
         let fault = json!({
             "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": delay,
         });
-        let answer = Client::new(&self.stripe.url()).post("/_faults", fault).await;
-        assert!(answer.status.is_success(), "{answer:?}");
+        let response = Client::new(&self.stripe.url()).post("/_faults", fault).await;
+        assert!(response.status.is_success(), "{response:?}");
     }
 
     pub async fn cancel(&self, order: &Order, why: CancelReason) {
@@ -130,9 +130,9 @@ pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
     App::connect(&Settings::parse_from(args).state, infra.clock.clone()).await.unwrap()
 }
 
-pub fn order(now: Time, time: Duration, buyer: UserId, seller: UserId) -> Order {
+pub fn order(now: Time, reservation: Duration, buyer: UserId, seller: UserId) -> Order {
     let ticket = fixtures::ticket(now).with_seller(seller);
-    fixtures::order(&ticket, now).with_buyer(buyer).with_expiry(now + time)
+    fixtures::order(&ticket, now).with_buyer(buyer).with_expiry(now + reservation)
 }
 
 pub fn cancelled(order: &Order, why: CancelReason) -> Order {

@@ -1,11 +1,11 @@
-//! What an operator types: `payments dead-letters …`, `payments reannounce …`.
+//! The admin CLI: `payments dead-letters …`, `payments republish …`.
 
 use common::events::{
     CancelReason, OrderRefundRequired, PaymentCreated, PaymentFailed, PaymentRefunded,
     RefundReason, Stream,
 };
 use common::ids::PaymentId;
-use payments::domain::Payment;
+use payments::domain::OrderPayment;
 use serde_json::json;
 use store::RESTORE_VERSION_OFFSET;
 use testkit::fixtures::{self, RefundRequiredChanges as _};
@@ -18,13 +18,13 @@ fn payments(world: &World) -> Program {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_listed_shown_and_handled_again_until_it_succeeds() {
+async fn a_dead_letter_is_listed_shown_and_replayed_until_it_succeeds() {
     let world = World::start().await;
-    let operator = payments(&world);
-    let list = operator.run(&["dead-letters", "list"]).await;
+    let cli = payments(&world);
+    let list = cli.run(&["dead-letters", "list"]).await;
     assert_eq!(list.expect_success(), "No dead letters.\n");
 
-    // Somebody has limited the deliveries: what fails once is given up.
+    // With one delivery, a message that fails once becomes a dead letter.
     world.infra.bus().limit_deliveries("payments", Stream::Orders, 1).await;
     let order = world.order().await;
     let payment_id = PaymentId::new(world.infra.clock.now());
@@ -34,33 +34,36 @@ async fn a_dead_letter_is_listed_shown_and_handled_again_until_it_succeeds() {
     world.infra.bus().publish(&refund(payment_id)).await;
     eventually("the dead letter", || async { world.infra.bus().dead_letters().await.pop() }).await;
 
-    let list = operator.run(&["dead-letters", "list"]).await;
+    let list = cli.run(&["dead-letters", "list"]).await;
     let line = list.expect_success().lines().nth(1).unwrap().to_owned();
     assert!(line.starts_with("1 "), "{line}");
-    for told in ["order.refund_required", "ORDERS 2", "JetStream has given it up"] {
-        assert!(line.contains(told), "{told} is not in: {line}");
+    for expected in ["order.refund_required", "ORDERS 2", "maximum deliveries reached"] {
+        assert!(line.contains(expected), "{expected} is not in: {line}");
     }
-    let shown = operator.run(&["dead-letters", "show", "1"]).await;
-    for told in [
-        "from      ORDERS, message 2".to_owned(),
+    let shown = cli.run(&["dead-letters", "show", "1"]).await;
+    for expected in [
+        "from        ORDERS, sequence 2".to_owned(),
         format!("  ce-id: order.refund_required:{}:3", order.id),
         format!("  \"paymentId\": \"{payment_id}\","),
     ] {
-        assert!(shown.expect_success().contains(&told), "{told} is not in:\n{}", shown.stdout);
+        assert!(
+            shown.expect_success().contains(&expected),
+            "{expected} is not in:\n{}",
+            shown.stdout
+        );
     }
 
-    let failed = operator.run(&["dead-letters", "replay", "1"]).await;
+    let failed = cli.run(&["dead-letters", "replay", "1"]).await;
     assert_eq!(failed.expect_failure(), "error: 1 of 1 could not be handled\n");
-    let stays = format!(
-        "1: order.refund_required has failed again, and stays: payment {payment_id}: there is no such charge \
-         that is known to be paid\n"
+    let expected = format!(
+        "1: order.refund_required failed again: payment {payment_id}: not known to be completed\n"
     );
-    assert_eq!(failed.stdout, stays);
+    assert_eq!(failed.stdout, expected);
     assert_eq!(world.infra.bus().dead_letters().await.len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_handled_again_has_its_effect_in_the_service_and_is_off_the_list() {
+async fn a_replayed_dead_letter_takes_effect_and_is_removed() {
     let world = World::start().await;
     let order = world.order().await;
     let paid = world.pay(&order, "tok_visa").await.expect(201);
@@ -69,44 +72,44 @@ async fn what_is_handled_again_has_its_effect_in_the_service_and_is_off_the_list
             .with_reason(RefundReason::TicketDeleted)
             .with_version(3),
     );
-    // Terminated before it was handled: nobody listens.
+    // Terminated before it was handled.
     world.infra.bus().publish_dead_letter("payments", &refund, "by hand").await;
     world.infra.bus().publish_dead_letter("payments", &refund, "by hand").await;
 
     let replayed = payments(&world).run(&["dead-letters", "replay", "--all"]).await;
-    let expected = "1: order.refund_required is handled, and off the list\n\
-                    2: order.refund_required is handled, and off the list\n";
+    let expected = "1: order.refund_required handled and removed\n\
+                    2: order.refund_required handled and removed\n";
     assert_eq!(replayed.expect_success(), expected);
     assert!(world.infra.bus().dead_letters().await.is_empty());
     world.payment_is(&order, "refunded").await;
-    assert_eq!(world.taken().await, (1, 0));
+    assert_eq!(world.charged().await, (1, 0));
     let none = payments(&world).run(&["dead-letters", "replay", "--all"]).await;
     assert_eq!(none.expect_success(), "No dead letters.\n");
 }
 
 #[tokio::test]
-async fn a_letter_of_another_service_or_none_at_all_is_an_error() {
+async fn a_dead_letter_of_another_service_or_an_unknown_one_is_an_error() {
     let world = World::start().await;
     let order = world.order().await;
     let refund = OrderRefundRequired(
         fixtures::refund_required(order.id, PaymentId::new(world.infra.clock.now()))
             .with_version(3),
     );
-    world.infra.bus().publish_dead_letter("orders", &refund, "it is another's").await;
-    let operator = payments(&world);
+    world.infra.bus().publish_dead_letter("orders", &refund, "of another service").await;
+    let cli = payments(&world);
     for number in ["1", "2"] {
         for verb in ["show", "replay"] {
-            let ended = operator.run(&["dead-letters", verb, number]).await;
+            let ended = cli.run(&["dead-letters", verb, number]).await;
             let error = format!("error: payments has no dead letter {number}\n");
             assert_eq!(ended.expect_failure(), error);
         }
     }
     assert_eq!(world.infra.bus().dead_letters().await.len(), 1);
-    operator.run(&["dead-letters", "replay"]).await.expect_failure();
+    cli.run(&["dead-letters", "replay"]).await.expect_failure();
 }
 
 #[tokio::test]
-async fn a_setting_that_is_missing_is_named_and_no_others_are_asked_for() {
+async fn a_missing_setting_is_named_and_unneeded_ones_are_optional() {
     let world = World::start().await;
     for name in ["MONGO_URI", "NATS_URL", "STRIPE_KEY"] {
         let ended = payments(&world).without(name).run(&["dead-letters", "list"]).await;
@@ -119,7 +122,7 @@ async fn a_setting_that_is_missing_is_named_and_no_others_are_asked_for() {
 }
 
 #[tokio::test]
-async fn every_payment_is_told_again_as_it_stands() {
+async fn every_payment_is_republished_in_its_present_state() {
     let world = World::start().await;
     let (paid, refunded, declined, unpaid) =
         (world.order().await, world.order().await, world.order().await, world.order().await);
@@ -133,50 +136,51 @@ async fn every_payment_is_told_again_as_it_stands() {
     bus.wait_for::<PaymentRefunded>(|_| true).await;
     bus.wait_for::<PaymentFailed>(|_| true).await;
 
-    let told = payments(&world).run(&["reannounce"]).await;
-    let expected = "Told again: 3 events of 4 documents.\nAll are published.\n";
-    assert_eq!(told.expect_success(), expected);
+    let republished = payments(&world).run(&["republish"]).await;
+    let expected = "Republishing 3 events of 4 documents.\nAll events are published.\n";
+    assert_eq!(republished.expect_success(), expected);
     let created = bus.published::<PaymentCreated>().await;
     assert_eq!(created.iter().filter(|event| event.0.order_id == paid.id).count(), 2);
     assert_eq!(created[0], *created.last().unwrap(), "the same, in the same version");
     let of_refunded = created.iter().filter(|event| event.0.order_id == refunded.id).count();
-    assert_eq!(of_refunded, 1, "what was given back is told as such");
-    let told = bus.published::<PaymentRefunded>().await;
-    assert_eq!(told.len(), 2);
-    assert_eq!(told[0], told[1]);
+    assert_eq!(of_refunded, 1, "a refunded payment is republished as refunded");
+    let refunds = bus.published::<PaymentRefunded>().await;
+    assert_eq!(refunds.len(), 2);
+    assert_eq!(refunds[0], refunds[1]);
     let failed = bus.published::<PaymentFailed>().await;
     assert_eq!(failed.len(), 2);
     assert_eq!(failed[0], failed[1]);
     assert!(!failed[1].0.r#final && failed[1].0.order_id == declined.id);
     assert!(world.payment(&unpaid).await.is_null());
 
-    let told = payments(&world).run(&["reannounce", "--restored"]).await;
-    told.expect_success();
+    let republished = payments(&world).run(&["republish", "--restored"]).await;
+    republished.expect_success();
     let last = bus.published::<PaymentCreated>().await.pop().unwrap();
     assert_eq!(last.0.version, created[0].0.version + RESTORE_VERSION_OFFSET);
-    // It serves on with them.
-    let answer = world.pay(&unpaid, "tok_visa").await.expect(201);
-    assert!(answer["version"].as_i64().unwrap() > RESTORE_VERSION_OFFSET);
+    // The running service continues from the new versions.
+    let response = world.pay(&unpaid, "tok_visa").await.expect(201);
+    assert!(response["version"].as_i64().unwrap() > RESTORE_VERSION_OFFSET);
 }
 
 #[tokio::test]
-async fn a_refund_that_a_restored_database_has_lost_is_found_at_stripe_and_not_made_twice() {
+async fn a_refund_lost_by_a_restore_is_retrieved_from_stripe_and_not_repeated() {
     let world = World::start().await;
     let order = world.order().await;
     let payment = world.pay(&order, "tok_visa").await.expect(201);
-    let back_up = world.app.store.payments.get(order.id).await.unwrap().unwrap();
+    let back_up = world.app.store.find(order.id).await.unwrap().unwrap();
     let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
     world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
     let refunded = world.payment_is(&order, "refunded").await;
 
-    let newest = world.app.store.payments.get(order.id).await.unwrap().unwrap();
-    let back_up = Payment { version: newest.version + 1, ..back_up };
-    assert!(world.app.store.payments.replace(newest.version, &back_up, &[]).await.unwrap());
+    let newest = world.app.store.find(order.id).await.unwrap().unwrap();
+    let back_up = OrderPayment { version: newest.version + 1, ..back_up };
+    let documents = world.app.store.documents();
+    assert!(documents.replace(newest.version.get(), &back_up, &[]).await.unwrap());
     assert_eq!(world.payment(&order).await["status"], "completed");
-    // orders tells again that the order was ended by the refund.
+    // orders republishes that the order was cancelled by the refund.
     world.cancel(&order, CancelReason::Refunded).await;
     let found = world.payment_is(&order, "refunded").await;
     assert_eq!(found["stripeRefundId"], refunded["stripeRefundId"]);
-    assert_eq!(world.taken().await, (1, 0));
+    assert_eq!(world.charged().await, (1, 0));
     assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 1);
 }
