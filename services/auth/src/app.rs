@@ -59,7 +59,7 @@ impl Microservice for Auth {
     ) -> anyhow::Result<AdminCommands<(), User>> {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
         let store = Store::open(&context.database, clock).await?;
-        Ok(context.admin(listeners(), store.documents()))
+        Ok(AdminCommands::new(&context, listeners(), store.documents()))
     }
 }
 

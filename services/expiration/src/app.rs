@@ -54,6 +54,6 @@ impl Microservice for Expiration {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Schedule>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(app.context.admin(listeners(app.clone()), app.store.documents()))
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
     }
 }

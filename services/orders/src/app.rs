@@ -66,7 +66,7 @@ impl Microservice for Orders {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Order>> {
         let app = App::connect(&settings, clock).await?;
-        let admin = app.context.admin(listeners(app.clone()), app.store.documents());
+        let admin = AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents());
         Ok(admin.bumping(move |run| async move { Ok(app.store.raise_hold_floors(&run).await?) }))
     }
 }

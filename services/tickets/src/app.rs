@@ -63,6 +63,6 @@ impl Microservice for Tickets {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, TicketDocument>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(app.context.admin(listeners(app.clone()), app.store.documents()))
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
     }
 }

@@ -24,8 +24,8 @@ const COLLECTIONS: [(&str, &str, Reader); 8] = [
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
     ("orders", "orders", round_trip::<orders::domain::Order>),
-    ("orders", "tickets", round_trip::<orders::domain::Ticket>),
-    ("orders", "people", round_trip::<orders::domain::Person>),
+    ("orders", "tickets", round_trip::<orders::domain::TicketReplica>),
+    ("orders", "people", round_trip::<orders::domain::UserReplica>),
     ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
     ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
 ];

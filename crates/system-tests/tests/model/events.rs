@@ -7,7 +7,7 @@ use common::events::{
     OrderCreated, OrderRefundRequired, Payment, PaymentCreated, PaymentFailed, PaymentRefunded,
     Refund, RefundRequired, Subject, Ticket, TicketCreated, TicketDeleted, TicketUpdated,
 };
-use orders::domain::{Effect as TicketEffect, TicketReplica as Listing};
+use orders::domain::{Effect as TicketEffect, TicketReplica};
 use store::OutboxMessage;
 
 /// A published event.
@@ -87,9 +87,15 @@ impl Event {
         // The one place where a new event has to be added to the model.
         match subject {
             Subject::UserCreated | Subject::UserUpdated | Subject::OrderUpdated => Event::Ignored,
-            Subject::TicketCreated => ticket(parse::<TicketCreated>(data).0, Listing::created),
-            Subject::TicketUpdated => ticket(parse::<TicketUpdated>(data).0, Listing::updated),
-            Subject::TicketDeleted => ticket(parse::<TicketDeleted>(data).0, Listing::deleted),
+            Subject::TicketCreated => {
+                ticket(parse::<TicketCreated>(data).0, TicketReplica::created)
+            }
+            Subject::TicketUpdated => {
+                ticket(parse::<TicketUpdated>(data).0, TicketReplica::updated)
+            }
+            Subject::TicketDeleted => {
+                ticket(parse::<TicketDeleted>(data).0, TicketReplica::deleted)
+            }
             Subject::OrderCreated => Event::Order(parse::<OrderCreated>(data).0),
             Subject::OrderCancelled => Event::Order(parse::<OrderCancelled>(data).0),
             Subject::OrderCompleted => Event::Order(parse::<OrderCompleted>(data).0),

@@ -1,6 +1,6 @@
 //! The properties: some hold in every state, others in every idle state.
 
-use common::events::{Order as Told, OrderStatus};
+use common::events::{Order as OrderEvent, OrderStatus};
 use orders::store::InsertOutcome;
 use payments::domain::Status;
 use stateright::Property;
@@ -120,7 +120,7 @@ fn has_settled(model: &SystemModel, state: &State) -> bool {
 
 fn is_purchase_idle(model: &SystemModel, purchase: &Purchase) -> bool {
     let is_paying = purchase.payment.is_some_and(|payment| payment.next_run_at.is_some());
-    let is_timed = purchase.schedule.is_some_and(|schedule| schedule.rings_at().is_some());
+    let is_timed = purchase.schedule.is_some_and(|schedule| schedule.due_at().is_some());
     let is_due =
         if model.bounds.timers { purchase.has_expired && is_timed } else { is_overdue(purchase) };
     purchase.pending_retake.is_none() && !is_paying && !is_due
@@ -227,6 +227,6 @@ fn next_buyer_can_order(model: &SystemModel, state: &State) -> bool {
     if let Some(holder) = state.live_order() {
         model.expire(&state, holder).apply(&mut state);
     }
-    let hold = world.next_hold(&state);
-    world.place(&state, usize::MAX, true, &[hold]) == InsertOutcome::Inserted
+    let hold = model.next_hold(&state);
+    model.place(&state, usize::MAX, true, &[hold]) == InsertOutcome::Inserted
 }

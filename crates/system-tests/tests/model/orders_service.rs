@@ -1,8 +1,8 @@
 //! orders: its decisions, with other steps interleaved between its reads and writes.
 
 use common::events::Payment;
-use orders::domain::{Expiry, Order, Retake, Ticket as Listing, Write};
-use orders::store::{ONE_LIVE_ORDER, ONE_ORDER_A_HOLD, Placed};
+use orders::domain::{Effect as TicketEffect, Expiry, Order, Retake, TicketReplica};
+use orders::store::{InsertOutcome, ONE_LIVE_ORDER, ONE_ORDER_PER_HOLD};
 use store::Change;
 
 use crate::events::{Event, Message};
@@ -48,8 +48,8 @@ impl SystemModel {
         let mut next = state.clone();
         next.purchases[purchase].reading = None;
         match self.place(state, purchase, order.active, &order.holds) {
-            Placed::Yes => Effect::Order(purchase, order, published).apply(&mut next),
-            Placed::Taken | Placed::TryAgain => {}
+            InsertOutcome::Inserted => Effect::Order(purchase, order, published).apply(&mut next),
+            InsertOutcome::Taken | InsertOutcome::Conflict => {}
         }
         Some(next)
     }
@@ -59,7 +59,7 @@ impl SystemModel {
         let Some(order) = state.purchases[purchase].order else { return Effect::Nothing };
         let has_expired = state.purchases[purchase].has_expired;
         let cancelled = self.order_decides(("cancel", Some(order), has_expired.into()), || {
-            order.given_up(SystemModel::clock(has_expired)).ok().flatten()
+            order.cancel_by_buyer(SystemModel::clock(has_expired)).ok().flatten()
         });
         Effect::order(purchase, cancelled)
     }
@@ -102,7 +102,7 @@ impl SystemModel {
             };
         match &message.get().event {
             Event::Ticket(_, writes) => match self.nth(write, writes) {
-                Write::ConfirmLock { order, hold } => {
+                TicketEffect::ConfirmLock { order, hold } => {
                     let purchase = self.purchase(*order);
                     let Some(order) = state.purchases[purchase].order else {
                         return Effect::Nothing;
@@ -113,10 +113,14 @@ impl SystemModel {
                         self.order_decides(question, || order.confirm_lock(*hold)),
                     )
                 }
-                Write::Replica(ticket_replica) => self.replicate(state, message, ticket_replica),
-                Write::EndHolder => state.live_order().map_or(Effect::Nothing, |purchase| {
-                    decide(purchase, "ticket deleted", |order, _| order.ticket_deleted())
-                }),
+                TicketEffect::Replica(ticket_replica) => {
+                    self.replicate(state, message, ticket_replica)
+                }
+                TicketEffect::EndLiveOrder => {
+                    state.live_order().map_or(Effect::Nothing, |purchase| {
+                        decide(purchase, "ticket deleted", |order, _| order.ticket_deleted())
+                    })
+                }
             },
             Event::Expiration(expiration) => self.expire(state, self.purchase(expiration.order_id)),
             Event::Paid(payment) => self.consume_charge(state, message, payment),
@@ -141,7 +145,7 @@ impl SystemModel {
         &self,
         state: &State,
         message: Interned<Message>,
-        ticket_replica: &Listing,
+        ticket_replica: &TicketReplica,
     ) -> Effect {
         if state.ticket_replica.is_some_and(|known| known.version >= ticket_replica.version) {
             return Effect::Nothing;
@@ -192,9 +196,9 @@ impl SystemModel {
         let mut next = state.clone();
         next.purchases[purchase].pending_retake = None;
         match self.place(state, purchase, retaken.active, &retaken.holds) {
-            Placed::Yes => Effect::Order(purchase, retaken, published).apply(&mut next),
-            Placed::TryAgain => {}
-            Placed::Taken => {
+            InsertOutcome::Inserted => Effect::Order(purchase, retaken, published).apply(&mut next),
+            InsertOutcome::Conflict => {}
+            InsertOutcome::Taken => {
                 Effect::order(purchase, self.record_payment(order, message, payment, Retake::Gone))
                     .apply(&mut next);
             }
@@ -218,7 +222,13 @@ impl SystemModel {
     }
 
     /// The result of MongoDB's unique indexes for an order that is stored with these values.
-    pub fn place(&self, state: &State, purchase: usize, active: bool, holds: &[i64]) -> Placed {
+    pub fn place(
+        &self,
+        state: &State,
+        purchase: usize,
+        active: bool,
+        holds: &[i64],
+    ) -> InsertOutcome {
         let others = || {
             let others =
                 state.purchases.iter().enumerate().filter(move |(other, _)| *other != purchase);
@@ -229,10 +239,10 @@ impl SystemModel {
         let is_used = others().any(|order| order.holds.iter().any(|hold| holds.contains(hold)));
         let index = match (is_taken, is_used) {
             (true, _) => ONE_LIVE_ORDER,
-            (false, true) if !self.is_mutant(Mutant::NoHoldIndex) => ONE_ORDER_A_HOLD,
-            (false, _) => return Placed::Yes,
+            (false, true) if !self.is_mutant(Mutant::NoHoldIndex) => ONE_ORDER_PER_HOLD,
+            (false, _) => return InsertOutcome::Inserted,
         };
-        Placed::refused_by(index).expect("an index of ours")
+        InsertOutcome::of_violation(index).expect("an index of ours")
     }
 
     pub fn next_hold(&self, state: &State) -> i64 {
@@ -253,9 +263,9 @@ impl SystemModel {
     }
 
     /// The writes of a message, in their order.
-    fn nth<'a>(&self, write: usize, writes: &'a [Write]) -> &'a Write {
+    fn nth<'a>(&self, write: usize, writes: &'a [TicketEffect]) -> &'a TicketEffect {
         match writes {
-            [Write::ConfirmLock { .. }, mark] if self.is_mutant(Mutant::MarkFirst) => {
+            [TicketEffect::ConfirmLock { .. }, mark] if self.is_mutant(Mutant::MarkFirst) => {
                 [mark, &writes[0]][write]
             }
             writes => &writes[write],

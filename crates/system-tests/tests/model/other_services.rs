@@ -68,10 +68,10 @@ impl SystemModel {
         )
     }
 
-    /// The timer rings, at any time: expiration's clock may be wrong.
-    pub fn fire(&self, state: &State, deal: usize) -> Effect {
-        let Some(schedule) = state.deals[deal].schedule else { return Effect::Nothing };
-        let fire = || match schedule.expire(World::clock(true)) {
+    /// The timer fires, at any time: expiration's clock may be wrong.
+    pub fn fire(&self, state: &State, purchase: usize) -> Effect {
+        let Some(schedule) = state.purchases[purchase].schedule else { return Effect::Nothing };
+        let fire = || match schedule.expire(SystemModel::clock(true)) {
             ExpiryDecision::Expire(change) => Some(*change),
             ExpiryDecision::NotDue(_) | ExpiryDecision::NothingToDo => None,
         };

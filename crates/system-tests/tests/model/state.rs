@@ -2,7 +2,7 @@
 //! written.
 
 use expiration::domain::Schedule;
-use orders::domain::{Order, Ticket as Listing};
+use orders::domain::{Order, TicketReplica};
 use payments::domain::OrderPayment;
 use tickets::domain::Ticket;
 
@@ -15,7 +15,7 @@ pub struct State {
     /// The ticket, in tickets.
     pub ticket: Interned<Ticket>,
     /// Its replica in orders.
-    pub ticket_replica: Option<Interned<Listing>>,
+    pub ticket_replica: Option<Interned<TicketReplica>>,
     pub purchases: Vec<Purchase>,
     /// Every published event. None is removed: any may be redelivered.
     pub deliveries: Vec<Delivery>,
@@ -27,7 +27,7 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Purchase {
     /// The buyer's request has read the available ticket, and then the next hold number.
-    pub reading: Option<(Interned<Listing>, Option<i64>)>,
+    pub reading: Option<(Interned<TicketReplica>, Option<i64>)>,
     pub order: Option<Interned<Order>>,
     /// The consumer of `payment.created` has decided to reserve the ticket again, under this hold number.
     pub pending_retake: Option<i64>,

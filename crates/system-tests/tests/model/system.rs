@@ -5,11 +5,10 @@ use std::time::Duration;
 use common::ids::{OrderId, PaymentId, UserId};
 use common::{Money, Time};
 use expiration::domain::Schedule;
-use orders::domain::{Order, Ticket as Listing};
+use orders::domain::{Order, TicketReplica};
 use payments::domain::OrderPayment;
 use store::Change;
-use tickets::domain::Ticket;
-use tickets::draft::Draft;
+use tickets::domain::{Draft, Ticket};
 
 use crate::events::Message;
 use crate::interner::{Decided, Interned, Interner};
@@ -65,7 +64,7 @@ pub struct SystemModel {
 #[derive(Default)]
 pub struct Interners {
     pub tickets: Interner<Ticket>,
-    pub listings: Interner<Listing>,
+    pub listings: Interner<TicketReplica>,
     pub orders: Interner<Order>,
     pub schedules: Interner<Schedule>,
     pub payments: Interner<OrderPayment>,
@@ -79,7 +78,7 @@ impl SystemModel {
         SystemModel {
             bounds,
             mutants,
-            offered: Ticket::offer(UserId::new(now), SystemModel::draft(2050), now),
+            offered: Ticket::create(UserId::new(now), SystemModel::draft(2050), now),
             orders: (0..bounds.orders).map(|_| OrderId::new(now)).collect(),
             payments: (0..bounds.orders).map(|_| PaymentId::new(now)).collect(),
             buyers: [UserId::new(now), UserId::new(now)],
@@ -159,7 +158,7 @@ pub enum Effect {
     /// It can't be processed yet; the broker redelivers the message.
     Retry,
     Ticket(Interned<Ticket>, &'static [Interned<Message>]),
-    Listing(Interned<Listing>),
+    Listing(Interned<TicketReplica>),
     Order(usize, Interned<Order>, &'static [Interned<Message>]),
     PendingRetake(usize, i64),
     Payment(usize, Interned<OrderPayment>, &'static [Interned<Message>]),
