@@ -1,7 +1,7 @@
 # One recipe for every service:  docker build --build-arg SERVICE=orders -t ticketing/orders .
 #
-# Dependencies are compiled into a cache that outlives this build (BuildKit's cache mounts), apart from our code: an edit compiles
-# one service. Only that service's folder and the shared crates are copied, so editing one service rebuilds one image.
+# Dependencies are compiled into a cache that is kept between builds (BuildKit's cache mounts): an edit compiles one service. Only
+# that service's folder and the shared crates are copied, so editing one service rebuilds one image.
 
 ARG RUST_IMAGE=rust:1.95-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
@@ -12,15 +12,15 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo install --locked --version 0.7.7 cargo-auditable
 WORKDIR /ticketing
 ARG SERVICE
-# Another place for what isn't a service: --build-arg SERVICE=stripe-double --build-arg FOLDER=crates/stripe-double
+# The folder of a program that isn't a service: --build-arg SERVICE=stripe-double --build-arg FOLDER=crates/stripe-double
 ARG FOLDER=services/${SERVICE}
-# What isn't copied isn't in the workspace: it is the shared crates and this service.
+# The workspace in the image has only the shared crates and this service.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/ crates/
 COPY ${FOLDER}/ ${FOLDER}/
-# For cargo, a pattern of members without any is an error: what isn't a service has none beside it.
+# A pattern of workspace members that matches nothing is an error in cargo: without a service, it is removed.
 RUN test -d services || sed --in-place 's|, "services/\*"||' Cargo.toml
-# `edit` makes a larger program sooner (Cargo.toml).
+# The profile `edit` builds faster and a larger program (Cargo.toml).
 ARG PROFILE=release
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/ticketing/target,sharing=locked \
@@ -29,10 +29,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && ln -s "/usr/local/bin/${SERVICE}" /out/service
 
 FROM ${RUNTIME_IMAGE}
-# The program under its name, for an operator's commands, and under one name for all.
+# The program under its own name, for admin commands, and under a name that is the same in every image.
 COPY --from=build /out/ /
 USER 65532:65532
-# The API, and what operators ask.
+# The API, and the admin port.
 EXPOSE 3000 9000
 ENTRYPOINT ["/service"]
 ARG SERVICE

@@ -1,4 +1,4 @@
-//! Calling cargo, with its own progress on the terminal.
+//! Running cargo, with its own progress on the terminal.
 
 use std::ffi::OsString;
 
@@ -7,9 +7,9 @@ use tokio::process::Command;
 
 use crate::{environment::Environment, root};
 
-/// What `cargo run` tells this program of its own package. Build scripts (ring's) look at some of it, and would compile half of
-/// the dependencies anew whenever a person's own `cargo check` and ours take turns.
-const OF_THIS_PACKAGE: [&str; 16] = [
+/// What `cargo run` sets for this program's own package. Build scripts (ring's) depend on some of them, so half of the dependencies
+/// would be recompiled whenever a `cargo check` in a terminal and a build from here take turns.
+const PACKAGE_VARIABLES: [&str; 16] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_PATH",
     "CARGO_PKG_AUTHORS",
@@ -28,20 +28,20 @@ const OF_THIS_PACKAGE: [&str; 16] = [
     "CARGO_PKG_VERSION_PRE",
 ];
 
-/// A cargo that ends when nobody waits for it any more.
+/// A cargo process, killed when it is dropped.
 pub fn command(environment: &Environment, args: &[OsString]) -> Command {
     let mut command = Command::new(&environment.cargo);
     command.args(args).current_dir(root::workspace()).kill_on_drop(true);
-    for name in OF_THIS_PACKAGE {
+    for name in PACKAGE_VARIABLES {
         command.env_remove(name);
     }
     command
 }
 
-/// Builds what the arguments say.
+/// `cargo build` with these arguments.
 pub async fn build(environment: &Environment, args: &[OsString]) -> Result<()> {
     let args = [&["build".into()], args].concat();
     let status = command(environment, &args).status().await.context("running cargo")?;
-    anyhow::ensure!(status.success(), "the build has failed; cargo's own message is above");
+    anyhow::ensure!(status.success(), "the build failed; cargo's message is above");
     Ok(())
 }

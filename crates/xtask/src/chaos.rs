@@ -1,5 +1,5 @@
-//! `cargo xtask chaos`: everything breaks, and the promises must hold. What breaks, and the checker, are in
-//! `crates/system-tests`; this builds them and the services, and runs them.
+//! `cargo xtask chaos`: injects faults into a marketplace under load, then checks its invariants. The faults and the checker are
+//! in `crates/system-tests`; this builds them and the services, and runs them.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -11,7 +11,7 @@ use crate::{cargo, environment::Environment, process, root, stop::Stop, up::INTE
 #[derive(Args)]
 #[command(disable_help_flag = true)]
 pub struct Options {
-    /// `--help` tells them
+    /// `--help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
@@ -19,7 +19,6 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let environment = Environment::read()?;
-    // The whole workspace's programs, for the reason that `up` has.
     cargo::build(&environment, &["--workspace".into(), "--bins".into()]).await?;
     let binaries = environment.binaries(false);
     let mut chaos = tokio::process::Command::new(binaries.join("chaos"))
@@ -33,7 +32,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let status = tokio::select! {
         status = chaos.wait() => status?,
         () = stop.requested() => {
-            process::end_in_its_own_time(&mut chaos).await;
+            process::terminate_and_wait(&mut chaos).await;
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };

@@ -1,4 +1,4 @@
-//! Cleaning up after an `up` or a `test` that was killed: exactly what it left, and nothing else.
+//! Cleaning up after an `up` or a `test` that was killed: exactly the processes that it left running, and nothing else.
 
 use std::{
     fs,
@@ -20,15 +20,15 @@ use crate::{
     root::Root,
 };
 
-/// The pid file of the supervising process itself, which isn't one of the stack.
+/// The pid file of the supervising process itself, which isn't part of the stack.
 pub const SUPERVISOR: &str = "up";
 
-/// Ends the processes that the root's pid files name, and removes the files. Only who holds the root's lock may do this.
+/// Stops the stale processes of earlier runs, by the root's pid files, and removes the files. The caller holds the root's lock.
 /// Returns how many were still running.
-pub async fn leftovers(root: &Root, report: &Report) -> Result<usize> {
+pub async fn stale_processes(root: &Root, report: &Report) -> Result<usize> {
     let run = root.run();
     let mut names = pidfile::names(&run)?;
-    // Whoever asks has one too.
+    // The caller has a pid file too.
     names.retain(|name| {
         pidfile::read(&run, name).is_none_or(|identity| identity.pid != Pid::this())
     });
@@ -38,10 +38,7 @@ pub async fn leftovers(root: &Root, report: &Report) -> Result<usize> {
         let left: Vec<(&str, Identity)> =
             left.filter_map(|name| Some((name.as_str(), pidfile::read(&run, name)?))).collect();
         for (name, identity) in &left {
-            report.say(&format!(
-                "Stopping {name} (pid {}), left behind by an earlier run",
-                identity.pid
-            ));
+            report.log(&format!("Stopping {name} (pid {}), a stale process", identity.pid));
         }
         let identities: Vec<Identity> = left.iter().map(|(_, identity)| *identity).collect();
         end_all(&identities).await;
@@ -53,23 +50,23 @@ pub async fn leftovers(root: &Root, report: &Report) -> Result<usize> {
     Ok(stopped)
 }
 
-/// Ends every process that has inherited this environment variable with this value, and returns how many there were. It
-/// looks again until there is none: a supervisor may have put another one in the place of one that was ended.
-pub async fn heirs_of(variable: &str, value: &str) -> Result<usize> {
+/// Stops every orphaned process: each that has inherited this environment variable with this value. Returns how many there were.
+/// Repeats until none is left: a supervisor may have replaced one that was stopped.
+pub async fn orphaned_processes(variable: &str, value: &str) -> Result<usize> {
     let wanted = format!("{variable}={value}");
     let mut ended = 0;
     loop {
-        let heirs = heirs(&wanted)?;
-        if heirs.is_empty() {
+        let orphans = orphans(&wanted)?;
+        if orphans.is_empty() {
             return Ok(ended);
         }
-        end_all(&heirs).await;
-        ended += heirs.len();
+        end_all(&orphans).await;
+        ended += orphans.len();
     }
 }
 
-fn heirs(wanted: &str) -> Result<Vec<Identity>> {
-    let has_it = |pid: Pid| {
+fn orphans(wanted: &str) -> Result<Vec<Identity>> {
+    let has_inherited = |pid: Pid| {
         let environment =
             fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
@@ -77,22 +74,22 @@ fn heirs(wanted: &str) -> Result<Vec<Identity>> {
     let pids = fs::read_dir("/proc")?
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let heirs = pids.map(Pid::from_raw).filter(|pid| *pid != Pid::this() && has_it(*pid));
-    Ok(heirs.filter_map(Identity::of).collect())
+    let orphans = pids.map(Pid::from_raw).filter(|pid| *pid != Pid::this() && has_inherited(*pid));
+    Ok(orphans.filter_map(Identity::of).collect())
 }
 
-/// SIGTERM, and after the grace SIGKILL, for processes that aren't our children.
+/// SIGTERM, and SIGKILL after the grace period, for processes that aren't our children.
 async fn end_all(processes: &[Identity]) {
     for process in processes {
         _ = kill(process.pid, Signal::SIGTERM);
-        // One that is stopped (SIGSTOP) would not hear it.
+        // A process that is stopped (SIGSTOP) would not receive it.
         _ = kill(process.pid, Signal::SIGCONT);
     }
     let begun = Instant::now();
-    while processes.iter().any(|process| process.lives()) {
+    while processes.iter().any(|process| process.is_alive()) {
         if begun.elapsed() > GRACE {
-            for process in processes.iter().filter(|process| process.lives()) {
-                // Its group, if it leads one, else itself.
+            for process in processes.iter().filter(|process| process.is_alive()) {
+                // Its group, if it leads one, and itself.
                 _ = killpg(process.pid, Signal::SIGKILL);
                 _ = kill(process.pid, Signal::SIGKILL);
             }

@@ -1,4 +1,4 @@
-//! `cargo xtask up --detach`: a second process that stays, and whose words are passed on until it is ready.
+//! `cargo xtask up --detach`: starts a background process, and prints its output until it is ready.
 
 use std::{
     os::unix::process::CommandExt as _,
@@ -35,21 +35,21 @@ pub async fn start(options: &Options, root: &Root, stop: &mut Stop) -> Result<Ex
     if let Some(folder) = &options.bin_dir {
         command.arg("--bin-dir").arg(folder);
     }
-    // What it says goes to the log as well; a panic would only come this way.
+    // It writes its own output to the log too; only a panic message comes through standard error.
     let log = std::fs::File::options().create(true).append(true).open(root.log().join("up.log"))?;
     let mut child = Command::from(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
-        .context("starting the process that stays")?;
-    let said = child.stdout.take().context("the process that stays says nothing")?;
-    let mut lines = BufReader::new(said).lines();
+        .context("starting the background process")?;
+    let stdout = child.stdout.take().context("the background process has no output")?;
+    let mut lines = BufReader::new(stdout).lines();
     loop {
         let line = tokio::select! {
             line = lines.next_line() => line?,
             () = stop.requested() => {
-                process::end_in_its_own_time(&mut child).await;
+                process::terminate_and_wait(&mut child).await;
                 return Ok(ExitCode::from(INTERRUPTED));
             }
         };

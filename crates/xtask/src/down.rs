@@ -1,4 +1,4 @@
-//! `cargo xtask down`: stops a running `up`, and what a killed one has left.
+//! `cargo xtask down`: stops a running `up`, and the stale processes of a killed one.
 
 use std::{
     path::PathBuf,
@@ -22,21 +22,21 @@ pub struct Options {
 
 pub async fn run(options: Options) -> Result<ExitCode> {
     if let Some(root) = options.root.as_ref().filter(|root| !root.exists()) {
-        println!("Nothing is running in {}: there is no such folder", root.display());
+        println!("Nothing is running in {}: the folder does not exist", root.display());
         return Ok(ExitCode::SUCCESS);
     }
     let root = Root::open(options.root.as_deref(), ".dev")?;
     let report = Report::to(&root.log().join("up.log"))?;
     let mut stopped = 0;
     if let Some(up) = pidfile::read(&root.run(), clean::SUPERVISOR) {
-        report.say(&format!("Stopping `up` (pid {})", up.pid));
+        report.log(&format!("Stopping `up` (pid {})", up.pid));
         kill(up.pid, Signal::SIGTERM)?;
         let begun = Instant::now();
-        // It stops the gateway, the services and the servers one after the other, each within the grace.
-        while up.lives() && begun.elapsed() < process::GRACE * 4 {
+        // It stops the gateway, the services and the servers in turn, each within the grace period.
+        while up.is_alive() && begun.elapsed() < process::GRACE * 4 {
             sleep(Duration::from_millis(20)).await;
         }
-        if up.lives() {
+        if up.is_alive() {
             kill(up.pid, Signal::SIGKILL)?;
         }
         stopped += 1;
@@ -47,15 +47,15 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             Some(lock) => break lock,
             None if begun.elapsed() > Duration::from_secs(5) => {
                 bail!(
-                    "another command is at work in {}: try again when it is done",
+                    "another command is running in {}: try again when it has finished",
                     root.dir().display()
                 )
             }
             None => sleep(Duration::from_millis(20)).await,
         }
     };
-    stopped += clean::leftovers(&root, &report).await?;
-    let outcome = if stopped == 0 { "Nothing is running" } else { "Nothing is running any more" };
-    report.say(&format!("{outcome} in {}", root.dir().display()));
+    stopped += clean::stale_processes(&root, &report).await?;
+    let outcome = if stopped == 0 { "Nothing is running" } else { "Stopped everything" };
+    report.log(&format!("{outcome} in {}", root.dir().display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! What a program's file says of itself: the names of its sections.
+//! The names of the sections of an ELF file.
 
 use std::{ffi::CStr, ops::Range};
 
@@ -8,9 +8,9 @@ pub fn sections(file: &[u8]) -> Option<Vec<&str>> {
         return None;
     }
     let (table, size) = (number(file, 0x28..0x30)?, number(file, 0x3a..0x3c)?);
-    let (count, of_names) = (number(file, 0x3c..0x3e)?, number(file, 0x3e..0x40)?);
+    let (count, name_section) = (number(file, 0x3c..0x3e)?, number(file, 0x3e..0x40)?);
     let header = |section: usize| file.get(table + section * size..);
-    let names = number(header(of_names)?, 0x18..0x20)?;
+    let names = number(header(name_section)?, 0x18..0x20)?;
     let name = |section| {
         let at = names + number(header(section)?, 0..4)?;
         CStr::from_bytes_until_nul(file.get(at..)?).ok()?.to_str().ok()

@@ -1,17 +1,17 @@
-//! What xtask itself reads from the environment: the only place that does.
+//! The environment variables that xtask itself reads, all in this one place.
 
 use std::{env, ffi::OsString, path::PathBuf};
 
 use anyhow::{Context, Result};
 
 pub struct Environment {
-    /// Where servers are looked for.
+    /// Where installed servers are searched.
     pub path: OsString,
-    /// The cargo that runs us, so that a build uses the same toolchain.
+    /// The cargo that runs this program, so that a build uses the same toolchain.
     pub cargo: OsString,
-    /// Whether the user brings a Stripe of their own.
+    /// Whether the user has set a Stripe key of their own.
     pub has_stripe_key: bool,
-    /// That key, if it is one of Stripe's test mode: the gateway's tests may go there.
+    /// That key, if it is one of Stripe's test mode: payments' gateway tests may use it.
     pub stripe_test_key: Option<OsString>,
     pub has_public_url: bool,
     /// Where cargo puts its results: the parent of `debug` and `release`.
@@ -32,7 +32,7 @@ impl Environment {
             target: this_program
                 .ancestors()
                 .nth(2)
-                .context("this program stands in no target directory: run it as `cargo xtask`")?
+                .context("this program is not in a target directory: run it as `cargo xtask`")?
                 .to_owned(),
         })
     }

@@ -1,4 +1,4 @@
-//! nginx as the gateway: its configuration, out of `infra/gateway/nginx.conf`.
+//! nginx as the gateway: its configuration, from `infra/gateway/nginx.conf` and `routes.txt`.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -9,14 +9,15 @@ use crate::{
     probe::Probe,
     process::Spec,
     root::{self, Root},
+    routes::{self, Route},
     services::Service,
 };
 
 const NAME: &str = "nginx";
 
-/// An error of the gateway's own. Its type and title are the services' (`common::error`) where they have such an error too.
+/// A problem document of the gateway itself, with the type and title of the services' problem of the same kind.
 struct Problem {
-    address: &'static str,
+    slug: &'static str,
     status: u16,
     title: &'static str,
     detail: &'static str,
@@ -25,67 +26,67 @@ struct Problem {
 
 const PROBLEMS: [Problem; 8] = [
     Problem {
-        address: "malformed",
+        slug: "malformed",
         status: 400,
         title: "The request is malformed",
-        detail: "This is not a request that HTTP/1.1 allows.",
+        detail: "The request is not valid HTTP/1.1.",
         header: None,
     },
     Problem {
-        address: "not-found",
+        slug: "not-found",
         status: 404,
-        title: "There is no such thing",
-        detail: "There is nothing at this address.",
+        title: "Not found",
+        detail: "No service has this path.",
         header: None,
     },
     Problem {
-        address: "method-not-allowed",
+        slug: "method-not-allowed",
         status: 405,
-        title: "This can't be done here",
-        detail: "This method is not allowed here.",
+        title: "Method not allowed",
+        detail: "The method is not allowed.",
         header: Some("Allow \"GET, HEAD, POST, PUT, PATCH, DELETE\""),
     },
     Problem {
-        address: "too-large",
+        slug: "too-large",
         status: 413,
-        title: "The body is too large",
-        detail: "A body may have up to 1 MiB.",
+        title: "The request body is too large",
+        detail: "Request body too large (limit 1 MiB).",
         header: None,
     },
     Problem {
-        address: "address-too-long",
+        slug: "address-too-long",
         status: 414,
         title: "The address is too long",
-        detail: "The first line of a request may have up to 8 KiB.",
+        detail: "The request line may have up to 8 KiB.",
         header: None,
     },
     Problem {
-        address: "headers-too-large",
+        slug: "headers-too-large",
         status: 431,
         title: "The headers are too large",
         detail: "A header may have up to 8 KiB, all of them together 32 KiB.",
         header: None,
     },
     Problem {
-        address: "internal",
+        slug: "internal",
         status: 500,
-        title: "Something went wrong on our side",
-        detail: "The gateway could not handle the request.",
+        title: "Internal server error",
+        detail: "The gateway failed to handle the request.",
         header: None,
     },
     Problem {
-        address: "unavailable",
+        slug: "unavailable",
         status: 503,
-        title: "Not available just now",
-        detail: "The service behind this address did not answer. Try again in a moment.",
+        title: "Temporarily unavailable",
+        detail: "The service did not respond. Try again in a moment.",
         header: Some("Retry-After 1"),
     },
 ];
 
-/// Writes the configuration, and says how to start nginx with it.
+/// Writes the configuration, and returns how to start nginx with it.
 pub fn spec(program: &Path, root: &Root, port: u16, services: &[Service]) -> Result<Spec> {
     let run = root.run();
-    // nginx makes the folders for its temporary files itself, but not the one that they stand in.
+    // nginx creates the folders for its temporary files, but not their parent.
     fs::create_dir_all(run.join(NAME))?;
     let configuration = run.join("nginx.conf");
     let text = render(root.dir(), port, services)?;
@@ -105,12 +106,19 @@ pub fn spec(program: &Path, root: &Root, port: u16, services: &[Service]) -> Res
 }
 
 fn render(root: &Path, port: u16, services: &[Service]) -> Result<String> {
+    let folder = root::workspace().join("infra/gateway");
+    let routes = routes::read()?;
+    let pages = routes.iter().find(|route| route.path == routes::PAGES).context("no pages")?;
+    let page = fs::read_to_string(folder.join("no-pages.html")).context("no-pages.html")?;
     root::render(
-        &root::workspace().join("infra/gateway/nginx.conf"),
+        &folder.join("nginx.conf"),
         &[
             ("root", &root.to_string_lossy()),
             ("port", &port.to_string()),
             ("upstreams", &upstreams(services)?),
+            ("locations", &locations(&routes)?),
+            ("pages", &pages.service),
+            ("no_pages", &escaped(&page)),
             ("errors", &errors()?),
         ],
     )
@@ -121,27 +129,41 @@ fn upstreams(services: &[Service]) -> Result<String> {
     for service in services {
         writeln!(text, "    upstream {} {{", service.name)?;
         for replica in &service.replicas {
-            // One that was restarted a moment ago is asked again at once: a refused connection costs nothing here.
+            // A restarted replica gets requests immediately: a refused connection is cheap on loopback.
             writeln!(text, "        server 127.0.0.1:{} max_fails=0;", replica.http)?;
         }
-        // Sooner than a service that stops closes a connection that nobody uses (`common::connections`).
+        // Less than a service's own limit for idle connections during its graceful shutdown.
         writeln!(text, "        keepalive 64;\n        keepalive_timeout 1s;\n    }}")?;
     }
     Ok(text)
 }
 
+/// Each path of the API and everything below it; the pages have a location of their own.
+fn locations(routes: &[Route]) -> Result<String> {
+    let mut text = String::new();
+    for Route { path, service } in routes.iter().filter(|route| route.path != routes::PAGES) {
+        writeln!(text, "        location ~ ^{path}(/|$) {{ proxy_pass http://{service}; }}")?;
+    }
+    Ok(text)
+}
+
+/// For a string in single quotes.
+fn escaped(text: &str) -> String {
+    text.replace('\'', "\\'")
+}
+
 fn errors() -> Result<String> {
     let mut text = String::new();
-    for Problem { address, status, title, detail, header } in PROBLEMS {
+    for Problem { slug, status, title, detail, header } in PROBLEMS {
         let body = json!({
-            "type": format!("/problems/{address}"),
+            "type": format!("/problems/{slug}"),
             "status": status,
             "title": title,
             "detail": detail,
             "errors": [{ "message": detail }],
         });
-        let body = body.to_string().replace('\'', "\\'");
-        writeln!(text, "        location = /.gateway/{address} {{")?;
+        let body = escaped(&body.to_string());
+        writeln!(text, "        location = /.gateway/{slug} {{")?;
         writeln!(text, "            internal;")?;
         writeln!(text, "            default_type application/problem+json;")?;
         for header in
@@ -181,11 +203,12 @@ mod tests {
     #[test]
     fn every_error_page_has_its_problem() {
         let text = render(Path::new("/tmp"), 8080, &[]).unwrap();
+        assert!(text.contains("location ~ ^/api/orders(/|$) { proxy_pass http://orders; }"));
         let pages = text.lines().filter(|line| line.trim().starts_with("error_page "));
         let named: BTreeSet<&str> =
             pages.filter_map(|line| line.rsplit_once("/.gateway/")?.1.strip_suffix(';')).collect();
-        let problems = PROBLEMS.iter().map(|problem| problem.address);
-        // The one that is no problem document: a person without a page.
+        let problems = PROBLEMS.iter().map(|problem| problem.slug);
+        // The one that is a page, not a problem document.
         assert_eq!(named, problems.chain(["no-pages"]).collect());
     }
 }

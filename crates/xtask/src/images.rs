@@ -1,4 +1,4 @@
-//! `cargo xtask images`: builds every service's image from the Dockerfile, runs the whole from them, and tries each.
+//! `cargo xtask images`: builds every service's image from the Dockerfile, runs the system from them, and checks each.
 
 use std::{
     ffi::OsString,
@@ -18,29 +18,29 @@ use crate::{
     root::{self, Root},
     services::{self, STRIPE_DOUBLE},
     stop::Stop,
-    trial::{self, Tried},
+    trial::{self, Checked},
     up::INTERRUPTED,
 };
 
 #[derive(Args)]
 #[command(after_help = "\
-Needs Docker on this machine, and root: what the kernel says about a container is only told to root.
-Where no registry of images can be reached, infra/images/bases makes stand-ins of the base images.")]
+Needs Docker on this machine, and root, to read a container's state from /proc.
+Without access to a registry of images, infra/images/bases makes stand-ins of the base images.")]
 pub struct Options {
-    /// Take the images as they were built
+    /// Use the images as they were last built
     #[arg(long)]
     no_build: bool,
-    /// Handed on to `docker build`, such as `-- --build-arg RUST_IMAGE=…`
+    /// Passed on to `docker build`, such as `-- --build-arg RUST_IMAGE=…`
     #[arg(last = true, value_name = "ARGUMENTS")]
     build: Vec<OsString>,
 }
 
-/// What is built from the Dockerfile.
+/// An image that is built from the Dockerfile.
 pub struct Image {
-    /// Of its folder and its binary.
+    /// The name of its folder and its binary.
     pub program: String,
     folder: String,
-    /// What `up` calls its process.
+    /// The name of its process in `up`.
     pub process: String,
 }
 
@@ -49,7 +49,7 @@ impl Image {
         format!("ticketing/{}", self.program)
     }
 
-    /// What infra/images/run calls it.
+    /// Its container's name in infra/images/run.
     pub fn container(&self) -> String {
         format!("ticketing-{}", self.program)
     }
@@ -59,18 +59,18 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let images = images()?;
     let root = Root::open(None, ".dev/images")?;
-    let tried = tokio::select! {
-        tried = build_and_try(&options, &images, &root) => tried,
+    let checked = tokio::select! {
+        checked = build_and_check(&options, &images, &root) => checked,
         () = stop.requested() => {
             down::run(down::Options { root: Some(root.dir().to_owned()) }).await?;
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
-    // Also what has gone wrong in the middle is stopped.
+    // After a failure too.
     down::run(down::Options { root: Some(root.dir().to_owned()) }).await?;
-    let tried = tried?;
-    println!("\n{}", table(&tried));
-    Ok(if tried.len() == images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let checked = checked?;
+    println!("\n{}", table(&checked));
+    Ok(if checked.len() == images.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn images() -> Result<Vec<Image>> {
@@ -88,7 +88,7 @@ fn images() -> Result<Vec<Image>> {
     Ok(images)
 }
 
-async fn build_and_try(options: &Options, images: &[Image], root: &Root) -> Result<Vec<Tried>> {
+async fn build_and_check(options: &Options, images: &[Image], root: &Root) -> Result<Vec<Checked>> {
     if !options.no_build {
         for image in images {
             let begun = Instant::now();
@@ -97,17 +97,17 @@ async fn build_and_try(options: &Options, images: &[Image], root: &Root) -> Resu
         }
     }
     up(images, root).await?;
-    let mut tried = Vec::new();
+    let mut checked = Vec::new();
     for image in images {
         let (port, ready) = ports::of_process(&root.run(), &image.process)
             .with_context(|| format!("{} has no port", image.process))?;
-        // One that fails keeps the others from nothing.
-        match trial::of(image, root, port, ready).await {
-            Ok(this) => tried.push(this),
+        // The others are checked after a failure too.
+        match trial::check(image, root, port, ready).await {
+            Ok(this) => checked.push(this),
             Err(error) => eprintln!("error: {}: {error:#}", image.tag()),
         }
     }
-    Ok(tried)
+    Ok(checked)
 }
 
 async fn build(image: &Image, arguments: &[OsString]) -> Result<()> {
@@ -132,13 +132,13 @@ async fn up(images: &[Image], root: &Root) -> Result<()> {
     fs::create_dir_all(&programs)?;
     for image in images {
         let link = programs.join(&image.program);
-        // There is one from the last time.
+        // Of the previous run.
         _ = fs::remove_file(&link);
         symlink(root::workspace().join("infra/images/run"), link)?;
     }
-    // Written by the containers' own user.
+    // The containers' user writes to them.
     for folder in [root.keys(), root.data_of("stripe")?] {
-        open_to_all(&folder)?;
+        make_writable(&folder)?;
     }
     let status = Command::new("/proc/self/exe")
         .args(["up", "--detach", "--no-build", "--port", "0", "--root"])
@@ -150,32 +150,32 @@ async fn up(images: &[Image], root: &Root) -> Result<()> {
         .status()
         .await
         .context("running `up`")?;
-    ensure!(status.success(), "the images don't make a running system");
+    ensure!(status.success(), "the system doesn't start from the images");
     Ok(())
 }
 
-fn open_to_all(folder: &Path) -> Result<()> {
+fn make_writable(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o777))
-        .with_context(|| format!("opening {} to all", folder.display()))
+        .with_context(|| format!("making {} writable for everyone", folder.display()))
 }
 
-fn table(tried: &[Tried]) -> String {
+fn table(checked: &[Checked]) -> String {
     let head =
         "image                      program  image    ready   stopped  answered  after SIGTERM"
             .to_owned();
-    let line = |tried: &Tried| {
+    let line = |checked: &Checked| {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         format!(
             "{:<25} {:5.1} MB {:5.1} MB {:5.1} s  {:5.2} s  {:>8}  {:>13}",
-            tried.tag,
-            megabytes(tried.program),
-            megabytes(tried.image),
-            tried.ready.as_secs_f64(),
-            tried.stopped.as_secs_f64(),
-            tried.load.answered,
-            tried.load.answered_late,
+            checked.tag,
+            megabytes(checked.program),
+            megabytes(checked.image),
+            checked.ready.as_secs_f64(),
+            checked.stopped.as_secs_f64(),
+            checked.load.answered,
+            checked.load.answered_late,
         )
     };
-    let lines: Vec<String> = [head].into_iter().chain(tried.iter().map(line)).collect();
+    let lines: Vec<String> = [head].into_iter().chain(checked.iter().map(line)).collect();
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! Requests, one after the other from several clients, that notice when a service drops one while it stops.
+//! Clients that send one request after another, and notice when a service drops one while it shuts down.
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::{
 
 const CLIENTS: usize = 16;
 /// Longer than any request may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -21,15 +21,15 @@ enum Phase {
     Over,
 }
 
-/// What became of the requests.
+/// How the requests ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub answered: u64,
-    /// Of these, answered by a service that had been told to stop.
+    /// Of these, answered after the service had received SIGTERM.
     pub answered_late: u64,
-    /// Not taken by a service that had been told to stop: whoever sends it may send it elsewhere.
+    /// Connections refused after SIGTERM: a gateway retries such a request with another replica.
     pub refused: u64,
-    /// Taken and not answered, or answered that something is wrong: why.
+    /// Accepted and not answered, or answered with a server error: why.
     pub dropped: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Load {
         Self { phase, clients }
     }
 
-    /// From here on the service may refuse, and still must not drop.
+    /// From here on the service may refuse connections, but must not drop requests.
     pub fn stopping(&self) {
         self.phase.send_replace(Phase::Stopping);
     }
@@ -75,8 +75,8 @@ async fn client(port: u16, request: String, phase: watch::Receiver<Phase>) -> Ou
         if *phase.borrow() == Phase::Over {
             return outcome;
         }
-        let answer = match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(stream) => answer(stream, &request).await,
+        let response = match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(stream) => exchange(stream, &request).await,
             Err(_) if *phase.borrow() != Phase::Serving => {
                 outcome.refused += 1;
                 sleep(Duration::from_millis(5)).await;
@@ -84,7 +84,7 @@ async fn client(port: u16, request: String, phase: watch::Receiver<Phase>) -> Ou
             }
             Err(error) => Err(error),
         };
-        match answer {
+        match response {
             Ok(()) => {
                 outcome.answered += 1;
                 outcome.answered_late += u64::from(*phase.borrow() != Phase::Serving);
@@ -97,21 +97,21 @@ async fn client(port: u16, request: String, phase: watch::Receiver<Phase>) -> Ou
     }
 }
 
-/// A whole answer, whatever it says, as long as nothing is wrong with the service.
-async fn answer(mut stream: TcpStream, request: &str) -> io::Result<()> {
-    let ask = async {
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        io::Result::Ok(answer)
+/// A whole response, with any status but a server error.
+async fn exchange(mut stream: TcpStream, text: &str) -> io::Result<()> {
+    let request = async {
+        stream.write_all(text.as_bytes()).await?;
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await?;
+        io::Result::Ok(response)
     };
-    let answer = timeout(PATIENCE, ask).await.map_err(io::Error::other)??;
-    let answer = String::from_utf8_lossy(&answer);
-    let status: Option<u16> = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let response = timeout(TIMEOUT, request).await.map_err(io::Error::other)??;
+    let response = String::from_utf8_lossy(&response);
+    let status: Option<u16> = response.split(' ').nth(1).and_then(|status| status.parse().ok());
     match status {
         Some(status) if status < 500 => Ok(()),
         Some(status) => Err(io::Error::other(format!("status {status}"))),
-        None => Err(io::Error::other("the connection ended without an answer")),
+        None => Err(io::Error::other("the connection was closed without a response")),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `cargo xtask`: runs the whole system on this machine, and its tests.
 //!
 //! One file a command. It finds or downloads the real servers, builds the services, starts and supervises all of it on
-//! loopback, and leaves nothing behind. It depends on no crate of ours: it knows the services by their folders, their
-//! binaries and their environment variables.
+//! loopback, and leaves nothing behind. It depends on no crate of ours: it finds the services by their folders, and configures
+//! them by environment variables.
 
 mod browser;
 mod cargo;
 mod chaos;
+mod check;
 mod clean;
 mod detach;
 mod down;
@@ -17,12 +18,15 @@ mod images;
 mod load;
 mod mongo;
 mod nats;
+mod needs;
 mod pidfile;
 mod ports;
 mod probe;
 mod process;
+mod proof;
 mod report;
 mod root;
+mod routes;
 mod servers;
 mod services;
 mod stack;
@@ -48,15 +52,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts everything, on real servers, until Ctrl-C.
+    /// Runs the whole system on real servers, until Ctrl-C.
     Up(up::Options),
-    /// Stops what `up` started, detached or in another terminal, and what a killed `up` left behind.
+    /// Stops an `up`, detached or in another terminal, and the stale processes of a killed one.
     Down(down::Options),
-    /// Runs every test, against real servers of its own; works beside a running `up`.
+    /// Checks everything that CI checks, except the long tests; needs no server.
+    Check(check::Options),
+    /// Runs tests, with the servers that they need; works beside a running `up`.
     Test(test::Options),
-    /// Kills, stops and wipes what a marketplace under load is made of, and checks that its promises hold.
+    /// Injects faults into a marketplace under load, then checks its invariants.
     Chaos(chaos::Options),
-    /// Builds the services' images, runs the whole from them, and tries each.
+    /// Runs a proof that takes too long for CI, before a release.
+    Proof(proof::Options),
+    /// Builds the services' images, runs the system from them, and checks each.
     Images(images::Options),
 }
 
@@ -79,8 +87,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(options) => up::run(options).await,
         Command::Down(options) => down::run(options).await,
+        Command::Check(options) => check::run(options).await,
         Command::Test(options) => test::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
+        Command::Proof(options) => proof::run(options).await,
         Command::Images(options) => images::run(options).await,
     }
 }

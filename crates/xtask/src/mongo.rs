@@ -14,7 +14,7 @@ use crate::{probe::Probe, process::Spec};
 
 const ALREADY_INITIALIZED: i32 = 23;
 
-/// How to start it. `cache_gb` caps its memory.
+/// How to start it. `cache_gb` limits its memory.
 pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_gb: &str) -> Spec {
     let port_text = port.to_string();
     let args = [
@@ -23,9 +23,9 @@ pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_
         ("--replSet", "rs0"),
         ("--wiredTigerCacheSizeGB", cache_gb),
         ("--oplogSize", "512"),
-        // There is no other member that a stopping primary would have to wait for.
+        // A single member has no other to hand over to before it shuts down.
         ("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
-        // Records of itself for its makers, every second.
+        // Diagnostic files, which nobody reads here.
         ("--setParameter", "diagnosticDataCollectionEnabled=false"),
     ];
     let mut args: Vec<_> =
@@ -42,7 +42,7 @@ pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_
     }
 }
 
-/// Makes the node the primary of its own set. Does nothing that has been done.
+/// Makes the node the primary of its own set. Idempotent.
 pub async fn initiate(port: u16) -> Result<()> {
     let uri =
         format!("mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=10000");
@@ -57,18 +57,18 @@ pub async fn initiate(port: u16) -> Result<()> {
     until_primary(&admin).await
 }
 
-/// The set remembers its member's address, and the data may have been made when mongod had another port.
+/// The set stores its member's address, and the data may have been created when mongod had another port.
 async fn move_to(admin: &Database, host: &str) -> Result<()> {
-    let answer = admin
+    let reply = admin
         .run_command(doc! { "replSetGetConfig": 1 })
         .await
         .context("reading the replica set")?;
     let config =
-        answer.get_document("config").context("mongod told no replica set configuration")?;
+        reply.get_document("config").context("mongod returned no replica set configuration")?;
     let members = config.get_array("members").context("a replica set without members")?;
-    let stays =
+    let is_unchanged =
         members.iter().filter_map(|member| member.as_document()?.get_str("host").ok()).eq([host]);
-    if stays {
+    if is_unchanged {
         return Ok(());
     }
     let mut config: Document = config.clone();
@@ -89,7 +89,7 @@ async fn until_primary(admin: &Database) -> Result<()> {
         }
         if begun.elapsed() > Duration::from_secs(30) {
             bail!(
-                "mongod didn't become the primary of its replica set within 30 s; it says: {hello}"
+                "mongod didn't become the primary of its replica set within 30 s; its state: {hello}"
             );
         }
         sleep(Duration::from_millis(50)).await;

@@ -1,27 +1,27 @@
-//! Which processes we started: `run/NAME.pid`, and beside it `run/NAME.started` with the time the kernel says that it was
-//! started. A pid alone may since have gone to someone else's process; the two together can't.
+//! Which processes were started here: `run/NAME.pid`, and beside it `run/NAME.started` with its start time according to the kernel.
+//! A pid alone may have been reused by an unrelated process; a pid with its start time can't.
 
 use std::{fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
 use nix::unistd::Pid;
 
-/// A process, told from any other that may get the same pid later.
+/// A process, distinguished from any other that gets the same pid later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub pid: Pid,
-    /// In clock ticks since the machine was started.
+    /// In clock ticks since the machine booted.
     started: u64,
 }
 
 impl Identity {
-    /// `None` when there is no such process, or only its zombie.
+    /// `None` when the process doesn't exist or is a zombie.
     pub fn of(pid: Pid) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(Self { pid, started: start_time(&stat)? })
     }
 
-    pub fn lives(self) -> bool {
+    pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 }
@@ -40,23 +40,23 @@ fn start_time(stat: &str) -> Option<u64> {
 pub fn write(run: &Path, name: &str, pid: Pid) -> Result<()> {
     // A process that is already dead needs no file.
     let Some(Identity { started, .. }) = Identity::of(pid) else { return Ok(()) };
-    // The pid comes last: where it stands, the start time does too.
+    // The pid is written last: where it exists, the start time does too.
     fs::write(run.join(format!("{name}.started")), format!("{started}\n"))?;
     fs::write(run.join(format!("{name}.pid")), format!("{pid}\n"))
         .with_context(|| format!("writing {name}.pid"))
 }
 
-/// The process that the file names, if it lives.
+/// The process of the file, if it is alive.
 pub fn read(run: &Path, name: &str) -> Option<Identity> {
     let number = |extension| fs::read_to_string(run.join(format!("{name}.{extension}"))).ok();
     let pid: i32 = number("pid")?.trim().parse().ok()?;
     let started = number("started")?.trim().parse().ok()?;
-    Some(Identity { pid: Pid::from_raw(pid), started }).filter(|identity| identity.lives())
+    Some(Identity { pid: Pid::from_raw(pid), started }).filter(|identity| identity.is_alive())
 }
 
 pub fn remove(run: &Path, name: &str) {
     for extension in ["pid", "started"] {
-        // It is gone already, or it will be found stale: both are fine.
+        // Already removed, or found to be stale later: both are fine.
         _ = fs::remove_file(run.join(format!("{name}.{extension}")));
     }
 }
@@ -78,19 +78,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_start_time_is_found_behind_a_name_with_spaces_and_parentheses() {
+    fn the_start_time_is_found_after_a_name_with_spaces_and_parentheses() {
         let stat = "812 (a) b (c)) S 1 812 812 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 10 18446744073709551615";
         assert_eq!(start_time(stat), Some(987_654));
     }
 
     #[test]
-    fn a_zombie_does_not_live() {
+    fn a_zombie_is_not_alive() {
         let stat = "812 (a) Z 1 812 812 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 10";
         assert_eq!(start_time(stat), None);
     }
 
     #[test]
-    fn a_pid_file_names_a_process_only_with_its_start_time() {
+    fn a_pid_file_identifies_a_process_only_with_its_start_time() {
         let run = tempfile::tempdir().unwrap();
         let ourselves = Pid::this();
         write(run.path(), "orders", ourselves).unwrap();

@@ -14,11 +14,10 @@ use serde_json::{Value, json};
 
 use crate::probe::Probe;
 
-/// Below the range that the kernel gives to outgoing connections, any of which could take the port of a service that is
-/// just being started again.
+/// Below the kernel's range for outgoing connections, any of which could take the port of a service while it restarts.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// The ports of one root. A port that was picked stays bound until [`Ports::release`], so that nobody else picks it.
+/// The ports of one root. A picked port stays bound until [`Ports::release`], so that no other process takes it.
 pub struct Ports {
     file: PathBuf,
     before: Value,
@@ -36,7 +35,7 @@ impl Ports {
         Self { file, before, listed: BTreeMap::new(), held: Vec::new() }
     }
 
-    /// The gateway's: the one that was asked for, or, for 0, any that is free.
+    /// The gateway's: the requested one, or, for 0, any that is free.
     pub fn gateway(&mut self, wanted: u16) -> Result<u16> {
         let port = match wanted {
             0 => self.pick(&["gateway"])?,
@@ -59,18 +58,18 @@ impl Ports {
         Ok(port)
     }
 
-    /// A service's two: for requests, and for operators.
+    /// A service's two: for requests, and the admin port.
     pub fn service(&mut self, name: &str) -> Result<(u16, u16)> {
         let (http, admin) = (self.pick(&[name, "http"])?, self.pick(&[name, "admin"])?);
         self.listed.insert(name.to_owned(), json!({ "http": http, "admin": admin }));
         Ok((http, admin))
     }
 
-    /// The same as the last time, if it is still free.
+    /// The same as before, if it is still free.
     fn pick(&mut self, name: &[&str]) -> Result<u16> {
         let before = name.iter().try_fold(&self.before, |value, key| value.get(key));
         let before = before.and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-        // From anywhere in the range, so that two that pick at once rarely meet.
+        // From a random place in the range, so that two processes that pick at once rarely collide.
         let size = RANGE.end - RANGE.start;
         let start =
             u16::try_from(RandomState::new().hash_one(name) % u64::from(size)).unwrap_or_default();
@@ -84,7 +83,7 @@ impl Ports {
         bail!("no port from {} to {} is free on 127.0.0.1", RANGE.start, RANGE.end)
     }
 
-    /// Lets go of ports, for the process that is about to listen there.
+    /// Unbinds ports, for the process that is about to listen there.
     pub fn release(&mut self, ports: &[u16]) {
         self.held.retain(|listener| {
             listener.local_addr().is_ok_and(|address| !ports.contains(&address.port()))
@@ -98,12 +97,12 @@ impl Ports {
     }
 }
 
-/// The gateway's port, by the file of a root that is or was running.
+/// The gateway's port, from the file of a root that is or was running.
 pub fn gateway_of(run: &Path) -> Option<u16> {
     u16::try_from(Ports::of(run).before.get("gateway")?.as_u64()?).ok()
 }
 
-/// Where a process listens, and how to ask whether it is ready, by the same file.
+/// Where a process listens and how to probe it, from the same file.
 pub fn of_process(run: &Path, name: &str) -> Option<(u16, Probe)> {
     let ports = Ports::of(run).before;
     let port = |value: &Value| u16::try_from(value.as_u64()?).ok();
@@ -120,15 +119,15 @@ fn bind(port: u16) -> io::Result<TcpListener> {
 
 fn taken(port: u16, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        return format!("port {port} is for root alone: pick one from 1024 up with `--port`");
+        return format!("port {port} is reserved for root: choose one from 1024 up with `--port`");
     }
     let by = listener(port).map(|process| format!(" by {process}")).unwrap_or_default();
     format!(
-        "port {port} is in use{by}: stop that, or pick another with `--port` (`--port 0` takes any free one)"
+        "port {port} is in use{by}: stop it, or choose another with `--port` (`--port 0` takes any free one)"
     )
 }
 
-/// The process that listens on a port, as `NAME (pid N)`, as far as we may see it.
+/// The process that listens on a port, as `NAME (pid N)`, as far as our permissions show it.
 fn listener(port: u16) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -141,7 +140,7 @@ fn listener(port: u16) -> Option<String> {
             file.is_ok_and(|file| fs::read_link(file.path()).is_ok_and(|link| link == socket))
         })
     };
-    // Only the folders of processes: `/proc/self` is one of them by another name.
+    // Only the folders of processes, without aliases such as `/proc/self`.
     let is_process = |path: &Path| {
         path.file_name().is_some_and(|name| name.as_encoded_bytes()[0].is_ascii_digit())
     };
@@ -151,7 +150,7 @@ fn listener(port: u16) -> Option<String> {
     Some(format!("{} (pid {})", name.trim(), process.file_name()?.to_str()?))
 }
 
-/// Column 2 is the local address, in hex, 4 the state (`0A` listens), 10 the inode.
+/// Column 2 is the local address in hex, 4 the state (`0A` is listening), 10 the inode.
 fn listening_inode(table: &str, port: u16) -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_free_different_and_kept_for_the_next_time() {
+    fn ports_are_free_distinct_and_reused_the_next_time() {
         let run = tempfile::tempdir().unwrap();
         let mut first = Ports::of(run.path());
         let gateway = first.gateway(0).unwrap();
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_names_who_has_it() {
+    fn the_error_for_a_port_in_use_names_the_process() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         let run = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Whether a process that was started can do its work yet.
+//! Whether a started process is ready.
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
@@ -10,24 +10,24 @@ use tokio::{
 
 #[derive(Clone, Copy)]
 pub enum Probe {
-    /// It takes connections.
+    /// It accepts connections.
     Accepts(u16),
-    /// A NATS server that greets, with its JetStream on.
+    /// A NATS server whose greeting says that JetStream is on.
     Nats(u16),
-    /// It answers `GET` of the path with 200.
+    /// It responds to `GET` of the path with 200.
     Http(u16, &'static str),
 }
 
 impl Probe {
-    /// What an unready process said, if it said anything, goes into the error.
-    pub async fn ask(self) -> Result<(), String> {
-        match timeout(Duration::from_secs(2), self.try_ask()).await {
-            Ok(answer) => answer.map_err(|error| format!("{self}: {error}")),
-            Err(_) => Err(format!("{self} doesn't answer")),
+    /// The error has the response of a process that isn't ready, if there was one.
+    pub async fn check(self) -> Result<(), String> {
+        match timeout(Duration::from_secs(2), self.try_check()).await {
+            Ok(outcome) => outcome.map_err(|error| format!("{self}: {error}")),
+            Err(_) => Err(format!("{self} does not respond")),
         }
     }
 
-    async fn try_ask(self) -> io::Result<()> {
+    async fn try_check(self) -> io::Result<()> {
         match self {
             Self::Accepts(port) => connect(port).await.map(drop),
             Self::Nats(port) => {
@@ -42,10 +42,10 @@ impl Probe {
                     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
                 );
                 stream.write_all(request.as_bytes()).await?;
-                let mut answer = Vec::new();
-                stream.take(16 * 1024).read_to_end(&mut answer).await?;
-                let answer = String::from_utf8_lossy(&answer);
-                let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+                let mut response = Vec::new();
+                stream.take(16 * 1024).read_to_end(&mut response).await?;
+                let response = String::from_utf8_lossy(&response);
+                let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
                 let status = head.lines().next().unwrap_or_default();
                 expect(status.split(' ').nth(1) == Some("200"), &format!("{status} {body}"))
             }
@@ -76,13 +76,13 @@ mod tests {
 
     use super::*;
 
-    async fn server_that_answers(answer: &'static str) -> u16 {
+    async fn server_that_sends(response: &'static str) -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            // Keeps reading, so that closing doesn't throw away what was sent.
+            stream.write_all(response.as_bytes()).await.unwrap();
+            // Keeps reading, so that closing doesn't discard what was sent.
             _ = stream.read(&mut [0; 1024]).await;
         });
         port
@@ -90,19 +90,19 @@ mod tests {
 
     #[tokio::test]
     async fn only_200_is_ready() {
-        let port = server_that_answers("HTTP/1.1 200 OK\r\n\r\n").await;
-        assert_eq!(Probe::Http(port, "/readyz").ask().await, Ok(()));
+        let port = server_that_sends("HTTP/1.1 200 OK\r\n\r\n").await;
+        assert_eq!(Probe::Http(port, "/readyz").check().await, Ok(()));
 
-        let port = server_that_answers("HTTP/1.1 503 Service Unavailable\r\n\r\nno MongoDB").await;
-        let refusal = Probe::Http(port, "/readyz").ask().await.unwrap_err();
+        let port = server_that_sends("HTTP/1.1 503 Service Unavailable\r\n\r\nno MongoDB").await;
+        let refusal = Probe::Http(port, "/readyz").check().await.unwrap_err();
         assert!(refusal.contains("503") && refusal.contains("no MongoDB"), "{refusal}");
     }
 
     #[tokio::test]
     async fn nats_is_ready_once_jetstream_is_on() {
-        let port = server_that_answers("INFO {\"server_id\":\"A\",\"jetstream\":true}\r\n").await;
-        assert_eq!(Probe::Nats(port).ask().await, Ok(()));
-        let port = server_that_answers("INFO {\"server_id\":\"A\"}\r\n").await;
-        assert!(Probe::Nats(port).ask().await.is_err());
+        let port = server_that_sends("INFO {\"server_id\":\"A\",\"jetstream\":true}\r\n").await;
+        assert_eq!(Probe::Nats(port).check().await, Ok(()));
+        let port = server_that_sends("INFO {\"server_id\":\"A\"}\r\n").await;
+        assert!(Probe::Nats(port).check().await.is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! One process of the stack: started in a process group of its own (a Ctrl-C in the terminal reaches only us), written
-//! down in its pid file, started again when it dies, and ended at its turn.
+//! One process of the stack: started in a process group of its own (a Ctrl-C in the terminal reaches only this program), recorded
+//! in its pid file, restarted when it exits, and stopped in its phase.
 
 use std::{
     ffi::OsString,
@@ -23,16 +23,16 @@ use tokio::{
 
 use crate::{pidfile, probe::Probe, report::Report, root::Root};
 
-/// How long a process may take to end by itself.
+/// How long a process may take for its graceful shutdown.
 pub const GRACE: Duration = Duration::from_secs(10);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// What the whole stack is doing; it only ever goes forward. What stands in front is stopped before what it needs.
+/// What the whole stack is doing; it only moves forward. Each process is stopped before those that it depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// A process that dies is an error.
+    /// A process that exits is an error.
     Starting,
-    /// A process that dies is started again.
+    /// A process that exits is restarted.
     Supervising,
     StoppingGateway,
     StoppingServices,
@@ -43,7 +43,7 @@ impl Phase {
     pub const STOPPING: [Self; 3] =
         [Self::StoppingGateway, Self::StoppingServices, Self::StoppingServers];
 
-    /// When the process of a name is stopped.
+    /// The phase in which the process of this name is stopped.
     pub fn that_stops(name: &str) -> Self {
         match name {
             "nginx" => Self::StoppingGateway,
@@ -59,9 +59,9 @@ pub struct Spec {
     pub name: String,
     pub program: PathBuf,
     pub args: Vec<OsString>,
-    /// Added to our own environment.
+    /// Added to the inherited environment.
     pub env: Vec<(String, OsString)>,
-    /// Taken out of it.
+    /// Removed from it.
     pub without: Vec<&'static str>,
     pub ports: Vec<u16>,
     pub probe: Probe,
@@ -69,9 +69,9 @@ pub struct Spec {
 
 #[derive(Clone, Debug)]
 pub enum State {
-    Lives,
-    /// It has died, and isn't started again; how it ended.
-    Died(String),
+    Running,
+    /// It has exited and isn't restarted; with its status.
+    Exited(String),
 }
 
 pub struct Process {
@@ -89,26 +89,26 @@ impl Process {
         phase: watch::Receiver<Phase>,
         report: &Report,
     ) -> Result<Self> {
-        let keeper = Keeper { spec, root: root.clone(), report: report.clone() };
-        // Of an earlier run: it isn't there the most times.
-        _ = fs::remove_file(keeper.hold());
-        let child = keeper.spawn()?;
-        let (state_sender, state) = watch::channel(State::Lives);
-        let Spec { name, probe, .. } = &keeper.spec;
+        let supervisor = Supervisor { spec, root: root.clone(), report: report.clone() };
+        // Of an earlier run; usually there is none.
+        _ = fs::remove_file(supervisor.hold());
+        let child = supervisor.spawn()?;
+        let (state_sender, state) = watch::channel(State::Running);
+        let Spec { name, probe, .. } = &supervisor.spec;
         let (name, probe, stops_at) = (name.clone(), *probe, Phase::that_stops(name));
-        let task = tokio::spawn(keeper.keep(child, stops_at, phase, state_sender));
+        let task = tokio::spawn(supervisor.run(child, stops_at, phase, state_sender));
         Ok(Self { name, probe, stops_at, state, task })
     }
 }
 
-/// Keeps one process running until its turn to stop.
-struct Keeper {
+/// Keeps one process running until its phase to stop.
+struct Supervisor {
     spec: Spec,
     root: Root,
     report: Report,
 }
 
-impl Keeper {
+impl Supervisor {
     fn spawn(&self) -> Result<Child> {
         let Spec { name, program, args, env, without, .. } = &self.spec;
         let log = log_file(&self.root, name)?;
@@ -131,7 +131,7 @@ impl Keeper {
         Ok(child)
     }
 
-    async fn keep(
+    async fn run(
         self,
         mut child: Child,
         stops_at: Phase,
@@ -143,38 +143,38 @@ impl Keeper {
         loop {
             let begun = Instant::now();
             let pid = pid_of(&child);
-            let ended = tokio::select! {
-                ended = child.wait() => how(ended),
+            let status = tokio::select! {
+                status = child.wait() => describe(status),
                 () = reached(&mut phase, stops_at) => {
                     end(&mut child).await;
                     break;
                 }
             };
             if let Some(pid) = pid {
-                // Whatever it had started itself goes with it.
+                // The processes that it had started itself are killed too.
                 _ = killpg(pid, Signal::SIGKILL);
             }
             if *phase.borrow() == Phase::Starting {
-                state.send_replace(State::Died(ended));
+                state.send_replace(State::Exited(status));
                 break;
             }
             back_off = next_back_off(back_off, begun.elapsed());
-            let then = if self.hold().exists() { "it is held down" } else { "starting it again" };
-            self.report.say(&format!("{name} has ended ({ended}): {then}"));
+            let next = if self.hold().exists() { "on hold" } else { "restarting" };
+            self.report.log(&format!("{name} has exited ({status}): {next}"));
             child = tokio::select! {
-                started = self.spawn_until_it_works(back_off) => started,
+                restarted = self.respawn(back_off) => restarted,
                 () = reached(&mut phase, stops_at) => break,
             };
         }
         pidfile::remove(&self.root.run(), name);
     }
 
-    /// As long as this file is there, the process stays down once it has died.
+    /// While this file exists, the process isn't restarted.
     fn hold(&self) -> PathBuf {
         self.root.run().join(format!("{}.hold", self.spec.name))
     }
 
-    async fn spawn_until_it_works(&self, mut back_off: Duration) -> Child {
+    async fn respawn(&self, mut back_off: Duration) -> Child {
         loop {
             sleep(back_off).await;
             while self.hold().exists() {
@@ -182,7 +182,7 @@ impl Keeper {
             }
             match self.spawn() {
                 Ok(child) => return child,
-                Err(error) => self.report.say(&format!("{error:#}")),
+                Err(error) => self.report.log(&format!("{error:#}")),
             }
             back_off = LONGEST_BACK_OFF;
         }
@@ -190,11 +190,11 @@ impl Keeper {
 }
 
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    // An error means that the stack is gone, and this process has to go too.
+    // An error means that the stack was dropped, and this process has to stop too.
     _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
-/// At once for a process that had run for a while; ever later, up to a second, for one that dies again and again.
+/// None for a process that had run for a while; growing up to a second for one that exits repeatedly.
 fn next_back_off(last: Duration, ran: Duration) -> Duration {
     if ran > Duration::from_secs(10) {
         Duration::ZERO
@@ -203,11 +203,11 @@ fn next_back_off(last: Duration, ran: Duration) -> Duration {
     }
 }
 
-/// Asks a child to end, and makes it.
+/// Stops a child: SIGTERM, and SIGKILL after the grace period.
 pub async fn end(child: &mut Child) {
     let Some(pid) = pid_of(child) else { return };
     _ = kill(pid, Signal::SIGTERM);
-    // One that is stopped (SIGSTOP) would not hear it.
+    // A process that is stopped (SIGSTOP) would not receive it.
     _ = kill(pid, Signal::SIGCONT);
     if timeout(GRACE, child.wait()).await.is_err() {
         _ = killpg(pid, Signal::SIGKILL);
@@ -215,8 +215,8 @@ pub async fn end(child: &mut Child) {
     }
 }
 
-/// Asks a child that has others to stop, and waits for as long as that takes.
-pub async fn end_in_its_own_time(child: &mut Child) {
+/// Terminates a child that has processes of its own to stop, and waits for as long as that takes.
+pub async fn terminate_and_wait(child: &mut Child) {
     if let Some(pid) = pid_of(child) {
         _ = kill(pid, Signal::SIGTERM);
     }
@@ -227,8 +227,8 @@ fn pid_of(child: &Child) -> Option<Pid> {
     child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
 }
 
-fn how(ended: std::io::Result<ExitStatus>) -> String {
-    ended.map_or_else(|error| error.to_string(), |status| status.to_string())
+fn describe(status: std::io::Result<ExitStatus>) -> String {
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 pub fn log_path(root: &Root, name: &str) -> PathBuf {
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_dies_is_started_again_within_a_second() {
+    fn a_process_that_exits_is_restarted_within_a_second() {
         let mut back_off = Duration::ZERO;
         for _ in 0..20 {
             back_off = next_back_off(back_off, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What is said to whoever runs a command: on standard output, and with the time in a log file.
+//! The progress of a command: on standard output, and with timestamps in a log file.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,27 +11,30 @@ use anyhow::{Context as _, Result};
 
 #[derive(Clone)]
 pub struct Report {
-    log: Arc<File>,
+    file: Arc<File>,
 }
 
 impl Report {
     pub fn to(path: &Path) -> Result<Self> {
-        let log = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
             .with_context(|| format!("opening {}", path.display()))?;
-        Ok(Self { log: Arc::new(log) })
+        Ok(Self { file: Arc::new(file) })
     }
 
-    /// Says one line. Nobody may be listening any more (a closed terminal, a full disk): that stops nothing.
-    pub fn say(&self, line: &str) {
+    /// Logs one line. Errors (a closed terminal, a full disk) are ignored: they must not stop the command.
+    pub fn log(&self, line: &str) {
         _ = writeln!(std::io::stdout(), "{line}");
-        _ = writeln!(&*self.log, "{} {line}", now());
+        _ = writeln!(&*self.file, "{} {line}", now());
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the time of a log line; nothing is decided by it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the timestamp of a log line; no decision depends on it"
+)]
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default()
 }

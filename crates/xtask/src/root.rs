@@ -1,4 +1,4 @@
-//! Where things stand: the workspace, and the root of one running system (`.dev` unless told otherwise).
+//! The folders: the workspace, and the root of one running system (by default `.dev`).
 
 use std::{
     fs::{self, File},
@@ -26,7 +26,7 @@ pub struct Root {
 
 impl Root {
     pub fn open(dir: Option<&Path>, default: &str) -> Result<Self> {
-        // A path that was given is meant from where one stands; the default one from the repository.
+        // A given path is relative to the current directory; the default one to the repository.
         let dir = match dir {
             Some(dir) => std::path::absolute(dir)?,
             None => workspace().join(default),
@@ -71,8 +71,8 @@ impl Root {
         Ok(())
     }
 
-    /// Takes the root for ourselves, or `None` when another process has it. The kernel gives the lock back when its
-    /// holder dies, however it dies.
+    /// Locks the root, or returns `None` when another process has locked it. The kernel releases the lock when its holder exits,
+    /// for whatever reason.
     pub fn lock(&self) -> Result<Option<File>> {
         let path = self.run().join("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path)?;
@@ -86,7 +86,7 @@ impl Root {
     }
 }
 
-/// Fills in a template's `{{name}}`s.
+/// Replaces a template's `{{name}}`s.
 pub fn render(template: &Path, values: &[(&str, &str)]) -> Result<String> {
     let text =
         fs::read_to_string(template).with_context(|| format!("reading {}", template.display()))?;

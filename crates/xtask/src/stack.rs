@@ -16,8 +16,8 @@ use crate::{
     root::Root,
 };
 
-/// The longest that a start may take before something is called wrong.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a process may take to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub struct Stack {
     root: Root,
@@ -33,7 +33,7 @@ impl Stack {
         Self { root: root.clone(), report: report.clone(), phase, processes: Vec::new(), ready: 0 }
     }
 
-    /// Starts a process with an empty log; the log of the last time is kept beside it.
+    /// Starts a process with an empty log; the previous log is kept beside it.
     pub fn start(&mut self, spec: Spec) -> Result<()> {
         let log = log_path(&self.root, &spec.name);
         // There is none the first time.
@@ -47,19 +47,23 @@ impl Stack {
         Ok(())
     }
 
-    /// Waits until all that was started is ready, or one of them dies.
+    /// Waits until every started process is ready, or one of them exits.
     pub async fn until_ready(&mut self) -> Result<()> {
         let begun = Instant::now();
-        let mut said = begun;
+        let mut logged = begun;
         loop {
             let mut waiting = Vec::new();
             for process in &self.processes[self.ready..] {
-                if let Err(why) = process.probe.ask().await {
+                if let Err(why) = process.probe.check().await {
                     waiting.push((process, why));
                 }
             }
-            if let Some((process, how)) = self.processes.iter().find_map(died) {
-                bail!("{} has ended ({how}).\n{}", process.name, self.end_of_log(&process.name));
+            if let Some((process, status)) = self.processes.iter().find_map(exited) {
+                bail!(
+                    "{} has exited ({status}).\n{}",
+                    process.name,
+                    self.end_of_log(&process.name)
+                );
             }
             let names: Vec<&str> =
                 waiting.iter().map(|(process, _)| process.name.as_str()).collect();
@@ -67,17 +71,17 @@ impl Stack {
                 self.ready = self.processes.len();
                 return Ok(());
             };
-            if begun.elapsed() > PATIENCE {
-                let seconds = PATIENCE.as_secs();
+            if begun.elapsed() > START_TIMEOUT {
+                let seconds = START_TIMEOUT.as_secs();
                 bail!(
                     "{} isn't ready after {seconds} s ({why}).\n{}",
                     process.name,
                     self.end_of_log(&process.name)
                 );
             }
-            if said.elapsed() > Duration::from_secs(3) {
-                said = Instant::now();
-                self.report.say(&format!("  waiting for {} ({why})", names.join(", ")));
+            if logged.elapsed() > Duration::from_secs(3) {
+                logged = Instant::now();
+                self.report.log(&format!("  waiting for {} ({why})", names.join(", ")));
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -87,36 +91,36 @@ impl Stack {
         self.processes.is_empty()
     }
 
-    /// From here on, a process that dies is started again.
+    /// From here on, a process that exits is restarted.
     pub fn supervise(&self) {
         self.phase.send_replace(Phase::Supervising);
     }
 
-    /// Has a process end, which is then started again, and waits until it is ready.
+    /// Restarts a process, and waits until it is ready.
     pub async fn restart(&self, name: &str) -> Result<()> {
-        const PATIENCE: Duration = Duration::from_secs(20);
+        const TIMEOUT: Duration = Duration::from_secs(20);
         let process = self.processes.iter().find(|process| process.name == name);
-        let process = process.with_context(|| format!("there is no {name}"))?;
+        let process = process.with_context(|| format!("no process {name}"))?;
         let run = self.root.run();
         let old = pidfile::read(&run, name);
         if let Some(old) = old {
-            // It may have ended just now by itself.
+            // It may have exited already.
             _ = kill(old.pid, Signal::SIGTERM);
         }
         let begun = Instant::now();
         loop {
-            let is_new = pidfile::read(&run, name).is_some_and(|there| Some(there) != old);
-            if is_new && process.probe.ask().await.is_ok() {
+            let is_new = pidfile::read(&run, name).is_some_and(|current| Some(current) != old);
+            if is_new && process.probe.check().await.is_ok() {
                 return Ok(());
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > TIMEOUT {
                 bail!("{name} isn't ready.\n{}", self.end_of_log(name));
             }
             sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Ends all that was started: the gateway, then the services, then the servers.
+    /// Stops every process: the gateway, then the services, then the servers.
     pub async fn stop(self) {
         for phase in Phase::STOPPING {
             self.phase.send_replace(phase);
@@ -139,9 +143,9 @@ impl Stack {
     }
 }
 
-fn died(process: &Process) -> Option<(&Process, String)> {
+fn exited(process: &Process) -> Option<(&Process, String)> {
     match &*process.state.borrow() {
-        State::Lives => None,
-        State::Died(how) => Some((process, how.clone())),
+        State::Running => None,
+        State::Exited(status) => Some((process, status.clone())),
     }
 }

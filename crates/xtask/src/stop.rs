@@ -1,4 +1,4 @@
-//! Being asked to stop: Ctrl-C, SIGTERM, or the terminal closing.
+//! The signals that stop a command: Ctrl-C, SIGTERM, or the terminal closing.
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,7 +10,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// From here on these signals no longer end the process: whoever calls this waits for [`Stop::requested`].
+    /// From here on these signals no longer terminate the process: the caller waits for [`Stop::requested`].
     pub fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
         Ok(Self {

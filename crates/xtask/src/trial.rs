@@ -1,4 +1,4 @@
-//! One image, tried: as whom its container runs and what it may do, and that it stops without dropping a request.
+//! Checks one image: the user and the privileges of its container, and that it shuts down without dropping a request.
 
 use std::{
     fs,
@@ -23,35 +23,36 @@ use crate::{
     load::{Load, Outcome},
     probe::Probe,
     root::Root,
+    routes,
     services::STRIPE_DOUBLE,
 };
 
-/// A binary is to be smaller, in bytes.
-const LARGEST: u64 = 20_000_000;
-/// What a service takes at most to end what is under way.
+/// The limit for a binary, in bytes.
+const MAX_SIZE: u64 = 20_000_000;
+/// The services' limit for a graceful shutdown.
 const GRACE: Duration = Duration::from_secs(20);
 /// The user of the image.
 const NONROOT: &str = "65532";
 
-pub struct Tried {
+pub struct Checked {
     pub tag: String,
     /// The size of the program, and of the whole image, in bytes.
     pub program: u64,
     pub image: u64,
-    /// From SIGTERM to the container's end.
+    /// From SIGTERM to the container's exit.
     pub stopped: Duration,
     /// From then on until a new container was ready.
     pub ready: Duration,
     pub load: Outcome,
 }
 
-/// The image's container runs, and listens there.
-pub async fn of(image: &Image, root: &Root, port: u16, ready: Probe) -> Result<Tried> {
+/// Checks the image's running container, which listens on the port.
+pub async fn check(image: &Image, root: &Root, port: u16, ready: Probe) -> Result<Checked> {
     let pid = pid_of(image).await?;
     let process = Path::new("/proc").join(pid.to_string());
     is_confined(&process)?;
-    has_no_shell_and_has_roots(&process.join("root"))?;
-    let program = is_small_and_tells_its_parts(&process.join("exe"))?;
+    has_no_shell_and_has_ca_certificates(&process.join("root"))?;
+    let program = is_small_and_auditable(&process.join("exe"))?;
 
     let hold = root.run().join(format!("{}.hold", image.process));
     fs::write(&hold, "")?;
@@ -60,13 +61,13 @@ pub async fn of(image: &Image, root: &Root, port: u16, ready: Probe) -> Result<T
     let (stopped, load) = outcome?;
 
     let begun = Instant::now();
-    while let Err(why) = ready.ask().await {
-        ensure!(begun.elapsed() < GRACE, "it doesn't come back: {why}");
+    while let Err(why) = ready.check().await {
+        ensure!(begun.elapsed() < GRACE, "it doesn't restart: {why}");
         sleep(Duration::from_millis(20)).await;
     }
     let ready = begun.elapsed();
     let image_size = docker(&["image", "inspect", "--format", "{{.Size}}", &image.tag()]).await?;
-    Ok(Tried { tag: image.tag(), program, image: image_size.parse()?, stopped, ready, load })
+    Ok(Checked { tag: image.tag(), program, image: image_size.parse()?, stopped, ready, load })
 }
 
 async fn pid_of(image: &Image) -> Result<Pid> {
@@ -76,31 +77,31 @@ async fn pid_of(image: &Image) -> Result<Pid> {
 
 async fn docker(arguments: &[&str]) -> Result<String> {
     let output = Command::new("docker").args(arguments).output().await.context("running docker")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "docker {}: {}", arguments.join(" "), said.trim());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "docker {}: {}", arguments.join(" "), stderr.trim());
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// By the kernel's word: neither root nor able to become it, no capability, system calls filtered, a root file system that
-/// can't be written.
+/// According to the kernel: neither root nor able to become root, no capabilities, system calls filtered, a read-only root file
+/// system.
 fn is_confined(process: &Path) -> Result<()> {
     let status = fs::read_to_string(process.join("status"))?;
-    let said = |name: &str| {
+    let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.map(|values| values.split_whitespace().collect::<Vec<_>>()).unwrap_or_default()
     };
     for ids in ["Uid:", "Gid:"] {
-        ensure!(said(ids) == [NONROOT; 4], "{ids} {:?}", said(ids));
+        ensure!(field(ids) == [NONROOT; 4], "{ids} {:?}", field(ids));
     }
     for capabilities in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
         ensure!(
-            said(capabilities) == ["0000000000000000"],
+            field(capabilities) == ["0000000000000000"],
             "{capabilities} {:?}",
-            said(capabilities)
+            field(capabilities)
         );
     }
-    ensure!(said("NoNewPrivs:") == ["1"], "it may gain privileges");
-    ensure!(said("Seccomp:") == ["2"], "its system calls aren't filtered");
+    ensure!(field("NoNewPrivs:") == ["1"], "it can gain privileges");
+    ensure!(field("Seccomp:") == ["2"], "its system calls aren't filtered");
 
     let mounts = fs::read_to_string(process.join("mountinfo"))?;
     let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
@@ -108,33 +109,33 @@ fn is_confined(process: &Path) -> Result<()> {
     let root = mounts.find(|mount| mount[4] == "/").context("no root is mounted")?;
     ensure!(
         root[5].split(',').any(|option| option == "ro"),
-        "its root can be written: {}",
+        "its root file system is writable: {}",
         root[5]
     );
     Ok(())
 }
 
-fn has_no_shell_and_has_roots(files: &Path) -> Result<()> {
+fn has_no_shell_and_has_ca_certificates(files: &Path) -> Result<()> {
     for folder in ["bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin"] {
         for shell in ["sh", "bash", "dash", "ash", "busybox"] {
             let shell = files.join(folder).join(shell);
             ensure!(!shell.exists(), "there is a shell: {}", shell.display());
         }
     }
-    let roots = fs::read_to_string(files.join("etc/ssl/certs/ca-certificates.crt"))
-        .context("the roots of trust")?;
-    ensure!(roots.contains("BEGIN CERTIFICATE"), "there is no root of trust");
+    let certificates = fs::read_to_string(files.join("etc/ssl/certs/ca-certificates.crt"))
+        .context("the CA certificates")?;
+    ensure!(certificates.contains("BEGIN CERTIFICATE"), "there are no CA certificates");
     Ok(())
 }
 
-fn is_small_and_tells_its_parts(program: &Path) -> Result<u64> {
+fn is_small_and_auditable(program: &Path) -> Result<u64> {
     let bytes = fs::read(program)?;
     let size = u64::try_from(bytes.len())?;
-    ensure!(size < LARGEST, "the program has {size} bytes");
+    ensure!(size < MAX_SIZE, "the program has {size} bytes");
     let sections = elf::sections(&bytes).context("the program is no ELF file")?;
     ensure!(!sections.contains(&".symtab"), "the program isn't stripped");
-    // What cargo auditable writes.
-    ensure!(sections.contains(&".dep-v0"), "the program doesn't tell what it is made of");
+    // Written by cargo auditable.
+    ensure!(sections.contains(&".dep-v0"), "the program has no list of its dependencies");
     Ok(size)
 }
 
@@ -144,18 +145,18 @@ async fn stop_under_load(image: &Image, pid: Pid, port: u16) -> Result<(Duration
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let load = path_of(&image.program).map(|path| Load::on(port, path));
+    let load = path_of(&image.program)?.map(|path| Load::on(port, &path));
     sleep(Duration::from_secs(2)).await;
     load.iter().for_each(Load::stopping);
-    let told = Instant::now();
+    let signalled = Instant::now();
     // As `docker stop` and a cluster do.
     kill(pid, Signal::SIGTERM)?;
     let end = timeout(GRACE, end.wait_with_output()).await.context("it doesn't stop")??;
-    let stopped = told.elapsed();
+    let stopped = signalled.elapsed();
     let code = String::from_utf8_lossy(&end.stdout).trim().to_owned();
-    ensure!(code == "0", "it ended with {code:?}");
+    ensure!(code == "0", "it exited with {code:?}");
     let Some(load) = load else { return Ok((stopped, Outcome::default())) };
-    // It stays down: nothing may listen there any more.
+    // It is on hold, so nothing listens there any more.
     sleep(Duration::from_millis(500)).await;
     let outcome = load.end().await;
     let Outcome { answered, refused, dropped, .. } = &outcome;
@@ -169,13 +170,11 @@ async fn stop_under_load(image: &Image, pid: Pid, port: u16) -> Result<(Duration
     Ok((stopped, outcome))
 }
 
-/// What anybody may ask of a service. The local Stripe is none: payments asks again what it got no answer to.
-fn path_of(program: &str) -> Option<&'static str> {
-    match program {
-        "auth" => Some("/api/users/currentuser"),
-        "tickets" => Some("/api/tickets"),
-        "orders" => Some("/api/orders"),
-        STRIPE_DOUBLE => None,
-        _ => Some("/"),
+/// A path of the service, for requests without a session. None for the local Stripe: payments retries its requests.
+fn path_of(program: &str) -> Result<Option<String>> {
+    if program == STRIPE_DOUBLE {
+        return Ok(None);
     }
+    let route = routes::read()?.into_iter().find(|route| route.service == program);
+    Ok(Some(route.map_or_else(|| "/".to_owned(), |route| route.path)))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask up`: everything, on real servers, until Ctrl-C.
+//! `cargo xtask up`: runs the whole system on real servers, until Ctrl-C.
 
 use std::{convert::Infallible, ffi::OsString, fs, path::PathBuf, process::ExitCode};
 
@@ -16,56 +16,56 @@ use crate::{
     report::Report,
     root::{self, Root},
     servers::Servers,
-    services::{self, Service, Surroundings},
+    services::{self, LaunchContext, Service},
     stack::Stack,
     stop::Stop,
     watch::Watch,
 };
 
-/// The exit code of what Ctrl-C has ended before it was done.
+/// The exit code of a command that a signal has interrupted.
 pub const INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
 #[command(after_help = "\
-The environment is handed on to the services, so `RESERVATION_SECONDS=5 cargo xtask up` works.
-With STRIPE_KEY set, payments uses the real Stripe (or the one at STRIPE_URL); else a local double stands in for it.
+The environment is passed on to the services: `RESERVATION_SECONDS=5 cargo xtask up`.
+With STRIPE_KEY set, payments uses the real Stripe (or the one at STRIPE_URL); otherwise a local double.
 Pid files and ports.json are in .dev/run, logs in .dev/log, data in .dev/data.")]
 pub struct Options {
-    /// The gateway's port; 0 takes any free one
+    /// The gateway's port; 0 for any free one
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// Return once it is ready, and leave it running; `cargo xtask down` stops it
+    /// Return when it is ready, and leave it running; `cargo xtask down` stops it
     #[arg(long)]
     pub detach: bool,
-    /// Start from empty data
+    /// Start with empty data
     #[arg(long)]
     pub fresh: bool,
     /// Build and run with optimisations
     #[arg(long)]
     pub release: bool,
-    /// Build and restart what is edited, while it runs
+    /// Rebuild after an edit, and restart the services that it changes
     #[arg(long, conflicts_with_all = ["detach", "no_build", "bin_dir"])]
     pub watch: bool,
-    /// How many of each service
+    /// The number of replicas of each service
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=20))]
     pub replicas: u16,
-    /// Where its run/, log/, data/ and keys/ are; each root is a system of its own [default: .dev in the repository]
+    /// The folder of its run/, log/, data/ and keys/; each root is a system of its own [default: .dev in the repository]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Take the programs as they were built
+    /// Use the programs as they were last built
     #[arg(long, hide = true)]
     pub no_build: bool,
     /// The folder of the built programs
     #[arg(long, hide = true)]
     pub bin_dir: Option<PathBuf>,
-    /// The process that stays, of `--detach`
+    /// The background process of `--detach`
     #[arg(long, hide = true)]
     pub supervise: bool,
 }
 
 pub async fn run(options: Options) -> Result<ExitCode> {
     if options.supervise {
-        // Out of the terminal's session, so that closing it ends nothing.
+        // Out of the terminal's session, so that closing the terminal stops nothing.
         nix::unistd::setsid().context("leaving the terminal")?;
     }
     let mut stop = Stop::listen()?;
@@ -81,7 +81,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             () = stop.requested() => Ok(false),
         };
         pidfile::remove(&root.run(), clean::SUPERVISOR);
-        // The one that stays takes it.
+        // The background process locks it again.
         drop(lock);
         match prepared {
             Ok(true) => return detach::start(&up.options, &root, &mut stop).await,
@@ -89,15 +89,15 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             Err(error) => Err(error),
         }
     } else {
-        let outcome = up.attend(&mut stop).await;
+        let outcome = up.supervise(&mut stop).await;
         pidfile::remove(&root.run(), clean::SUPERVISOR);
         outcome
     };
     if let Err(error) = &outcome
         && up.options.supervise
     {
-        // Nobody else may see it.
-        up.report.say(&format!("error: {error:#}"));
+        // The terminal may be gone; the log stays.
+        up.report.log(&format!("error: {error:#}"));
         return Ok(ExitCode::FAILURE);
     }
     outcome
@@ -117,8 +117,8 @@ struct Prepared {
 }
 
 impl Up {
-    /// Starts all of it, keeps it running until told to stop, and stops it.
-    async fn attend(&self, stop: &mut Stop) -> Result<ExitCode> {
+    /// Starts everything, keeps it running until a signal, and stops it.
+    async fn supervise(&self, stop: &mut Stop) -> Result<ExitCode> {
         let mut stack = Stack::new(&self.root, &self.report);
         let started = tokio::select! {
             started = self.start(&mut stack) => started.map(Some),
@@ -127,7 +127,7 @@ impl Up {
         let code = match &started {
             Ok(Some((gateway, services))) => {
                 stack.supervise();
-                self.say_ready(*gateway);
+                self.log_ready(*gateway);
                 tokio::select! {
                     () = stop.requested() => {}
                     never = self.watch(services, &stack) => match never {},
@@ -138,13 +138,13 @@ impl Up {
             Err(_) => ExitCode::FAILURE,
         };
         if !stack.is_empty() {
-            self.report.say("Stopping …");
+            self.report.log("Stopping …");
         }
         stack.stop().await;
         started.map(|_| code)
     }
 
-    /// With `--watch`, builds and restarts what is edited; without, does nothing for ever.
+    /// With `--watch`, rebuilds and restarts after edits; without it, waits indefinitely.
     async fn watch(&self, services: &[Service], stack: &Stack) -> Infallible {
         let Self { options, environment, report, .. } = self;
         if !options.watch {
@@ -154,27 +154,27 @@ impl Up {
         Watch { environment, report, services, binaries, build }.run(stack).await
     }
 
-    /// What cargo is told to build: the whole workspace's programs. With some of them alone, it would unite the
-    /// features of their dependencies anew and build those once more for `cargo xtask test`.
+    /// The programs of the whole workspace. cargo unifies the features of dependencies over the selected packages, so that selecting
+    /// fewer would compile the dependencies a second time.
     fn build(&self) -> Vec<OsString> {
         let mut args: Vec<OsString> = vec!["--workspace".into(), "--bins".into()];
         args.extend(self.options.release.then(|| "--release".into()));
         args
     }
 
-    /// What comes before the first process: nothing in the way, the servers here, the services built.
+    /// Everything before the first process: stops stale ones, finds the servers, builds the services.
     async fn prepare(&self) -> Result<Prepared> {
         let Self { options, environment, root, report } = self;
-        clean::leftovers(root, report).await?;
+        clean::stale_processes(root, report).await?;
         let mut ports = Ports::of(&root.run());
         let gateway = ports.gateway(options.port)?;
         if options.fresh {
-            report.say(&format!("Deleting {}", root.data().display()));
+            report.log(&format!("Deleting {}", root.data().display()));
             root.delete_data()?;
         }
         let servers = Servers::find(&environment.path, report).await?;
         if !options.no_build {
-            report.say("Building the services");
+            report.log("Building the services");
             cargo::build(environment, &self.build()).await?;
         }
         Ok(Prepared { servers, ports, gateway })
@@ -193,7 +193,7 @@ impl Up {
         let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
         ports.save()?;
 
-        report.say("Starting mongod, nats, redis");
+        report.log("Starting mongod, nats, redis");
         let mut launch = |spec: Spec, stack: &mut Stack| {
             ports.release(&spec.ports);
             stack.start(spec)
@@ -211,12 +211,12 @@ impl Up {
         mongo::initiate(mongod).await?;
 
         if let Some(port) = stripe {
-            report.say("Starting stripe, the local double (STRIPE_KEY is not set)");
+            report.log("Starting stripe, the local double (STRIPE_KEY is not set)");
             launch(services::stripe_double(binaries, root, port)?, stack)?;
         }
         let started: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-        report.say(&format!("Starting {}", started.join(", ")));
-        let surroundings = Surroundings {
+        report.log(&format!("Starting {}", started.join(", ")));
+        let context = LaunchContext {
             root,
             binaries,
             environment,
@@ -230,7 +230,7 @@ impl Up {
         };
         for service in &services {
             for replica in &service.replicas {
-                launch(surroundings.spec(&service.name, replica, &services), stack)?;
+                launch(context.spec(&service.name, replica, &services)?, stack)?;
             }
         }
         stack.until_ready().await?;
@@ -240,7 +240,7 @@ impl Up {
         Ok((gateway, services))
     }
 
-    /// A server whose configuration is `infra/NAME.conf`, filled in: its one argument.
+    /// A server whose only argument is its configuration, made from the template `infra/NAME.conf`.
     fn configured(
         &self,
         name: &str,
@@ -265,15 +265,15 @@ impl Up {
         Ok(Spec { name, program, args, env, without, ports, probe })
     }
 
-    fn say_ready(&self, gateway: u16) {
+    fn log_ready(&self, gateway: u16) {
         let Self { options, root, report, .. } = self;
-        report.say(&format!("Logs: {}/NAME.log", root.log().display()));
+        report.log(&format!("Logs: {}/NAME.log", root.log().display()));
         let how = if options.supervise { down(options) } else { "Ctrl-C".to_owned() };
-        report.say(&format!("{READY}: http://localhost:{gateway}  ({how} stops it)"));
+        report.log(&format!("{READY}: http://localhost:{gateway}  ({how} stops it)"));
     }
 }
 
-/// How the line begins that says where to go.
+/// The prefix of the line with the address.
 pub const READY: &str = "Ticketing is ready";
 
 fn down(options: &Options) -> String {

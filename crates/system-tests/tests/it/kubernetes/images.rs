@@ -1,15 +1,16 @@
-//! One image for each folder in `services/`, and whatever makes or names them knows all of them.
+//! One image for each folder in `services/`, built from nothing but that folder and the shared crates.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{OVERLAYS, list, read, services, text, workloads, yaml};
+use super::{OVERLAYS, list, read, repository, services, text, workloads, yaml};
 
 /// The local Stripe: an image of the dev overlay alone.
 const DOUBLE: &str = "stripe-double";
 
-/// What stands in the Dockerfile's COPY lines, of what comes from the repository.
+/// The sources of the Dockerfile's COPY lines, of those that copy from the repository.
 fn copied(dockerfile: &str) -> Vec<String> {
     let from_here =
         |line: &&str| line.trim_start().starts_with("COPY ") && !line.contains("--from=");
@@ -37,7 +38,7 @@ fn editing_one_service_rebuilds_one_image() {
 }
 
 #[test]
-fn skaffold_builds_each_service_and_what_the_dev_overlay_runs_beside_them() {
+fn skaffold_builds_the_images_that_the_dev_overlay_runs() {
     let skaffold = yaml(&read("skaffold.yaml")).remove(0);
     assert_eq!(skaffold["apiVersion"], "skaffold/v4beta13");
     let mut wanted: BTreeSet<String> = services().into_iter().collect();
@@ -50,7 +51,7 @@ fn skaffold_builds_each_service_and_what_the_dev_overlay_runs_beside_them() {
         assert!(built.insert(service.to_owned()), "{service} is built twice");
     }
     assert_eq!(built, wanted);
-    // Production's are small, and take their time.
+    // Production's are optimised for size, which takes longer to build.
     let argument = |number| format!("/build/artifacts/{number}/docker/buildArgs/PROFILE");
     let removed = |number| json!({ "op": "remove", "path": argument(number) });
     let patches: Vec<Value> = (0..built.len()).map(removed).collect();
@@ -70,23 +71,36 @@ fn skaffold_builds_each_service_and_what_the_dev_overlay_runs_beside_them() {
     assert_eq!(production["manifests"]["kustomize"]["paths"][0], "infra/k8s/overlays/production");
 }
 
+/// `.ci/affected-images`, for a change of these files.
+fn affected(changed: &[&str]) -> Vec<String> {
+    let output = Command::new(repository(".ci/affected-images")).args(changed).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 #[test]
-fn the_workflows_and_the_scripts_know_each_service() {
-    let wanted: BTreeSet<String> = services().into_iter().collect();
-    for workflow in ["ci", "deploy"] {
-        let workflow = yaml(&read(&format!(".github/workflows/{workflow}.yml"))).remove(0);
-        let matrix = list(&workflow, "/jobs/images/strategy/matrix/service");
-        let named: BTreeSet<_> =
-            matrix.iter().map(|service| service.as_str().unwrap().to_owned()).collect();
-        assert_eq!(named, wanted);
+fn only_the_images_that_a_change_affects_are_built() {
+    let all = services();
+    assert_eq!(affected(&["services/orders/src/app.rs", "docs/api.md"]), ["orders"]);
+    assert_eq!(
+        affected(&["services/web/assets/app.js", "services/auth/Cargo.toml"]),
+        ["auth", "web"]
+    );
+    for shared in ["Cargo.lock", "crates/common/src/lib.rs", "Dockerfile", ".dockerignore"] {
+        assert_eq!(affected(&[shared]), all, "{shared}");
     }
-    // make-secrets leaves out web, which has no database.
-    for (script, beside) in [("deploy", None), ("make-secrets", Some("web"))] {
-        let script = read(&format!("infra/k8s/{script}"));
-        let line = script.lines().find_map(|line| line.strip_prefix("services=(")).unwrap();
-        let line = line.trim_end_matches(')');
-        let named = line.split_whitespace().chain(beside).map(str::to_owned);
-        assert_eq!(named.collect::<BTreeSet<_>>(), wanted);
+    for other in ["README.md", "services/orders/tests/it/main.rs", "crates/xtask/src/main.rs"] {
+        assert!(affected(&[other]).is_empty(), "{other}");
+    }
+    assert_eq!(affected(&["--all"]), all);
+}
+
+#[test]
+fn the_workflows_build_the_images_of_the_folders() {
+    for workflow in ["ci", "deploy"] {
+        let workflow = read(&format!(".github/workflows/{workflow}.yml"));
+        assert!(workflow.contains("service: ${{ fromJSON(needs."));
+        assert!(workflow.contains(".ci/affected-images"));
     }
 }
 

@@ -7,6 +7,7 @@ mod network;
 mod objects;
 mod restore;
 mod routes;
+mod services;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use testkit::environment;
 
-/// The two overlays, and the second with what an operator may add to it.
+/// The two overlays, and production's with each component that an operator may add.
 pub static OVERLAYS: LazyLock<BTreeMap<&str, Vec<Value>>> = LazyLock::new(|| {
     BTreeMap::from([
         ("dev", render("infra/k8s/overlays/dev")),
@@ -40,9 +41,9 @@ pub fn read(path: &str) -> String {
 fn render(folder: &str) -> Vec<Value> {
     let kubectl = environment::required(environment::KUBECTL);
     let output = Command::new(kubectl).arg("kustomize").arg(repository(folder)).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{folder}: {said}");
-    assert!(!said.contains("Warning"), "{folder}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{folder}: {stderr}");
+    assert!(!stderr.contains("Warning"), "{folder}: {stderr}");
     yaml(&String::from_utf8(output.stdout).unwrap())
 }
 
@@ -51,17 +52,42 @@ pub fn yaml(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
-/// The folders in `services/`.
+/// The one list of services: the folders in `services/` that are packages.
 pub fn services() -> Vec<String> {
-    let folders = std::fs::read_dir(repository("services")).unwrap().flatten();
-    let mut names: Vec<_> =
-        folders.map(|folder| folder.file_name().into_string().unwrap()).collect();
-    names.sort();
-    assert_eq!(names.len(), 6, "{names:?}");
+    folders_with("services", "Cargo.toml")
+}
+
+/// The services that have a MongoDB of their own.
+pub fn databases() -> Vec<String> {
+    let mut names = folders_with("infra/k8s/data/mongodb", "kustomization.yaml");
+    names.retain(|name| name != "template");
     names
 }
 
-/// The production overlay with one more component, as its comment tells an operator to add it.
+/// The names of the folders that hold such a file, sorted.
+fn folders_with(parent: &str, file: &str) -> Vec<String> {
+    let folders = std::fs::read_dir(repository(parent)).unwrap().flatten();
+    let mut names: Vec<_> = folders
+        .filter(|folder| folder.path().join(file).is_file())
+        .map(|folder| folder.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "{parent}");
+    names
+}
+
+/// `infra/gateway/routes.txt`: the service of each path.
+pub fn routes() -> BTreeMap<String, String> {
+    let table = read("infra/gateway/routes.txt");
+    let rows = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let row = |line: &str| {
+        let (path, service) = line.split_once(' ').unwrap();
+        (path.to_owned(), service.trim().to_owned())
+    };
+    rows.map(row).collect()
+}
+
+/// The production overlay with one more component, uncommented as its comment describes.
 fn with_component(name: &str) -> Vec<Value> {
     let copy = tempfile::tempdir().unwrap();
     let status =
@@ -89,19 +115,19 @@ pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
     objects.iter().filter(|object| object["kind"] == kind).collect()
 }
 
-/// Whatever makes pods: its name and its pods' template.
+/// Every object that creates pods: its name and its pod template.
 pub fn workloads(objects: &[Value]) -> Vec<(&str, &Value)> {
     let kinds = ["Deployment", "StatefulSet", "Job"];
-    let makes_pods = |object: &&Value| kinds.contains(&text(object, "/kind"));
+    let creates_pods = |object: &&Value| kinds.contains(&text(object, "/kind"));
     let pods = |object| (name(object), &object["spec"]["template"]);
-    objects.iter().filter(makes_pods).map(pods).collect()
+    objects.iter().filter(creates_pods).map(pods).collect()
 }
 
 pub fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Whether these labels are what the selector asks for. An empty one takes all.
+/// Whether the selector matches these labels. An empty one matches all.
 pub fn selects(selector: &Value, labels: &Value) -> bool {
     let Some(wanted) = selector.as_object() else { return true };
     wanted.iter().all(|(key, value)| labels.get(key) == Some(value))

@@ -1,17 +1,17 @@
-//! Who may reach whom: what the policies let through is what ARCHITECTURE.md draws, and nothing else.
+//! The policies allow the connections of the network policy matrix, and no others.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{OVERLAYS, list, of_kind, read, selects, text, workloads};
+use super::{OVERLAYS, databases, list, of_kind, read, selects, services, text, workloads};
 
 const HERE: &str = "ticketing";
 
-/// Someone who may talk: a workload of ours, or someone else.
+/// One end of a connection: a workload of ours, or something else.
 struct Party {
     name: String,
-    /// Its namespace, and its pods' labels; none of someone outside of the cluster.
+    /// Its namespace, and its pods' labels; none outside of the cluster.
     pods: Option<(String, Value)>,
     /// By name and number.
     ports: Vec<(String, u64)>,
@@ -37,19 +37,19 @@ fn parties(objects: &[Value], gateway: &str) -> Vec<Party> {
             .collect(),
         ..Party::of(name, Some((HERE, pods["metadata"]["labels"].clone())), &[])
     });
-    let called = |name: &str| json!({ "app.kubernetes.io/name": name });
+    let named = |name: &str| json!({ "app.kubernetes.io/name": name });
     ours.chain([
-        Party::of("the gateway", Some((gateway, called("the-gateway"))), &[]),
-        Party::of("monitoring", Some(("monitoring", called("prometheus"))), &[]),
-        Party::of("names", Some(("kube-system", json!({ "k8s-app": "kube-dns" }))), &[53]),
-        // It bears the labels of one of ours, which help it nothing.
-        Party::of("another namespace", Some(("default", called("web"))), &[3000, 4222]),
+        Party::of("gateway", Some((gateway, named("gateway"))), &[]),
+        Party::of("monitoring", Some(("monitoring", named("prometheus"))), &[]),
+        Party::of("dns", Some(("kube-system", json!({ "k8s-app": "kube-dns" }))), &[53]),
+        // With the labels of one of ours, which must not matter.
+        Party::of("another namespace", Some(("default", named("web"))), &[3000, 4222]),
         Party::of("outside", None, &[443, 6379, 25061, 27017]),
     ])
     .collect()
 }
 
-/// The policies that speak of this party's pods, in this direction.
+/// The policies that select this party's pods, for this direction.
 fn policies_of<'a>(objects: &'a [Value], party: &Party, direction: &str) -> Vec<&'a Value> {
     let Some((HERE, labels)) = party.pods.as_ref().map(|(at, labels)| (at.as_str(), labels)) else {
         return Vec::new();
@@ -62,24 +62,24 @@ fn policies_of<'a>(objects: &'a [Value], party: &Party, direction: &str) -> Vec<
     policies
 }
 
-/// Whether one side lets it through. Who has no policy for this direction lets all through.
-fn lets(
+/// Whether one side allows it. Pods that no policy selects for a direction allow everything.
+fn allows(
     policies: &[&Value],
     rules: &str,
     peers: &str,
     other: &Party,
     port: &(String, u64),
 ) -> bool {
-    let fits = |had: &Value| match had["port"].as_u64() {
-        Some(first) => (first..=had["endPort"].as_u64().unwrap_or(first)).contains(&port.1),
-        None => had["port"] == port.0.as_str(),
+    let covers = |range: &Value| match range["port"].as_u64() {
+        Some(first) => (first..=range["endPort"].as_u64().unwrap_or(first)).contains(&port.1),
+        None => range["port"] == port.0.as_str(),
     };
-    let allows = |rule: &Value| {
+    let permits = |rule: &Value| {
         let (ports, parties) = (list(rule, "/ports"), list(rule, peers));
-        (ports.is_empty() || ports.iter().any(fits))
+        (ports.is_empty() || ports.iter().any(covers))
             && (parties.is_empty() || parties.iter().any(|peer| is(peer, other)))
     };
-    policies.is_empty() || policies.iter().flat_map(|policy| list(policy, rules)).any(allows)
+    policies.is_empty() || policies.iter().flat_map(|policy| list(policy, rules)).any(permits)
 }
 
 fn is(peer: &Value, party: &Party) -> bool {
@@ -87,16 +87,16 @@ fn is(peer: &Value, party: &Party) -> bool {
     let Some((namespace, labels)) = party.pods.as_ref().filter(|_| !of_addresses) else {
         return of_addresses && party.pods.is_none();
     };
-    let is_there = match peer.get("namespaceSelector") {
+    let is_in_namespace = match peer.get("namespaceSelector") {
         Some(selector) => {
             selects(&selector["matchLabels"], &json!({ "kubernetes.io/metadata.name": namespace }))
         }
         None => namespace == HERE,
     };
-    is_there && selects(&peer["podSelector"]["matchLabels"], labels)
+    is_in_namespace && selects(&peer["podSelector"]["matchLabels"], labels)
 }
 
-/// `who -> whom:port` for all that may be.
+/// `from -> to:port` for each connection that both sides allow.
 fn allowed(objects: &[Value], gateway: &str) -> BTreeSet<String> {
     let parties = parties(objects, gateway);
     let mut allowed = BTreeSet::new();
@@ -105,8 +105,8 @@ fn allowed(objects: &[Value], gateway: &str) -> BTreeSet<String> {
             for port in &to.ports {
                 let out = policies_of(objects, from, "Egress");
                 let into = policies_of(objects, to, "Ingress");
-                if lets(&out, "/spec/egress", "/to", to, port)
-                    && lets(&into, "/spec/ingress", "/from", from, port)
+                if allows(&out, "/spec/egress", "/to", to, port)
+                    && allows(&into, "/spec/ingress", "/from", from, port)
                 {
                     allowed.insert(format!("{} -> {}:{}", from.name, to.name, port.0));
                 }
@@ -116,7 +116,7 @@ fn allowed(objects: &[Value], gateway: &str) -> BTreeSet<String> {
     allowed
 }
 
-/// What one of two of ours allows and the other doesn't: nothing comes of it today, but it says too much, or too little.
+/// Connections that one side allows and the other doesn't: they are refused, so one of the two policies is wrong.
 fn one_sided(objects: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     let parties = parties(objects, "");
@@ -125,8 +125,8 @@ fn one_sided(objects: &[Value]) -> Vec<String> {
         for port in &to.ports {
             let out = policies_of(objects, from, "Egress");
             let into = policies_of(objects, to, "Ingress");
-            if lets(&out, "/spec/egress", "/to", to, port)
-                != lets(&into, "/spec/ingress", "/from", from, port)
+            if allows(&out, "/spec/egress", "/to", to, port)
+                != allows(&into, "/spec/ingress", "/from", from, port)
             {
                 found.push(format!("{} -> {}:{}", from.name, to.name, port.0));
             }
@@ -142,66 +142,73 @@ fn both_sides_of_a_connection_allow_it() {
     }
 }
 
-/// The lines of the drawing in ARCHITECTURE.md that stand under these headings, each taken apart.
-fn drawn(headings: &[&str], objects: &[Value]) -> BTreeSet<String> {
-    let page = read("ARCHITECTURE.md");
-    let (_, drawing) = page.split_once("```text\nin every cluster\n").expect("the drawing");
-    let (drawing, _) = drawing.split_once("```").unwrap();
-    let drawing = format!("in every cluster\n{drawing}");
-    let everyone: Vec<&str> = workloads(objects).into_iter().map(|(name, _)| name).collect();
-    let (mut lines, mut is_wanted, mut found) = (BTreeSet::new(), false, 0);
-    for line in drawing.lines().filter(|line| !line.is_empty()) {
-        let Some((froms, tos)) = line.split_once("->") else {
-            is_wanted = headings.contains(&line);
+/// The connections of the matrix under these headings.
+fn matrix(headings: &[&str], objects: &[Value]) -> BTreeSet<String> {
+    let text = read("infra/k8s/network-policy-matrix.txt");
+    let pods: Vec<String> =
+        workloads(objects).into_iter().map(|(name, _)| name.to_owned()).collect();
+    let groups = [("<service>", services()), ("<database>", databases()), ("<pod>", pods)];
+    let (mut connections, mut is_wanted, mut found) = (BTreeSet::new(), false, 0);
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(heading) = line.strip_prefix('[') {
+            is_wanted = headings.contains(&heading.trim_end_matches(']'));
             found += usize::from(is_wanted);
-            continue;
-        };
-        let froms = froms.split(',').map(str::trim);
-        let froms = froms.flat_map(|from| match from {
-            "everyone" => everyone.clone(),
-            one => vec![one],
-        });
-        for from in froms.filter(|_| is_wanted) {
-            lines.extend(tos.split(',').map(|to| format!("{from} -> {}", to.trim())));
+        } else if is_wanted {
+            let group = groups.iter().find(|(group, _)| line.contains(group));
+            let lines = match group {
+                Some((group, members)) => {
+                    members.iter().map(|it| line.replace(group, it)).collect()
+                }
+                None => vec![line.to_owned()],
+            };
+            connections.extend(lines.iter().flat_map(|line| pairs(line)));
         }
     }
     assert_eq!(found, headings.len(), "{headings:?}");
-    lines
+    connections
+}
+
+/// `a, b -> c:1, d:2`, taken apart.
+fn pairs(line: &str) -> Vec<String> {
+    let (from, to) = line.split_once("->").unwrap_or_else(|| panic!("no connection: {line}"));
+    let to: Vec<&str> = to.split(',').map(str::trim).collect();
+    let from = from.split(',').map(str::trim);
+    from.flat_map(|from| to.iter().map(move |to| format!("{from} -> {to}"))).collect()
 }
 
 #[test]
-fn the_policies_let_through_what_is_drawn_and_nothing_else() {
-    const ALL: &str = "in every cluster";
+fn the_policies_allow_the_matrix_and_nothing_else() {
+    const ALL: &str = "every cluster";
+    const MONGODB: &str = "MongoDB in the cluster";
     for (overlay, gateway, headings) in [
-        ("dev", "ingress-nginx", &[ALL, "with MongoDB inside", "in dev, too"][..]),
-        ("production", "ingress-nginx", &[ALL, "in production, too"]),
-        (
-            "production with its databases inside",
-            "ingress-nginx",
-            &[ALL, "with MongoDB inside", "in production, too"],
-        ),
-        ("production with the Gateway API", "envoy-gateway-system", &[ALL, "in production, too"]),
+        ("dev", "ingress-nginx", &[ALL, MONGODB, "dev"][..]),
+        ("production", "ingress-nginx", &[ALL, "production"]),
+        ("production with its databases inside", "ingress-nginx", &[ALL, MONGODB, "production"]),
+        ("production with the Gateway API", "envoy-gateway-system", &[ALL, "production"]),
         (
             "production with monitoring",
             "ingress-nginx",
-            &[ALL, "in production, too", "with the component monitoring"],
+            &[ALL, "production", "component monitoring"],
         ),
     ] {
         let objects = &OVERLAYS[overlay];
-        let (allowed, drawn) = (allowed(objects, gateway), drawn(headings, objects));
-        let undrawn: Vec<_> = allowed.difference(&drawn).collect();
-        let refused: Vec<_> = drawn.difference(&allowed).collect();
-        assert!(undrawn.is_empty(), "{overlay} lets through {undrawn:#?}");
-        assert!(refused.is_empty(), "{overlay} doesn't let through {refused:#?}");
+        let (allowed, matrix) = (allowed(objects, gateway), matrix(headings, objects));
+        let undocumented: Vec<_> = allowed.difference(&matrix).collect();
+        let refused: Vec<_> = matrix.difference(&allowed).collect();
+        assert!(
+            undocumented.is_empty() && refused.is_empty(),
+            "{overlay}: the policies allow {undocumented:#?}, which infra/k8s/network-policy-matrix.txt \
+             doesn't list, and refuse {refused:#?}, which it lists"
+        );
     }
 }
 
 #[test]
-fn every_pod_is_ruled_in_both_directions() {
+fn the_default_is_deny_in_both_directions() {
     for (overlay, objects) in OVERLAYS.iter() {
         let policies = of_kind(objects, "NetworkPolicy");
-        let nothing = policies.iter().find(|it| it["metadata"]["name"] == "nothing").unwrap();
+        let default = policies.iter().find(|it| it["metadata"]["name"] == "default-deny").unwrap();
         let all = json!({ "podSelector": {}, "policyTypes": ["Ingress", "Egress"] });
-        assert_eq!(nothing["spec"], all, "{overlay}");
+        assert_eq!(default["spec"], all, "{overlay}");
     }
 }

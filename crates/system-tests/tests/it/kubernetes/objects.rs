@@ -1,4 +1,4 @@
-//! Every object is one that Kubernetes knows, to the last field.
+//! Every object is valid for Kubernetes' own types, to the last field.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -45,7 +45,7 @@ fn every_object_survives_the_round_trip_through_its_type() {
             let (version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
             match through_its_type(object) {
                 Some(after) => assert_eq!(*object, after, "{overlay}: {kind} {}", name(object)),
-                // The component for the Gateway API is the one that brings custom resources.
+                // Only the component for the Gateway API has custom resources.
                 None => {
                     let known = version == "gateway.networking.k8s.io/v1";
                     assert!(known && overlay.contains("Gateway"), "{overlay}: {version} {kind}");
@@ -64,7 +64,7 @@ fn an_unknown_field_would_be_found() {
 }
 
 #[test]
-fn all_is_in_the_namespace_and_no_name_is_had_twice() {
+fn every_object_is_in_the_namespace_and_names_are_unique() {
     for (overlay, objects) in OVERLAYS.iter() {
         let mut seen = std::collections::BTreeSet::new();
         for object in objects {
@@ -77,7 +77,7 @@ fn all_is_in_the_namespace_and_no_name_is_had_twice() {
 }
 
 #[test]
-fn every_service_finds_pods_at_a_port_that_they_have() {
+fn every_kubernetes_service_selects_one_workload_at_a_port_that_it_has() {
     for (overlay, objects) in OVERLAYS.iter() {
         let workloads = workloads(objects);
         for service in of_kind(objects, "Service") {
@@ -100,7 +100,7 @@ fn every_service_finds_pods_at_a_port_that_they_have() {
 }
 
 #[test]
-fn every_selector_of_a_workload_meets_its_own_pods() {
+fn every_selector_of_a_workload_matches_its_own_pods() {
     for (overlay, objects) in OVERLAYS.iter() {
         for kind in ["Deployment", "StatefulSet"] {
             for object in of_kind(objects, kind) {
@@ -113,7 +113,7 @@ fn every_selector_of_a_workload_meets_its_own_pods() {
             for object in of_kind(objects, kind) {
                 let named = |workload: &&(&str, &Value)| workload.0 == name(object);
                 let found = workloads(objects);
-                let (_, pods) = found.iter().find(named).expect("its workload bears its name");
+                let (_, pods) = found.iter().find(named).expect("a workload of the same name");
                 let selector = &object["spec"]["selector"]["matchLabels"];
                 let labels = &pods["metadata"]["labels"];
                 assert!(selects(selector, labels), "{overlay}: {}", name(object));

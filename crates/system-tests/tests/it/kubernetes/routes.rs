@@ -1,10 +1,10 @@
-//! One door, three descriptions: Ingress, Gateway API, and the gateway of local runs.
+//! One table of routes, and three gateways that have them: Ingress, Gateway API, and nginx of local runs (which is made of the table).
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{OVERLAYS, list, name, of_kind, read, text};
+use super::{OVERLAYS, list, name, of_kind, routes, text};
 
 type Routes = BTreeMap<String, String>;
 
@@ -22,7 +22,7 @@ fn of_the_ingress(overlay: &str, host: &str) -> Routes {
 
 fn of_the_gateway_api() -> Routes {
     let objects = &OVERLAYS["production with the Gateway API"];
-    assert!(of_kind(objects, "Ingress").is_empty(), "one door");
+    assert!(of_kind(objects, "Ingress").is_empty(), "one gateway");
     let routes = of_kind(objects, "HTTPRoute");
     let routes = routes.into_iter().find(|route| name(route) == "ticketing").unwrap();
     let route = |rule: &Value| {
@@ -34,30 +34,15 @@ fn of_the_gateway_api() -> Routes {
     list(routes, "/spec/rules").iter().map(route).collect()
 }
 
-/// `location ~ ^/api/users(/|$) { proxy_pass http://auth; }`, and all the rest to web.
-fn of_local_runs() -> Routes {
-    let mut routes = Routes::new();
-    for line in read("infra/gateway/nginx.conf").lines() {
-        let Some((path, rest)) =
-            line.trim().strip_prefix("location ~ ^").and_then(|line| line.split_once("(/|$)"))
-        else {
-            continue;
-        };
-        let (_, service) = rest.split_once("proxy_pass http://").unwrap();
-        routes.insert(path.to_owned(), service.trim_end_matches([';', ' ', '}']).to_owned());
-    }
-    routes.insert("/".to_owned(), "web".to_owned());
-    routes
-}
-
 #[test]
-fn the_three_doors_have_the_same_routes() {
-    let expected = of_local_runs();
-    assert_eq!(expected.len(), 5, "{expected:?}");
-    assert_eq!(of_the_ingress("dev", "ticketing.localhost"), expected);
-    assert_eq!(of_the_ingress("dev", "ticketing.dev"), expected);
-    assert_eq!(of_the_ingress("production", "tickets.example.com"), expected);
-    assert_eq!(of_the_gateway_api(), expected);
+fn every_gateway_has_the_routes_of_the_table() {
+    let expected = routes();
+    assert_eq!(expected.get("/").map(String::as_str), Some("web"));
+    let file = "infra/gateway/routes.txt";
+    assert_eq!(of_the_ingress("dev", "ticketing.localhost"), expected, "{file}");
+    assert_eq!(of_the_ingress("dev", "ticketing.dev"), expected, "{file}");
+    assert_eq!(of_the_ingress("production", "tickets.example.com"), expected, "{file}");
+    assert_eq!(of_the_gateway_api(), expected, "{file}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a service asks for is given to it, and nothing that it doesn't know.
+//! Each Deployment sets the settings that its service reads, and no others.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -6,13 +6,15 @@ use std::process::Command;
 use serde_json::Value;
 use testkit::{Program, environment};
 
-use super::{OVERLAYS, list, name, of_kind, repository, text, workloads, yaml};
+use super::{OVERLAYS, list, name, of_kind, repository, services, text, workloads, yaml};
 
-/// What is left as it is unless told: the ports and the address are those that the Deployments name.
+/// Settings whose defaults are right in a cluster: the ports and the address are those that the Deployments name.
 const LEFT_OUT: [&str; 5] = ["HOST", "PORT", "ADMIN_PORT", "LIVE_STREAMS", "STRIPE_URL"];
 
 /// The variables that a service's `--help` names.
-async fn known(service: &'static str) -> BTreeSet<String> {
+pub async fn known(service: &str) -> BTreeSet<String> {
+    // A program's name lives as long as the test.
+    let service: &'static str = service.to_owned().leak();
     let ended = Program::of(service).run(&["--help"]).await;
     let help = ended.expect_success();
     let variable = |after: &str| {
@@ -23,28 +25,28 @@ async fn known(service: &'static str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn each_service_is_told_what_it_asks_for_and_nothing_that_it_does_not_know() {
-    for service in ["auth", "tickets", "orders", "expiration", "payments", "web"] {
-        let known = known(service).await;
+async fn each_deployment_sets_what_its_service_reads_and_nothing_else() {
+    for service in services() {
+        let known = known(&service).await;
         assert!(known.contains("PUBLIC_URL"), "{known:?}");
         for (overlay, objects) in OVERLAYS.iter() {
             let deployments = of_kind(objects, "Deployment");
             let deployment = deployments.into_iter().find(|it| name(it) == service).unwrap();
-            let told: BTreeSet<String> = list(deployment, "/spec/template/spec/containers/0/env")
+            let set: BTreeSet<String> = list(deployment, "/spec/template/spec/containers/0/env")
                 .iter()
                 .map(|variable| text(variable, "/name").to_owned())
                 .collect();
-            let unknown: Vec<_> = told.difference(&known).collect();
-            assert!(unknown.is_empty(), "{overlay}: {service} doesn't know {unknown:?}");
-            let mut missing: Vec<_> = known.difference(&told).collect();
+            let unknown: Vec<_> = set.difference(&known).collect();
+            assert!(unknown.is_empty(), "{overlay}: {service} doesn't read {unknown:?}");
+            let mut missing: Vec<_> = known.difference(&set).collect();
             missing.retain(|variable| !LEFT_OUT.contains(&variable.as_str()));
-            assert!(missing.is_empty(), "{overlay}: {service} isn't told {missing:?}");
+            assert!(missing.is_empty(), "{overlay}: {missing:?} of {service} isn't set");
         }
     }
 }
 
-/// The keys of each Secret and ConfigMap that `make-secrets` makes.
-fn made() -> BTreeSet<(String, String)> {
+/// The keys of each Secret and ConfigMap that `make-secrets` creates.
+fn created() -> BTreeSet<(String, String)> {
     let kubectl = environment::required(environment::KUBECTL);
     let bin = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(kubectl, bin.path().join("kubectl")).unwrap();
@@ -62,7 +64,7 @@ fn made() -> BTreeSet<(String, String)> {
     keys
 }
 
-/// What a container reads by its environment: the source's name and the key.
+/// What a container reads into its environment: the source's name and the key.
 fn references(container: &Value) -> Vec<(String, String)> {
     let mut read = Vec::new();
     for variable in list(container, "/env") {
@@ -85,28 +87,28 @@ fn sources(pods: &Value) -> Vec<&str> {
     let mounted = volumes
         .flat_map(|volume| ["/secret/secretName", "/configMap/name"].map(|at| text(volume, at)));
     let containers = list(pods, "/spec/containers").iter();
-    let told = containers
+    let imported = containers
         .flat_map(|container| list(container, "/envFrom"))
         .flat_map(|source| ["/secretRef/name", "/configMapRef/name"].map(|at| text(source, at)));
-    mounted.chain(told).filter(|source| !source.is_empty()).collect()
+    mounted.chain(imported).filter(|source| !source.is_empty()).collect()
 }
 
 #[test]
-fn whatever_a_pod_reads_from_a_secret_or_a_config_map_is_there() {
-    let made = made();
+fn every_secret_and_config_map_that_a_pod_reads_exists() {
+    let created = created();
     for (overlay, objects) in OVERLAYS.iter() {
-        let mut there = made.clone();
+        let mut existing = created.clone();
         for map in of_kind(objects, "ConfigMap") {
             let keys = map["data"].as_object().unwrap().keys();
-            there.extend(keys.map(|key| (name(map).to_owned(), key.clone())));
+            existing.extend(keys.map(|key| (name(map).to_owned(), key.clone())));
         }
         for (workload, pods) in workloads(objects) {
             for reference in list(pods, "/spec/containers").iter().flat_map(references) {
-                assert!(there.contains(&reference), "{overlay}: {workload} reads {reference:?}");
+                assert!(existing.contains(&reference), "{overlay}: {workload} reads {reference:?}");
             }
             for source in sources(pods) {
-                let is_there = there.iter().any(|(name, _)| name == source);
-                assert!(is_there, "{overlay}: {workload} reads {source}");
+                let exists = existing.iter().any(|(name, _)| name == source);
+                assert!(exists, "{overlay}: {workload} reads {source}");
             }
         }
     }
@@ -115,14 +117,14 @@ fn whatever_a_pod_reads_from_a_secret_or_a_config_map_is_there() {
 /// What users.conf calls `$AUTH_NATS_PASSWORD` is in the environment of NATS.
 #[test]
 fn nats_knows_the_password_of_every_user() {
-    let made = made();
+    let created = created();
     let users = super::read("infra/k8s/data/nats/users.conf");
     let named: Vec<_> =
         users.lines().filter_map(|line| line.trim().strip_prefix("password: $")).collect();
-    assert_eq!(named.len(), 7, "six services and the operator: {named:?}");
+    assert_eq!(named.len(), services().len() + 1, "each service and the operator: {named:?}");
     for variable in named {
         let key = ("nats".to_owned(), variable.to_owned());
-        assert!(made.contains(&key), "make-secrets makes no {variable}");
+        assert!(created.contains(&key), "make-secrets creates no {variable}");
     }
 }
 

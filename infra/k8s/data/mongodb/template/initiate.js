@@ -1,5 +1,5 @@
-// Makes the replica set of one service, and its user. Each step is done only where it is still to be done, so it may run again at
-// any time, with more members too.
+// Initiates the replica set of one service, and creates its user. Each step is skipped where it is done already, so it can run
+// again at any time, with more members too.
 const service = process.env.SERVICE
 const members = Number(process.env.MEMBERS)
 const host = number => `${service}-mongodb-${number}.${service}-mongodb:27017`
@@ -16,11 +16,11 @@ const isInitiated = node => {
 
 const first = connect(uri('directConnection=true'))
 if (!isInitiated(first)) {
-  print('making the replica set')
+  print('initiating the replica set')
   first.adminCommand({ replSetInitiate: { _id: 'rs0', members: [{ _id: 0, host: host(0) }] } })
 }
 
-// From here on by the primary, whichever member that is.
+// From here on on the primary, whichever member that is.
 const admin = connect(uri('replicaSet=rs0&serverSelectionTimeoutMS=60000'))
 for (let number = 0; number < members; number++) {
   const { config } = admin.adminCommand({ replSetGetConfig: 1 })
@@ -31,7 +31,7 @@ for (let number = 0; number < members; number++) {
   admin.adminCommand({ replSetReconfig: config })
 }
 
-// One user, one database, and no more than to read and write it.
+// One user for one database, with permission to read and write it and no other.
 const database = admin.getSiblingDB(service)
 const user = { pwd: process.env.PASSWORD, roles: [{ role: 'readWrite', db: service }] }
 if (database.getUser(service)) {
