@@ -1,7 +1,7 @@
 //! What a seller writes about a ticket. One type, embedded wherever it travels: in tickets' documents, in events,
 //! in replicas, in orders (as it was ordered), and in what the API shows. A new field is added here.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::Time;
 use crate::money::{self, Currency, Money};
@@ -24,6 +24,24 @@ pub struct Listing {
     /// Where the event takes place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub venue: Option<String>,
+}
+
+/// Serialises a listing with null for what is absent: `#[serde(flatten, serialize_with = "listing::with_nulls")]`. For
+/// documents that are updated field by field (`$set`), where an omitted field would keep its old value.
+pub fn with_nulls<S: Serializer>(listing: &Listing, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct WithNulls<'a> {
+        title: &'a str,
+        price: Money,
+        currency: &'a Currency,
+        date: Option<Time>,
+        time_zone: &'a str,
+        venue: Option<&'a str>,
+    }
+    let Listing { title, price, currency, date, time_zone, venue } = listing;
+    let (price, date, venue) = (*price, *date, venue.as_deref());
+    WithNulls { title, price, currency, date, time_zone, venue }.serialize(serializer)
 }
 
 /// A listing as the API shows it: the price is a decimal string.

@@ -1,7 +1,10 @@
 //! `ticket.updated`: updates the replica, and confirms the lock.
 
+use std::time::Duration;
+
 use common::Money;
 use common::events::{OrderStatus, Ticket, TicketUpdated};
+use common::listing::Listing;
 use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, locked};
@@ -18,6 +21,24 @@ async fn an_older_update_does_not_overwrite_a_newer_one() {
     }
     let order = world.order(&ticket).await;
     assert_eq!(order.ticket.listing.price, Money::from_minor(3000));
+}
+
+#[tokio::test]
+async fn an_update_without_date_and_venue_clears_them_in_the_replica() {
+    let world = World::start().await;
+    let mut ticket = world.ticket().await;
+    ticket.listing.date = Some(world.infra.clock.now() + Duration::from_secs(3600));
+    ticket.listing.venue = Some("Olympia".to_owned());
+    let cleared = Ticket {
+        listing: Listing { date: None, venue: None, ..ticket.listing.clone() },
+        ..ticket.clone()
+    };
+    for (version, update) in [(2, ticket.clone()), (3, cleared)] {
+        world.bus().publish(&TicketUpdated(update.with_version(version))).await;
+        world.settled().await;
+    }
+    let order = world.order(&ticket).await;
+    assert_eq!((order.ticket.listing.date, order.ticket.listing.venue), (None, None));
 }
 
 #[tokio::test]
