@@ -1,6 +1,6 @@
 //! Time: one instant type for the API, the events and the databases, and the clock it is read from.
 //!
-//! Nothing else reads the system's clock, so that a test can turn time by hand.
+//! Nothing else reads the system's clock, so that a test can advance time by hand.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bson::Bson;
 use jiff::Timestamp;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An instant, in whole milliseconds: what BSON's date can hold.
@@ -22,6 +24,7 @@ impl Time {
     /// The last instant that is still written with a year of four digits.
     pub const NEVER: Time = Time(253_402_207_200_000);
 
+    /// From milliseconds since 1970-01-01T00:00:00Z.
     pub fn from_millis(millis: i64) -> Self {
         Time(millis)
     }
@@ -85,18 +88,34 @@ impl Serialize for Time {
 }
 
 impl<'de> Deserialize<'de> for Time {
+    /// Reads either form, whichever the format hands over: inside a flattened struct serde no longer says whether
+    /// the format is human-readable.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            Time::parse(&text)
-                .ok_or_else(|| de::Error::custom("expected a time such as 2026-01-31T12:45:00Z"))
-        } else {
-            bson::DateTime::deserialize(deserializer).map(|time| Time(time.timestamp_millis()))
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time such as 2026-01-31T12:45:00Z")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+                Time::parse(text)
+                    .ok_or_else(|| E::custom("expected a time such as 2026-01-31T12:45:00Z"))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Time, A::Error> {
+                let date = bson::DateTime::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Time(date.timestamp_millis()))
+            }
         }
+
+        deserializer.deserialize_any(Either)
     }
 }
 
-/// Where the present is read from: the system's clock, or one that a test turns by hand.
+/// Where the present is read from: the system's clock, or one that a test advances by hand.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -107,15 +126,17 @@ enum Source {
 }
 
 impl Clock {
+    /// The system's clock.
     pub fn system() -> Self {
         Clock(Source::System)
     }
 
-    /// A clock that stands still until it is advanced.
+    /// A clock that stands still until a test advances it.
     pub fn manual(start: Time) -> Self {
         Clock(Source::Manual(Arc::new(AtomicI64::new(start.0))))
     }
 
+    /// The present, in whole milliseconds.
     pub fn now(&self) -> Time {
         match &self.0 {
             Source::System => {
@@ -127,10 +148,14 @@ impl Clock {
         }
     }
 
-    /// Turns a manual clock forward. The system's clock can't be turned: a test that tries is wrong.
+    /// Advances a manual clock.
+    ///
+    /// # Panics
+    ///
+    /// On the system's clock: a test that tries is wrong.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
-            Source::System => panic!("only a manual clock can be turned"),
+            Source::System => panic!("only a manual clock can be advanced"),
             Source::Manual(millis) => {
                 let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
                 millis.fetch_add(by, Ordering::SeqCst);
@@ -155,6 +180,17 @@ mod tests {
         let json = serde_json::to_string(&holder).unwrap();
         assert_eq!(json, r#"{"at":"2023-11-14T22:13:20.123Z","maybe":null}"#);
         assert_eq!(serde_json::from_str::<Holder>(&json).unwrap(), holder);
+
+        #[derive(Serialize, Deserialize, PartialEq, Debug)]
+        struct Outer {
+            #[serde(flatten)]
+            inner: Holder,
+        }
+        let outer = Outer { inner: Holder { at: holder.at, maybe: Some(holder.at) } };
+        let json = serde_json::to_string(&outer).unwrap();
+        assert_eq!(serde_json::from_str::<Outer>(&json).unwrap(), outer);
+        let raw = bson::serialize_to_vec(&outer).unwrap();
+        assert_eq!(bson::deserialize_from_slice::<Outer>(&raw).unwrap(), outer, "flattened");
 
         let raw = bson::serialize_to_vec(&holder).unwrap();
         let document: bson::Document = bson::deserialize_from_slice(&raw).unwrap();

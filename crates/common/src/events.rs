@@ -4,27 +4,38 @@
 //! An event carries the whole public state of what changed and its `version`, so that newer wins and a
 //! gap does no harm. Readers ignore members that they don't know; writers only ever add some.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::ids::{OrderId, PaymentId, TicketId, UserId};
+use crate::listing::Listing;
 use crate::money::{Currency, Money};
 
-/// A JetStream stream; one service publishes to it.
+/// A JetStream stream; exactly one service publishes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
+    /// Of auth.
     Users,
+    /// Of tickets.
     Tickets,
+    /// Of orders.
     Orders,
+    /// Of expiration.
     Expiration,
+    /// Of payments.
     Payments,
 }
 
 impl Stream {
+    /// Every stream.
     pub const ALL: [Stream; 5] =
         [Stream::Users, Stream::Tickets, Stream::Orders, Stream::Expiration, Stream::Payments];
 
+    /// As JetStream spells it.
     pub fn name(self) -> &'static str {
         match self {
             Stream::Users => "USERS",
@@ -57,7 +68,7 @@ impl Stream {
         }
     }
 
-    /// The services that hear it: each has a durable consumer of its own name.
+    /// The services that consume it: each has a durable consumer of its own name.
     pub fn listeners(self) -> &'static [&'static str] {
         match self {
             Stream::Users | Stream::Tickets | Stream::Expiration | Stream::Payments => &["orders"],
@@ -65,7 +76,7 @@ impl Stream {
         }
     }
 
-    /// The services that look on, and keep nothing of what they see ([`crate::bus::Bus::watch`]).
+    /// The services that subscribe without a durable consumer, and store nothing of it (`bus::Bus::watch`).
     pub fn watchers(self) -> &'static [&'static str] {
         match self {
             Stream::Tickets | Stream::Orders | Stream::Payments => &["web"],
@@ -74,19 +85,20 @@ impl Stream {
     }
 }
 
-/// What changed, and the version it has by the change.
+/// What changed, and the version that the change gave it.
 pub trait Versioned {
+    /// The id of the aggregate.
     fn aggregate_id(&self) -> String;
+    /// The version of the aggregate's document.
     fn version(&self) -> i64;
 }
 
 /// A message on the bus. The type is bound to its subject, so a wrong pairing doesn't compile.
 pub trait Event: Versioned + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The NATS subject, which is also the CloudEvents type.
-    const SUBJECT: &'static str;
-    const STREAM: Stream;
+    /// What it is published as.
+    const SUBJECT: Subject;
 
-    /// Unique for what is told: `<type>:<aggregate id>:<version>`. It is the `Nats-Msg-Id` as well.
+    /// Unique for each fact: `<type>:<aggregate id>:<version>`. It is the `Nats-Msg-Id` as well.
     fn id(&self) -> String {
         format!("{}:{}:{}", Self::SUBJECT, self.aggregate_id(), self.version())
     }
@@ -94,11 +106,48 @@ pub trait Event: Versioned + Serialize + DeserializeOwned + Send + Sync + 'stati
 
 macro_rules! events {
     ($($stream:ident: $($subject:literal $name:ident($data:ty) $doc:literal;)+)+) => {
+        /// The NATS subject of an event, which is also its CloudEvents type.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Subject {
+            $($(#[doc = $doc] $name,)+)+
+        }
+
+        impl Subject {
+            /// Every subject, in the order of the catalogue.
+            pub const ALL: &[Subject] = &[$($(Subject::$name,)+)+];
+
+            /// As NATS spells it, such as `order.created`.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $($(Subject::$name => $subject,)+)+
+                }
+            }
+
+            /// The stream that stores it.
+            pub const fn stream(self) -> Stream {
+                match self {
+                    $($(Subject::$name => Stream::$stream,)+)+
+                }
+            }
+
+            /// Decodes an event as its consumers do, and encodes what was understood.
+            pub fn round_trip(self, data: &[u8]) -> serde_json::Result<serde_json::Value> {
+                match self {
+                    $($(Subject::$name => {
+                        serde_json::from_slice::<$name>(data).and_then(serde_json::to_value)
+                    })+)+
+                }
+            }
+        }
+
         $($(
             #[doc = $doc]
             #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
             #[serde(transparent)]
-            pub struct $name(pub $data);
+            pub struct $name(
+                /// The body.
+                pub $data,
+            );
 
             impl Versioned for $name {
                 fn aggregate_id(&self) -> String {
@@ -110,26 +159,9 @@ macro_rules! events {
             }
 
             impl Event for $name {
-                const SUBJECT: &'static str = $subject;
-                const STREAM: Stream = Stream::$stream;
+                const SUBJECT: Subject = Subject::$name;
             }
         )+)+
-
-        /// Reads an event as its listeners do, and says what was understood. None: there is no such event.
-        pub fn reread(
-            subject: &str,
-            data: &[u8],
-        ) -> Option<serde_json::Result<serde_json::Value>> {
-            match subject {
-                $($($subject => {
-                    Some(serde_json::from_slice::<$name>(data).and_then(serde_json::to_value))
-                })+)+
-                _ => None,
-            }
-        }
-
-        /// Every subject there is, with its stream.
-        pub const CATALOGUE: &[(&str, Stream)] = &[$($(($subject, Stream::$stream)),+),+];
     };
 }
 
@@ -138,21 +170,40 @@ events! {
         "user.created" UserCreated(User) "Someone signed up.";
         "user.updated" UserUpdated(User) "A user changed, or was banned.";
     Tickets:
-        "ticket.created" TicketCreated(Ticket) "A ticket is for sale.";
-        "ticket.updated" TicketUpdated(Ticket) "A ticket was edited, locked, unlocked or sold.";
-        "ticket.deleted" TicketDeleted(Ticket) "A ticket is off the market for good.";
+        "ticket.created" TicketCreated(Ticket) "A ticket was listed.";
+        "ticket.updated" TicketUpdated(Ticket) "A ticket was edited, reserved, released or sold.";
+        "ticket.deleted" TicketDeleted(Ticket) "A listing was removed permanently.";
     Orders:
-        "order.created" OrderCreated(Order) "A buyer holds a ticket.";
-        "order.cancelled" OrderCancelled(Order) "An order ended without a sale, or its sale was undone.";
-        "order.updated" OrderUpdated(Order) "An order changed in a way that no other event tells.";
-        "order.completed" OrderCompleted(Order) "A ticket is sold.";
-        "order.refund_required" OrderRefundRequired(RefundRequired) "What was paid can't be honoured.";
+        "order.created" OrderCreated(Order) "A buyer reserved a ticket.";
+        "order.cancelled" OrderCancelled(Order) "An order ended without a sale, or its sale was refunded.";
+        "order.updated" OrderUpdated(Order) "An order changed in a way that no other event covers.";
+        "order.completed" OrderCompleted(Order) "A ticket was sold.";
+        "order.refund_required" OrderRefundRequired(RefundRequired) "A charge can't be honoured and must be refunded.";
     Expiration:
-        "expiration.complete" ExpirationComplete(Expiration) "A hold has run out, by the timer's clock.";
+        "expiration.complete" ExpirationComplete(Expiration) "A reservation expired, by the timer's clock.";
     Payments:
-        "payment.created" PaymentCreated(Payment) "A charge has succeeded (the name is historical).";
+        "payment.created" PaymentCreated(Payment) "A charge succeeded (the name is historical).";
         "payment.failed" PaymentFailed(FailedPayment) "A card was declined, or the payment ended unpaid.";
-        "payment.refunded" PaymentRefunded(Refund) "A charge was given back in full.";
+        "payment.refunded" PaymentRefunded(Refund) "A charge was refunded in full.";
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of no event in this version's catalogue.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a subject of the catalogue")]
+pub struct UnknownSubject;
+
+impl FromStr for Subject {
+    type Err = UnknownSubject;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSubject> {
+        Subject::ALL.iter().copied().find(|subject| subject.as_str() == text).ok_or(UnknownSubject)
+    }
 }
 
 macro_rules! versioned {
@@ -173,60 +224,73 @@ versioned! {
     Payment: order_id, FailedPayment: order_id, Refund: order_id,
 }
 
+/// Whether a user may use the marketplace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
+    /// May buy and sell.
     Active,
+    /// May not.
     Banned,
 }
 
+/// A user, without anything secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
+    /// The aggregate.
     pub id: UserId,
+    /// Unique among all users.
     pub email: String,
+    /// As the user wants to be addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whether they may use the marketplace.
     pub status: UserStatus,
+    /// The user's version.
     pub version: i64,
 }
 
+/// A listing, and who has reserved it as far as tickets knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ticket {
+    /// The aggregate.
     pub id: TicketId,
-    pub title: String,
-    pub price: Money,
-    pub currency: Currency,
+    /// The seller.
     pub user_id: UserId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<Time>,
-    pub time_zone: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub venue: Option<String>,
-    /// The order that holds it, as far as tickets knows: a lock confirmed.
+    /// What the seller wrote.
+    #[serde(flatten)]
+    pub listing: Listing,
+    /// The order that has reserved it, as far as tickets knows: the lock is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// The greatest hold number that tickets has seen; 0 before the first.
+    /// The greatest fencing number (`hold`) that tickets has received; 0 before the first.
     #[serde(default)]
     pub hold: i64,
+    /// The ticket's version.
     pub version: i64,
 }
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderStatus {
+    /// Reserved; tickets hasn't confirmed the lock yet.
     #[serde(rename = "created")]
     Created,
+    /// Reserved, and locked in tickets.
     #[serde(rename = "awaiting:payment")]
     AwaitingPayment,
+    /// Paid.
     #[serde(rename = "complete")]
     Complete,
+    /// Ended; [`CancelReason`] says why.
     #[serde(rename = "cancelled")]
     Cancelled,
 }
 
 impl OrderStatus {
+    /// Every status.
     pub const ALL: [OrderStatus; 4] = [
         OrderStatus::Created,
         OrderStatus::AwaitingPayment,
@@ -234,6 +298,7 @@ impl OrderStatus {
         OrderStatus::Cancelled,
     ];
 
+    /// As the API, events and documents spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             OrderStatus::Created => "created",
@@ -243,7 +308,7 @@ impl OrderStatus {
         }
     }
 
-    /// Whether the order has the ticket: nobody else may.
+    /// Whether an order in this state has the ticket, so that nobody else may (I1).
     pub fn is_live(self) -> bool {
         match self {
             OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => true,
@@ -256,15 +321,22 @@ impl OrderStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
+    /// Its buyer cancelled it.
     User,
+    /// It wasn't paid in time.
     Expired,
+    /// Too many cards were declined, or the payment ended unpaid.
     PaymentFailed,
+    /// The seller removed the listing.
     TicketDeleted,
+    /// The seller, or a payment that couldn't be honoured, refunded it.
     Refunded,
+    /// Its buyer or seller was banned.
     Banned,
 }
 
 impl CancelReason {
+    /// As the API, events and documents spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             CancelReason::User => "user",
@@ -277,100 +349,124 @@ impl CancelReason {
     }
 }
 
+/// An order, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
+    /// The aggregate.
     pub id: OrderId,
-    /// The fencing number of the hold: of two orders of one ticket, the greater is the newer.
+    /// The fencing number of the reservation: of two orders of one ticket, the greater is the newer.
     pub hold: i64,
     /// The buyer.
     pub user_id: UserId,
+    /// Where it stands.
     pub status: OrderStatus,
+    /// Why it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<CancelReason>,
+    /// When the reservation ends unless it is paid, by orders' clock.
     pub expires_at: Time,
+    /// The ticket at the time of the order: what is bought.
     pub ticket: OrderedTicket,
+    /// The order's version.
     pub version: i64,
 }
 
-/// The ticket as it was when it was ordered: what is bought.
+/// A ticket as it was ordered, whatever becomes of the listing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderedTicket {
+    /// Which ticket.
     pub id: TicketId,
-    pub title: String,
-    pub price: Money,
-    pub currency: Currency,
     /// The seller.
     pub user_id: UserId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<Time>,
-    pub time_zone: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub venue: Option<String>,
+    /// What the seller had written.
+    #[serde(flatten)]
+    pub listing: Listing,
 }
 
-/// Why a payment is to be given back.
+/// Why a payment must be refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundReason {
-    /// The order had ended, and the ticket wasn't to be had any more.
+    /// The order had expired, and the ticket was no longer available.
     TooLate,
-    /// The order had been cancelled by someone before the charge was known.
+    /// The order had been cancelled before the charge became known.
     OrderCancelled,
-    /// The ticket was deleted after it was sold.
+    /// The listing was removed after the sale.
     TicketDeleted,
 }
 
+/// What orders requires of payments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefundRequired {
+    /// The aggregate.
     pub order_id: OrderId,
+    /// Which payment.
     pub payment_id: PaymentId,
+    /// Why.
     pub why: RefundReason,
     /// The order's version.
     pub version: i64,
 }
 
+/// A reminder that a reservation has expired; orders' clock decides whether it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Expiration {
+    /// The aggregate.
     pub order_id: OrderId,
-    /// The schedule's version, so that what is fired again is a new message.
+    /// The schedule's version, so that a second reminder is a new message.
     pub version: i64,
 }
 
+/// A successful charge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
+    /// Which payment.
     pub id: PaymentId,
+    /// The aggregate: one payment an order.
     pub order_id: OrderId,
     /// Stripe's PaymentIntent (`pi_…`).
     pub stripe_id: String,
+    /// What was charged.
     pub amount: Money,
+    /// In which currency.
     pub currency: Currency,
+    /// The version of the payment's document.
     pub version: i64,
 }
 
+/// A declined card, or a payment that ended unpaid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedPayment {
+    /// Which payment.
     pub id: PaymentId,
+    /// The aggregate.
     pub order_id: OrderId,
-    /// How many declines there have been.
+    /// The number of declines so far.
     pub attempt: i64,
-    /// Whether it can't be tried again.
+    /// Whether no further card can be tried.
     pub r#final: bool,
+    /// The version of the payment's document.
     pub version: i64,
 }
 
+/// A full refund that has succeeded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refund {
+    /// Which payment.
     pub id: PaymentId,
+    /// The aggregate.
     pub order_id: OrderId,
     /// Stripe's refund (`re_…`).
     pub stripe_refund_id: String,
+    /// What was refunded.
     pub amount: Money,
+    /// The version of the payment's document.
     pub version: i64,
 }

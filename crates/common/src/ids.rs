@@ -1,4 +1,4 @@
-//! Typed identifiers: a UUIDv7 each, one kind a thing, so that an order's id can't stand where a
+//! Typed identifiers: a UUIDv7 each, one type per kind, so that an order's id can't stand where a
 //! ticket's belongs. To a client they are opaque strings; in MongoDB they are strings too.
 
 use std::fmt;
@@ -10,22 +10,32 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Time;
 
+/// An id that may stand in a route's path.
+pub trait Id: FromStr {
+    /// What it identifies, as a message to a client calls it.
+    const NAMES: &'static str;
+}
+
 macro_rules! id {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident = $names:literal),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id: unique, and ordered by the millisecond it was made in (RFC 9562, UUIDv7).
+            /// A new id: unique, and ordered by the millisecond of its creation (RFC 9562, UUIDv7).
             pub fn new(now: Time) -> Self {
                 $name(uuid_v7(now))
             }
 
-            /// When it was made, by the clock of the service that made it; none if it isn't a UUIDv7.
-            pub fn made_at(self) -> Option<Time> {
-                made_at(self.0)
+            /// When it was created, by the clock of the service that created it; none if it isn't a UUIDv7.
+            pub fn created_at(self) -> Option<Time> {
+                created_at(self.0)
             }
+        }
+
+        impl Id for $name {
+            const NAMES: &'static str = $names;
         }
 
         impl fmt::Display for $name {
@@ -69,19 +79,19 @@ macro_rules! id {
 }
 
 id! {
-    /// A person who buys or sells.
-    UserId,
+    /// A user, who buys or sells.
+    UserId = "user",
     /// A ticket for sale.
-    TicketId,
-    /// One buyer's hold of a ticket, and what became of it.
-    OrderId,
+    TicketId = "ticket",
+    /// One buyer's reservation of a ticket, and what became of it.
+    OrderId = "order",
     /// The one payment of an order.
-    PaymentId,
+    PaymentId = "payment",
     /// A signed-in session: a family of refresh tokens.
-    SessionId,
+    SessionId = "session",
 }
 
-/// A text that can't be an id.
+/// A text that isn't an id.
 #[derive(Debug, thiserror::Error)]
 #[error("not an id")]
 pub struct NotAnId;
@@ -92,7 +102,7 @@ fn uuid_v7(now: Time) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(NoContext, millis / 1000, nanos))
 }
 
-fn made_at(id: Uuid) -> Option<Time> {
+fn created_at(id: Uuid) -> Option<Time> {
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
     let millis = seconds.checked_mul(1000)?.checked_add(u64::from(nanos / 1_000_000))?;
     Some(Time::from_millis(i64::try_from(millis).ok()?))
@@ -109,10 +119,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_knows_when_it_was_made_and_has_one_spelling() {
+    fn an_id_carries_its_creation_time_and_has_one_spelling() {
         let now = Time::from_millis(1_700_000_000_123);
         let id = OrderId::new(now);
-        assert_eq!(id.made_at(), Some(now));
+        assert_eq!(id.created_at(), Some(now));
         assert_eq!(id.to_string().parse::<OrderId>().unwrap(), id);
         for text in
             [id.to_string().to_uppercase(), format!("{{{id}}}"), String::new(), "1".repeat(36)]

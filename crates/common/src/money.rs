@@ -14,13 +14,15 @@ use serde_json::value::RawValue;
 pub struct Money(i64);
 
 impl Money {
-    /// The dearest a ticket can be: 999,999.99.
+    /// The highest price of a ticket: 999,999.99.
     pub const MAX: Money = Money(99_999_999);
 
+    /// From cents.
     pub const fn from_minor(minor: i64) -> Self {
         Money(minor)
     }
 
+    /// In cents.
     pub const fn minor(self) -> i64 {
         self.0
     }
@@ -33,7 +35,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// A text that is no amount of money.
+/// A text that isn't an amount of money.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an amount with at most two decimals, such as 20.50")]
 pub struct NotMoney;
@@ -55,17 +57,18 @@ impl FromStr for Money {
     }
 }
 
-/// For an API's answers: `#[serde(serialize_with = "money::as_decimal")]`.
+/// For responses of the API: `#[serde(serialize_with = "money::as_decimal")]`.
 pub fn as_decimal<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(money)
 }
 
-/// What a client sent for an amount: a JSON number or string, kept as it stood in the body, because
+/// What a client sent for an amount: a JSON number or string, kept as it was in the body, because
 /// a float would round it before we saw it. [`AmountInput::parse`] says whether it is one.
 #[derive(Clone, Debug)]
 pub struct AmountInput(String);
 
 impl AmountInput {
+    /// The amount, if it is one.
     pub fn parse(&self) -> Result<Money, NotMoney> {
         self.0.parse()
     }
@@ -96,6 +99,7 @@ const OTHER_DECIMALS: &[&str] = &[
 ];
 
 impl Currency {
+    /// The code in lower case, such as `usd`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -111,7 +115,7 @@ impl FromStr for Currency {
         }
         if OTHER_DECIMALS.contains(&code.as_str()) {
             return Err(format!(
-                "{code} doesn't have two decimals; only currencies that do are taken"
+                "{code} doesn't have two decimals; only currencies that do are supported"
             ));
         }
         Ok(Currency(code))

@@ -1,49 +1,29 @@
-//! Whether the servers are set to keep what they acknowledge. A server that is down is waited for; one
-//! that is set wrongly stops the service, because it would lose what all else relies on.
+//! Settings on which several services must agree. They come from environment variables; the doc comments are what
+//! `--help` prints.
 
-use std::future::Future;
-use std::time::Duration;
+use clap::Args;
 
-use tokio_util::sync::CancellationToken;
+use crate::money::{Currency, Money};
 
-/// Why a server can't be relied on.
-#[derive(Debug, thiserror::Error)]
-pub enum Unfit {
-    /// It is set wrongly: which setting of which server, what it is and what it must be.
-    #[error("{0}")]
-    Wrong(String),
-    /// It doesn't answer. It may yet turn out to be right.
-    #[error(transparent)]
-    Silent(#[from] anyhow::Error),
+/// In which currency and time zone the deployment sells. tickets enforces it, web shows it.
+#[derive(Clone, Debug, Args)]
+pub struct MarketSettings {
+    /// ISO 4217 code of the currency of every price; it must have two decimals
+    #[arg(long, env = "CURRENCY", default_value = "usd")]
+    pub currency: Currency,
+
+    /// The least that a ticket may cost; Stripe takes nothing below 0.50 usd
+    #[arg(long, env = "MIN_PRICE", default_value = "0.50")]
+    pub min_price: Money,
+
+    /// IANA time zone of dates that come without one
+    #[arg(long, env = "TIME_ZONE", default_value = "UTC", value_parser = parse_time_zone)]
+    pub time_zone: String,
 }
 
-/// Asks until there is an answer, or until it is told to stop. An error is a wrong setting.
-pub(crate) async fn ask_until_answered<F>(
-    server: &'static str,
-    check: impl Fn() -> F,
-    stop: CancellationToken,
-) -> Result<(), String>
-where
-    F: Future<Output = Result<(), Unfit>>,
-{
-    const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-    let checked = metrics::gauge!("settings_checked", "server" => server);
-    checked.set(0.0);
-    let mut pause = Duration::from_millis(500);
-    loop {
-        match check().await {
-            Ok(()) => {
-                checked.set(1.0);
-                return Ok(());
-            }
-            Err(Unfit::Wrong(wrong)) => return Err(wrong),
-            Err(Unfit::Silent(error)) => {
-                tracing::debug!(server, error = format!("{error:#}"), "not checked yet");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-            () = stop.cancelled() => return Ok(()),
-        }
-    }
+/// The name of an IANA time zone, as the database spells it.
+pub fn parse_time_zone(name: &str) -> Result<String, String> {
+    let zone = jiff::tz::TimeZone::get(name)
+        .map_err(|_| "expected an IANA time zone such as Europe/Berlin".to_owned())?;
+    zone.iana_name().map(str::to_owned).ok_or_else(|| "expected an IANA time zone".to_owned())
 }

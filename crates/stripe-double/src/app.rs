@@ -1,4 +1,4 @@
-//! How a request becomes an answer: what is common to all endpoints.
+//! How a request is executed: what is common to all endpoints.
 
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
@@ -14,40 +14,41 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::{
-    answer::Answer,
-    call::Call,
     clock::Clock,
     counters::Counters,
-    draft::Draft,
     errors::ApiError,
     faults::{Fault, Faults, Kind},
-    idempotency::{self, InFlight, Saved, Turn},
+    idempotency::{InFlight, KeyClaim, SavedResponse},
     journal::Journal,
     ledger::{Change, Entry, Ledger},
     params::Params,
+    request::ApiRequest,
+    response::ApiResponse,
+    transaction::Transaction,
 };
 
 /// A POST.
 pub trait Command: Sized + Send + 'static {
-    /// Parameters that Stripe knows and the double doesn't.
+    /// Parameters that Stripe supports and the double doesn't.
     const NOT_COVERED: &'static [&'static str] = &[];
 
-    /// An error in here comes before execution: it is not saved under the idempotency key.
+    /// An error here precedes execution: it is not saved under the idempotency key.
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError>;
 
-    /// The things that no two requests may work on at once.
-    fn subjects(&self, _ledger: &Ledger) -> Vec<String> {
+    /// The ids that only one request at a time may work on.
+    fn lock_keys(&self, _ledger: &Ledger) -> Vec<String> {
         Vec::new()
     }
 
-    /// An error in here is an outcome: it is saved, and so is what the draft holds by then (a decline is a failed charge).
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError>;
+    /// An error here is an outcome: it is saved together with what the transaction has staged by then (a decline is a failed
+    /// charge).
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError>;
 }
 
 /// A GET.
 pub trait Query: Sized + Send + 'static {
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError>;
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError>;
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError>;
 }
 
 #[derive(Debug)]
@@ -66,18 +67,18 @@ pub struct App {
 pub async fn write<C: Command>(
     State(app): State<Arc<App>>,
     id: Option<Path<String>>,
-    call: Call,
+    request: ApiRequest,
 ) -> Response {
-    // A task of its own: what has begun is finished, also when the client has hung up.
+    // A separate task, so that a request runs to completion even if the client disconnects.
     let task = tokio::spawn(async move {
-        app.write::<C>(&id.map(|Path(id)| id).unwrap_or_default(), call).await
+        app.write::<C>(&id.map(|Path(id)| id).unwrap_or_default(), request).await
     });
     match task.await {
-        Ok(Ok(answer)) => answer.into_response(),
-        Ok(Err(error)) => Answer::error(error).into_response(),
+        Ok(Ok(response)) => response.into_response(),
+        Ok(Err(error)) => ApiResponse::error(error).into_response(),
         Err(error) => {
-            tracing::error!(%error, "a request ended badly");
-            Answer::error(ApiError::internal()).into_response()
+            tracing::error!(%error, "request handler panicked");
+            ApiResponse::error(ApiError::internal()).into_response()
         }
     }
 }
@@ -85,11 +86,11 @@ pub async fn write<C: Command>(
 pub async fn read<Q: Query>(
     State(app): State<Arc<App>>,
     id: Option<Path<String>>,
-    call: Call,
+    request: ApiRequest,
 ) -> Response {
-    match app.read::<Q>(&id.map(|Path(id)| id).unwrap_or_default(), call).await {
-        Ok(answer) => answer.into_response(),
-        Err(error) => Answer::error(error).into_response(),
+    match app.read::<Q>(&id.map(|Path(id)| id).unwrap_or_default(), request).await {
+        Ok(response) => response.into_response(),
+        Err(error) => ApiResponse::error(error).into_response(),
     }
 }
 
@@ -113,48 +114,56 @@ impl App {
         }
     }
 
-    /// Only what is on the disk is ever seen here.
+    /// Contains only what the journal has already made durable.
     pub fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
         self.ledger.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn write<C: Command>(&self, id: &str, mut call: Call) -> Result<Answer, ApiError> {
-        let fingerprint = call.params.fingerprint();
-        let expand = call.params.list("expand");
-        let command = C::parse(id, &mut call.params)?;
-        std::mem::take(&mut call.params).finish(C::NOT_COVERED)?;
+    async fn write<C: Command>(
+        &self,
+        id: &str,
+        mut request: ApiRequest,
+    ) -> Result<ApiResponse, ApiError> {
+        let fingerprint = request.params.fingerprint();
+        let expand = request.params.list("expand");
+        let command = C::parse(id, &mut request.params)?;
+        std::mem::take(&mut request.params).finish(C::NOT_COVERED)?;
 
-        let turn = match &call.idempotency_key {
+        let claim = match &request.idempotency_key {
             Some(key) => {
-                let saved = || idempotency::saved_in(&self.ledger(), key, self.clock.now_ms());
-                Some(self.in_flight.begin(key, &call.path, &fingerprint, saved)?)
+                let saved = || self.ledger().response(key, self.clock.now_ms()).cloned();
+                Some(self.in_flight.begin(key, &request.path, &fingerprint, saved)?)
             }
             None => None,
         };
-        let replays = matches!(turn, Some(Turn::Again(_)));
-        let fault = self.faults.hit(call.method.as_str(), &call.path, !replays);
-        if !self.passes(fault.as_ref()).await? {
-            return Ok(Answer::Cut(call.scissors));
+        let replays = matches!(claim, Some(KeyClaim::Replay(_)));
+        let fault = self.faults.hit(request.method.as_str(), &request.path, !replays);
+        if !self.before_execution(fault.as_ref()).await? {
+            return Ok(ApiResponse::Aborted(request.abort));
         }
 
-        let answer = match &turn {
-            Some(Turn::Again(saved)) => Answer::replayed(saved),
-            Some(Turn::First { .. }) | None => {
-                self.execute(command, &expand, &call, fingerprint, fault.as_ref()).await?
+        let response = match &claim {
+            Some(KeyClaim::Replay(saved)) => ApiResponse::replayed(saved),
+            Some(KeyClaim::New { .. }) | None => {
+                self.execute(command, &expand, &request, fingerprint, fault.as_ref()).await?
             }
         };
-        // From here on the outcome is settled, and its key free for a retry.
-        drop(turn);
-        Ok(self.returned(answer, fault.as_ref(), call).await)
+        // The outcome is durable; a retry may use the key from now on.
+        drop(claim);
+        Ok(self.after_execution(response, fault.as_ref(), request).await)
     }
 
-    async fn read<Q: Query>(&self, id: &str, mut call: Call) -> Result<Answer, ApiError> {
-        let expand = call.params.list("expand");
-        let query = Q::parse(id, &mut call.params)?;
-        std::mem::take(&mut call.params).finish(&[])?;
-        let fault = self.faults.hit(call.method.as_str(), &call.path, true);
-        if !self.passes(fault.as_ref()).await? {
-            return Ok(Answer::Cut(call.scissors));
+    async fn read<Q: Query>(
+        &self,
+        id: &str,
+        mut request: ApiRequest,
+    ) -> Result<ApiResponse, ApiError> {
+        let expand = request.params.list("expand");
+        let query = Q::parse(id, &mut request.params)?;
+        std::mem::take(&mut request.params).finish(&[])?;
+        let fault = self.faults.hit(request.method.as_str(), &request.path, true);
+        if !self.before_execution(fault.as_ref()).await? {
+            return Ok(ApiResponse::Aborted(request.abort));
         }
         if fault
             .as_ref()
@@ -164,28 +173,28 @@ impl App {
         }
         let body = {
             let ledger = self.ledger();
-            let view = self.draft(&ledger, self.clock.now_ms(), None);
-            view.expanded(query.answer(&view)?, &expand)?
+            let view = self.begin(&ledger, self.clock.now_ms(), None);
+            view.expanded(query.run(&view)?, &expand)?
         };
-        Ok(self.returned(Answer::ok(&body), fault.as_ref(), call).await)
+        Ok(self.after_execution(ApiResponse::ok(&body), fault.as_ref(), request).await)
     }
 
-    /// Does the work, and makes it durable together with its answer.
+    /// Executes the command, and makes its effects durable together with its response.
     async fn execute<C: Command>(
         &self,
         command: C,
         expand: &[String],
-        call: &Call,
+        request: &ApiRequest,
         fingerprint: String,
         fault: Option<&Fault>,
-    ) -> Result<Answer, ApiError> {
-        let subjects = command.subjects(&self.ledger());
-        let _alone = self.locks.lock(&subjects).await;
+    ) -> Result<ApiResponse, ApiError> {
+        let lock_keys = command.lock_keys(&self.ledger());
+        let _guards = self.locks.lock(&lock_keys).await;
         let now_ms = self.clock.now_ms();
         let (changes, outcome) = match fault.map(|fault| fault.kind) {
             Some(Kind::ErrorBefore) => (Vec::new(), Err(ApiError::internal())),
             Some(Kind::ErrorAfter) => {
-                (self.drafted(command, expand, now_ms, fault)?.0, Err(ApiError::internal()))
+                (self.stage(command, expand, now_ms, fault)?.0, Err(ApiError::internal()))
             }
             Some(
                 Kind::Hang
@@ -198,26 +207,27 @@ impl App {
                 | Kind::RateLimit
                 | Kind::RefundFails,
             )
-            | None => self.drafted(command, expand, now_ms, fault)?,
+            | None => self.stage(command, expand, now_ms, fault)?,
         };
-        let saved = call.idempotency_key.as_ref().map(|key| {
+        let saved = request.idempotency_key.as_ref().map(|key| {
             let (status, body) = match &outcome {
                 Ok(body) => (200, body.to_string()),
                 Err(error) => (error.status.as_u16(), error.body().to_string()),
             };
-            let (key, path, request_id) = (key.clone(), call.path.clone(), call.request_id.clone());
-            Saved { key, path, fingerprint, at_ms: now_ms, request_id, status, body }
+            let (key, path, request_id) =
+                (key.clone(), request.path.clone(), request.request_id.clone());
+            SavedResponse { key, path, fingerprint, at_ms: now_ms, request_id, status, body }
         });
-        let answer = match (&saved, outcome) {
-            (Some(saved), _) => Answer::first(saved),
-            (None, Ok(body)) => Answer::ok(&body),
-            (None, Err(error)) => Answer::error(error),
+        let response = match (&saved, outcome) {
+            (Some(saved), _) => ApiResponse::saved(saved),
+            (None, Ok(body)) => ApiResponse::ok(&body),
+            (None, Err(error)) => ApiResponse::error(error),
         };
         self.commit(Entry { changes, saved }, now_ms).await?;
-        Ok(answer)
+        Ok(response)
     }
 
-    fn drafted<C: Command>(
+    fn stage<C: Command>(
         &self,
         command: C,
         expand: &[String],
@@ -225,37 +235,37 @@ impl App {
         fault: Option<&Fault>,
     ) -> Result<(Vec<Change>, Result<Value, ApiError>), ApiError> {
         let ledger = self.ledger();
-        let mut draft = self.draft(&ledger, now_ms, fault);
-        let outcome = command.execute(&mut draft);
-        // A bad `expand` is a bad parameter: it undoes the draft.
+        let mut transaction = self.begin(&ledger, now_ms, fault);
+        let outcome = command.execute(&mut transaction);
+        // An invalid `expand` is a parameter error: it rolls the transaction back.
         let outcome = outcome
-            .map(|body| draft.expanded(body, expand))
+            .map(|body| transaction.expanded(body, expand))
             .map_or_else(|error| Ok(Err(error)), |body| body.map(Ok))?;
-        Ok((draft.into_changes(), outcome))
+        Ok((transaction.into_changes(), outcome))
     }
 
-    fn draft<'a>(&self, ledger: &'a Ledger, now_ms: u64, fault: Option<&Fault>) -> Draft<'a> {
+    fn begin<'a>(&self, ledger: &'a Ledger, now_ms: u64, fault: Option<&Fault>) -> Transaction<'a> {
         let refunds_fail = fault.is_some_and(|fault| fault.kind == Kind::RefundFails);
-        Draft::new(ledger, now_ms, self.refund_settles_after, refunds_fail)
+        Transaction::new(ledger, now_ms, self.refund_settles_after, refunds_fail)
     }
 
-    /// First the disk, then the memory that others read, then the answer.
+    /// Writes the journal first, then the ledger that others read; the response is sent after both.
     async fn commit(&self, entry: Entry, now_ms: u64) -> Result<(), ApiError> {
         if entry.changes.is_empty() && entry.saved.is_none() {
             return Ok(());
         }
         self.journal.append(&entry).await.map_err(|error| {
-            tracing::error!(error = format!("{error:#}"), "nothing can be kept");
+            tracing::error!(error = format!("{error:#}"), "journal write failed");
             ApiError::internal()
         })?;
         let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
         ledger.apply(entry);
-        ledger.forget_expired_answers(now_ms);
+        ledger.remove_expired_responses(now_ms);
         Ok(())
     }
 
-    /// What goes wrong on the way in. False: the connection is cut.
-    async fn passes(&self, fault: Option<&Fault>) -> Result<bool, ApiError> {
+    /// Injects a fault before execution. False: the connection is to be closed.
+    async fn before_execution(&self, fault: Option<&Fault>) -> Result<bool, ApiError> {
         let Some(fault) = fault else { return Ok(true) };
         match fault.kind {
             Kind::RateLimit => Err(ApiError::rate_limit()),
@@ -278,15 +288,20 @@ impl App {
         }
     }
 
-    /// What goes wrong on the way out.
-    async fn returned(&self, answer: Answer, fault: Option<&Fault>, call: Call) -> Answer {
+    /// Injects a fault after execution.
+    async fn after_execution(
+        &self,
+        response: ApiResponse,
+        fault: Option<&Fault>,
+        request: ApiRequest,
+    ) -> ApiResponse {
         match fault.map(|fault| (fault.kind, fault.delay())) {
-            Some((Kind::CutAfter, _)) => Answer::Cut(call.scissors),
-            Some((Kind::Torn, _)) => answer.torn(),
-            Some((Kind::Garbled, _)) => answer.garbled(),
+            Some((Kind::CutAfter, _)) => ApiResponse::Aborted(request.abort),
+            Some((Kind::Torn, _)) => response.truncated(),
+            Some((Kind::Garbled, _)) => response.garbled(),
             Some((Kind::Slow, delay)) => {
                 self.wait(delay).await;
-                answer
+                response
             }
             Some((
                 Kind::ErrorBefore
@@ -298,11 +313,11 @@ impl App {
                 | Kind::RefundFails,
                 _,
             ))
-            | None => answer,
+            | None => response,
         }
     }
 
-    /// A stop doesn't wait for a delay that was asked for.
+    /// A fault's delay ends early at shutdown.
     async fn wait(&self, delay: Duration) {
         let mut stopping = self.stopping.clone();
         tokio::select! {
@@ -312,7 +327,7 @@ impl App {
     }
 }
 
-/// One lock for many things: few enough to keep, many enough that two things seldom share one.
+/// Striped locks: a fixed number, large enough that two ids rarely share one.
 #[derive(Debug)]
 struct Locks(Vec<Mutex<()>>);
 
@@ -323,11 +338,11 @@ impl Default for Locks {
 }
 
 impl Locks {
-    /// Always in the same order, so that two requests never wait for each other.
-    async fn lock(&self, subjects: &[String]) -> Vec<MutexGuard<'_, ()>> {
+    /// Locks are taken in one order, so that two requests can't deadlock.
+    async fn lock(&self, lock_keys: &[String]) -> Vec<MutexGuard<'_, ()>> {
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let mut places: Vec<usize> =
-            subjects.iter().map(|id| (hasher.hash_one(id) % 1024) as usize).collect();
+            lock_keys.iter().map(|id| (hasher.hash_one(id) % 1024) as usize).collect();
         places.sort_unstable();
         places.dedup();
         let mut guards = Vec::with_capacity(places.len());

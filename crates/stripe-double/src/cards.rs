@@ -1,4 +1,4 @@
-//! Stripe's test cards, which say by their number what becomes of a charge: <https://docs.stripe.com/testing>.
+//! Stripe's test cards, whose number decides the outcome of a charge: <https://docs.stripe.com/testing>.
 
 use crate::errors::ApiError;
 
@@ -16,7 +16,7 @@ pub struct Card {
 pub enum Behaviour {
     Pays,
     Declines(Decline),
-    /// 3-D Secure first; then it pays, or is declined all the same.
+    /// Requires 3-D Secure first; then it pays or is declined.
     Authenticates(Option<Decline>),
     /// Pays. A refund is `pending`, and succeeds later.
     RefundsLate,
@@ -63,7 +63,7 @@ const UNPROCESSED: Decline = refused(
     None,
 );
 
-/// What `error_on_requires_action` and `off_session` make of a card that wants 3-D Secure.
+/// How a card that requires 3-D Secure is declined under `error_on_requires_action` and `off_session`.
 pub const UNAUTHENTICATED: Decline = Decline {
     code: "authentication_required",
     decline_code: Some("authentication_required"),
@@ -191,19 +191,19 @@ impl Card {
 }
 
 /// The card that `tok_…` or `pm_card_…` stands for.
-pub fn named(id: &str, prefix: &str) -> Option<&'static Card> {
+pub fn by_name(id: &str, prefix: &str) -> Option<&'static Card> {
     let name = id.strip_prefix(prefix)?;
     CARDS.iter().find(|card| card.names.contains(&name))
 }
 
-pub fn numbered(number: &str) -> Option<&'static Card> {
+pub fn by_number(number: &str) -> Option<&'static Card> {
     CARDS.iter().find(|card| card.number == number)
 }
 
-/// A number as a person types it: wrong, one of Stripe's, or somebody's real card, which a test key must not take.
-pub fn typed(number: &str) -> Result<&'static Card, ApiError> {
+/// A number as a person types it: mistyped, one of Stripe's, or a real card, which a test key must not accept.
+pub fn parse_number(number: &str) -> Result<&'static Card, ApiError> {
     let number: String = number.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
-    if let Some(card) = numbered(&number) {
+    if let Some(card) = by_number(&number) {
         return Ok(card);
     }
     if !passes_luhn(&number) {
@@ -234,16 +234,16 @@ fn passes_luhn(number: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{CARDS, numbered, passes_luhn, typed};
+    use super::{CARDS, by_number, parse_number, passes_luhn};
 
     #[test]
-    fn every_card_has_a_valid_number_and_names_of_its_own() {
+    fn every_card_has_a_valid_number_and_unique_names() {
         let mut names = BTreeSet::new();
         for card in CARDS {
             assert!(passes_luhn(card.number), "{}", card.number);
             assert!(
-                std::ptr::eq(numbered(card.number).unwrap(), card),
-                "{} is there twice",
+                std::ptr::eq(by_number(card.number).unwrap(), card),
+                "duplicate card {}",
                 card.number
             );
             assert!(card.names.iter().all(|name| names.insert(name)), "{:?}", card.names);
@@ -251,10 +251,13 @@ mod tests {
     }
 
     #[test]
-    fn a_real_card_and_a_mistyped_one_are_told_apart() {
-        assert_eq!(typed("4242 4242 4242 4241").unwrap_err().fields["code"], "incorrect_number");
+    fn a_real_card_is_distinguished_from_a_mistyped_one() {
         assert_eq!(
-            typed("4539578763621486").unwrap_err().fields["decline_code"],
+            parse_number("4242 4242 4242 4241").unwrap_err().fields["code"],
+            "incorrect_number"
+        );
+        assert_eq!(
+            parse_number("4539578763621486").unwrap_err().fields["decline_code"],
             "test_mode_live_card"
         );
     }

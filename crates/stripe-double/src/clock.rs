@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Where the time comes from: the machine, or a test that turns it by hand.
+/// The source of time: the system, or a test that advances it manually.
 #[derive(Debug, Clone)]
 pub enum Clock {
     System,
@@ -25,10 +25,7 @@ impl Clock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that all else takes the time from"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system time")]
 fn system_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)

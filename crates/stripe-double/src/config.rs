@@ -1,4 +1,4 @@
-//! What can be set.
+//! Settings.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -20,7 +20,7 @@ pub struct Settings {
     #[arg(long, env = "PORT", default_value_t = 12111)]
     pub port: u16,
 
-    /// The folder of the journal, which holds all that was ever answered. It is made if it isn't there.
+    /// The directory of the journal, which holds all committed state. It is created if it doesn't exist.
     #[arg(long, env = "DATA_DIR", default_value = ".dev/stripe")]
     pub data_dir: PathBuf,
 
@@ -29,7 +29,7 @@ pub struct Settings {
     pub refund_settles_after_ms: u64,
 }
 
-/// The same, for a double inside another program.
+/// The same settings, for a double embedded in another program.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub host: IpAddr,

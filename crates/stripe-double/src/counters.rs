@@ -1,4 +1,4 @@
-//! How often each endpoint was asked, and what it answered.
+//! Requests per endpoint and response status.
 
 use std::{
     collections::BTreeMap,

@@ -18,7 +18,7 @@ impl ApiError {
         Self { status, fields }
     }
 
-    /// What most refusals are: the request can't be right.
+    /// Most refusals: the request is invalid.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
@@ -59,7 +59,7 @@ impl ApiError {
             .param(param)
     }
 
-    /// A valid request of Stripe's that this program can't answer as Stripe would.
+    /// A valid request that the double doesn't support.
     pub fn not_covered(what: &str, param: &str) -> Self {
         Self::invalid(format!("{what} is not covered by the double.")).param(param)
     }
@@ -103,7 +103,7 @@ impl ApiError {
         .with_status(StatusCode::CONFLICT)
     }
 
-    pub fn key_of_other_parameters(key: &str) -> Self {
+    pub fn key_reused_with_other_parameters(key: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "idempotency_error",
@@ -114,7 +114,7 @@ impl ApiError {
         )
     }
 
-    pub fn key_of_other_endpoint(key: &str, now: &str, first: &str) -> Self {
+    pub fn key_reused_for_other_endpoint(key: &str, now: &str, first: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "idempotency_error",

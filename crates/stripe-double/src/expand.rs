@@ -1,10 +1,10 @@
-//! `expand[]`: ids replaced by what they stand for. <https://docs.stripe.com/api/expanding_objects>
+//! `expand[]`: ids replaced by the objects that they refer to. <https://docs.stripe.com/api/expanding_objects>
 
 use serde_json::Value;
 
-use crate::{draft::Draft, errors::ApiError};
+use crate::{errors::ApiError, transaction::Transaction};
 
-impl Draft<'_> {
+impl Transaction<'_> {
     /// Each of `paths` is `latest_charge`, `charge.payment_intent`, or for a list `data.latest_charge`.
     pub fn expanded(&self, mut body: Value, paths: &[String]) -> Result<Value, ApiError> {
         for path in paths {
@@ -28,8 +28,8 @@ impl Draft<'_> {
                 !rest.is_empty() && items.iter_mut().all(|item| self.expand(item, rest))
             }
             Some(inner) => {
-                if let Some(thing) = inner.as_str().and_then(|id| self.render_by_id(id)) {
-                    *inner = thing;
+                if let Some(object) = inner.as_str().and_then(|id| self.render_by_id(id)) {
+                    *inner = object;
                 }
                 inner.is_object() && self.expand(inner, rest)
             }

@@ -1,4 +1,4 @@
-//! Things that go wrong on demand, between the client and Stripe and inside Stripe.
+//! Fault injection: failures on demand, of the connection and inside Stripe.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,13 +13,13 @@ pub struct Fault {
     #[serde(rename = "match", default)]
     pub matches: Match,
     pub kind: Kind,
-    /// How often it hits; without it, until it is cleared.
+    /// The maximum number of hits; unlimited, until it is cleared, if absent.
     #[serde(default)]
     pub times: Option<u64>,
-    /// Of the requests that match, how many it hits.
+    /// The share of matching requests that it hits.
     #[serde(default = "always")]
     pub probability: f64,
-    /// Of the dice. The same seed throws the same.
+    /// Of the random number generator. The same seed makes the same choices.
     #[serde(default)]
     pub seed: u64,
     /// For `slow`, `late` (1 s by default) and `hang` (60 s).
@@ -45,32 +45,32 @@ pub struct Match {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// 500, saved under the key; nothing is done.
+    /// Nothing is executed; the response is a 500, saved under the key.
     ErrorBefore,
-    /// All is done; the answer is a 500, saved under the key.
+    /// Everything is executed; the response is a 500, saved under the key.
     ErrorAfter,
-    /// No answer for `delay_ms`, then the connection closes; nothing is done, and the key is in use until then.
+    /// Nothing is executed; the connection closes after `delay_ms`, and the key is in use until then.
     Hang,
-    /// The connection closes without an answer; nothing is done.
+    /// Nothing is executed; the connection closes without a response.
     Cut,
-    /// All is done; the connection closes without an answer.
+    /// Everything is executed; the connection closes without a response.
     CutAfter,
-    /// All is done; the connection closes in the middle of the answer.
+    /// Everything is executed; the connection closes in the middle of the response.
     Torn,
-    /// All is done; the answer comes, and can't be read.
+    /// Everything is executed; the response is malformed.
     Garbled,
-    /// All is done at once; the answer comes `delay_ms` later.
+    /// Everything is executed immediately; the response follows after `delay_ms`.
     Slow,
-    /// All is done `delay_ms` later, whether or not the client still waits, and then answered.
+    /// Everything is executed after `delay_ms`, whether or not the client still waits; then the response follows.
     Late,
-    /// 429; nothing is done or saved.
+    /// Nothing is executed or saved; the response is a 429.
     RateLimit,
-    /// A refund is made, and has failed.
+    /// A refund is created with status `failed`.
     RefundFails,
 }
 
 impl Kind {
-    /// A saved answer is replayed without the endpoint being executed: what happens only inside it can't happen.
+    /// A saved response is replayed without executing the endpoint, so faults of the execution don't apply to it.
     fn needs_execution(self) -> bool {
         match self {
             Self::ErrorBefore | Self::ErrorAfter | Self::RefundFails => true,
@@ -105,28 +105,32 @@ impl Fault {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Armed {
+pub struct ArmedFault {
     #[serde(flatten)]
     pub fault: Fault,
     pub hits: u64,
     #[serde(skip)]
-    dice: u64,
+    rng_state: u64,
 }
 
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<Vec<Armed>>);
+pub struct Faults(Mutex<Vec<ArmedFault>>);
 
 impl Faults {
     pub fn add(&self, fault: Fault) {
-        let dice = fault.seed;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Armed { fault, hits: 0, dice });
+        let rng_state = fault.seed;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ArmedFault {
+            fault,
+            hits: 0,
+            rng_state,
+        });
     }
 
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    pub fn list(&self) -> Vec<Armed> {
+    pub fn list(&self) -> Vec<ArmedFault> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -138,25 +142,25 @@ impl Faults {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let hit = armed
             .iter_mut()
-            .filter(|armed| armed.fits(method, path, executes))
-            .find_map(|armed| armed.throw().then_some(armed))?;
+            .filter(|armed| armed.matches(method, path, executes))
+            .find_map(|armed| armed.roll().then_some(armed))?;
         hit.hits += 1;
-        tracing::info!(kind = ?hit.fault.kind, method, path, "a fault hits");
+        tracing::info!(kind = ?hit.fault.kind, method, path, "fault injected");
         Some(hit.fault.clone())
     }
 }
 
-impl Armed {
-    fn fits(&self, method: &str, path: &str, executes: bool) -> bool {
+impl ArmedFault {
+    fn matches(&self, method: &str, path: &str, executes: bool) -> bool {
         let Fault { matches, kind, times, .. } = &self.fault;
         let is_left = times.is_none_or(|times| self.hits < times);
-        is_left && (executes || !kind.needs_execution()) && matches.fits(method, path)
+        is_left && (executes || !kind.needs_execution()) && matches.matches(method, path)
     }
 
-    fn throw(&mut self) -> bool {
-        // SplitMix64: enough for dice, and the same on every machine.
-        self.dice = self.dice.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.dice;
+    fn roll(&mut self) -> bool {
+        // SplitMix64: good enough here, and the same on every machine.
+        self.rng_state = self.rng_state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.rng_state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^= mixed >> 31;
@@ -166,14 +170,14 @@ impl Armed {
 }
 
 impl Match {
-    fn fits(&self, method: &str, path: &str) -> bool {
-        let path_fits = |pattern: &String| {
+    fn matches(&self, method: &str, path: &str) -> bool {
+        let path_matches = |pattern: &String| {
             let (wanted, given) = (pattern.split('/'), path.split('/'));
             wanted.clone().count() == given.clone().count()
                 && wanted.zip(given).all(|(wanted, given)| wanted == "*" || wanted == given)
         };
         self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && self.path.as_ref().is_none_or(path_fits)
+            && self.path.as_ref().is_none_or(path_matches)
     }
 }
 
@@ -182,27 +186,29 @@ mod tests {
     use super::{Faults, Match};
 
     #[test]
-    fn a_star_is_one_segment() {
+    fn a_star_matches_one_segment() {
         let pattern = |path: &str| Match { method: None, path: Some(path.to_owned()) };
         assert!(
             pattern("/v1/payment_intents/*/confirm")
-                .fits("POST", "/v1/payment_intents/pi_1/confirm")
+                .matches("POST", "/v1/payment_intents/pi_1/confirm")
         );
-        assert!(!pattern("/v1/payment_intents/*").fits("POST", "/v1/payment_intents/pi_1/confirm"));
-        assert!(Match::default().fits("GET", "/v1/charges"));
+        assert!(
+            !pattern("/v1/payment_intents/*").matches("POST", "/v1/payment_intents/pi_1/confirm")
+        );
+        assert!(Match::default().matches("GET", "/v1/charges"));
     }
 
     #[test]
-    fn the_same_seed_throws_the_same_and_about_as_often_as_it_should() {
-        let throws = || {
+    fn the_same_seed_makes_the_same_choices_at_about_the_given_rate() {
+        let hits_of_a_run = || {
             let faults = Faults::default();
             faults.add(
                 serde_json::from_str(r#"{"kind": "cut", "probability": 0.25, "seed": 7}"#).unwrap(),
             );
             (0..1000).map(|_| faults.hit("POST", "/v1/refunds", true).is_some()).collect::<Vec<_>>()
         };
-        let hits = throws();
-        assert_eq!(hits, throws());
+        let hits = hits_of_a_run();
+        assert_eq!(hits, hits_of_a_run());
         assert!((200..300).contains(&hits.iter().filter(|hit| **hit).count()));
     }
 }

@@ -8,16 +8,16 @@ use std::{
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::{errors::ApiError, ledger::Ledger};
+use crate::errors::ApiError;
 
-const KEPT_MS: u64 = 24 * 60 * 60 * 1000;
+const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The first answer under a key, be it a success, a decline or a failure.
+/// The first response under a key: a success, a decline or a failure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Saved {
+pub struct SavedResponse {
     pub key: String,
     pub path: String,
-    /// Of the parameters.
+    /// A hash of the parameters.
     pub fingerprint: String,
     pub at_ms: u64,
     pub request_id: String,
@@ -25,9 +25,9 @@ pub struct Saved {
     pub body: String,
 }
 
-impl Saved {
+impl SavedResponse {
     pub fn has_expired(&self, now_ms: u64) -> bool {
-        now_ms >= self.at_ms.saturating_add(KEPT_MS)
+        now_ms >= self.at_ms.saturating_add(RETENTION_MS)
     }
 
     pub fn status(&self) -> StatusCode {
@@ -35,69 +35,63 @@ impl Saved {
     }
 }
 
-/// The keys whose first request still runs.
+/// The keys whose first request is still in progress.
 #[derive(Debug, Default, Clone)]
 pub struct InFlight(Arc<Mutex<HashSet<String>>>);
 
 /// Holds a key until it is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct KeyGuard {
     in_flight: InFlight,
     key: String,
 }
 
-impl Drop for Running {
+impl Drop for KeyGuard {
     fn drop(&mut self) {
         self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 
 #[derive(Debug)]
-pub enum Turn {
-    /// The key is free again when this is dropped.
-    First {
-        _running: Running,
-    },
-    Again(Saved),
+pub enum KeyClaim {
+    /// The first request under this key, which is in use until the guard is dropped.
+    New { _guard: KeyGuard },
+    /// A repeat: this is the response of the first request.
+    Replay(SavedResponse),
 }
 
 impl InFlight {
-    /// Decides what a request under `key` is. The ledger is read *after* the key is taken: a request that ends in between
-    /// has by then saved its answer.
+    /// Decides whether a request under `key` is new or a repeat. The ledger is read *after* the key is taken: a request
+    /// that finishes in between has saved its response by then.
     pub fn begin(
         &self,
         key: &str,
         path: &str,
         fingerprint: &str,
-        answer: impl FnOnce() -> Option<Saved>,
-    ) -> Result<Turn, ApiError> {
+        saved: impl FnOnce() -> Option<SavedResponse>,
+    ) -> Result<KeyClaim, ApiError> {
         if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned()) {
             return Err(ApiError::key_in_use(key));
         }
-        let running = Running { in_flight: self.clone(), key: key.to_owned() };
-        match answer() {
-            None => Ok(Turn::First { _running: running }),
+        let guard = KeyGuard { in_flight: self.clone(), key: key.to_owned() };
+        match saved() {
+            None => Ok(KeyClaim::New { _guard: guard }),
             Some(saved) if saved.path != path => {
-                Err(ApiError::key_of_other_endpoint(key, path, &saved.path))
+                Err(ApiError::key_reused_for_other_endpoint(key, path, &saved.path))
             }
             Some(saved) if saved.fingerprint != fingerprint => {
-                Err(ApiError::key_of_other_parameters(key))
+                Err(ApiError::key_reused_with_other_parameters(key))
             }
-            Some(saved) => Ok(Turn::Again(saved)),
+            Some(saved) => Ok(KeyClaim::Replay(saved)),
         }
     }
 }
 
-/// The header's value, if there is one to speak of.
+/// The header's value. An empty one counts as absent.
 pub fn checked(key: Option<&str>) -> Result<Option<String>, ApiError> {
     match key.map(|key| (key, key.chars().count())) {
         None | Some((_, 0)) => Ok(None),
         Some((_, length)) if length > 255 => Err(ApiError::key_too_long(length)),
         Some((key, _)) => Ok(Some(key.to_owned())),
     }
-}
-
-/// What the ledger holds under a key, copied out of its lock.
-pub fn saved_in(ledger: &Ledger, key: &str, now_ms: u64) -> Option<Saved> {
-    ledger.answer(key, now_ms).cloned()
 }

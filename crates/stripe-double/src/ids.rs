@@ -1,11 +1,11 @@
-//! Ids as Stripe's: a prefix and letters and digits. Ours also sort by creation, so that a list needs no second index.
+//! Ids in Stripe's format: a prefix, letters and digits. They sort by creation time, so that a list needs no second index.
 
 use uuid::Uuid;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 pub fn new(prefix: &str) -> String {
-    // 22 digits to the base of 62 hold 128 bits; a fixed length keeps the order of the numbers.
+    // 22 base-62 digits hold 128 bits; a fixed length preserves the order of the numbers.
     let mut digits = [b'0'; 22];
     let mut rest = Uuid::now_v7().as_u128();
     for digit in digits.iter_mut().rev() {

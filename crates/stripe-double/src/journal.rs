@@ -1,4 +1,4 @@
-//! The durable record: one line of JSON for each request that changed something, on the disk before its answer leaves.
+//! The write-ahead log: one line of JSON for each request that changed something, durable before its response is sent.
 
 use std::{
     fs::{File, OpenOptions},
@@ -24,10 +24,10 @@ struct Line {
 }
 
 impl Journal {
-    /// Reads what is there and goes on from it. The thread ends when the journal is dropped.
+    /// Replays the journal and appends to it from then on. The writer thread ends when the journal is dropped.
     pub fn open(dir: &Path) -> anyhow::Result<(Self, Ledger, JoinHandle<()>)> {
         std::fs::create_dir_all(dir)
-            .with_context(|| format!("can't make the folder {}", dir.display()))?;
+            .with_context(|| format!("can't create the directory {}", dir.display()))?;
         let path = dir.join("journal.jsonl");
         let mut file = OpenOptions::new()
             .create(true)
@@ -39,7 +39,7 @@ impl Journal {
         file.try_lock()
             .with_context(|| format!("{} belongs to another process", path.display()))?;
         let ledger = replay(&mut file).with_context(|| format!("can't read {}", path.display()))?;
-        // The name of a new file is in its folder, and has to last as well.
+        // The directory entry of a new file has to be durable as well.
         File::open(dir)?.sync_all()?;
 
         let (lines, queue) = mpsc::unbounded_channel();
@@ -49,7 +49,7 @@ impl Journal {
         Ok((Self { lines }, ledger, writer))
     }
 
-    /// Returns when the entry is on the disk.
+    /// Returns when the entry is durable.
     pub async fn append(&self, entry: &Entry) -> anyhow::Result<()> {
         let mut json = serde_json::to_vec(entry)?;
         json.push(b'\n');
@@ -59,7 +59,7 @@ impl Journal {
     }
 }
 
-/// A line without its end was never answered for, and is cut off. Any other line that can't be read is damage.
+/// An incomplete last line was never acknowledged and is truncated. Any other unreadable line is corruption.
 fn replay(file: &mut File) -> anyhow::Result<Ledger> {
     let mut ledger = Ledger::default();
     let mut reader = BufReader::new(&mut *file);
@@ -73,7 +73,7 @@ fn replay(file: &mut File) -> anyhow::Result<Ledger> {
         }
         number += 1;
         if !line.ends_with(b"\n") {
-            tracing::warn!(line = number, "the journal's last line is torn, and dropped");
+            tracing::warn!(line = number, "incomplete last line of the journal dropped");
             break;
         }
         match serde_json::from_slice::<Entry>(&line) {
@@ -88,18 +88,18 @@ fn replay(file: &mut File) -> anyhow::Result<Ledger> {
     Ok(ledger)
 }
 
-/// One write and one sync for all that has queued up meanwhile.
+/// Group commit: one write and one sync for all queued lines.
 fn write(mut file: File, mut queue: mpsc::UnboundedReceiver<Line>) {
     let mut batch = Vec::new();
     while queue.blocking_recv_many(&mut batch, 1024) > 0 {
         let bytes: Vec<u8> = batch.iter().flat_map(|line| line.json.iter().copied()).collect();
         if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
-            // Whether these lines will be there after a restart can't be known: from here on nothing is answered.
-            tracing::error!(%error, "the journal can't be written");
+            // Whether these lines survive a restart is unknown: every later append fails.
+            tracing::error!(%error, "journal write failed");
             return;
         }
         for line in batch.drain(..) {
-            // Who waited may be gone; the line stays.
+            // The request may have been dropped; its line stays.
             let _ = line.written.send(());
         }
     }

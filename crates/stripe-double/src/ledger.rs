@@ -1,15 +1,15 @@
-//! All that is kept, in memory: what the journal says, applied.
+//! The committed state in memory: the journal, applied.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    idempotency::Saved,
+    idempotency::SavedResponse,
     model::{Charge, PaymentIntent, PaymentMethod, Refund},
 };
 
-/// A thing as it has become.
+/// The new state of an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -19,13 +19,13 @@ pub enum Change {
     Refund(Refund),
 }
 
-/// One line of the journal: what a request did together with the answer that is saved under its key, so that there is
-/// never the one without the other.
+/// One line of the journal: the effects of a request together with the response that is saved under its key, so that
+/// neither can exist without the other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     pub changes: Vec<Change>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub saved: Option<Saved>,
+    pub saved: Option<SavedResponse>,
 }
 
 #[derive(Debug, Default)]
@@ -34,8 +34,8 @@ pub struct Ledger {
     pub payment_intents: BTreeMap<String, PaymentIntent>,
     pub charges: BTreeMap<String, Charge>,
     pub refunds: BTreeMap<String, Refund>,
-    answers: HashMap<String, Saved>,
-    /// The keys by age, so that the old ones are forgotten.
+    responses: HashMap<String, SavedResponse>,
+    /// The keys by age, so that expired ones can be removed.
     keys: VecDeque<(u64, String)>,
 }
 
@@ -51,28 +51,28 @@ impl Ledger {
         }
         if let Some(saved) = entry.saved {
             self.keys.push_back((saved.at_ms, saved.key.clone()));
-            self.answers.insert(saved.key.clone(), saved);
+            self.responses.insert(saved.key.clone(), saved);
         }
     }
 
-    /// The answer that was saved under this key in the last 24 hours.
-    pub fn answer(&self, key: &str, now_ms: u64) -> Option<&Saved> {
-        self.answers.get(key).filter(|saved| !saved.has_expired(now_ms))
+    /// The response that was saved under this key in the last 24 hours.
+    pub fn response(&self, key: &str, now_ms: u64) -> Option<&SavedResponse> {
+        self.responses.get(key).filter(|saved| !saved.has_expired(now_ms))
     }
 
-    pub fn forget_expired_answers(&mut self, now_ms: u64) {
+    pub fn remove_expired_responses(&mut self, now_ms: u64) {
         while let Some((at_ms, key)) = self.keys.front() {
-            match self.answers.get(key) {
+            match self.responses.get(key) {
                 Some(saved) if saved.at_ms == *at_ms && !saved.has_expired(now_ms) => return,
-                Some(saved) if saved.at_ms == *at_ms => drop(self.answers.remove(&key.clone())),
-                // The key was used anew since, and stands further back in the queue.
+                Some(saved) if saved.at_ms == *at_ms => drop(self.responses.remove(&key.clone())),
+                // The key has been reused since then and is further back in the queue.
                 Some(_) | None => {}
             }
             self.keys.pop_front();
         }
     }
 
-    pub fn saved_answers(&self) -> usize {
-        self.answers.len()
+    pub fn saved_responses(&self) -> usize {
+        self.responses.len()
     }
 }

@@ -1,17 +1,15 @@
-//! A local Stripe: the part of its API that takes a card payment and gives it back, with Stripe's own states, errors,
-//! test cards and idempotency, kept on the disk; and switches to let it fail. No money, no accounts, no browser.
+//! A local Stripe: the part of its API that takes card payments and refunds them, with Stripe's states, errors, test cards
+//! and idempotency, durable state, and fault injection. No money, no accounts, no browser.
 
-// A charge has more fields than `json!` counts by default.
+// A charge has more fields than `json!` can expand with the default limit.
 #![recursion_limit = "256"]
 
-mod answer;
 mod app;
-mod call;
 mod cards;
 mod clock;
 mod config;
+mod connection;
 mod counters;
-mod draft;
 mod errors;
 mod expand;
 mod faults;
@@ -21,12 +19,14 @@ mod journal;
 mod ledger;
 mod model;
 mod money;
-mod pages;
+mod pagination;
 mod params;
 mod render;
+mod request;
+mod response;
 mod routes;
 mod server;
-mod wire;
+mod transaction;
 
 pub use clock::{Clock, ManualClock};
 pub use config::{Config, Settings};

@@ -1,4 +1,4 @@
-//! The program: settings in, serve until told to stop.
+//! The program: reads its settings and serves until SIGTERM or SIGINT.
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
     match run(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "stripe-double stopped");
+            tracing::error!(error = format!("{error:#}"), "stripe-double failed");
             ExitCode::FAILURE
         }
     }
@@ -30,7 +30,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let double = StripeDouble::start(settings.into()).await?;
-    tracing::info!(url = double.url(), "stripe-double listens");
+    tracing::info!(url = double.url(), "listening");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -1,4 +1,4 @@
-//! The things that Stripe keeps, and what may become of them. No HTTP, no clock, no storage.
+//! The objects that Stripe stores, and their transitions. No HTTP, no clock, no storage.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ pub type Metadata = BTreeMap<String, String>;
 pub struct PaymentMethod {
     pub id: String,
     pub created: u64,
-    /// The number of a test card: never of anyone's.
+    /// The number of a test card, never of a real one.
     pub number: String,
     pub exp_month: i64,
     pub exp_year: i64,
     pub cvc_given: bool,
     pub billing_details: BillingDetails,
     pub metadata: Metadata,
-    /// It has paid. Without a customer it can't do so twice.
+    /// It has paid. Without a customer it can't be used again.
     pub used: bool,
 }
 
@@ -32,9 +32,9 @@ pub struct BillingDetails {
 }
 
 impl PaymentMethod {
-    /// None only for a journal of another table of cards.
+    /// None only if the journal was written with another table of cards.
     pub fn card(&self) -> Option<&'static Card> {
-        cards::numbered(&self.number)
+        cards::by_number(&self.number)
     }
 
     pub fn behaviour(&self) -> Behaviour {
@@ -65,7 +65,7 @@ impl IntentStatus {
         }
     }
 
-    /// Stripe cancels from `processing` only what isn't a card.
+    /// Stripe cancels from `processing` only payments that aren't by card.
     pub fn may_be_canceled(self) -> bool {
         match self {
             Self::RequiresPaymentMethod | Self::RequiresConfirmation | Self::RequiresAction => true,
@@ -85,7 +85,7 @@ pub struct PaymentIntent {
     pub capture_method: String,
     pub payment_method: Option<String>,
     pub payment_method_types: Vec<String>,
-    /// Whether methods that send the buyer away are possible: then a confirmation needs a `return_url`.
+    /// Whether redirect-based methods are possible: then a confirmation needs a `return_url`.
     pub automatic_payment_methods: Option<AllowRedirects>,
     pub description: Option<String>,
     pub receipt_email: Option<String>,
@@ -94,7 +94,7 @@ pub struct PaymentIntent {
     pub cancellation_reason: Option<String>,
     pub last_payment_error: Option<Map<String, Value>>,
     pub next_action: Option<Value>,
-    /// Every attempt, the last one at the end.
+    /// Every attempt, oldest first.
     pub charges: Vec<String>,
 }
 
@@ -131,8 +131,8 @@ pub struct Charge {
     pub refunds: Vec<String>,
 }
 
-/// How a refund goes. A change that comes *later* is a matter of the time at which one looks, so it needs no timer
-/// and outlives every restart.
+/// How a refund proceeds. Its status is computed from the time of the request, so that a later change needs no timer and
+/// survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundCourse {
@@ -173,7 +173,7 @@ impl Refund {
         }
     }
 
-    /// What it takes from its charge: a failed refund gives it back.
+    /// The amount that counts against its charge: nothing once it has failed.
     pub fn counted(&self, now_ms: u64) -> i64 {
         match self.status(now_ms) {
             RefundStatus::Pending | RefundStatus::Succeeded => self.amount,

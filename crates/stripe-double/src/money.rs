@@ -1,4 +1,4 @@
-//! Currencies: what Stripe takes at least, and how it writes an amount.
+//! Currencies: the minimum charge of each, and the format of an amount.
 
 /// The smallest charge in minor units: <https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>.
 const MINIMUMS: &[(&str, i64)] = &[
@@ -35,7 +35,7 @@ pub fn minimum(currency: &str) -> Option<i64> {
 }
 
 /// `$20.50`, `¥50`, `20.50 chf`.
-pub fn written(amount: i64, currency: &str) -> String {
+pub fn formatted(amount: i64, currency: &str) -> String {
     let number = match currency {
         "jpy" => amount.to_string(),
         _ => format!("{}.{:02}", amount / 100, amount % 100),

@@ -1,4 +1,4 @@
-//! Form-encoded parameters with Stripe's brackets. Each is *taken* by whoever reads it; what nobody took is unknown.
+//! Form-encoded parameters with Stripe's brackets. Reading a parameter removes it; what remains at the end is unknown.
 
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
@@ -19,7 +19,7 @@ impl Params {
         Self { pairs }
     }
 
-    /// The same for the same parameters, in whatever order they came.
+    /// A hash of the parameters that doesn't depend on their order.
     pub fn fingerprint(&self) -> String {
         let mut pairs = self.pairs.clone();
         pairs.sort();
@@ -31,7 +31,7 @@ impl Params {
         self.pairs.iter().any(|(path, _)| path[0] == root)
     }
 
-    /// The value of `name` (`card[token]`); where it is given twice, the last one counts.
+    /// The value of `name` (`card[token]`); the last one if it is repeated.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         let path = path_of(name);
         let value = self.take(|given| *given == path).pop().map(|(_, value)| value);
@@ -117,12 +117,12 @@ impl Params {
         Ok(metadata)
     }
 
-    /// Takes and forgets what Stripe accepts and what changes nothing here.
+    /// Discards parameters that Stripe accepts and that have no effect here.
     pub fn ignore(&mut self, roots: &[&str]) {
         self.take(|path| roots.contains(&path[0].as_str()));
     }
 
-    /// Whatever is left is refused: as unknown to Stripe, or as known to Stripe and unknown to the double.
+    /// Refuses what is left: as unknown to Stripe, or as not covered by the double.
     pub fn finish(self, not_covered: &[&str]) -> Result<(), ApiError> {
         let Some((path, _)) = self.pairs.into_iter().next() else { return Ok(()) };
         let name = name_of(&path);
@@ -167,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_took_is_unknown() {
+    fn a_parameter_that_was_not_read_is_unknown() {
         let error = Params::parse(b"shape[round]=yes").finish(&[]).unwrap_err();
         assert_eq!(error.fields["code"], "parameter_unknown");
         assert_eq!(error.fields["param"], "shape[round]");
     }
 
     #[test]
-    fn the_order_of_parameters_is_not_part_of_their_fingerprint() {
+    fn the_fingerprint_does_not_depend_on_the_order_of_parameters() {
         assert_eq!(
             Params::parse(b"a=1&b=2").fingerprint(),
             Params::parse(b"b=2&a=1").fingerprint()

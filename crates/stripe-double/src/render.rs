@@ -1,16 +1,16 @@
-//! The things as Stripe writes them: <https://docs.stripe.com/api>.
+//! The objects as Stripe renders them: <https://docs.stripe.com/api>.
 
 use serde_json::{Value, json};
 
 use crate::{
-    draft::Draft,
     model::{
         AllowRedirects, BillingDetails, Charge, ChargeStatus, IntentStatus, PaymentIntent,
         PaymentMethod, Refund, RefundStatus,
     },
+    transaction::Transaction,
 };
 
-impl Draft<'_> {
+impl Transaction<'_> {
     pub fn render_payment_method(&self, it: &PaymentMethod) -> Value {
         let card = it.card();
         let brand = card.map_or("unknown", |card| card.brand);
@@ -109,7 +109,7 @@ impl Draft<'_> {
             "application": null,
             "application_fee": null,
             "application_fee_amount": null,
-            "balance_transaction": paid.then(|| transaction_of(&it.id)),
+            "balance_transaction": paid.then(|| balance_transaction_id(&it.id)),
             "billing_details": billing_details(&method.map(|method| method.billing_details.clone()).unwrap_or_default()),
             "calculated_statement_descriptor": "STRIPE DOUBLE",
             "captured": paid,
@@ -154,7 +154,7 @@ impl Draft<'_> {
             "id": it.id,
             "object": "refund",
             "amount": it.amount,
-            "balance_transaction": transaction_of(&it.id),
+            "balance_transaction": balance_transaction_id(&it.id),
             "charge": it.charge,
             "created": it.created,
             "currency": it.currency,
@@ -176,7 +176,8 @@ impl Draft<'_> {
         });
         if failed {
             refund["failure_reason"] = json!("expired_or_canceled_card");
-            refund["failure_balance_transaction"] = json!(transaction_of(&format!("{}f", it.id)));
+            refund["failure_balance_transaction"] =
+                json!(balance_transaction_id(&format!("{}f", it.id)));
         }
         if status == RefundStatus::Pending {
             refund["pending_reason"] = json!("processing");
@@ -184,7 +185,7 @@ impl Draft<'_> {
         refund
     }
 
-    /// The thing that an id stands for, where Stripe lets it be expanded and the double keeps it.
+    /// The object that an id refers to, if it can be expanded and the double stores it.
     pub fn render_by_id(&self, id: &str) -> Option<Value> {
         match id.split_once('_')?.0 {
             "pi" => self.payment_intent(id).map(|it| self.render_payment_intent(it)),
@@ -214,7 +215,7 @@ fn checks(method: &PaymentMethod) -> Value {
     json!({ "address_line1_check": null, "address_postal_code_check": null, "cvc_check": cvc_check })
 }
 
-/// The same for the same card, as Stripe's is.
+/// Equal for equal cards, as Stripe's is.
 fn fingerprint(method: &PaymentMethod) -> String {
     format!("{:0>16}", method.number.chars().rev().collect::<String>())
 }
@@ -273,8 +274,8 @@ fn outcome(charge: &Charge) -> Value {
     }
 }
 
-/// Balances aren't covered; the id is there because there is one.
-fn transaction_of(id: &str) -> String {
+/// Balance transactions aren't covered: the id is well-formed and can't be retrieved.
+fn balance_transaction_id(id: &str) -> String {
     match id.split_once('_') {
         Some((_, rest)) => format!("txn_{rest}"),
         None => format!("txn_{id}"),

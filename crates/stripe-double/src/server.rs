@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Start and graceful shutdown.
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -8,15 +8,15 @@ use tokio::{net::TcpListener, sync::watch, task};
 use crate::{
     app::App,
     config::Config,
+    connection::{AbortableListener, ConnectionAbort},
     journal::Journal,
     routes,
-    wire::{CuttableListener, Scissors},
 };
 
-/// How long a stop waits for requests that are under way.
-const STOP_TAKES_AT_MOST: Duration = Duration::from_secs(5);
+/// How long a shutdown waits for requests in flight.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A running double. Dropped, it stops by itself; [`StripeDouble::stop`] also waits until its files are free.
+/// A running double. It stops when dropped; [`StripeDouble::stop`] also waits until its files are closed.
 #[derive(Debug)]
 pub struct StripeDouble {
     address: SocketAddr,
@@ -45,17 +45,17 @@ impl StripeDouble {
             stopping.clone(),
         );
         let service =
-            routes::router(Arc::new(app)).into_make_service_with_connect_info::<Scissors>();
+            routes::router(Arc::new(app)).into_make_service_with_connect_info::<ConnectionAbort>();
         let server = task::spawn(async move {
-            let serving = axum::serve(CuttableListener(listener), service)
+            let serving = axum::serve(AbortableListener(listener), service)
                 .with_graceful_shutdown(stopped(stopping.clone()));
             let overdue = async {
                 stopped(stopping).await;
-                tokio::time::sleep(STOP_TAKES_AT_MOST).await;
+                tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
             };
             tokio::select! {
                 result = serving.into_future() => if let Err(error) = result { tracing::error!(%error, "serving failed") },
-                () = overdue => tracing::warn!("requests are still under way at the stop"),
+                () = overdue => tracing::warn!("shutdown timed out with requests in flight"),
             }
         });
         Ok(Self { address, stop, server, journal: writer })
@@ -66,7 +66,7 @@ impl StripeDouble {
         format!("http://{}", self.address)
     }
 
-    /// Lets the requests under way finish, and returns when the journal is closed.
+    /// Lets requests in flight finish, and returns when the journal is closed.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl StripeDouble {
         self.server.await.context("the server panicked")?;
         let journal = self.journal;
         let joined =
-            tokio::time::timeout(STOP_TAKES_AT_MOST, task::spawn_blocking(move || journal.join()));
+            tokio::time::timeout(SHUTDOWN_TIMEOUT, task::spawn_blocking(move || journal.join()));
         match joined.await.context("the journal is still in use")?? {
             Ok(()) => Ok(()),
             Err(_) => anyhow::bail!("the journal's thread panicked"),
@@ -84,7 +84,7 @@ impl StripeDouble {
     }
 }
 
-/// Also when the handle is gone.
+/// Resolves at shutdown, also if the handle was dropped.
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -1,4 +1,4 @@
-//! The clock that a running marketplace goes by: the machine's.
+//! The clock of a running stack: the system's.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ pub fn now() -> Time {
     Clock::system().now()
 }
 
-/// Waits until the clock says so.
-pub async fn until(moment: Time) {
+/// Sleeps until this time.
+pub async fn until(time: Time) {
     loop {
-        let left = now().until(moment);
+        let left = now().until(time);
         if left == Duration::ZERO {
             return;
         }

@@ -1,10 +1,10 @@
-//! Stripe's own account of what was charged and given back, whoever believes what.
+//! Stripe's ledger: what was really charged and refunded.
 
 use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-/// As Stripe's double tells it: all of it, and by order.
+/// The ledger of Stripe's double: as a whole, and by order.
 pub struct Ledger(pub(crate) Value);
 
 impl Deref for Ledger {
@@ -16,17 +16,17 @@ impl Deref for Ledger {
 }
 
 impl Ledger {
-    /// The charges of an order that have succeeded.
+    /// The successful charges of an order.
     pub fn charges(&self, order: &str) -> Vec<&Value> {
         self.of_order(order, "charges")
     }
 
-    /// The refunds of an order that have succeeded.
+    /// The successful refunds of an order.
     pub fn refunds(&self, order: &str) -> Vec<&Value> {
         self.of_order(order, "refunds")
     }
 
-    /// The PaymentIntents that were made for an order.
+    /// The PaymentIntents of an order.
     pub fn intents(&self, order: &str) -> Vec<&Value> {
         let of_order = |intent: &&Value| intent["metadata"]["order_id"] == json!(order);
         self.all("payment_intents").filter(of_order).collect()

@@ -1,20 +1,23 @@
-//! Tests of the whole marketplace, started as a person starts it (`cargo xtask up`) and used through its
-//! gateway alone; and what lets chaos loose on it, and checks whether its promises hold.
+//! Tests of the whole stack, started as a person starts it (`cargo xtask up`) and used through its gateway; and fault
+//! injection under load, with a checker of the invariants.
 
-mod breakdown;
 pub mod browser;
+mod bulk_listings;
 pub mod chaos;
 pub mod checker;
 pub mod clock;
-mod crowd;
+mod fault_injection;
 mod ledger;
 mod person;
 mod plain;
+mod processes;
 mod stack;
+pub mod workspace;
 
-pub use breakdown::{Frozen, HeldDown};
 pub use browser::Browser;
+pub use fault_injection::{Frozen, KeptDown};
 pub use ledger::Ledger;
 pub use person::Person;
 pub use plain::{Form, Page, PlainBrowser};
-pub use stack::{OtherWeb, Stack};
+pub use processes::{Process, Processes};
+pub use stack::{OtherWeb, Stack, free_port};

@@ -1,8 +1,8 @@
-//! Someone with a browser's cookies, who sells and buys.
+//! A user of the API with a browser's cookies, who sells and buys.
 
 use common::Time;
 use serde_json::{Value, json};
-use testkit::{Answer, Client, eventually};
+use testkit::{Client, Response, eventually};
 use uuid::Uuid;
 
 use crate::Stack;
@@ -27,21 +27,21 @@ impl Person {
         text(&self.client.post("/api/tickets", body).await.expect(201)["id"])
     }
 
-    /// Tries to hold a ticket.
-    pub async fn orders(&self, ticket: &str) -> Answer {
+    /// Tries to reserve a ticket.
+    pub async fn orders(&self, ticket: &str) -> Response {
         self.client.post("/api/orders", json!({ "ticketId": ticket })).await
     }
 
-    /// Holds a ticket that is free.
-    pub async fn holds(&self, ticket: &str) -> String {
+    /// Reserves an available ticket.
+    pub async fn reserves(&self, ticket: &str) -> String {
         text(&self.orders(ticket).await.expect(201)["id"])
     }
 
-    pub async fn pays(&self, order: &str, token: &str) -> Answer {
+    pub async fn pays(&self, order: &str, token: &str) -> Response {
         self.client.post("/api/payments", json!({ "orderId": order, "token": token })).await
     }
 
-    pub async fn cancels(&self, order: &str) -> Answer {
+    pub async fn cancels(&self, order: &str) -> Response {
         self.client.delete(&format!("/api/orders/{order}")).await
     }
 
@@ -53,13 +53,13 @@ impl Person {
         self.client.get(&format!("/api/tickets/{ticket}")).await.expect(200)
     }
 
-    /// When a hold ends.
+    /// When a reservation ends.
     pub async fn end_of(&self, order: &str) -> Time {
         let order = self.order(order).await;
         Time::parse(&text(&order["expiresAt"])).expect("a time")
     }
 
-    /// Waits until a ticket has this status, and answers with it.
+    /// Waits until a ticket has this status, and returns it.
     pub async fn sees_ticket(&self, ticket: &str, status: &str) -> Value {
         eventually(&format!("the ticket to be {status}"), || async {
             Some(self.ticket(ticket).await).filter(|ticket| ticket["status"] == status)
@@ -67,7 +67,7 @@ impl Person {
         .await
     }
 
-    /// Waits until an order has this status, and answers with it.
+    /// Waits until an order has this status, and returns it.
     pub async fn sees_order(&self, order: &str, status: &str) -> Value {
         eventually(&format!("the order to be {status}"), || async {
             Some(self.order(order).await).filter(|order| order["status"] == status)
@@ -75,7 +75,7 @@ impl Person {
         .await
     }
 
-    /// Waits until an order's payment has this status, and answers with it.
+    /// Waits until an order's payment has this status, and returns it.
     pub async fn sees_payment(&self, order: &str, status: &str) -> Value {
         eventually(&format!("the payment to be {status}"), || async {
             Some(self.payment(order).await).filter(|payment| payment["status"] == status)
@@ -83,12 +83,12 @@ impl Person {
         .await
     }
 
-    /// Gives a buyer's money back.
-    pub async fn refunds(&self, payment: &str) -> Answer {
+    /// Refunds a payment.
+    pub async fn refunds(&self, payment: &str) -> Response {
         self.client.post(&format!("/api/payments/{payment}/refund"), json!({})).await
     }
 
-    /// The order's payment, if there is one.
+    /// The order's payment, or null.
     pub async fn payment(&self, order: &str) -> Value {
         let list = self.client.get(&format!("/api/payments?orderId={order}")).await.expect(200);
         list["payments"][0].clone()

@@ -1,28 +1,28 @@
-//! A browser without scripts: it opens pages, follows links and redirections, and fills in forms.
+//! A browser without scripts: it opens pages, follows links and redirects, and submits forms.
 
 use scraper::{ElementRef, Html, Selector};
-use testkit::{Answer, Client, Method};
+use testkit::{Client, Method, Response};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-/// More redirections than any page needs.
-const MOST_REDIRECTIONS: usize = 5;
+/// More redirects than any page needs.
+const MAX_REDIRECTS: usize = 5;
 
-/// Someone at a browser. It keeps its cookies.
+/// A browser with a cookie jar.
 #[derive(Clone)]
 pub struct PlainBrowser {
     pub client: Client,
 }
 
-/// A page as it came.
+/// A page as it was received.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The path and the query that it has come from in the end.
+    /// Its path and query, after redirects.
     pub address: String,
-    pub answer: Answer,
+    pub answer: Response,
 }
 
-/// A form of a page, with what stands in it.
+/// A form of a page, with its values.
 #[derive(Clone, Debug)]
 pub struct Form {
     action: String,
@@ -34,20 +34,20 @@ impl PlainBrowser {
         PlainBrowser { client: Client::with_cookie_jar(url) }
     }
 
-    /// Opens a page, and follows where it leads.
+    /// Opens a page, and follows redirects.
     pub async fn opens(&self, address: &str) -> Page {
         let answer = self.client.request(Method::GET, address).header("accept", "text/html");
         self.follows(address, answer.send().await).await
     }
 
-    /// Sends a form, and follows where it leads.
+    /// Submits a form, and follows redirects.
     pub async fn sends(&self, form: &Form) -> Page {
         let answer = self.posts(form).await;
         self.follows(&form.action, answer).await
     }
 
-    /// Sends a form, and looks at the very answer.
-    pub async fn posts(&self, form: &Form) -> Answer {
+    /// Submits a form, and returns the response as it is.
+    pub async fn posts(&self, form: &Form) -> Response {
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
         let request = self.client.request(Method::POST, &form.action);
@@ -55,18 +55,18 @@ impl PlainBrowser {
         request.header("sec-fetch-site", "same-origin").body(body).send().await
     }
 
-    async fn follows(&self, address: &str, answer: Answer) -> Page {
+    async fn follows(&self, address: &str, answer: Response) -> Page {
         let mut page = Page { address: address.to_owned(), answer };
-        for _ in 0..MOST_REDIRECTIONS {
+        for _ in 0..MAX_REDIRECTS {
             let Some(next) = page.answer.header("location").map(str::to_owned) else { break };
-            assert!(next.starts_with('/'), "{address} leads away, to {next}");
+            assert!(next.starts_with('/'), "{address} redirects to another site: {next}");
             page.answer = self.client.get(&next).await;
             page.address = next;
         }
         page
     }
 
-    /// Signs up by the page's form, and answers with the e-mail address.
+    /// Signs up with the page's form, and returns the email address.
     pub async fn signs_up(&self, name: &str) -> String {
         let email = format!("{}-{}@example.com", name.to_lowercase(), Uuid::now_v7());
         let form = self.opens("/auth/signup").await.form("/auth/signup");
@@ -76,7 +76,7 @@ impl PlainBrowser {
         email
     }
 
-    /// Lists a ticket by the page's form, and answers with its page's path.
+    /// Lists a ticket with the page's form, and returns the path of its page.
     pub async fn lists(&self, title: &str, price: &str) -> String {
         let form = self.opens("/tickets/new").await.form("/tickets/new");
         let form = form.with("title", title).with("price", price).with("venue", "Opera");
@@ -84,13 +84,13 @@ impl PlainBrowser {
         page.expect(200).path().to_owned()
     }
 
-    /// Takes a ticket by its page's form, and answers with the order's page.
+    /// Reserves a ticket with its page's form, and returns the order's page.
     pub async fn buys(&self, ticket: &str) -> Page {
         let form = self.opens(ticket).await.form(ticket);
         self.sends(&form).await
     }
 
-    /// Pays by the order's form, with one of the test cards.
+    /// Pays with the order's form and a test card.
     pub async fn pays(&self, order: &str, token: &str) -> Page {
         let form = self.opens(order).await.form(&format!("{order}/pay"));
         self.sends(&form.with("token", token)).await
@@ -104,17 +104,35 @@ impl Page {
         self
     }
 
-    /// Where it is, without the query.
+    /// The path, without the query.
     pub fn path(&self) -> &str {
         self.address.split('?').next().unwrap_or_default()
     }
 
-    /// The texts of all elements that the selector finds, each with single blanks.
-    pub fn texts(&self, css: &str) -> Vec<String> {
-        self.each(css, |element| words(&element.text().collect::<String>()))
+    /// Whether the page has a visible part with this `data-test` name.
+    pub fn has(&self, name: &str) -> bool {
+        !self.texts(&marked(name)).is_empty()
     }
 
-    /// The text of the one element that the selector finds.
+    /// The text of the one part with this `data-test` name.
+    #[track_caller]
+    pub fn part(&self, name: &str) -> String {
+        self.text(&marked(name))
+    }
+
+    /// Fails with the page's text if it doesn't have this part.
+    #[track_caller]
+    pub fn expect_part(&self, name: &str) -> &Page {
+        assert!(self.has(name), "no {name} on {}: {}", self.address, self.answer.text);
+        self
+    }
+
+    /// The texts of all elements that the selector finds, with whitespace collapsed.
+    pub fn texts(&self, css: &str) -> Vec<String> {
+        self.each(css, |element| collapse(&element.text().collect::<String>()))
+    }
+
+    /// The text of the only element that the selector finds.
     #[track_caller]
     pub fn text(&self, css: &str) -> String {
         let texts = self.texts(css);
@@ -122,7 +140,7 @@ impl Page {
         texts.into_iter().next().unwrap_or_default()
     }
 
-    /// All that is to be read in the main part of the page.
+    /// The text of the page's main part.
     #[track_caller]
     pub fn main(&self) -> String {
         self.text("main")
@@ -134,7 +152,7 @@ impl Page {
         self.each(css, of).into_iter().flatten().collect()
     }
 
-    /// The form that is sent to this address.
+    /// The form with this action.
     #[track_caller]
     pub fn form(&self, action: &str) -> Form {
         let css = format!("form[action='{action}']");
@@ -151,23 +169,23 @@ impl Page {
 }
 
 impl Form {
-    /// The same with another text in a field, which it must have.
+    /// The form with another value in a field, which must exist.
     #[track_caller]
     pub fn with(&self, name: &str, value: &str) -> Form {
         let mut form = self.clone();
-        let field = form.fields.iter_mut().find(|(its, _)| its == name);
+        let field = form.fields.iter_mut().find(|(field, _)| field == name);
         let field = field.unwrap_or_else(|| panic!("no field {name} in {:?}", self.fields));
         value.clone_into(&mut field.1);
         form
     }
 
-    /// What stands in a field.
+    /// The value of a field.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(its, _)| its == name).map(|(_, value)| &**value)
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
     }
 }
 
-/// What a browser would send.
+/// The fields that a browser would submit.
 fn fields(form: ElementRef) -> Vec<(String, String)> {
     let selector = Selector::parse("input, textarea, select").expect("a selector");
     let mut fields: Vec<(String, String)> = Vec::new();
@@ -178,7 +196,7 @@ fn fields(form: ElementRef) -> Vec<(String, String)> {
         match (element.name(), element.attr("type")) {
             ("input", Some("radio" | "checkbox")) if element.attr("checked").is_none() => {}
             ("input", _) => fields.push((name, value)),
-            // The first line break after the tag is left out.
+            // HTML drops the first line break after the tag.
             ("textarea", _) => fields.push((name, field.text().collect())),
             _ => fields.push((name, chosen(field))),
         }
@@ -190,12 +208,17 @@ fn chosen(select: ElementRef) -> String {
     let option = |css| {
         let selector = Selector::parse(css).expect("a selector");
         let option = select.select(&selector).next()?;
-        let text = || words(&option.text().collect::<String>());
+        let text = || collapse(&option.text().collect::<String>());
         Some(option.value().attr("value").map_or_else(text, str::to_owned))
     };
     option("option[selected]").or_else(|| option("option")).unwrap_or_default()
 }
 
-fn words(text: &str) -> String {
+/// The selector of a part by its `data-test` name.
+fn marked(name: &str) -> String {
+    format!("[data-test~='{name}']")
+}
+
+fn collapse(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

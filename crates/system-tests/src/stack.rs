@@ -1,39 +1,38 @@
-//! A marketplace that `cargo xtask up` started, with data and ports of its own.
+//! A stack that `cargo xtask up` started, with its own data and ports.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use mongodb::Database;
 use serde_json::Value;
-use testkit::{Client, Ended, Program, environment, eventually};
+use testkit::{Client, Program, ProgramOutput, environment, eventually};
 
-use crate::{Ledger, Person, PlainBrowser};
+use crate::{Ledger, Person, PlainBrowser, Processes, workspace};
 
-/// A running marketplace. It is stopped when this is dropped; what tests leave, `cargo xtask test` ends.
+/// A running stack. It is stopped when this is dropped; `cargo xtask test` ends what tests leave running.
 pub struct Stack {
     root: PathBuf,
     ports: Value,
 }
 
 impl Stack {
-    /// Starts one in a folder of this name, with these settings.
+    /// Starts one in a directory of this name, with these settings.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Stack {
         Stack::start_replicas(name, 1, settings)
     }
 
-    /// Starts one with so many of each service.
+    /// Starts one with so many replicas of each service.
     pub fn start_replicas(name: &str, replicas: u16, settings: &[(&str, &str)]) -> Stack {
-        let root = workspace().join(".dev/system-tests").join(name);
+        let root = workspace::root().join(".dev/system-tests").join(name);
         Self::start_in(&root, replicas, settings).unwrap_or_else(|error| panic!("{error:#}"))
     }
 
-    /// As [`Stack::start_replicas`], in any folder.
+    /// As [`Stack::start_replicas`], in any directory.
     pub fn start_in(root: &Path, replicas: u16, settings: &[(&str, &str)]) -> Result<Stack> {
-        // Whoever was killed may have left one.
+        // A killed test may have left one running.
         drop(xtask("down", root).output());
         let mut up = xtask("up", root);
         up.args(["--detach", "--fresh", "--no-build", "--port", "0"])
@@ -41,11 +40,11 @@ impl Stack {
             .envs(settings.iter().copied());
         up.arg("--bin-dir").arg(environment::required(environment::BIN_DIR));
         let output = up.output().context("running xtask")?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "up: {said}{complaint}");
-        let ports = fs::read(root.join("run/ports.json")).context("the list of ports")?;
-        let ports = serde_json::from_slice(&ports).context("the list of ports")?;
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "up: {stdout}{stderr}");
+        let ports = fs::read(root.join("run/ports.json")).context("ports.json")?;
+        let ports = serde_json::from_slice(&ports).context("ports.json")?;
         Ok(Stack { root: root.to_owned(), ports })
     }
 
@@ -59,15 +58,15 @@ impl Stack {
         port(&self.ports[server])
     }
 
-    /// A service's second port: `/readyz`, `/metrics`.
+    /// A client of a service's admin port: `/readyz`, `/metrics`.
     pub fn admin_port(&self, service: &str) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", port(&self.ports[service]["admin"])))
     }
 
-    /// A service's database, for tests that look behind the door.
+    /// A service's database, for tests that read or write it directly.
     pub async fn database(&self, service: &str) -> Database {
         let uri = self.mongo_uri_of(service);
-        common::mongo::connect(&uri, "test").await.expect("mongod's address")
+        store::mongo::connect(&uri, "test").await.expect("mongod's address")
     }
 
     fn mongo_uri_of(&self, service: &str) -> String {
@@ -75,37 +74,37 @@ impl Stack {
         format!("mongodb://127.0.0.1:{port}/{service}?replicaSet=rs0&directConnection=true")
     }
 
-    /// What a visitor types.
+    /// The public URL.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.ports["gateway"])
     }
 
-    /// A replica's own address, past the gateway: the second of web is `web-2`.
+    /// The address of a replica, bypassing the gateway: the second one of web is `web-2`.
     pub fn url_of(&self, replica: &str) -> String {
         format!("http://localhost:{}", self.ports[replica]["http"])
     }
 
-    /// The database of a service, as nobody but the service sees it.
+    /// The connection string of MongoDB, without a database.
     pub fn mongo_uri(&self) -> String {
         format!("mongodb://127.0.0.1:{}/?directConnection=true", self.ports["mongod"])
     }
 
-    /// Where a user of the bus connects: a service, or `operator`, who may do everything.
+    /// The URL of the bus with the credentials of a user: a service, or `operator`, which has all permissions.
     pub fn nats_url(&self, user: &str) -> String {
         format!("nats://{user}:{}@127.0.0.1:{}", self.nats_password(user), self.port("nats"))
     }
 
-    /// How a user of the bus connects, for tests that do it themselves.
+    /// The connection options of a user of the bus.
     pub fn nats_options(&self, user: &str) -> async_nats::ConnectOptions {
         let (name, password) = (user.to_owned(), self.nats_password(user));
         async_nats::ConnectOptions::with_user_and_password(name, password)
             .custom_inbox_prefix(format!("_INBOX_{user}"))
     }
 
-    /// A connection to the bus, of the user who may do everything.
+    /// A connection to the bus with all permissions.
     pub async fn nats(&self) -> Result<async_nats::Client> {
         let address = format!("nats://127.0.0.1:{}", self.port("nats"));
-        self.nats_options(common::bus::OPERATOR).connect(address).await.context("NATS")
+        self.nats_options(bus::OPERATOR).connect(address).await.context("NATS")
     }
 
     fn nats_password(&self, user: &str) -> String {
@@ -113,33 +112,27 @@ impl Stack {
         fs::read_to_string(file).expect("the user's password")
     }
 
-    /// Someone who isn't signed in.
+    /// A client without a session.
     pub fn visitor(&self) -> Client {
         Client::with_cookie_jar(&self.url())
     }
 
-    /// Someone at a browser, who isn't signed in.
+    /// A browser without JavaScript and without a session.
     pub fn browser(&self) -> PlainBrowser {
         PlainBrowser::new(&self.url())
     }
 
-    /// One more web in front of the same services, with settings of its own: such as a service that isn't
-    /// there, or https.
+    /// Another web in front of the same services, with other settings: such as an unreachable service, or https.
     pub async fn other_web(&self, settings: &[(&str, &str)]) -> OtherWeb {
         let (http, admin) = (free_port(), free_port());
-        let service = |name: &str| format!("http://127.0.0.1:{}", self.ports[name]["http"]);
+        let url_of = |name: &str| format!("http://127.0.0.1:{}", self.ports[name]["http"]);
         let mut web = Command::new(format!("{}/web", environment::required(environment::BIN_DIR)));
         web.env("HOST", "127.0.0.1").env("PORT", http.to_string());
         web.env("ADMIN_PORT", admin.to_string()).env("PUBLIC_URL", self.url());
         web.env("NATS_URL", self.nats_url("web"));
         web.env("JWT_PUBLIC_KEYS", self.root.join("keys/public.pem"));
-        for (setting, name) in [
-            ("AUTH_URL", "auth"),
-            ("TICKETS_URL", "tickets"),
-            ("ORDERS_URL", "orders"),
-            ("PAYMENTS_URL", "payments"),
-        ] {
-            web.env(setting, service(name));
+        for service in workspace::services().iter().filter(|service| *service != "web") {
+            web.env(format!("{}_URL", service.to_uppercase()), url_of(service));
         }
         web.envs(settings.iter().copied()).stdout(Stdio::null());
         let web = OtherWeb {
@@ -147,43 +140,34 @@ impl Stack {
             url: format!("http://localhost:{http}"),
         };
         let ready = async || std::net::TcpStream::connect(("127.0.0.1", http)).ok();
-        eventually("the other web to serve", ready).await;
+        eventually("the other web to accept connections", ready).await;
         web
     }
 
-    /// Someone who has just signed up.
+    /// A new user, signed in.
     pub async fn person(&self, name: &str) -> Person {
         Person::sign_up(self, name).await
     }
 
-    /// Stripe's own account of what was charged and given back.
+    /// What was really charged and refunded.
     pub async fn stripe_ledger(&self) -> Ledger {
         Ledger(self.stripe().get("/_ledger").await.expect(200))
     }
 
-    /// Stripe's double, whose doors for tests are named in its README.
+    /// Stripe's double, with its endpoints for tests.
     pub fn stripe(&self) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.port("stripe")))
     }
 
-    /// The environment that a service runs in, such as `web`: of its first replica.
+    /// The environment of a service's first replica.
     pub fn environment_of(&self, service: &str) -> Vec<(OsString, OsString)> {
-        let run = self.root.join("run");
-        let pid = |name: String| std::fs::read_to_string(run.join(name)).ok();
-        let pid = pid(format!("{service}.pid")).or_else(|| pid(format!("{service}-1.pid")));
-        let pid = pid.expect("a pid file");
-        let environment = std::fs::read(format!("/proc/{}/environ", pid.trim()));
-        let environment = environment.expect("it is running");
-        let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
-            let equals = variable.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = (&variable[..equals], &variable[equals + 1..]);
-            Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned()))
-        });
-        variables.collect()
+        let processes = self.processes();
+        let process = processes.get(service).or_else(|| processes.get(&format!("{service}-1")));
+        process.expect("a running service").environment()
     }
 
-    /// Runs an operator's command of a service, as it is typed.
-    pub async fn operate(&self, service: &'static str, args: &[&str]) -> Ended {
+    /// Runs an operator's command of a service.
+    pub async fn operate(&self, service: &str, args: &[&str]) -> ProgramOutput {
         let local = |scheme: &str, name: &str| format!("{scheme}://127.0.0.1:{}", self.ports[name]);
         let program = Program::of(service)
             .with("MONGO_URI", self.mongo_uri_of(service))
@@ -194,7 +178,12 @@ impl Stack {
         program.run(args).await
     }
 
-    /// The folder of a server's data.
+    /// The processes of this stack.
+    pub fn processes(&self) -> Processes {
+        Processes::of(&self.root)
+    }
+
+    /// The data directory of a server.
     pub fn data(&self, server: &str) -> PathBuf {
         self.root.join("data").join(server)
     }
@@ -205,7 +194,7 @@ impl Stack {
     }
 }
 
-/// A web of a test's own. It ends with the test.
+/// A web that belongs to one test.
 pub struct OtherWeb {
     process: Child,
     pub url: String,
@@ -219,13 +208,13 @@ impl OtherWeb {
 
 impl Drop for OtherWeb {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         drop(self.process.kill());
         drop(self.process.wait());
     }
 }
 
-/// One that was free a moment ago.
+/// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     socket.local_addr().expect("a bound socket has an address").port()
@@ -233,22 +222,18 @@ pub fn free_port() -> u16 {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // A test that has already failed must not fail again in here.
+        // A test that has already failed must not panic again here.
         drop(xtask("down", &self.root).output());
     }
 }
 
 fn port(listed: &Value) -> u16 {
     let port = listed.as_u64().and_then(|port| u16::try_from(port).ok());
-    port.expect("a port that is listed")
+    port.expect("a port in ports.json")
 }
 
 fn xtask(command: &str, root: &Path) -> Command {
     let mut xtask = Command::new(environment::required(environment::XTASK));
     xtask.arg(command).arg("--root").arg(root);
     xtask
-}
-
-fn workspace() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

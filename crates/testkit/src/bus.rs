@@ -1,4 +1,4 @@
-//! The other services' side of the bus: publishing what they would publish, looking at what was told.
+//! The bus as the other services use it: publishes their events, and reads what was published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +8,8 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{FromConsumer, pull};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::{self, stream};
+use bus::{DEAD, DEAD_SUBJECTS};
 use common::Clock;
-use common::bus::dead;
 use common::events::{Event, Stream};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -21,14 +21,14 @@ pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     clock: Clock,
-    /// By service, what [`Bus::hears`] has seen.
-    hears: Mutex<BTreeMap<String, BTreeSet<Stream>>>,
+    /// By service, the consumers that [`Bus::wait_for_consumers`] has seen.
+    consumers: Mutex<BTreeMap<String, BTreeSet<Stream>>>,
 }
 
-/// A message that a service gave up.
+/// A message that a service could not handle.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// Which service gave it up.
+    /// The service that dead-lettered it.
     pub service: String,
     /// The subject that it was published to.
     pub subject: String,
@@ -48,14 +48,14 @@ impl Bus {
             .await;
         let client = client.expect("nats-server's address");
         let jetstream = jetstream::new(client.clone());
-        Bus { client, jetstream, clock, hears: Mutex::default() }
+        Bus { client, jetstream, clock, consumers: Mutex::default() }
     }
 
-    /// Makes everybody's streams, as the services that publish to them do. Done when the test begins;
-    /// to be done again after the broker was wiped.
+    /// Creates all streams, as their publishers do. Called at the start of a test; to be called again after the
+    /// broker was wiped.
     pub async fn create_streams(&self) {
         let streams = Stream::ALL.map(|stream| (stream.name(), stream.subjects()));
-        for (name, subjects) in streams.into_iter().chain([(dead::STREAM, dead::SUBJECTS)]) {
+        for (name, subjects) in streams.into_iter().chain([(DEAD, DEAD_SUBJECTS)]) {
             let config = stream::Config {
                 name: name.to_owned(),
                 subjects: vec![subjects.to_owned()],
@@ -64,7 +64,7 @@ impl Bus {
                 duplicate_window: Duration::from_secs(2 * 60),
                 ..stream::Config::default()
             };
-            // Right after a restart the client may not be connected again yet.
+            // Right after a restart the client may not have reconnected yet.
             eventually(&format!("the stream {name}"), || async {
                 self.jetstream.create_or_update_stream(config.clone()).await.ok()
             })
@@ -72,13 +72,13 @@ impl Bus {
         }
     }
 
-    /// Publishes an event as its service's relay does: under its id, so that JetStream drops a second one.
+    /// Publishes an event as its service's relay does: under its id, so that JetStream drops a duplicate.
     pub async fn publish<E: Event>(&self, event: &E) {
         self.publish_as(event, &event.id()).await;
     }
 
-    /// Publishes an event once more and gets it past JetStream's duplicate window: what happens when a
-    /// relay comes back after longer than that.
+    /// Publishes an event once more under a new message id, so that JetStream's deduplication doesn't drop it: as when a
+    /// relay recovers after the duplicate window.
     pub async fn publish_again<E: Event>(&self, event: &E) {
         self.publish_as(event, &Uuid::now_v7().to_string()).await;
     }
@@ -87,22 +87,22 @@ impl Bus {
         let headers = self.headers_of(event);
         let data = serde_json::to_vec(event).expect("an event is JSON");
         let message = PublishMessage::build().headers(headers).message_id(message_id);
-        self.send(E::SUBJECT, message.payload(data.into())).await;
+        self.send(E::SUBJECT.as_str(), message.payload(data.into())).await;
     }
 
     fn headers_of<E: Event>(&self, event: &E) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", "1.0");
         headers.insert("ce-id", event.id());
-        headers.insert("ce-type", E::SUBJECT);
-        headers.insert("ce-source", format!("/services/{}", E::STREAM.publisher()));
+        headers.insert("ce-type", E::SUBJECT.as_str());
+        headers.insert("ce-source", format!("/services/{}", E::SUBJECT.stream().publisher()));
         headers.insert("ce-time", self.clock.now().to_string());
         headers.insert("ce-subject", event.aggregate_id());
         headers.insert("content-type", "application/json");
         headers
     }
 
-    /// Publishes what may be no event at all.
+    /// Publishes an arbitrary body, which need not be a valid event.
     pub async fn publish_raw(&self, subject: &str, body: impl Into<Vec<u8>>) {
         let message = PublishMessage::build().payload(body.into().into());
         self.send(subject, message).await;
@@ -114,111 +114,112 @@ impl Bus {
         stored.unwrap_or_else(|error| panic!("publishing to {subject}: {error}"));
     }
 
-    /// Waits until `service` listens to all of these streams. From then on [`Bus::settled`] means them
-    /// all; before, a consumer that isn't there yet has nothing to do.
-    pub async fn hears(&self, service: &str, streams: &[Stream]) {
+    /// Waits until `service` has a consumer on each of these streams. From then on [`Bus::settled`] requires all of them;
+    /// before, a missing consumer counts as idle.
+    pub async fn wait_for_consumers(&self, service: &str, streams: &[Stream]) {
         for stream in streams {
-            eventually(&format!("{service} to listen to {}", stream.name()), || async {
-                self.work_of(service, *stream).await
+            eventually(&format!("{service} to consume {}", stream.name()), || async {
+                self.unacknowledged(service, *stream).await
             })
             .await;
         }
-        let mut hears = self.hears.lock().unwrap_or_else(PoisonError::into_inner);
-        hears.entry(service.to_owned()).or_default().extend(streams);
+        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        consumers.entry(service.to_owned()).or_default().extend(streams);
     }
 
-    /// Waits until `service` has nothing left to hear: each of its consumers has delivered all, and all
-    /// of that is answered. A message that is put off to a later time counts as unanswered.
+    /// Waits until `service` has acknowledged every message of its consumers. A message that awaits redelivery counts as
+    /// unacknowledged.
     pub async fn settled(&self, service: &str) {
-        let heard = {
-            let hears = self.hears.lock().unwrap_or_else(PoisonError::into_inner);
-            hears.get(service).cloned().unwrap_or_default()
+        let expected = {
+            let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+            consumers.get(service).cloned().unwrap_or_default()
         };
         eventually(&format!("{service} to have handled all events"), || async {
-            // A consumer learns of a stored message a moment after its publisher: so it is asked twice.
-            self.is_idle(service, &heard).await?;
+            // A consumer's state lags a moment behind the acknowledgement to the publisher, so it is checked twice.
+            self.is_idle(service, &expected).await?;
             tokio::time::sleep(Duration::from_millis(5)).await;
-            self.is_idle(service, &heard).await
+            self.is_idle(service, &expected).await
         })
         .await;
     }
 
-    async fn is_idle(&self, service: &str, heard: &BTreeSet<Stream>) -> Option<()> {
+    async fn is_idle(&self, service: &str, expected: &BTreeSet<Stream>) -> Option<()> {
         let mut consumers = 0;
         for stream in Stream::ALL {
-            match self.work_of(service, stream).await {
+            match self.unacknowledged(service, stream).await {
                 Some(0) => consumers += 1,
                 Some(_) => return None,
-                None if heard.contains(&stream) => return None,
+                None if expected.contains(&stream) => return None,
                 None => {}
             }
         }
         (consumers > 0).then_some(())
     }
 
-    /// How many messages of a stream a service has not answered; none if it doesn't listen to it.
-    async fn work_of(&self, service: &str, stream: Stream) -> Option<u64> {
+    /// The number of messages of a stream that a service has not acknowledged; none if it has no consumer there.
+    async fn unacknowledged(&self, service: &str, stream: Stream) -> Option<u64> {
         let stream = self.jetstream.get_stream_no_info(stream.name()).await.ok()?;
         let consumer = stream.consumer_info(service).await.ok()?;
         Some(consumer.num_pending + u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX))
     }
 
-    /// Whether `service` has got a message of the stream a second time and not answered it for good: what
-    /// it puts off to a later time.
-    pub async fn is_delivered_again(&self, service: &str, stream: Stream) -> bool {
+    /// Whether a message of the stream was redelivered to `service` and is still unacknowledged.
+    pub async fn is_redelivered(&self, service: &str, stream: Stream) -> bool {
         let Ok(stream) = self.jetstream.get_stream_no_info(stream.name()).await else {
             return false;
         };
         stream.consumer_info(service).await.is_ok_and(|consumer| consumer.num_redelivered > 0)
     }
 
-    /// What a stream is; none if it isn't there.
+    /// A stream's configuration and state; none if it doesn't exist.
     pub async fn try_stream(&self, name: &str) -> Option<stream::Info> {
         Some(self.jetstream.get_stream(name).await.ok()?.cached_info().clone())
     }
 
-    /// How many consumers a stream has, whoever made them.
+    /// The number of a stream's consumers, durable and ephemeral.
     pub async fn consumers(&self, stream: Stream) -> usize {
-        // It only fails if the stream isn't there.
+        // Fails only if the stream doesn't exist.
         let stream = self.jetstream.get_stream(stream.name()).await.expect("the stream");
         stream.cached_info().state.consumer_count
     }
 
-    /// Deletes a stream under everybody's eyes, as an operator might.
+    /// Deletes a stream that is in use, as an operator might.
     pub async fn delete_stream(&self, stream: Stream) {
         self.jetstream.delete_stream(stream.name()).await.expect("the stream can be deleted");
     }
 
-    /// Every event of a kind that is on the bus, in order, also those that the test published.
+    /// All events of a type on the bus, in order, including those that the test published.
     pub async fn published<E: Event>(&self) -> Vec<E> {
-        let messages = self.messages(E::STREAM.name(), E::SUBJECT).await;
-        messages.iter().map(|message| read::<E>(E::SUBJECT, &message.payload)).collect()
+        let messages = self.messages(E::SUBJECT.stream().name(), E::SUBJECT.as_str()).await;
+        messages.iter().map(|message| read::<E>(E::SUBJECT.as_str(), &message.payload)).collect()
     }
 
-    /// The first event of a kind that fits, as soon as it is on the bus.
-    pub async fn wait_for<E: Event>(&self, fits: impl Fn(&E) -> bool) -> E {
-        eventually(&format!("a fitting {}", E::SUBJECT), || async {
-            self.published::<E>().await.into_iter().find(|event| fits(event))
+    /// Waits for the first event of a type that matches.
+    pub async fn wait_for<E: Event>(&self, matches: impl Fn(&E) -> bool) -> E {
+        eventually(&format!("a matching {}", E::SUBJECT), || async {
+            self.published::<E>().await.into_iter().find(|event| matches(event))
         })
         .await
     }
 
-    /// Waits until a stream that had to be made anew has been told all documents of a kind.
-    pub async fn is_told(&self, stream: &str, kind: &str) {
-        eventually(&format!("{stream} to be told of all {kind}"), || async {
+    /// Waits until all documents of a kind have been republished to a recreated stream.
+    pub async fn wait_for_replay(&self, stream: &str, kind: &str) {
+        eventually(&format!("all {kind} to be republished to {stream}"), || async {
             let stream = self.jetstream.get_stream(stream).await.ok()?;
             let metadata = &stream.cached_info().config.metadata;
-            metadata.contains_key(&format!("told-{kind}")).then_some(())
+            // The prefix of the mark depends on the version that has set it.
+            let mark = format!("-{kind}");
+            metadata.keys().any(|key| key.ends_with(&mark)).then_some(())
         })
         .await;
     }
 
-    /// How many messages a subject has, whatever they say.
+    /// The number of messages of a subject.
     pub async fn count(&self, stream: Stream, subject: &str) -> usize {
         self.messages(stream.name(), subject).await.len()
     }
 
-    /// Headers of every message of a kind of event, in order: what CloudEvents says of it.
+    /// The CloudEvents headers of all messages of an event type, in order.
     pub async fn headers<E: Event>(&self) -> Vec<BTreeMap<String, String>> {
         let of_one = |message: &StreamMessage| {
             let headers = message.headers.iter();
@@ -227,32 +228,37 @@ impl Bus {
             };
             headers.map(|(name, values)| (name.to_string(), first(values))).collect()
         };
-        self.messages(E::STREAM.name(), E::SUBJECT).await.iter().map(of_one).collect()
+        self.messages(E::SUBJECT.stream().name(), E::SUBJECT.as_str())
+            .await
+            .iter()
+            .map(of_one)
+            .collect()
     }
 
-    /// Gives a service's consumer up after so many deliveries, as somebody might with another tool.
+    /// Limits the deliveries of a service's consumer, as an operator might with another tool.
     pub async fn limit_deliveries(&self, service: &str, stream: Stream, deliveries: i64) {
-        let of = self.jetstream.get_stream(stream.name()).await.expect("a stream");
-        let there = of.consumer_info(service).await.expect("a consumer");
-        let mut config = pull::Config::try_from_consumer_config(there.config).expect("it pulls");
+        let stream = self.jetstream.get_stream(stream.name()).await.expect("a stream");
+        let info = stream.consumer_info(service).await.expect("a consumer");
+        let mut config =
+            pull::Config::try_from_consumer_config(info.config).expect("a pull consumer");
         config.max_deliver = deliveries;
-        of.create_consumer(config).await.expect("a changed consumer");
+        stream.create_consumer(config).await.expect("a changed consumer");
     }
 
-    /// Terminates a message that a service has got and not answered for good, as somebody might.
+    /// Terminates an unacknowledged message of a service's consumer, as an operator might.
     pub async fn terminate(&self, service: &str, stream: Stream, sequence: u64, why: &str) {
         let reply = format!("$JS.ACK.{}.{service}.1.{sequence}.{sequence}.1.0", stream.name());
         let sent = self.client.publish(reply, format!("+TERM {why}").into()).await;
         sent.expect("the broker is there");
     }
 
-    /// Puts an event among a service's dead letters, as if it had given it up.
-    pub async fn bury<E: Event>(&self, service: &str, event: &E, reason: &str) {
+    /// Publishes an event as a dead letter of a service.
+    pub async fn publish_dead_letter<E: Event>(&self, service: &str, event: &E, reason: &str) {
         let mut headers = self.headers_of(event);
         headers.insert("dead-reason", reason);
         headers.insert("dead-service", service);
-        headers.insert("dead-subject", E::SUBJECT);
-        headers.insert("dead-stream", E::STREAM.name());
+        headers.insert("dead-subject", E::SUBJECT.as_str());
+        headers.insert("dead-stream", E::SUBJECT.stream().name());
         headers.insert("dead-sequence", "1");
         headers.insert("dead-tries", "1");
         let data = serde_json::to_vec(event).expect("an event is JSON");
@@ -260,8 +266,8 @@ impl Bus {
         self.send(&format!("dead.{service}.{}", E::SUBJECT), message).await;
     }
 
-    /// Fills `DEAD`, whose size must be limited, with a service's letters until it takes not even the smallest.
-    pub async fn fill_dead(&self, service: &str) {
+    /// Fills `DEAD`, whose size must be limited, with dead letters of a service until it rejects even the smallest.
+    pub async fn fill_dead_letter_stream(&self, service: &str) {
         for size in [64 * 1024, 1024, 1] {
             loop {
                 let mut headers = HeaderMap::new();
@@ -276,20 +282,20 @@ impl Bus {
         }
     }
 
-    /// How many advisories of JetStream's about a service's consumers wait for it.
+    /// The number of pending JetStream advisories about a service's consumers.
     pub async fn advisories(&self, service: &str) -> usize {
         let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.*.*.{service}");
         self.messages("ADVISORIES", &subject).await.len()
     }
 
-    /// Every message that was given up so far.
+    /// All dead letters so far.
     pub async fn dead_letters(&self) -> Vec<DeadLetter> {
-        let messages = self.messages(dead::STREAM, dead::SUBJECTS).await;
+        let messages = self.messages(DEAD, DEAD_SUBJECTS).await;
         messages.iter().map(dead_letter).collect()
     }
 
     async fn messages(&self, stream: &str, subject: &str) -> Vec<StreamMessage> {
-        // It only fails for a name that can't be a stream's.
+        // Fails only for an invalid stream name.
         let stream = self.jetstream.get_stream_no_info(stream).await.expect("a stream's name");
         let mut messages = Vec::new();
         let mut next = 1;

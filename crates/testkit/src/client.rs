@@ -1,4 +1,4 @@
-//! An HTTP client that speaks JSON, and answers that say what is wrong with them.
+//! An HTTP client for JSON, and responses with assertions that print the request and the body.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::stream::EventStream;
+use crate::server_sent_events::EventStream;
 
-/// Someone who sends requests. Cheap to clone; `cookie` and `header` make one that always sends them.
+/// An HTTP client. Cheap to clone; `cookie` and `header` return one that always sends them.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -21,7 +21,7 @@ impl Client {
         Self::build(url, reqwest::Client::builder())
     }
 
-    /// Keeps the cookies that it is given.
+    /// With a cookie jar.
     pub fn with_cookie_jar(url: &str) -> Self {
         Self::build(url, reqwest::Client::builder().cookie_store(true))
     }
@@ -32,7 +32,7 @@ impl Client {
         Client { http, url: url.to_owned(), headers: HeaderMap::new() }
     }
 
-    /// The same, with a header that each request has.
+    /// The same client with a header on every request.
     pub fn header(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
         let name: HeaderName = name.parse().expect("a header's name");
@@ -40,12 +40,12 @@ impl Client {
         client
     }
 
-    /// The same, whose requests are all sent under this `Idempotency-Key`.
-    pub fn keyed(&self, key: &str) -> Self {
+    /// The same client with this `Idempotency-Key` on every request.
+    pub fn with_idempotency_key(&self, key: &str) -> Self {
         self.header("idempotency-key", key)
     }
 
-    /// The same, with a cookie that each request has.
+    /// The same client with a cookie on every request.
     pub fn cookie(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
         let others = self.headers.get(COOKIE).and_then(|value| value.to_str().ok());
@@ -58,34 +58,34 @@ impl Client {
         client
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await
     }
 
-    /// How many bytes the body of an answer has on its way, compressed if it is.
+    /// The transferred size of a response body, as compressed.
     pub async fn bytes(&self, path: &str) -> usize {
         let response = self.http.get(format!("{}{path}", self.url)).headers(self.headers.clone());
         let body = async { response.send().await?.error_for_status()?.bytes().await };
         body.await.unwrap_or_else(|error| panic!("{path}: {error:?}")).len()
     }
 
-    pub async fn post(&self, path: &str, json: impl Into<Value>) -> Answer {
+    pub async fn post(&self, path: &str, json: impl Into<Value>) -> Response {
         self.request(Method::POST, path).json(json).send().await
     }
 
-    pub async fn put(&self, path: &str, json: impl Into<Value>) -> Answer {
+    pub async fn put(&self, path: &str, json: impl Into<Value>) -> Response {
         self.request(Method::PUT, path).json(json).send().await
     }
 
-    pub async fn patch(&self, path: &str, json: impl Into<Value>) -> Answer {
+    pub async fn patch(&self, path: &str, json: impl Into<Value>) -> Response {
         self.request(Method::PATCH, path).json(json).send().await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> Response {
         self.request(Method::DELETE, path).send().await
     }
 
-    /// A request that is none of the usual ones.
+    /// A request with any method.
     pub fn request(&self, method: Method, path: &str) -> Request {
         let what = format!("{method} {path}");
         let request = self.http.request(method, format!("{}{path}", self.url));
@@ -93,7 +93,7 @@ impl Client {
     }
 }
 
-/// A request that is being made up.
+/// A request builder.
 pub struct Request {
     what: String,
     request: reqwest::RequestBuilder,
@@ -110,35 +110,35 @@ impl Request {
         self
     }
 
-    /// Any bytes; without a `content-type`, unless `header` adds one.
+    /// A raw body; without a `content-type`, unless `header` adds one.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.request = self.request.body(body.into());
         self
     }
 
-    /// Sends it, and hangs up after this time, in which there must not have been an answer.
-    pub async fn hang_up_after(self, time: Duration) {
+    /// Sends it, and disconnects after this time, before which there must be no response.
+    pub async fn disconnect_after(self, time: Duration) {
         let what = self.what;
-        if let Ok(answer) = tokio::time::timeout(time, self.request.send()).await {
-            panic!("{what} was over before we could hang up: {answer:?}");
+        if let Ok(response) = tokio::time::timeout(time, self.request.send()).await {
+            panic!("{what} completed before the disconnect: {response:?}");
         }
     }
 
-    pub async fn send(self) -> Answer {
+    pub async fn send(self) -> Response {
         let what = self.what.clone();
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error:?}"))
     }
 
-    /// The same of a server that may be gone.
-    pub async fn try_send(self) -> reqwest::Result<Answer> {
+    /// Sends it to a server that may be down.
+    pub async fn try_send(self) -> reqwest::Result<Response> {
         let response = self.request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { what: self.what, status, headers, body, text })
+        Ok(Response { what: self.what, status, headers, body, text })
     }
 
-    /// Sends a request whose answer goes on, unless it is refused: then with this status.
+    /// Opens a stream of server-sent events; the status if it is refused.
     pub async fn open(self) -> Result<EventStream, StatusCode> {
         let response = self.request.send().await;
         let response = response.unwrap_or_else(|error| panic!("{}: {error:?}", self.what));
@@ -149,44 +149,44 @@ impl Request {
     }
 }
 
-/// What was answered.
+/// A complete response.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     what: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// Null, if it isn't JSON.
+    /// Null if it isn't JSON.
     pub body: Value,
-    /// As it came.
+    /// The body as received.
     pub text: String,
 }
 
-impl Answer {
-    /// The body, of an answer that must have this status.
+impl Response {
+    /// The body, after asserting the status.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}: {}", self.what, self.text);
         self.body.clone()
     }
 
-    /// The body, of a refusal that must be this one, in the agreed shape (RFC 9457) and complete.
+    /// The body, after asserting that it is this problem, as RFC 9457 and our contract require.
     #[track_caller]
     pub fn problem(&self, status: u16, slug: &str) -> Value {
         let body = self.expect(status);
-        let told = format!("{}: {}", self.what, self.text);
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{told}");
-        assert_eq!(body["type"], format!("/problems/{slug}"), "{told}");
-        assert_eq!(body["status"], status, "{told}");
+        let context = format!("{}: {}", self.what, self.text);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{context}");
+        assert_eq!(body["type"], format!("/problems/{slug}"), "{context}");
+        assert_eq!(body["status"], status, "{context}");
         let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-        assert!(is_text(&body["title"]), "a title is missing: {told}");
-        assert!(is_text(&body["detail"]), "a detail is missing: {told}");
+        assert!(is_text(&body["title"]), "a title is missing: {context}");
+        assert!(is_text(&body["detail"]), "a detail is missing: {context}");
         let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-        assert!(!errors.is_empty(), "errors are missing: {told}");
-        assert!(errors.iter().all(|error| is_text(&error["message"])), "a message: {told}");
+        assert!(!errors.is_empty(), "errors are missing: {context}");
+        assert!(errors.iter().all(|error| is_text(&error["message"])), "a message: {context}");
         body
     }
 
-    /// The fields that a 400 complains about, sorted; each once for every broken rule.
+    /// The invalid fields of a 400, sorted; once for each violated rule.
     #[track_caller]
     pub fn invalid_fields(&self) -> Vec<String> {
         let body = self.problem(400, "invalid");
@@ -197,9 +197,8 @@ impl Answer {
         fields
     }
 
-    /// What a request must be answered each time that it is sent under one `Idempotency-Key`: status,
-    /// body, `Location` and `ETag`.
-    pub fn essence(&self) -> (u16, &str, Option<&str>, Option<&str>) {
+    /// The parts that are identical for every repeat under one `Idempotency-Key`: status, body, `Location` and `ETag`.
+    pub fn stored_parts(&self) -> (u16, &str, Option<&str>, Option<&str>) {
         (self.status.as_u16(), &self.text, self.header("location"), self.header("etag"))
     }
 
@@ -214,7 +213,7 @@ impl Answer {
             .find(|cookie| cookie.split_once('=').is_some_and(|(its, _)| its == name))
     }
 
-    /// The value of a cookie that is set.
+    /// The value of a cookie that the response sets.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let (_, value) = self.set_cookie(name)?.split_once('=')?;
         value.split(';').next()

@@ -1,24 +1,24 @@
-//! What `cargo xtask test` tells the tests.
+//! The environment variables that `cargo xtask test` sets for tests.
 
-/// The shared mongod, without a database's name.
+/// The shared mongod, without a database name.
 pub const MONGO_URI: &str = "TEST_MONGO_URI";
 pub const MONGOD: &str = "TEST_MONGOD";
 pub const NATS_SERVER: &str = "TEST_NATS_SERVER";
 pub const REDIS_SERVER: &str = "TEST_REDIS_SERVER";
-/// The built xtask, and the folder of the services' programs.
+/// The xtask binary, and the directory of the services' binaries.
 pub const XTASK: &str = "TEST_XTASK";
 pub const BIN_DIR: &str = "TEST_BIN_DIR";
-/// The browser, its WebDriver, and the script that checks accessibility.
+/// The browser, its WebDriver, and the accessibility checker.
 pub const CHROMIUM: &str = "TEST_CHROMIUM";
 pub const CHROMEDRIVER: &str = "TEST_CHROMEDRIVER";
 pub const AXE: &str = "TEST_AXE";
-/// What renders infra/k8s.
+/// Renders infra/k8s.
 pub const KUBECTL: &str = "TEST_KUBECTL";
-/// By which whatever tests leave running is found, whoever started it.
+/// Marks every process that a test starts, so that stale ones can be found.
 pub const MARK: &str = "TICKETING_TEST_ROOT";
-/// Whether the services' logs are shown, and which.
+/// The log filter of the services; without it, logs are off.
 const LOG: &str = "TEST_LOG";
-/// Whether files that are written out of the code are written anew.
+/// Whether tests rewrite generated files.
 const UPDATE: &str = "UPDATE";
 
 pub fn required(name: &str) -> String {
@@ -27,21 +27,21 @@ pub fn required(name: &str) -> String {
     })
 }
 
-/// Whether a test that finds a written file out of date is to write it, instead of failing.
+/// Whether a test rewrites an outdated generated file instead of failing.
 pub fn updates() -> bool {
     read(UPDATE).is_some()
 }
 
-/// Shows the services' logs, if they are asked for.
+/// Enables the services' logs, if requested.
 pub fn show_logs() {
     if let Some(filter) = read(LOG) {
-        // A second test of the same process finds the logging set up.
-        drop(common::telemetry::init("test", &filter));
+        // Fails if another test of this process has initialized logging.
+        drop(telemetry::init("test", &filter));
     }
 }
 
 fn read(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "a test has no main that could read it")]
+    #[expect(clippy::disallowed_methods, reason = "a test has no main that could pass it in")]
     let value = std::env::var(name);
     value.ok().filter(|value| !value.is_empty())
 }

@@ -1,30 +1,30 @@
-//! The servers of one test, the settings that lead to them, and the time.
+//! The servers of one test, the settings that connect to them, and its clock.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use common::Clock;
-use common::auth::Verifier;
+use httpkit::auth::Verifier;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::environment;
-use crate::keys::{self, Forgery, Keys, TestUser};
 use crate::nats::Nats;
 use crate::redis::Redis;
+use crate::tokens::{self, Forgery, Keys, TestUser};
 
-/// The address that visitors type, as far as tests are concerned.
+/// The public URL in tests.
 pub const PUBLIC_URL: &str = "http://localhost:8080";
 
-/// What one test has for itself. Everything is gone when it is dropped: keep it to the end of the test.
+/// The servers of one test. They are removed when it is dropped: keep it until the end of the test.
 pub struct Infra {
-    /// Stands still at the moment the test began, until it is advanced.
+    /// Stopped at the time the test started, until it is advanced.
     pub clock: Clock,
     pub nats: Nats,
-    /// What `args` says that the public URL is; serve with `TestService::serve_at`, if it is another.
+    /// The public URL in `args`; if it is changed, serve with `TestService::serve_at`.
     pub public_url: String,
     bus: Bus,
     redis: OnceCell<Redis>,
@@ -33,12 +33,12 @@ pub struct Infra {
 }
 
 impl Infra {
-    /// A broker with everybody's streams, and a clock that the test turns.
+    /// A broker with all streams, and a manual clock.
     pub async fn start() -> Self {
         Self::start_at(Clock::manual(Clock::system().now())).await
     }
 
-    /// The same with another clock, such as the system's for tests of what time does by itself.
+    /// The same with another clock, such as the system's for tests of timers.
     pub async fn start_at(clock: Clock) -> Self {
         environment::show_logs();
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -61,7 +61,7 @@ impl Infra {
         }
     }
 
-    /// A service's command line: what every service's `Settings` need. Add its own flags to it.
+    /// A service's command line with the flags that all services need. Add its own flags to it.
     pub fn args(&self, service: &str) -> Vec<String> {
         let flags = [
             ("--host", "127.0.0.1".to_owned()),
@@ -77,22 +77,22 @@ impl Infra {
         std::iter::once(service.to_owned()).chain(flags).collect()
     }
 
-    /// The service's database in this test: the same at each call, fresh at the first.
+    /// The service's database in this test: always the same one, and initially empty.
     pub fn mongo_uri(&self, service: &str) -> String {
         self.databases.uri(service)
     }
 
-    /// The same database, for tests that look behind the door.
+    /// The same database, for tests that read or write it directly.
     pub async fn database(&self, service: &str) -> mongodb::Database {
-        common::mongo::connect(&self.mongo_uri(service), "test").await.expect("mongod's address")
+        store::mongo::connect(&self.mongo_uri(service), "test").await.expect("mongod's address")
     }
 
-    /// What others publish, and what they hear.
+    /// The bus as the other services use it.
     pub fn bus(&self) -> &Bus {
         &self.bus
     }
 
-    /// Redis, which is started when it is asked for.
+    /// Redis, which is started on first use.
     pub async fn redis(&self) -> &Redis {
         self.redis.get_or_init(Redis::start).await
     }
@@ -102,27 +102,27 @@ impl Infra {
         self.redis().await.url()
     }
 
-    /// Someone new who is signed in, for 30 days by the test's clock.
+    /// A new user with a session of 30 days by the test's clock.
     pub fn user(&self) -> TestUser {
-        keys::user(&self.clock, &[])
+        tokens::user(&self.clock, &[])
     }
 
     /// The same, as a member of the group `admin`.
     pub fn admin(&self) -> TestUser {
-        keys::admin(&self.clock)
+        tokens::admin(&self.clock)
     }
 
-    /// A user with a token that must be refused.
+    /// The same user with a token that must be refused.
     pub fn forged(&self, user: &TestUser, forgery: Forgery) -> TestUser {
-        keys::forge(user, &self.clock, forgery)
+        tokens::forge(user, &self.clock, forgery)
     }
 
-    /// The key that the users' tokens are signed with (PKCS#8 PEM).
+    /// The private key that signs the users' tokens (PKCS#8 PEM).
     pub fn private_key_file(&self) -> PathBuf {
         self.folder.path().join("private.pem")
     }
 
-    /// What a service verifies those tokens with.
+    /// The verifier of those tokens.
     pub fn verifier(&self) -> Verifier {
         let public_url = self.public_url.parse().expect("a URL");
         Verifier::from_file(&self.public_key_file(), &public_url, self.clock.clone())
@@ -157,7 +157,7 @@ impl Databases {
 }
 
 impl Drop for Databases {
-    /// In a thread of its own, as a destructor can't wait for the runtime that it runs on.
+    /// In a separate thread, as a destructor can't block on the runtime that runs it.
     fn drop(&mut self) {
         let used = std::mem::take(self.used.get_mut().unwrap_or_else(PoisonError::into_inner));
         if used.is_empty() {
@@ -167,9 +167,9 @@ impl Drop for Databases {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
                 for uri in used {
-                    let database = common::mongo::connect(&uri, "test").await;
+                    let database = store::mongo::connect(&uri, "test").await;
                     if let Err(error) = database.expect("mongod's address").drop().await {
-                        eprintln!("a test's database stays behind: {error}");
+                        eprintln!("could not drop a test's database: {error}");
                     }
                 }
             });

@@ -1,27 +1,26 @@
-//! What the tests of every service share: real servers, fresh for each test, and the few things that a
-//! test does with them.
+//! Shared by the tests of all services: real servers for each test, clients, and fixtures.
 //!
-//! A test drives a service through its door: HTTP requests to the real router, events on a real bus.
-//! Each test has databases of its own on one mongod, a nats-server of its own, and a redis-server of its
-//! own if it asks for one. Time stands still until the test turns it. A whole test:
+//! A test uses a service through its interfaces: HTTP requests to the real router, events on a real bus. Each test has
+//! its own databases on a shared mongod, its own nats-server, and its own redis-server if it requests one. The clock is
+//! stopped until the test advances it. A complete test:
 //!
 //! ```ignore
 //! use clap::Parser;
 //! use common::events::{Stream, TicketCreated};
 //! use serde_json::json;
-//! use testkit::{Infra, TestService, eventually};
+//! use testkit::{Infra, TestService, fixtures};
 //!
 //! #[tokio::test]
-//! async fn a_ticket_that_was_announced_can_be_ordered_once() {
+//! async fn a_published_ticket_can_be_ordered_once() {
 //!     let infra = Infra::start().await;
 //!     let settings = orders::app::Settings::parse_from(infra.args("orders"));
 //!     let service = orders::app::build(settings, infra.clock.clone()).await.unwrap();
 //!     let service = TestService::serve(service).await;
-//!     // The consumers are there: from now on `settled` waits for both.
-//!     infra.bus().hears("orders", &[Stream::Tickets, Stream::Payments]).await;
+//!     // From now on `settled` waits for both consumers.
+//!     infra.bus().wait_for_consumers("orders", &[Stream::Tickets, Stream::Payments]).await;
 //!
 //!     let (seller, buyer, other) = (infra.user(), infra.user(), infra.user());
-//!     let ticket = a_ticket(&seller, infra.clock.now());
+//!     let ticket = fixtures::ticket(infra.clock.now()).with_seller(seller.id);
 //!     infra.bus().publish(&TicketCreated(ticket.clone())).await;
 //!     infra.bus().settled("orders").await;
 //!
@@ -35,42 +34,43 @@
 //! }
 //! ```
 //!
-//! - More settings are more flags: `infra.args("payments")` is a `Vec<String>` to extend; Redis is
-//!   `infra.redis().await.url()`.
-//! - A second replica of a service is a second `build` with the same `infra.args(name)`: the database of
-//!   a name is one.
-//! - Delivered twice: `bus.publish(&event)` and then `bus.publish_again(&event)`, which gets past
-//!   JetStream's duplicate window. Late and out of order: publish older versions after newer ones.
-//! - Broken servers: `infra.nats.kill()`, `.restart()`, `.wipe()`; `infra.redis().await` has the same.
+//! - Additional settings are additional flags: extend `infra.args("payments")`; the address of Redis is
+//!   `infra.redis_url().await`.
+//! - A second replica of a service is a second `build` with the same `infra.args(name)`: both use the same database.
+//! - Duplicate delivery: `bus.publish(&event)` and then `bus.publish_again(&event)`, which bypasses JetStream's
+//!   deduplication. Late and out of order: publish older versions after newer ones.
+//! - Events come from [`fixtures`], with sensible defaults and `with_…` changes.
+//! - Server failures: `infra.nats.kill()`, `.restart()`, `.wipe()`; the same on `infra.redis().await`.
 //! - A service's own program, as an operator runs it: `infra.program("orders").run(&["dead-letters", "list"])`.
 //! - `TEST_LOG=debug` shows what the services log (with `cargo test -- --test-threads 1`).
 //!
-//! The servers come from `cargo xtask test`, which says by `TEST_…` where they are.
+//! `cargo xtask test` provides the servers, and their locations in `TEST_…` variables.
 
 mod bus;
 mod client;
 pub mod environment;
+pub mod fixtures;
 mod infra;
-mod keys;
 mod mongod;
 mod nats;
 mod process;
 mod program;
 mod redis;
+mod server_sent_events;
 mod service;
-mod stream;
+mod tokens;
 mod wait;
 
 pub use bus::{Bus, DeadLetter};
-pub use client::{Answer, Client, Request};
+pub use client::{Client, Request, Response};
 pub use infra::{Infra, PUBLIC_URL};
-pub use keys::{Forgery, TestUser};
 pub use mongod::StandaloneMongod;
 pub use nats::Nats;
-pub use program::{Ended, Program};
+pub use program::{Program, ProgramOutput};
 pub use redis::Redis;
+pub use server_sent_events::{EventStream, ServerSentEvent};
 pub use service::TestService;
-pub use stream::{EventStream, Told};
-pub use wait::{all_published, eventually, patiently};
+pub use tokens::{Forgery, TestUser};
+pub use wait::{all_published, eventually, retry_every, retry_for};
 
 pub use reqwest::{Method, StatusCode};

@@ -1,4 +1,4 @@
-//! A mongod of the test's own, for what the shared one can't be.
+//! A mongod for one test, with a configuration that the shared one doesn't have.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::environment;
 use crate::process::Process;
 use crate::wait::eventually;
 
-/// A standalone server, as nobody may run one.
+/// A standalone server, which services must refuse.
 pub struct StandaloneMongod {
     port: u16,
     _process: Process,
@@ -33,7 +33,7 @@ impl StandaloneMongod {
         StandaloneMongod { port, _process: process, _folder: folder }
     }
 
-    /// As `MONGO_URI` would name it, with these options.
+    /// Its connection string with these options.
     pub fn uri(&self, options: &str) -> String {
         format!("mongodb://127.0.0.1:{}/test?{options}", self.port)
     }

@@ -1,4 +1,4 @@
-//! A nats-server of the test's own, with JetStream as in production: what it acknowledges is on the disk.
+//! A nats-server for one test, with JetStream as in production: what it acknowledges is durable.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::environment;
 use crate::process::Process;
 use crate::wait::eventually;
 
-/// The broker, and what can go wrong with it.
+/// The broker, with the failures that tests inject.
 pub struct Nats {
     folder: TempDir,
     ports: Ports,
@@ -19,22 +19,22 @@ pub struct Nats {
     process: Mutex<Option<Process>>,
 }
 
-/// The clients' and the monitoring port; before the first start -1, any that is free.
+/// The client and monitoring ports; before the first start -1, any free one.
 #[derive(Clone, Copy)]
 struct Ports {
     clients: i32,
     monitor: i32,
 }
 
-/// JetStream set as in production.
-const KEEPING: &str = "sync_interval: always";
+/// JetStream configured as in production.
+const DURABLE: &str = "sync_interval: always";
 
 impl Nats {
     pub(crate) async fn start() -> Self {
-        Self::start_with(KEEPING).await
+        Self::start_with(DURABLE).await
     }
 
-    /// One with other settings of JetStream, in the words of its configuration file.
+    /// With other JetStream settings, as in its configuration file.
     pub async fn start_with(jetstream: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let process = spawn(folder.path(), Ports { clients: -1, monitor: -1 }, jetstream);
@@ -46,17 +46,17 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.ports.clients)
     }
 
-    /// Where it tells how it is set.
+    /// The monitoring endpoint, which reports its configuration.
     pub fn monitor_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.monitor)
     }
 
-    /// Kills it as SIGKILL does; its streams stay on the disk.
+    /// Kills it with SIGKILL; its streams stay on disk.
     pub fn kill(&self) {
         drop(self.replace(None));
     }
 
-    /// Starts it (after killing it, if it runs) on the same port and with the same streams.
+    /// Restarts it on the same port and with the same streams.
     pub async fn restart(&self) {
         self.kill();
         drop(std::fs::remove_dir_all(ports(self.folder.path())));
@@ -64,7 +64,7 @@ impl Nats {
         ready(self.folder.path()).await;
     }
 
-    /// Restarts it without any of its streams and consumers: a lost disk.
+    /// Restarts it without its streams and consumers: a lost disk.
     pub async fn wipe(&self) {
         self.kill();
         std::fs::remove_dir_all(store(self.folder.path())).expect("the streams can be removed");
@@ -92,10 +92,10 @@ fn spawn(folder: &Path, Ports { clients, monitor }: Ports, jetstream: &str) -> P
     Process::start(&mut command)
 }
 
-/// Waits until it serves, which it says by its file of ports, and returns them.
+/// Waits until it accepts connections, and returns the ports from its ports file.
 async fn ready(folder: &Path) -> Ports {
     let ports = ports(folder);
-    eventually("nats-server to serve", || async {
+    eventually("nats-server to accept connections", || async {
         let file = std::fs::read_dir(&ports).ok()?.next()?.ok()?;
         let written: Value = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
         let port = |what: &str| {

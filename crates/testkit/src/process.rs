@@ -1,4 +1,4 @@
-//! A server process that belongs to one test.
+//! A server process of one test.
 
 use std::process::{Child, Command, Stdio};
 
@@ -17,15 +17,15 @@ impl Process {
         Process(child)
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    pub fn has_exited(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }
 
 impl Drop for Process {
-    /// As SIGKILL does, and it is gone before the next line of the test.
+    /// Kills it with SIGKILL and waits for its exit.
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         drop(self.0.kill());
         drop(self.0.wait());
     }

@@ -1,4 +1,4 @@
-//! The services' own programs, run as a supervisor or an operator runs them.
+//! The services' binaries, run as a supervisor or an operator runs them.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,24 +9,24 @@ use tokio::process::{Child, Command};
 use crate::environment;
 use crate::infra::Infra;
 
-/// The environment of a service's program, to be added to and changed.
+/// A service's binary and its environment.
 #[derive(Clone, Debug)]
 pub struct Program {
-    service: &'static str,
+    service: String,
     environment: Vec<(String, String)>,
 }
 
-/// How a program ended.
+/// The output of a program that has exited.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct ProgramOutput {
     pub success: bool,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Infra {
-    /// A service's program with the settings of every service's state.
-    pub fn program(&self, service: &'static str) -> Program {
+    /// A service's binary with the settings of its servers.
+    pub fn program(&self, service: &str) -> Program {
         Program::of(service)
             .with("MONGO_URI", self.mongo_uri(service))
             .with("NATS_URL", self.nats.url())
@@ -35,25 +35,25 @@ impl Infra {
 }
 
 impl Program {
-    /// A service's program with nothing in its environment.
-    pub fn of(service: &'static str) -> Program {
-        Program { service, environment: Vec::new() }
+    /// A service's binary with an empty environment.
+    pub fn of(service: &str) -> Program {
+        Program { service: service.to_owned(), environment: Vec::new() }
     }
 
-    /// The same with this in its environment.
+    /// The same with this variable.
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// The same without it.
+    /// The same without this variable.
     pub fn without(mut self, name: &str) -> Self {
         self.environment.retain(|(known, _)| known != name);
         self
     }
 
-    /// The same with what it takes to serve, on these ports.
+    /// The same with the settings that it needs to serve, on these ports.
     pub fn serving(self, infra: &Infra, port: u16, admin_port: u16) -> Self {
         self.with("HOST", "127.0.0.1")
             .with("PORT", port)
@@ -63,15 +63,15 @@ impl Program {
             .with("JWT_PRIVATE_KEY", infra.private_key_file().display())
     }
 
-    /// Runs it to its end, which must come within half a minute.
-    pub async fn run(&self, args: &[&str]) -> Ended {
+    /// Runs it until it exits, for at most 30 seconds.
+    pub async fn run(&self, args: &[&str]) -> ProgramOutput {
         let running = self.command(args).output();
         let output = tokio::time::timeout(Duration::from_secs(30), running).await;
-        let output = output.unwrap_or_else(|_| panic!("{} {args:?} doesn't end", self.service));
+        let output = output.unwrap_or_else(|_| panic!("{} {args:?} doesn't exit", self.service));
         let output = output.unwrap_or_else(|error| panic!("{} can't run: {error}", self.service));
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-        Ended { success: output.status.success(), stdout, stderr }
+        ProgramOutput { success: output.status.success(), stdout, stderr }
     }
 
     /// Starts it; it is killed when the child is dropped.
@@ -83,22 +83,22 @@ impl Program {
 
     fn command(&self, args: &[&str]) -> Command {
         let folder = environment::required(environment::BIN_DIR);
-        let mut command = Command::new(Path::new(&folder).join(self.service));
+        let mut command = Command::new(Path::new(&folder).join(&self.service));
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         command.env_clear().envs(environment).args(args).kill_on_drop(true);
         command
     }
 }
 
-impl Ended {
-    /// What it printed, of one that must have succeeded.
+impl ProgramOutput {
+    /// Its standard output, after asserting success.
     #[track_caller]
     pub fn expect_success(&self) -> &str {
         assert!(self.success, "{}{}", self.stdout, self.stderr);
         &self.stdout
     }
 
-    /// What it said on standard error, of one that must have failed.
+    /// Its standard error, after asserting failure.
     #[track_caller]
     pub fn expect_failure(&self) -> &str {
         assert!(!self.success, "{}{}", self.stdout, self.stderr);

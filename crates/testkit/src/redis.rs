@@ -1,4 +1,4 @@
-//! A redis-server of the test's own, with its append-only file.
+//! A redis-server for one test, with its append-only file.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::environment;
 use crate::process::Process;
 use crate::wait::eventually;
 
-/// The timer queue's server, and what can go wrong with it.
+/// The timer queue's server, with the failures that tests inject.
 pub struct Redis {
     folder: TempDir,
     port: u16,
@@ -21,18 +21,18 @@ pub struct Redis {
     process: Mutex<Option<Process>>,
 }
 
-/// As in production.
-const KEEPING: &[&str] = &["--appendonly", "yes", "--maxmemory-policy", "noeviction"];
+/// Configured as in production.
+const DURABLE: &[&str] = &["--appendonly", "yes", "--maxmemory-policy", "noeviction"];
 
 impl Redis {
     pub(crate) async fn start() -> Self {
-        Self::start_with(KEEPING).await
+        Self::start_with(DURABLE).await
     }
 
-    /// One with other settings, as options of its command line.
+    /// With other settings, as command-line options.
     pub async fn start_with(settings: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // Redis can't choose a port. Another test may take the one that was free: then it is tried again.
+        // Redis can't choose a free port itself. If another process takes the chosen one, another is tried.
         for _ in 0..10 {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
             let port = free.expect("a free port").port();
@@ -41,33 +41,33 @@ impl Redis {
                 return Redis { folder, port, settings, process: Mutex::new(Some(process)) };
             }
         }
-        panic!("redis-server doesn't start: is {} one?", environment::REDIS_SERVER);
+        panic!("redis-server doesn't start: check {}", environment::REDIS_SERVER);
     }
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Kills it as SIGKILL does; its append-only file stays.
+    /// Kills it with SIGKILL; its append-only file stays.
     pub fn kill(&self) {
         drop(self.replace(None));
     }
 
-    /// Starts it (after killing it, if it runs) on the same port and with what it had stored.
+    /// Restarts it on the same port and with its data.
     pub async fn restart(&self) {
         self.kill();
         let mut process = spawn(self.folder.path(), self.port, self.settings);
-        assert!(is_ready(&mut process, self.port).await, "redis-server doesn't start again");
+        assert!(is_ready(&mut process, self.port).await, "redis-server doesn't restart");
         self.replace(Some(process));
     }
 
-    /// Forgets everything: FLUSHALL.
+    /// Deletes all data: FLUSHALL.
     pub async fn flush(&self) {
-        let answer = command(self.port, "FLUSHALL").await;
-        assert_eq!(answer.as_deref(), Some("+OK"), "FLUSHALL");
+        let reply = command(self.port, "FLUSHALL").await;
+        assert_eq!(reply.as_deref(), Some("+OK"), "FLUSHALL");
     }
 
-    /// Restarts it with an empty disk.
+    /// Restarts it without its data: a lost disk.
     pub async fn wipe(&self) {
         self.kill();
         for file in std::fs::read_dir(self.folder.path()).expect("Redis' folder").flatten() {
@@ -86,30 +86,30 @@ impl Redis {
 fn spawn(folder: &Path, port: u16, settings: &[&str]) -> Process {
     let mut command = Command::new(environment::required(environment::REDIS_SERVER));
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
-    // Its title would be written over the environment by which `cargo xtask test` knows what tests have left running.
+    // A process title would overwrite the environment, in which `cargo xtask test` looks for its mark.
     command.args(["--set-proc-title", "no"]);
     command.args(settings).arg("--dir").arg(folder);
     Process::start(&mut command)
 }
 
-/// Whether it serves; false if it ended before it did.
+/// Whether it accepts connections; false if it exited first.
 async fn is_ready(process: &mut Process, port: u16) -> bool {
     let process = Mutex::new(process);
-    eventually("redis-server to serve", || async {
-        if process.lock().unwrap_or_else(PoisonError::into_inner).has_ended() {
+    eventually("redis-server to accept connections", || async {
+        if process.lock().unwrap_or_else(PoisonError::into_inner).has_exited() {
             return Some(false);
         }
-        // It answers an error while it loads what it had stored.
+        // It returns an error while it loads its data.
         (command(port, "PING").await.as_deref() == Some("+PONG")).then_some(true)
     })
     .await
 }
 
-/// Sends an inline command and returns the line that is answered.
+/// Sends an inline command and returns the reply.
 async fn command(port: u16, command: &str) -> Option<String> {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     socket.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
-    let mut answer = [0; 256];
-    let length = socket.read(&mut answer).await.ok()?;
-    Some(String::from_utf8_lossy(&answer[..length]).trim_end().to_owned())
+    let mut reply = [0; 256];
+    let length = socket.read(&mut reply).await.ok()?;
+    Some(String::from_utf8_lossy(&reply[..length]).trim_end().to_owned())
 }

@@ -1,6 +1,6 @@
-//! A service as it runs in production, on free ports of this process.
+//! A service as in production, on free ports of this process.
 
-use common::server::Service;
+use httpkit::Service;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -8,13 +8,13 @@ use url::Url;
 
 use crate::client::Client;
 use crate::infra::PUBLIC_URL;
-use crate::keys::TestUser;
+use crate::tokens::TestUser;
 
-/// A service that serves until it is stopped or dropped.
+/// A running service. It stops when it is dropped.
 pub struct TestService {
-    /// Of the API, without a slash at its end.
+    /// The API's, without a trailing slash.
     pub url: String,
-    /// Of `/healthz`, `/readyz` and `/metrics`.
+    /// That of `/healthz`, `/readyz` and `/metrics`.
     pub admin_url: String,
     session_cookie: &'static str,
     stop: CancellationToken,
@@ -27,8 +27,7 @@ impl TestService {
         Self::serve_at(service, PUBLIC_URL).await
     }
 
-    /// Serves as if visitors reached it at `public_url`, which says what cookies are called and which
-    /// origin is ours.
+    /// Serves as if its public URL were `public_url`, which decides the names of cookies and the allowed origin.
     pub async fn serve_at(service: Service, public_url: &str) -> Self {
         let public_url: Url = public_url.parse().expect("a URL");
         let (api, admin) = (bind().await, bind().await);
@@ -37,7 +36,7 @@ impl TestService {
         };
         let (url, admin_url) = (url(&api), url(&admin));
         let stop = CancellationToken::new();
-        let session_cookie = common::auth::session_cookie(&public_url);
+        let session_cookie = httpkit::auth::session_cookie(&public_url);
         let until = stop.clone();
         let task = tokio::spawn(async move {
             service.serve(api, admin, &public_url, until).await.expect("the service serves");
@@ -45,17 +44,17 @@ impl TestService {
         TestService { url, admin_url, session_cookie, stop, task }
     }
 
-    /// Someone who isn't signed in and keeps no cookies.
+    /// A client without a session and without a cookie jar.
     pub fn client(&self) -> Client {
         Client::new(&self.url)
     }
 
-    /// Someone who is signed in as `user`.
+    /// A client with the session of `user`.
     pub fn client_as(&self, user: &TestUser) -> Client {
         self.client().cookie(self.session_cookie, &user.token)
     }
 
-    /// A visitor who isn't signed in and keeps cookies as a browser does.
+    /// A client without a session and with a cookie jar, as a browser has.
     pub fn browser(&self) -> Client {
         Client::with_cookie_jar(&self.url)
     }
@@ -65,15 +64,15 @@ impl TestService {
         Client::new(&self.admin_url)
     }
 
-    /// Ends what is under way, publishes what waits, and returns: as on SIGTERM.
+    /// Graceful shutdown, as on SIGTERM: requests in flight complete, outboxes are published.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        (&mut self.task).await.expect("the service stops by itself");
+        (&mut self.task).await.expect("a graceful shutdown");
     }
 }
 
 impl Drop for TestService {
-    /// It is told to stop; whether it gets to the end of it depends on how long the test's runtime lives.
+    /// Begins the shutdown; it completes only if the test's runtime lives long enough.
     fn drop(&mut self) {
         self.stop.cancel();
     }

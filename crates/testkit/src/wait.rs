@@ -1,46 +1,55 @@
-//! Waiting for a condition, with a limit: what tests do where others sleep.
+//! Waiting for a condition, with a timeout, instead of sleeping.
 
 use std::future::Future;
 use std::time::Duration;
 
-use common::bus::{Aggregate, Aggregates};
 use mongodb::bson::doc;
+use store::{Aggregate, Documents};
 use tokio::time::{Instant, sleep};
 
-const LIMIT: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Asks again and again until there is an answer. Panics, naming `what` it waited for, after 20 s.
+/// Polls until the condition yields a value. Panics with `what` after 20 s.
 pub async fn eventually<T, F, Fut>(what: &str, mut condition: F) -> T
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
-    let met = patiently(LIMIT, async || condition().await.ok_or(())).await;
-    met.unwrap_or_else(|()| panic!("waited {LIMIT:?} in vain for: {what}"))
+    let result = retry_for(TIMEOUT, async || condition().await.ok_or(())).await;
+    result.unwrap_or_else(|()| panic!("timed out after {TIMEOUT:?} waiting for {what}"))
 }
 
-/// Tries again and again. After the limit it answers with what was wrong the last time.
-pub async fn patiently<T, E>(
-    limit: Duration,
+/// Retries until success. After the timeout it returns the last error.
+pub async fn retry_for<T, E>(
+    timeout: Duration,
+    attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    retry_every(INTERVAL, timeout, attempt).await
+}
+
+/// The same with another interval between attempts.
+pub async fn retry_every<T, E>(
+    interval: Duration,
+    timeout: Duration,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<T, E> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let outcome = attempt().await;
-        if outcome.is_ok() || begun.elapsed() > limit {
+        if outcome.is_ok() || started.elapsed() > timeout {
             return outcome;
         }
-        sleep(PAUSE).await;
+        sleep(interval).await;
     }
 }
 
-/// Waits until no document has an event that isn't on the bus.
-pub async fn all_published<T: Aggregate>(things: &Aggregates<T>) {
-    let things = things.collection();
+/// Waits until every outbox is empty.
+pub async fn all_published<T: Aggregate>(documents: &Documents<T>) {
+    let documents = documents.collection();
     eventually("all events to be published", || async {
-        let pending = things.count_documents(doc! { "outboxPending": true });
-        (pending.await.expect("MongoDB answers") == 0).then_some(())
+        let pending = documents.count_documents(doc! { "outboxPending": true });
+        (pending.await.expect("MongoDB responds") == 0).then_some(())
     })
     .await;
 }

@@ -1,37 +1,34 @@
-//! The kit against itself: a test that leans on it must be able to fail.
+//! Tests of the kit itself: a test that relies on it must be able to fail.
 
 use std::time::Duration;
 
-use common::bus::{Failure, Feeds, Listeners};
+use bus::{ConsumerHealth, Failure, Listeners, NatsSettings, StreamSettings};
 use common::clock::Clock;
-use common::config::{NatsSettings, StreamSettings};
-use common::events::{ExpirationComplete, Stream, UserCreated, UserStatus};
-use common::ids::{OrderId, UserId};
-use common::{auth::Verifier, events};
-use testkit::{Forgery, Infra, PUBLIC_URL, eventually};
+use common::events::{ExpirationComplete, Stream, UserCreated};
+use common::ids::OrderId;
+use httpkit::auth::Verifier;
+use testkit::{Forgery, Infra, PUBLIC_URL, eventually, fixtures};
 use tokio_util::sync::CancellationToken;
 
 fn a_user(clock: &Clock) -> UserCreated {
-    let id = UserId::new(clock.now());
-    let email = "kim@example.org".to_owned();
-    UserCreated(events::User { id, email, name: None, status: UserStatus::Active, version: 1 })
+    UserCreated(fixtures::user(clock.now()))
 }
 
-/// A service's bus, with one listener that refuses expirations.
+/// A service's consumers, one of which fails permanently for expirations.
 async fn listen(infra: &Infra) -> CancellationToken {
     let settings = NatsSettings {
         nats_url: infra.nats.url(),
         nats_monitor_url: None,
         streams: StreamSettings::default(),
     };
-    let bus = common::bus::Bus::connect(&settings, "orders").await.expect("an address");
+    let bus = bus::Bus::connect(&settings, "orders").await.expect("an address");
     let listeners = Listeners::new(()).on(|(), _: UserCreated| async { Ok(()) }).on(
         |(), event: ExpirationComplete| async move {
-            Err(Failure::Never(std::io::Error::other(event.0.order_id.to_string()).into()))
+            Err(Failure::Permanent(std::io::Error::other(event.0.order_id.to_string()).into()))
         },
     );
     let stop = CancellationToken::new();
-    tokio::spawn(listeners.run(Feeds::of(&bus), infra.clock.clone(), stop.clone()));
+    tokio::spawn(listeners.run(ConsumerHealth::of(&bus), infra.clock.clone(), stop.clone()));
     stop
 }
 
@@ -48,16 +45,15 @@ async fn an_event_is_dropped_as_a_duplicate_unless_it_is_published_again() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_handled_is_seen_among_the_dead_letters() {
+async fn a_message_that_can_not_be_handled_becomes_a_dead_letter() {
     let infra = Infra::start().await;
     let stop = listen(&infra).await;
-    infra.bus().hears("orders", &[Stream::Users, Stream::Expiration]).await;
+    infra.bus().wait_for_consumers("orders", &[Stream::Users, Stream::Expiration]).await;
 
     infra.bus().publish(&a_user(&infra.clock)).await;
     infra.bus().publish_raw("user.created", "{").await;
     let order_id = OrderId::new(infra.clock.now());
-    let expiration = events::Expiration { order_id, version: 1 };
-    infra.bus().publish(&ExpirationComplete(expiration)).await;
+    infra.bus().publish(&ExpirationComplete(fixtures::expiration(order_id))).await;
     infra.bus().settled("orders").await;
 
     let mut dead = infra.bus().dead_letters().await;
@@ -70,7 +66,7 @@ async fn what_can_not_be_handled_is_seen_among_the_dead_letters() {
 }
 
 #[tokio::test]
-async fn a_killed_broker_keeps_its_streams_and_a_wiped_one_does_not() {
+async fn a_killed_broker_keeps_its_streams_and_a_wiped_one_loses_them() {
     let infra = Infra::start().await;
     let event = a_user(&infra.clock);
     infra.bus().publish(&event).await;
@@ -88,26 +84,26 @@ async fn redis_keeps_its_data_when_killed_and_loses_it_when_flushed() {
     let infra = Infra::start().await;
     let url = infra.redis_url().await;
     let address = url.trim_start_matches("redis://").to_owned();
-    let ask = |command: &'static str| {
+    let send = |command: &'static str| {
         let address = address.clone();
         async move {
             use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
             socket.write_all(command.as_bytes()).await.unwrap();
-            let mut answer = [0; 64];
-            let length = socket.read(&mut answer).await.unwrap();
-            String::from_utf8_lossy(&answer[..length]).into_owned()
+            let mut reply = [0; 64];
+            let length = socket.read(&mut reply).await.unwrap();
+            String::from_utf8_lossy(&reply[..length]).into_owned()
         }
     };
-    assert_eq!(ask("SET key value\r\n").await, "+OK\r\n");
+    assert_eq!(send("SET key value\r\n").await, "+OK\r\n");
     infra.redis().await.restart().await;
-    assert_eq!(ask("EXISTS key\r\n").await, ":1\r\n");
+    assert_eq!(send("EXISTS key\r\n").await, ":1\r\n");
     infra.redis().await.flush().await;
-    assert_eq!(ask("EXISTS key\r\n").await, ":0\r\n");
+    assert_eq!(send("EXISTS key\r\n").await, ":0\r\n");
 }
 
 #[tokio::test]
-async fn only_the_honest_token_is_taken() {
+async fn every_forged_token_is_refused() {
     let infra = Infra::start().await;
     let url = PUBLIC_URL.parse().unwrap();
     let verifier =
@@ -124,15 +120,15 @@ async fn only_the_honest_token_is_taken() {
 }
 
 #[tokio::test]
-async fn a_database_is_fresh_and_gone_after_the_test() {
+async fn a_database_is_empty_at_first_and_dropped_after_the_test() {
     let infra = Infra::start().await;
     let database = infra.database("orders").await;
     let name = database.name().to_owned();
-    let things = database.collection::<Thing>("things");
-    things.insert_one(Thing { n: 1 }).await.unwrap();
+    let documents = database.collection::<Document>("documents");
+    documents.insert_one(Document { n: 1 }).await.unwrap();
     assert_eq!(infra.mongo_uri("orders"), infra.mongo_uri("orders"));
     drop(infra);
-    eventually("the database to be gone", || async {
+    eventually("the database to be dropped", || async {
         let names = database.client().list_database_names().await.unwrap();
         (!names.contains(&name)).then_some(())
     })
@@ -140,6 +136,6 @@ async fn a_database_is_fresh_and_gone_after_the_test() {
 }
 
 #[derive(serde::Serialize)]
-struct Thing {
+struct Document {
     n: i32,
 }

@@ -1,17 +1,17 @@
-//! The two cookies of someone who is signed in. No script of a page can read them, and another site's
-//! form doesn't bring them along.
+//! The two cookies of a signed-in user. Scripts can't read them (HttpOnly), and forms of other sites don't send them
+//! (SameSite).
 
 use std::time::Duration;
 
 use common::Time;
-use common::auth::{is_https, refresh_cookie, session_cookie};
+use httpkit::auth::{is_https, refresh_cookie, session_cookie};
 use tower_cookies::cookie::{SameSite, time};
 use tower_cookies::{Cookie, Cookies};
 use url::Url;
 
 use crate::tokens::{RefreshToken, TOKEN_LIFE};
 
-/// How the cookies are called, and whether they go over https alone.
+/// The names of the cookies, and whether they are restricted to https.
 #[derive(Clone, Copy)]
 pub struct SessionCookies {
     session: &'static str,
@@ -46,7 +46,7 @@ impl SessionCookies {
         }
     }
 
-    /// The refresh token that the request brings, if it can be one.
+    /// The refresh token of the request, if it is well-formed.
     pub fn refresh_token(self, cookies: &Cookies) -> Option<RefreshToken> {
         RefreshToken::parse(cookies.get(self.refresh)?.value())
     }

@@ -1,4 +1,4 @@
-//! `auth generate-keys`: the pair of keys that tokens are signed and verified with.
+//! `auth generate-keys`: the pair of keys that session tokens are signed and verified with.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -13,16 +13,16 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use tempfile::NamedTempFile;
 
-/// Makes private.pem and public.pem, an Ed25519 pair. What is there already stays as it is.
+/// Creates private.pem and public.pem, an Ed25519 pair. Existing files stay as they are.
 #[derive(Parser)]
 #[command(name = "auth generate-keys")]
 struct GenerateKeys {
-    /// The folder that they are put into
+    /// The folder to create them in
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
-/// What `auth generate-keys …` does.
+/// The command `auth generate-keys …`.
 pub fn main() -> ExitCode {
     let GenerateKeys { out } = GenerateKeys::parse_from(std::env::args_os().skip(1));
     match generate(&out) {
@@ -34,11 +34,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The public key is computed from the private one that is on the disk, so the two fit together also
-/// when this was killed in between or runs twice at once.
+/// The public key is computed from the private one on disk, so the two match even after a crash in between or with two
+/// concurrent runs.
 pub fn generate(out: &Path) -> anyhow::Result<()> {
     let (private, public) = (out.join("private.pem"), out.join("public.pem"));
-    fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
+    fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
     if !private.try_exists()? {
         let key = SigningKey::from_bytes(&rand::random());
         let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| anyhow!(error))?;
@@ -46,7 +46,7 @@ pub fn generate(out: &Path) -> anyhow::Result<()> {
     }
     if !public.try_exists()? {
         let pem = fs::read_to_string(&private)
-            .with_context(|| format!("reading {}", private.display()))?;
+            .with_context(|| format!("could not read {}", private.display()))?;
         let key = SigningKey::from_pkcs8_pem(&pem)
             .map_err(|error| anyhow!("{}: {error}", private.display()))?;
         let pem = key.verifying_key().to_public_key_pem(LineEnding::LF);
@@ -55,11 +55,11 @@ pub fn generate(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the whole file appear at once, or leaves alone the one that someone else made meanwhile.
+/// Creates the file atomically; one that another process has created meanwhile stays as it is.
 fn create(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
     let attempt = || -> anyhow::Result<()> {
-        let folder = path.parent().context("a file stands in a folder")?;
-        // Nobody else can read a temporary file, from its beginning on.
+        let folder = path.parent().context("the path has no folder")?;
+        // A temporary file is readable by its owner only, from the beginning.
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(text)?;
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -70,7 +70,7 @@ fn create(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
         }
         Ok(File::open(folder)?.sync_all()?)
     };
-    attempt().with_context(|| format!("writing {}", path.display()))
+    attempt().with_context(|| format!("could not write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_is_made_once_and_only_its_owner_reads_the_private_key() {
+    fn a_pair_is_created_once_and_only_its_owner_can_read_the_private_key() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("keys");
         generate(&out).unwrap();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_completed() {
+    fn an_interrupted_run_is_completed() {
         let folder = tempfile::tempdir().unwrap();
         generate(folder.path()).unwrap();
         let public = folder.path().join("public.pem");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_make_one_pair() {
+    fn concurrent_runs_create_one_pair() {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {

@@ -1,7 +1,7 @@
-//! Users and their sessions: signing up, in and out, and who the current user is.
+//! auth: users and their sessions.
 //!
-//! Boundary: only this service can mint a session token. The others verify it by themselves, with the
-//! public key, and learn of users from `user.created`.
+//! Boundary: only this service can issue a session token. Other services verify it with the public key, and receive users
+//! by `user.created`.
 
 pub mod app;
 mod cookies;
@@ -9,5 +9,8 @@ pub mod domain;
 pub mod keys;
 mod passwords;
 mod routes;
+mod sessions;
+pub mod state;
 mod store;
 mod tokens;
+mod view;

@@ -1,22 +1,15 @@
-//! Arguments in, connect, run.
+//! The auth service: signs users up, in and out.
 
 use std::process::ExitCode;
 
-use auth::app::{self, Settings};
+use auth::app::Auth;
 use auth::keys;
-use common::Clock;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // It makes the files that the settings name, so it can't ask for the settings.
+    // This command creates the files that the settings name, so it can't depend on the settings.
     if std::env::args_os().nth(1).is_some_and(|command| command == "generate-keys") {
         return keys::main();
     }
-    common::operate::main(
-        "auth",
-        |settings: &Settings| &settings.server,
-        |settings| app::build(settings, Clock::system()),
-        |settings| app::operator(settings, Clock::system()),
-    )
-    .await
+    service::main::<Auth>().await
 }

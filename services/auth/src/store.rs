@@ -1,52 +1,84 @@
-//! All of auth's MongoDB: `users`, whose documents carry the outbox, and `sessions`.
+//! All of auth's MongoDB: `users`, whose documents embed the outbox, and `sessions`.
 
 use std::time::Duration;
 
 use bson::{Document, doc};
-use common::bus::{Aggregates, Announcement};
-use common::error::problems;
-use common::events::UserCreated;
 use common::ids::{SessionId, UserId};
-use common::mongo::{duplicate_of, index, unique_index};
-use common::{Clock, Error, Result, Time};
+use common::{Clock, Time};
 use mongodb::options::IndexOptions;
 use mongodb::{Collection, Database, IndexModel};
+use store::mongo::{index, unique_index};
+use store::{Aggregate, Change, Documents, OutboxMessage, Result};
 
 use crate::domain::{EmailAddress, Session, User};
 
+/// The unique index that allows one user per email address.
 const EMAIL: &str = "email";
+
+impl Aggregate for User {
+    const COLLECTION: &'static str = "users";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
+        vec![self.snapshot_event()]
+    }
+
+    fn bump_version(&mut self, by: i64) {
+        self.version += by;
+    }
+}
+
+/// What inserting a user resulted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum InsertOutcome {
+    Inserted,
+    /// Another user has the email address.
+    EmailInUse,
+}
 
 #[derive(Clone)]
 pub struct Store {
-    pub users: Aggregates<User>,
+    users: Documents<User>,
     sessions: Collection<Session>,
 }
 
 impl Store {
-    /// Makes the indexes that the promises rest on, before anything is served.
-    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Self> {
+    /// Creates the indexes before anything is served: the uniqueness of email addresses depends on them.
+    pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let email = unique_index(EMAIL, doc! { "email": 1 }, None);
-        let users = Aggregates::open(database, clock, [email]).await?;
+        let users = Documents::open(database, clock, [email]).await?;
         let sessions = database.collection::<Session>("sessions");
         let of_user = index("user", doc! { "userId": 1 });
         sessions.create_indexes([ttl_index("expired", doc! { "expiresAt": 1 }), of_user]).await?;
         Ok(Store { users, sessions })
     }
 
-    /// Stores someone new with the event that tells of them. Of several who want one address at once,
-    /// the unique index lets one through.
-    pub async fn insert_user(&self, user: &User, created: &UserCreated) -> Result<()> {
-        match self.users.insert(user, &[Announcement::of(created)]).await {
-            Err(error) if duplicate_of(&error).as_deref() == Some(EMAIL) => Err(Error::refused(
-                &problems::EMAIL_IN_USE,
-                "There is an account with this e-mail address already.",
-            )),
-            result => Ok(result?),
+    /// For the relay and the admin commands.
+    pub fn documents(&self) -> &Documents<User> {
+        &self.users
+    }
+
+    /// Stores a new user with their event. Of several concurrent requests for one address, the unique index admits one.
+    pub async fn insert_user(&self, new: &Change<User>) -> Result<InsertOutcome> {
+        match self.users.insert(&new.thing, &new.events).await {
+            Ok(()) => Ok(InsertOutcome::Inserted),
+            Err(error) if error.duplicate_of().as_deref() == Some(EMAIL) => {
+                Ok(InsertOutcome::EmailInUse)
+            }
+            Err(error) => Err(error),
         }
     }
 
     pub async fn user(&self, id: UserId) -> Result<Option<User>> {
-        Ok(self.users.get(id).await?)
+        self.users.get(id).await
     }
 
     pub async fn user_by_email(&self, email: &EmailAddress) -> Result<Option<User>> {
@@ -63,8 +95,8 @@ impl Store {
         Ok(self.sessions.find_one(doc! { "_id": id }).await?)
     }
 
-    /// Puts a session's next token in the place of the one that the decision was made on. False: it
-    /// isn't current any more, or the session was revoked; decide again.
+    /// Replaces the token that the decision was made on by its successor. False: that token is no longer current, or the
+    /// session was revoked; decide again.
     pub async fn rotate(&self, decided_on: &Session, rotated: &Session) -> Result<bool> {
         let filter = doc! {
             "_id": decided_on.id,
@@ -81,7 +113,7 @@ impl Store {
         Ok(result.matched_count == 1)
     }
 
-    /// Ends a session with all its tokens, for good. Does nothing to one that is over.
+    /// Ends a session with all its tokens. A session that has ended stays as it is.
     pub async fn revoke(&self, id: SessionId, now: Time) -> Result<()> {
         let filter = doc! { "_id": id, "revokedAt": null };
         self.sessions.update_one(filter, doc! { "$set": { "revokedAt": now } }).await?;

@@ -1,5 +1,5 @@
-//! The two tokens of a session: the signed one that every service verifies, for a quarter of an hour,
-//! and the refresh token, which only this service knows and only by its hash.
+//! The two tokens of a session: the signed session token, which every service verifies for a quarter of an hour, and the
+//! refresh token, which only this service can verify, by its hash.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,32 +9,32 @@ use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::Time;
-use common::auth::{AUDIENCE, Claims, ISSUER, Verifier};
 use common::ids::{SessionId, UserId};
 use hmac::{Hmac, Mac};
+use httpkit::auth::{AUDIENCE, Claims, ISSUER, Verifier};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sha2::{Digest, Sha256};
 
 use crate::domain::TokenHash;
 
-/// How long a session token is taken by everybody, whatever happens to its session.
+/// How long a session token is valid, even if its session is revoked meanwhile.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Signs session tokens with the private key.
 #[derive(Clone)]
-pub struct Minter(Arc<EncodingKey>);
+pub struct TokenIssuer(Arc<EncodingKey>);
 
-impl Minter {
+impl TokenIssuer {
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
         let pem = std::fs::read(path)
             .with_context(|| format!("JWT_PRIVATE_KEY: can't read {}", path.display()))?;
         let key = EncodingKey::from_ed_pem(&pem).with_context(|| {
             format!("JWT_PRIVATE_KEY: {}: expected an Ed25519 key (PKCS#8, PEM)", path.display())
         })?;
-        Ok(Minter(Arc::new(key)))
+        Ok(TokenIssuer(Arc::new(key)))
     }
 
-    pub fn mint(
+    pub fn issue(
         &self,
         user: UserId,
         session: SessionId,
@@ -54,9 +54,9 @@ impl Minter {
         jsonwebtoken::encode(&header, &claims, &self.0).context("signing a session token")
     }
 
-    /// Whether `verifier` takes what we mint.
+    /// Whether `verifier` accepts the tokens that this issues.
     pub fn is_trusted_by(&self, verifier: &Verifier, now: Time) -> bool {
-        self.mint(UserId::new(now), SessionId::new(now), &[], now)
+        self.issue(UserId::new(now), SessionId::new(now), &[], now)
             .is_ok_and(|token| verifier.verify(&token).is_some())
     }
 }
@@ -74,14 +74,14 @@ impl RefreshToken {
         RefreshToken { session, secret: rand::random() }
     }
 
-    /// Only what we may have written ourselves.
+    /// Accepts only the canonical form that [`RefreshToken::text`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         let (session, secret) = text.split_once('.')?;
         let secret = BASE64_URL_SAFE_NO_PAD.decode(secret).ok()?;
         Some(RefreshToken { session: session.parse().ok()?, secret: secret.try_into().ok()? })
     }
 
-    /// Which session it is of, if it is of any.
+    /// The session that it claims to belong to.
     pub fn session(&self) -> SessionId {
         self.session
     }
@@ -90,13 +90,13 @@ impl RefreshToken {
         format!("{}.{}", self.session, BASE64_URL_SAFE_NO_PAD.encode(self.secret))
     }
 
-    /// What is stored. A plain hash is enough for 256 bits that nobody can guess.
+    /// What is stored. A plain hash suffices for 256 random bits.
     pub fn hash(&self) -> TokenHash {
         let digest = Sha256::digest(self.text());
         TokenHash::new(BASE64_URL_SAFE_NO_PAD.encode(digest))
     }
 
-    /// The token that follows this one: always the same, so that two tabs that renew at once get one.
+    /// The token that follows this one: always the same, so that two tabs that refresh concurrently get the same one.
     pub fn successor(&self, rotation_secret: &str) -> anyhow::Result<Self> {
         let mut mac = Hmac::<Sha256>::new_from_slice(rotation_secret.as_bytes())?;
         mac.update(self.text().as_bytes());
@@ -118,16 +118,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_is_read_as_it_was_written() {
+    fn a_refresh_token_is_parsed_from_its_own_text() {
         let token = RefreshToken::random(session());
         assert!(RefreshToken::parse(&token.text()) == Some(token.clone()));
         assert!(!token.text().contains(token.hash().as_str()));
     }
 
     #[test]
-    fn what_is_no_refresh_token_is_refused() {
-        let good = RefreshToken::random(session()).text();
-        let (id, secret) = good.split_once('.').unwrap();
+    fn what_is_not_a_refresh_token_is_refused() {
+        let valid = RefreshToken::random(session()).text();
+        let (id, secret) = valid.split_once('.').unwrap();
         for text in [
             String::new(),
             id.to_owned(),
@@ -137,14 +137,14 @@ mod tests {
             format!("{id}.{secret}AAAA"),
             format!("{}.{secret}", id.to_uppercase()),
             format!(".{secret}"),
-            format!("{good}.{good}"),
+            format!("{valid}.{valid}"),
         ] {
             assert!(RefreshToken::parse(&text).is_none(), "{text}");
         }
     }
 
     #[test]
-    fn a_token_has_one_successor_which_takes_both_the_token_and_the_secret_to_know() {
+    fn a_token_has_one_successor_which_depends_on_both_the_token_and_the_secret() {
         let token = RefreshToken::random(session());
         let successor = token.successor("secret").unwrap();
         assert!(successor == token.successor("secret").unwrap());

@@ -1,53 +1,57 @@
-//! The schedule of one order's hold, and its transitions.
+//! The expiry schedule of one order's reservation, and its transitions. Pure: the time is a parameter.
 
 use common::Time;
-use common::bus::{Announcement, Change};
 use common::events::{Expiration, ExpirationComplete, Order, OrderStatus};
 use common::ids::OrderId;
 use serde::{Deserialize, Serialize};
+use store::{Change, OutboxMessage};
 
-/// When a hold runs out, as far as the order's events have told. One an order, kept for good: an order
-/// that is over must still be known when its `order.created` comes late.
+/// When a reservation expires, by the newest event of its order. One per order, kept indefinitely: an `order.created` that
+/// arrives after the order has ended must not schedule it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
     #[serde(rename = "_id")]
     pub order_id: OrderId,
+    /// The order's fencing number.
     pub hold: i64,
     pub expires_at: Time,
     pub state: State,
-    /// The greatest version of the order that was heard.
+    /// The greatest version of the order that was applied.
     pub order_version: i64,
-    /// Its own version, raised by each change.
+    /// The schedule's own version, incremented by each change.
     pub version: i64,
-    /// How often it was told that the hold has run out.
-    pub firings: i64,
+    /// How often `expiration.complete` was published.
+    #[serde(rename = "firings")]
+    pub expirations: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The hold runs, and is to be told of when it has run out.
+    /// The reservation is live, and its expiry will be published.
     Scheduled,
-    /// It was told that the hold has run out.
-    Fired,
-    /// The order is cancelled or complete: there is nothing to tell.
-    Over,
+    /// The expiry was published.
+    #[serde(rename = "fired")]
+    Expired,
+    /// The order is cancelled or complete: there is nothing to publish.
+    #[serde(rename = "over")]
+    Ended,
 }
 
-/// What there is to do about a schedule at a given moment.
+/// What is to be done about a schedule at a given time.
 #[derive(Debug)]
-pub enum Firing {
-    /// The hold has run out: this is to be written, with the event that tells it.
-    Due(Box<Change<Schedule>>),
-    /// Not before this moment.
-    NotBefore(Time),
-    /// It was told before, or the order is over.
-    Nothing,
+pub enum ExpiryDecision {
+    /// The reservation has expired: this change is to be stored, with its event.
+    Expire(Box<Change<Schedule>>),
+    /// The reservation expires at this time.
+    NotDue(Time),
+    /// The expiry was published before, or the order has ended.
+    NothingToDo,
 }
 
 impl Schedule {
-    /// The schedule of an order that was not heard of before.
+    /// The schedule of an order that is new to this service.
     pub fn of(order: &Order) -> Schedule {
         Schedule {
             order_id: order.id,
@@ -55,59 +59,60 @@ impl Schedule {
             expires_at: order.expires_at,
             state: match order.status {
                 OrderStatus::Created | OrderStatus::AwaitingPayment => State::Scheduled,
-                OrderStatus::Complete | OrderStatus::Cancelled => State::Over,
+                OrderStatus::Complete | OrderStatus::Cancelled => State::Ended,
             },
             order_version: order.version,
             version: 1,
-            firings: 0,
+            expirations: 0,
         }
     }
 
-    /// What becomes of it by an event of its order; none if it knows that or newer already.
+    /// Applies the state of the order that an event carries; none if it isn't newer than what was applied before.
     ///
-    /// The newest version of the order is the whole truth, whatever went before: an order that orders
-    /// tells again as live after a restore is scheduled and fired again.
+    /// The newest version of the order alone counts, whatever came before: an order that is republished as live after a
+    /// restore is scheduled, and expires, again.
     pub fn follow(&self, order: &Order) -> Option<Schedule> {
         (order.version > self.order_version).then(|| Schedule {
             version: self.version + 1,
-            firings: self.firings,
+            expirations: self.expirations,
             ..Schedule::of(order)
         })
     }
 
-    /// When its timer is to ring; none if it needs no timer.
-    pub fn rings_at(&self) -> Option<Time> {
+    /// When its timer is due; none if it needs no timer.
+    pub fn due_at(&self) -> Option<Time> {
         match self.state {
             State::Scheduled => Some(self.expires_at),
-            State::Fired | State::Over => None,
+            State::Expired | State::Ended => None,
         }
     }
 
-    /// Tells that the hold has run out, if it has. The event has the schedule's new version, so that what
-    /// is fired again later is a new message and no duplicate.
-    pub fn fire(&self, now: Time) -> Firing {
-        match self.rings_at() {
-            None => Firing::Nothing,
-            Some(time) if now < time => Firing::NotBefore(time),
+    /// Decides whether the reservation has expired. The event has the schedule's new version, so that a later expiry of
+    /// the same order is a new message and not a duplicate.
+    pub fn expire(&self, now: Time) -> ExpiryDecision {
+        match self.due_at() {
+            None => ExpiryDecision::NothingToDo,
+            Some(time) if now < time => ExpiryDecision::NotDue(time),
             Some(_) => {
                 let version = self.version + 1;
-                let firings = self.firings + 1;
-                let fired = Schedule { state: State::Fired, version, firings, ..self.clone() };
-                let event = fired.event();
-                Firing::Due(Box::new(Change::told(fired, &event)))
+                let expirations = self.expirations + 1;
+                let expired =
+                    Schedule { state: State::Expired, version, expirations, ..self.clone() };
+                let event = expired.to_event();
+                ExpiryDecision::Expire(Box::new(Change::with_event(expired, &event)))
             }
         }
     }
 
-    /// The event that tells again what was told; none if there is nothing to tell (any more).
-    pub fn retelling(&self) -> Option<Announcement> {
+    /// The event that describes the current state, for republishing; none unless the expiry was published.
+    pub fn snapshot_event(&self) -> Option<OutboxMessage> {
         match self.state {
-            State::Fired => Some(Announcement::of(&self.event())),
-            State::Scheduled | State::Over => None,
+            State::Expired => Some(OutboxMessage::of(&self.to_event())),
+            State::Scheduled | State::Ended => None,
         }
     }
 
-    fn event(&self) -> ExpirationComplete {
+    fn to_event(&self) -> ExpirationComplete {
         ExpirationComplete(Expiration { order_id: self.order_id, version: self.version })
     }
 }

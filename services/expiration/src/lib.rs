@@ -1,12 +1,12 @@
-//! expiration: tells, within a second, that a hold has run out.
+//! expiration: publishes, within a second, that a reservation has expired.
 //!
-//! Boundary: it decides nothing. orders ends a hold, by its own clock; this is the reminder that makes it
-//! do so in time. MongoDB has the schedule of record; Redis only tells quickly what is due, and may be
-//! lost at any moment.
+//! Boundary: it decides nothing. orders ends a reservation, by its own clock; `expiration.complete` reminds it in time.
+//! MongoDB has the schedule of record. Redis is a fast queue of what is due, and may lose everything at any time.
 
 pub mod app;
 pub mod domain;
-pub mod firing;
+pub mod expiry_worker;
 pub mod listeners;
+pub mod state;
 pub mod store;
 pub mod timers;

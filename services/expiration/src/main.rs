@@ -1,17 +1,10 @@
-//! The expiration service: when each hold runs out.
+//! The expiration service: when each reservation expires.
 
 use std::process::ExitCode;
 
-use common::Clock;
-use expiration::app::{self, Settings};
+use expiration::app::Expiration;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::operate::main(
-        "expiration",
-        |settings: &Settings| &settings.server,
-        |settings| app::build(settings, Clock::system()),
-        |settings| app::operator(settings, Clock::system()),
-    )
-    .await
+    service::main::<Expiration>().await
 }

@@ -1,166 +1,165 @@
-//! All of expiration's Redis: a sorted set of orders by the millisecond at which their hold runs out, and
-//! a mark that says that it has them all.
+//! All of expiration's Redis: the timer queue, a sorted set of order ids by the millisecond at which their reservations
+//! expire, and a marker that the set is complete.
 //!
-//! Redis is quick but not the record. Nobody waits for it: while it is down, timers are only written
-//! down in MongoDB, and whoever connects puts all of them back ([`Timers::connect`]).
+//! Redis is fast, but not the record. Nothing waits for it: while it is down, timers are stored in MongoDB only, and after
+//! a reconnect the queue is rebuilt from there ([`TimerQueue::connect`]).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use common::Time;
-use common::settings::Unfit;
+use common::durability::DurabilityError;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, Pipeline, RedisResult};
 
 use crate::domain::Schedule;
 
-/// The sorted set: order ids by the milliseconds of their end.
-const DUE: &str = "expiration:due";
-/// Is there as long as Redis has lost nothing: FLUSHALL, or a new and empty Redis, takes it away.
-const FILLED: &str = "expiration:filled";
-/// How long a connection, or an answer, may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The sorted set: order ids by the milliseconds of their expiry.
+const QUEUE: &str = "expiration:due";
+/// Exists as long as Redis has lost nothing: FLUSHALL, or a new and empty Redis, removes it.
+const COMPLETE: &str = "expiration:filled";
+/// How long connecting, or a response, may take.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The timer queue.
 #[derive(Clone)]
-pub struct Timers {
+pub struct TimerQueue {
     client: Client,
-    /// None while Redis can't be had. The first error of any kind ends a connection (the crate's own
-    /// manager keeps one that no longer answers): what was asked may be lost, so all is put back.
-    link: Arc<Mutex<Option<MultiplexedConnection>>>,
+    /// None while Redis is unavailable. The first error of any kind drops the connection (the crate's own manager keeps
+    /// one that no longer responds): the command may be lost, so the queue is rebuilt.
+    connection: Arc<Mutex<Option<MultiplexedConnection>>>,
 }
 
-/// What Redis says is due.
-pub struct Due {
+/// The timers that are due according to Redis.
+pub struct DueTimers {
     pub orders: Vec<String>,
-    /// Whether Redis still has all that was put into it.
-    pub filled: bool,
+    /// Whether Redis still has everything that was inserted.
+    pub is_complete: bool,
 }
 
-impl Timers {
+impl TimerQueue {
     pub fn new(url: &str) -> anyhow::Result<Self> {
         let client = Client::open(url).context("REDIS_URL: expected redis://host:port")?;
-        let timers = Timers { client, link: Arc::default() };
+        let timers = TimerQueue { client, connection: Arc::default() };
         timers.disconnect();
         Ok(timers)
     }
 
-    /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
-        self.link().is_some()
+        self.connection().is_some()
     }
 
-    /// Connects. From here on [`Timers::follow`] reaches Redis; what was written down before is to be
-    /// put back by the caller. In this order nothing falls between the two.
+    /// Connects. From here on [`TimerQueue::update`] reaches Redis; the caller then inserts what was stored in MongoDB
+    /// before. In this sequence no timer is missed between the two.
     pub async fn connect(&self) -> anyhow::Result<()> {
         let config = config();
-        let link = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        self.set_link(Some(link));
+        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        self.set_connection(Some(connection));
         Ok(())
     }
 
-    /// Whether Redis is set to keep what it acknowledges.
-    pub async fn check(self) -> Result<(), Unfit> {
+    /// Whether Redis is configured to keep what it acknowledges.
+    pub async fn check_durability(self) -> Result<(), DurabilityError> {
         let config = config();
-        let link = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        let mut link = link.map_err(anyhow::Error::from)?;
-        match redis::cmd("INFO").query_async::<String>(&mut link).await {
-            Ok(info) => judge(&info).map_err(Unfit::Wrong),
-            // Not every managed Redis lets INFO through.
+        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = connection.map_err(anyhow::Error::from)?;
+        match redis::cmd("INFO").query_async::<String>(&mut connection).await {
+            Ok(info) => check_info(&info).map_err(DurabilityError::Misconfigured),
+            // Not every managed Redis permits INFO.
             Err(error) if error.code() == Some("NOPERM") => {
-                tracing::warn!(%error, "how Redis is set isn't checked");
+                tracing::warn!(%error, "INFO not permitted, durability of Redis not checked");
                 Ok(())
             }
             Err(error) => Err(anyhow::Error::from(error).into()),
         }
     }
 
-    /// Forgets the connection, because Redis may lack timers: the next one puts them all back.
+    /// Drops the connection, because Redis may lack timers: after the next connect the queue is rebuilt.
     pub fn disconnect(&self) {
-        self.set_link(None);
+        self.set_connection(None);
     }
 
-    /// Makes the timer agree with its schedule. Whoever listens doesn't wait for Redis: what doesn't
-    /// reach it is put back with the next connection.
-    pub async fn follow(&self, schedule: &Schedule) {
+    /// Updates the timer from its schedule. A failure isn't returned, so that listeners don't depend on Redis: the timer is
+    /// inserted when the queue is rebuilt.
+    pub async fn update(&self, schedule: &Schedule) {
         if !self.is_connected() {
             return;
         }
         let order = schedule.order_id.to_string();
-        let done = match schedule.rings_at() {
-            Some(time) => self.put(&[(time, order)]).await,
+        let updated = match schedule.due_at() {
+            Some(time) => self.insert(&[(time, order)]).await,
             None => self.remove(&[order]).await,
         };
-        if let Err(error) = done {
-            tracing::warn!(order = %schedule.order_id, %error, "Redis didn't take the timer");
+        if let Err(error) = updated {
+            tracing::warn!(order = %schedule.order_id, %error, "could not update timer in Redis");
         }
     }
 
-    /// Puts timers in, or moves those that are there.
-    pub async fn put(&self, timers: &[(Time, String)]) -> RedisResult<()> {
+    /// Inserts timers, or moves existing ones.
+    pub async fn insert(&self, timers: &[(Time, String)]) -> RedisResult<()> {
         let scored: Vec<_> = timers.iter().map(|(time, order)| (time.millis(), order)).collect();
         if scored.is_empty() {
             return Ok(());
         }
-        self.ask(async |link| link.zadd_multiple(DUE, &scored).await).await
+        self.run(async |connection| connection.zadd_multiple(QUEUE, &scored).await).await
     }
 
     pub async fn remove(&self, orders: &[String]) -> RedisResult<()> {
         if orders.is_empty() {
             return Ok(());
         }
-        self.ask(async |link| link.zrem(DUE, orders).await).await
+        self.run(async |connection| connection.zrem(QUEUE, orders).await).await
     }
 
-    /// Up to `limit` orders whose time has come, the earliest first.
-    pub async fn due(&self, now: Time, limit: isize) -> RedisResult<Due> {
-        let mut question = Pipeline::new();
-        question.exists(FILLED).zrangebyscore_limit(DUE, "-inf", now.millis(), 0, limit);
-        let (filled, orders) = self.ask(async |link| question.query_async(link).await).await?;
-        Ok(Due { orders, filled })
+    /// Up to `limit` orders whose timers are due, the earliest first.
+    pub async fn due(&self, now: Time, limit: isize) -> RedisResult<DueTimers> {
+        let mut commands = Pipeline::new();
+        commands.exists(COMPLETE).zrangebyscore_limit(QUEUE, "-inf", now.millis(), 0, limit);
+        let (is_complete, orders) =
+            self.run(async |connection| commands.query_async(connection).await).await?;
+        Ok(DueTimers { orders, is_complete })
     }
 
-    /// Says that Redis has every timer there is.
-    pub async fn mark_filled(&self) -> RedisResult<()> {
-        self.ask(async |link| link.set(FILLED, 1).await).await
+    /// Records that the queue contains every timer.
+    pub async fn mark_complete(&self) -> RedisResult<()> {
+        self.run(async |connection| connection.set(COMPLETE, 1).await).await
     }
 
-    async fn ask<T>(
+    async fn run<T>(
         &self,
-        question: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+        command: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> RedisResult<T> {
-        let Some(mut link) = self.link().clone() else {
+        let Some(mut connection) = self.connection().clone() else {
             return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
         };
-        let answer = question(&mut link).await;
-        if answer.is_err() {
+        let result = command(&mut connection).await;
+        if result.is_err() {
             self.disconnect();
         }
-        answer
+        result
     }
 
-    fn link(&self) -> std::sync::MutexGuard<'_, Option<MultiplexedConnection>> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_link(&self, link: Option<MultiplexedConnection>) {
-        metrics::gauge!("redis_connected").set(if link.is_some() { 1.0 } else { 0.0 });
-        *self.link() = link;
+    fn set_connection(&self, connection: Option<MultiplexedConnection>) {
+        metrics::gauge!("redis_connected").set(if connection.is_some() { 1.0 } else { 0.0 });
+        *self.connection() = connection;
     }
 }
 
 fn config() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(PATIENCE))
+        .set_connection_timeout(Some(TIMEOUT))
+        .set_response_timeout(Some(TIMEOUT))
 }
 
-/// Settings by which Redis would lose timers that it has acknowledged: MongoDB's sweep would fire them,
-/// some seconds late, at each of its restarts.
-fn judge(info: &str) -> Result<(), String> {
-    let says = |line: &str| info.lines().any(|said| said.trim() == line);
-    if says("aof_enabled:0") {
+/// Refuses a configuration with which Redis would lose timers that it has acknowledged: the sweep of MongoDB would publish
+/// their expiry, but seconds late, at each restart of Redis.
+fn check_info(info: &str) -> Result<(), String> {
+    if info.lines().any(|line| line.trim() == "aof_enabled:0") {
         return Err(
             "Redis (REDIS_URL): appendonly is no, and must be yes: as it is set, a restart \
                     loses timers"
@@ -171,8 +170,8 @@ fn judge(info: &str) -> Result<(), String> {
     match policy {
         Some("noeviction") | None => Ok(()),
         Some(policy) => Err(format!(
-            "Redis (REDIS_URL): maxmemory-policy is {policy}, and must be noeviction: as it is set, a \
-             full memory throws timers away"
+            "Redis (REDIS_URL): maxmemory-policy is {policy}, and must be noeviction: as it is set, \
+             timers are evicted when memory is full"
         )),
     }
 }

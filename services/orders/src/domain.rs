@@ -1,19 +1,19 @@
-//! An order and its transitions: pure, so that the model and the tests can call the very same functions.
+//! An order and its transitions: pure functions, which the model and the tests call as well.
 //!
-//! Legal moves: `created` → `awaiting:payment` → `complete`, either of the first two → `cancelled`,
-//! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` by a refund alone,
-//! and `cancelled` because expired → `complete` by a late payment that is honoured.
+//! Legal transitions: `created` → `awaiting:payment` → `complete`, either of the first two → `cancelled`,
+//! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` only by a refund,
+//! and `cancelled` because expired → `complete` by a late payment that is accepted.
 
-mod hold;
-mod lost;
-mod person;
-mod retold;
-mod ticket;
+mod fencing;
+mod orphans;
+mod refusal;
+mod snapshot;
+mod ticket_replica;
+mod user_replica;
 
 use std::time::Duration;
 
 use common::Time;
-use common::bus::{Aggregate, Announcement, Change};
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
@@ -21,12 +21,14 @@ use common::events::{
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
+use store::{Aggregate, Change, OutboxMessage};
 
-pub use hold::Retake;
-pub use person::Person;
-pub use ticket::{Ticket, Write};
+pub use fencing::Retake;
+pub use refusal::{CancelRefusal, ReserveRefusal};
+pub use ticket_replica::{Effect, TicketReplica};
+pub use user_replica::UserReplica;
 
-/// One buyer's hold of a ticket, and what became of it. Never deleted.
+/// One buyer's reservation of a ticket, and what became of it. Never deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
@@ -38,30 +40,30 @@ pub struct Order {
     pub user_id: UserId,
     pub ticket_id: TicketId,
     pub seller_id: UserId,
-    /// The ticket as it was ordered: this is what is bought, whatever becomes of the listing.
+    /// The ticket as it was ordered: this is what is bought, however the listing changes.
     pub ticket: OrderedTicket,
     pub status: OrderStatus,
     pub cancel_reason: Option<CancelReason>,
-    /// Whether it has the ticket; the unique index on live orders reads this.
+    /// Whether it is live, and so has the ticket; the unique index on live orders reads this.
     pub active: bool,
     /// Whether it is live and yet to be paid; the sweep reads this.
     pub unpaid: bool,
     pub expires_at: Time,
-    /// Every hold number that it has had, the present one last.
+    /// Every fencing number that it has had, the current one last.
     pub holds: Vec<i64>,
     pub payment: Option<Payment>,
-    /// Why what was paid for this order is to be given back, once that was asked for.
+    /// Why its payment must be refunded, once that is required.
     pub refund_required: Option<RefundReason>,
 }
 
-/// What an order knows of its payment.
+/// The payment of an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
     pub id: PaymentId,
     /// The highest version seen.
     pub version: i64,
-    /// What the order said to the charge: given once, never revised.
+    /// The order's decision about the charge: made once, never revised.
     pub answer: Option<Answer>,
     pub refunded: bool,
 }
@@ -73,21 +75,10 @@ pub enum Answer {
     RefundRequired,
 }
 
-/// Why a buyer can't give a hold up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Its time has run out.
-    Expired,
-    /// It has ended otherwise.
-    Ended,
-    /// It is paid: only its seller can undo that.
-    Complete,
-}
-
-/// What the passing of time means for an order.
+/// Whether an order expires.
 #[derive(Clone, Debug)]
 pub enum Expiry {
-    /// Its time has run out: this ends it.
+    /// It has expired: this change ends it.
     Due(Box<Change<Order>>),
     /// It is live until then.
     NotBefore(Time),
@@ -103,24 +94,24 @@ impl Aggregate for Order {
     fn version(&self) -> i64 {
         self.version
     }
-    fn retold(&self) -> Vec<Announcement> {
-        self.retelling()
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
+        self.snapshot()
     }
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.version += by;
         self.holds.iter_mut().for_each(|hold| *hold += by);
     }
 }
 
 impl Order {
-    /// A new hold. Storing it *is* the reservation.
+    /// A new order. Inserting it *is* the reservation.
     pub fn reserve(
         id: OrderId,
         buyer: UserId,
         ticket: OrderedTicket,
         hold: i64,
         now: Time,
-        reservation: Duration,
+        ttl: Duration,
     ) -> Change<Order> {
         let order = Order {
             id,
@@ -134,51 +125,51 @@ impl Order {
             cancel_reason: None,
             active: true,
             unpaid: true,
-            expires_at: now + reservation,
+            expires_at: now + ttl,
             holds: vec![hold],
             payment: None,
             refund_required: None,
         };
         let event = OrderCreated(order.event());
-        Change::told(order, &event)
+        Change::with_event(order, &event)
     }
 
     /// tickets has locked the ticket for this order.
     pub fn confirm_lock(&self, hold: i64) -> Option<Change<Order>> {
-        let waits = match self.status {
+        let is_awaited = match self.status {
             OrderStatus::Created => self.hold() == hold,
             OrderStatus::AwaitingPayment | OrderStatus::Complete | OrderStatus::Cancelled => false,
         };
-        waits.then(|| {
-            let order = self.moved(OrderStatus::AwaitingPayment, None);
+        is_awaited.then(|| {
+            let order = self.with_status(OrderStatus::AwaitingPayment, None);
             let event = OrderUpdated(order.event());
-            Change::told(order, &event)
+            Change::with_event(order, &event)
         })
     }
 
-    /// Ends an order that isn't paid. None: it isn't one.
+    /// Ends an unpaid order. None: it has ended, or is paid.
     pub fn cancel(&self, why: CancelReason) -> Option<Change<Order>> {
         self.unpaid.then(|| {
-            let order = self.moved(OrderStatus::Cancelled, Some(why));
+            let order = self.with_status(OrderStatus::Cancelled, Some(why));
             let event = OrderCancelled(order.event());
-            Change::told(order, &event)
+            Change::with_event(order, &event)
         })
     }
 
-    /// Its buyer gives it up. None: that was done before.
-    pub fn given_up(&self, now: Time) -> Result<Option<Change<Order>>, Kept> {
+    /// Ends an unpaid order because its buyer cancels it. None: the buyer did so before.
+    pub fn cancel_by_buyer(&self, now: Time) -> Result<Option<Change<Order>>, CancelRefusal> {
         match self.status_at(now) {
             (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => {
                 Ok(self.cancel(CancelReason::User))
             }
             (OrderStatus::Cancelled, Some(CancelReason::User)) => Ok(None),
-            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => Err(Kept::Expired),
-            (OrderStatus::Cancelled, _) => Err(Kept::Ended),
-            (OrderStatus::Complete, _) => Err(Kept::Complete),
+            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => Err(CancelRefusal::Expired),
+            (OrderStatus::Cancelled, _) => Err(CancelRefusal::Cancelled),
+            (OrderStatus::Complete, _) => Err(CancelRefusal::Complete),
         }
     }
 
-    /// Ends an unpaid order whose time has run out; only our own clock does that.
+    /// Ends an unpaid order that has expired, which only our own clock decides.
     pub fn expire(&self, now: Time) -> Expiry {
         match self.cancel(CancelReason::Expired) {
             None => Expiry::Nothing,
@@ -187,9 +178,9 @@ impl Order {
         }
     }
 
-    /// A charge has succeeded. None: it was answered before, or is refunded already.
+    /// A charge has succeeded. None: it was answered before, or has already been refunded.
     ///
-    /// `retake` counts only for an order that ended because its time ran out.
+    /// `retake` matters only for an expired order.
     pub fn paid(&self, payment: &events::Payment, retake: Retake) -> Option<Change<Order>> {
         if self.payment.as_ref().is_some_and(|seen| seen.answer.is_some() || seen.refunded) {
             return None;
@@ -205,15 +196,15 @@ impl Order {
         let complete = |mut order: Order| {
             order.payment = seen(Answer::Completed);
             let event = OrderCompleted(order.event());
-            Change::told(order, &event)
+            Change::with_event(order, &event)
         };
         match (self.status, self.cancel_reason, retake) {
-            // What the database doesn't call cancelled is live, whatever the time.
+            // An order that the database doesn't call cancelled is live, even past its expiry.
             (OrderStatus::Created | OrderStatus::AwaitingPayment, ..) => {
-                Some(complete(self.moved(OrderStatus::Complete, None)))
+                Some(complete(self.with_status(OrderStatus::Complete, None)))
             }
             (OrderStatus::Cancelled, Some(CancelReason::Expired), Retake::Free { hold }) => {
-                let mut order = self.moved(OrderStatus::Complete, None);
+                let mut order = self.with_status(OrderStatus::Complete, None);
                 order.holds.push(hold);
                 Some(complete(order))
             }
@@ -223,28 +214,28 @@ impl Order {
                 } else {
                     RefundReason::OrderCancelled
                 };
-                let mut order = self.moved(OrderStatus::Cancelled, reason);
+                let mut order = self.with_status(OrderStatus::Cancelled, reason);
                 order.payment = seen(Answer::RefundRequired);
                 Some(order.requiring_refund(payment.id, why))
             }
-            // Complete without an answer can't be: completing is an answer.
+            // A complete order has an answer, so this is unreachable.
             (OrderStatus::Complete, ..) => None,
         }
     }
 
-    /// The last card was declined, or the payment ended unpaid.
+    /// A card was declined. The final decline, or a payment that ended unpaid, ends the order.
     pub fn payment_failed(&self, payment: &events::FailedPayment) -> Option<Change<Order>> {
         if payment.r#final { self.cancel(CancelReason::PaymentFailed) } else { None }
     }
 
-    /// What was paid has been given back: legal in every state.
+    /// The payment was refunded: legal in every state.
     pub fn refunded(&self, refund: &events::Refund) -> Option<Change<Order>> {
         if self.payment.as_ref().is_some_and(|seen| seen.refunded) {
             return None;
         }
         let was_live = self.active;
         let reason = if was_live { Some(CancelReason::Refunded) } else { self.cancel_reason };
-        let mut order = self.moved(OrderStatus::Cancelled, reason);
+        let mut order = self.with_status(OrderStatus::Cancelled, reason);
         order.payment = Some(Payment {
             id: refund.id,
             version: refund.version.max(self.payment_version()),
@@ -253,13 +244,13 @@ impl Order {
         });
         if was_live {
             let event = OrderCancelled(order.event());
-            Some(Change::told(order, &event))
+            Some(Change::with_event(order, &event))
         } else {
-            Some(Change::untold(order))
+            Some(Change::without_event(order))
         }
     }
 
-    /// The ticket was deleted: an unpaid order ends, a paid one is to be refunded, once.
+    /// The ticket was deleted: an unpaid order ends, a paid one requires a refund, once.
     pub fn ticket_deleted(&self) -> Option<Change<Order>> {
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
@@ -267,15 +258,15 @@ impl Order {
             }
             OrderStatus::Complete if self.refund_required.is_none() => {
                 let payment = self.payment.as_ref()?.id;
-                let order = self.moved(OrderStatus::Complete, None);
+                let order = self.with_status(OrderStatus::Complete, None);
                 Some(order.requiring_refund(payment, RefundReason::TicketDeleted))
             }
             OrderStatus::Complete | OrderStatus::Cancelled => None,
         }
     }
 
-    /// How it stands at this moment for a reader: a hold that has run out is cancelled, also before
-    /// anybody has written that down.
+    /// The status that a reader sees at this time: an expired reservation is cancelled, even before the database
+    /// records it.
     pub fn status_at(&self, now: Time) -> (OrderStatus, Option<CancelReason>) {
         if self.unpaid && self.expires_at <= now {
             (OrderStatus::Cancelled, Some(CancelReason::Expired))
@@ -284,12 +275,13 @@ impl Order {
         }
     }
 
+    /// The current fencing number.
     pub fn hold(&self) -> i64 {
         self.holds.last().copied().unwrap_or(0)
     }
 
-    /// Whom this side of a sale may reach: buyer and seller learn of each other when it is paid.
-    pub fn other_side(&self, user: UserId) -> Option<UserId> {
+    /// The user whose contact details this user may see: buyer and seller see each other's once the order is paid.
+    pub fn counterparty(&self, user: UserId) -> Option<UserId> {
         match self.status {
             OrderStatus::Complete if user == self.user_id => Some(self.seller_id),
             OrderStatus::Complete if user == self.seller_id => Some(self.user_id),
@@ -308,7 +300,7 @@ impl Order {
         self.payment.as_ref().map_or(0, |seen| seen.version)
     }
 
-    fn moved(&self, status: OrderStatus, cancel_reason: Option<CancelReason>) -> Order {
+    fn with_status(&self, status: OrderStatus, cancel_reason: Option<CancelReason>) -> Order {
         let unpaid = match status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => true,
             OrderStatus::Complete | OrderStatus::Cancelled => false,
@@ -326,7 +318,7 @@ impl Order {
     fn requiring_refund(mut self, payment_id: PaymentId, why: RefundReason) -> Change<Order> {
         self.refund_required = Some(why);
         let event = self.refund_required_event(payment_id, why);
-        Change::told(self, &event)
+        Change::with_event(self, &event)
     }
 
     fn refund_required_event(
@@ -338,7 +330,7 @@ impl Order {
         OrderRefundRequired(RefundRequired { order_id, payment_id, why, version })
     }
 
-    /// The order as the others are told of it.
+    /// The order as events carry it.
     fn event(&self) -> events::Order {
         events::Order {
             id: self.id,

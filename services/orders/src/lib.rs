@@ -1,13 +1,15 @@
-//! orders: the one place that decides who holds a ticket.
+//! orders: the one place that decides who has reserved a ticket, and who has bought it.
 //!
-//! Boundary: it knows tickets and payments only by their events, and ends a hold by its own clock alone.
+//! Boundary: it knows tickets, payments and users only by their events, and only its own clock ends a reservation.
 
 pub mod app;
 pub mod domain;
+pub mod effects;
 pub mod listeners;
-pub mod release;
+pub mod recovery;
 pub mod reserve;
 pub mod routes;
+pub mod state;
 pub mod store;
 pub mod sweep;
 pub mod view;

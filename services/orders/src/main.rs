@@ -1,17 +1,10 @@
-//! The orders service: who holds a ticket, until when, and who has bought it.
+//! The orders service: who has reserved a ticket, until when, and who has bought it.
 
 use std::process::ExitCode;
 
-use common::Clock;
-use orders::app::{self, Settings};
+use orders::app::Orders;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::operate::main(
-        "orders",
-        |settings: &Settings| &settings.server,
-        |settings| app::build(settings, Clock::system()),
-        |settings| app::operator(settings, Clock::system()),
-    )
-    .await
+    service::main::<Orders>().await
 }

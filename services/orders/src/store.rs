@@ -1,103 +1,144 @@
 //! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
 use bson::{Bson, Document, doc};
-use common::bus::{Aggregates, Change, RESTORED};
 use common::events::OrderStatus;
-use common::idempotency::{Created, Key};
 use common::ids::{OrderId, TicketId, UserId};
-use common::mongo::{self, Applied};
 use common::{Clock, Time};
 use futures::TryStreamExt;
+use httpkit::idempotency::RequestIdentity;
 use mongodb::{Collection, Database};
+use store::mongo::{self, Applied};
+use store::{Change, Documents, RESTORE_VERSION_OFFSET, StoredResponse};
 
-use crate::domain::{Order, Person, Ticket};
+use crate::domain::{Order, TicketReplica, UserReplica};
 
-/// At most one order has a ticket: this index is what decides a race of buyers.
+/// How often a decision is made again because a concurrent writer was faster.
+pub const MAX_ATTEMPTS: usize = 32;
+
+/// At most one live order per ticket: this index decides a race of buyers.
 pub const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
-/// A hold number is had by one order alone.
-pub const ONE_ORDER_A_HOLD: &str = "one_order_per_hold";
+/// At most one order per fencing number of a ticket.
+pub const ONE_ORDER_PER_HOLD: &str = "one_order_per_hold";
 /// MongoDB's own index.
-const ONE_ORDER_AN_ID: &str = "_id_";
+const ID_INDEX: &str = "_id_";
 
 #[derive(Clone)]
 pub struct Store {
-    pub orders: Aggregates<Order>,
-    tickets: Collection<Ticket>,
-    people: Collection<Person>,
+    orders: Documents<Order>,
+    tickets: Collection<TicketReplica>,
+    users: Collection<UserReplica>,
 }
 
-/// What became of an order that would have a ticket.
+/// The outcome of writing an order that claims a ticket: a new one, or one that claims it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
-    Yes,
+pub enum InsertOutcome {
+    /// It is stored.
+    Inserted,
     /// Another live order has the ticket.
     Taken,
-    /// Another order has had the number, or the order has changed or is there already: look again and
-    /// try again.
-    TryAgain,
+    /// A concurrent writer used the fencing number, changed the order, or inserted it first: decide again.
+    Conflict,
 }
 
-impl Placed {
-    /// What the refusal of a unique index means. None: no index of ours.
-    pub fn refused_by(index: &str) -> Option<Placed> {
+impl InsertOutcome {
+    /// What a violation of this unique index means. None: it isn't one of ours.
+    pub fn of_violation(index: &str) -> Option<InsertOutcome> {
         match index {
-            ONE_LIVE_ORDER => Some(Placed::Taken),
-            ONE_ORDER_A_HOLD | ONE_ORDER_AN_ID => Some(Placed::TryAgain),
+            ONE_LIVE_ORDER => Some(InsertOutcome::Taken),
+            ONE_ORDER_PER_HOLD | ID_INDEX => Some(InsertOutcome::Conflict),
             _ => None,
         }
     }
 }
 
-/// Whose orders a list is of.
+/// Whose orders a list contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum Party {
     Buyer(UserId),
     Seller(UserId),
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> store::Result<Store> {
         let indexes = [
             mongo::unique_index(
                 ONE_LIVE_ORDER,
                 doc! { "ticketId": 1 },
                 Some(doc! { "active": true }),
             ),
-            mongo::unique_index(ONE_ORDER_A_HOLD, doc! { "ticketId": 1, "holds": -1 }, None),
+            mongo::unique_index(ONE_ORDER_PER_HOLD, doc! { "ticketId": 1, "holds": -1 }, None),
             mongo::index("by_buyer", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),
             mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
-        let orders = Aggregates::open(database, clock, indexes).await?;
+        let orders = Documents::open(database, clock, indexes).await?;
         let tickets = database.collection("tickets");
-        let people = database.collection("people");
-        Ok(Store { orders, tickets, people })
+        let users = database.collection("people");
+        Ok(Store { orders, tickets, users })
     }
 
-    pub async fn ticket(&self, id: TicketId) -> mongodb::error::Result<Option<Ticket>> {
-        self.tickets.find_one(doc! { "_id": id }).await
+    /// The orders' documents, for the relay and the admin commands.
+    pub fn documents(&self) -> &Documents<Order> {
+        &self.orders
     }
 
-    /// The version mark: written last, after the effects of the event that brought it.
-    pub async fn apply_ticket(&self, ticket: &Ticket) -> mongodb::error::Result<Applied> {
+    pub async fn order(&self, id: OrderId) -> store::Result<Option<Order>> {
+        self.orders.get(id).await
+    }
+
+    /// Loads, decides and saves, again if a concurrent writer was faster. Returns the order after that; none if it doesn't
+    /// exist.
+    pub async fn update(
+        &self,
+        id: OrderId,
+        mut decide: impl FnMut(&Order) -> Option<Change<Order>>,
+    ) -> store::Result<Option<Order>> {
+        self.try_update(id, |order| Ok(decide(order))).await
+    }
+
+    /// As [`Store::update`], for a decision that may be a refusal.
+    pub async fn try_update<E: From<store::Error>>(
+        &self,
+        id: OrderId,
+        decide: impl FnMut(&Order) -> Result<Option<Change<Order>>, E>,
+    ) -> Result<Option<Order>, E> {
+        self.orders.change(id, decide).await
+    }
+
+    /// Runs a request that inserts an order ([`Store::insert_for`]), or returns the response that the same request got
+    /// before.
+    pub async fn run_once(
+        &self,
+        request: &RequestIdentity,
+        work: impl Future<Output = httpkit::Result<StoredResponse>>,
+    ) -> httpkit::Result<StoredResponse> {
+        self.orders.run_once(request, work).await
+    }
+
+    pub async fn ticket(&self, id: TicketId) -> store::Result<Option<TicketReplica>> {
+        Ok(self.tickets.find_one(doc! { "_id": id }).await?)
+    }
+
+    /// Replaces the replica if this one is newer. It is the version mark of the event that carried it.
+    pub async fn apply_ticket(&self, ticket: &TicketReplica) -> store::Result<Applied> {
         mongo::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket).await
     }
 
-    pub async fn person(&self, id: UserId) -> mongodb::error::Result<Option<Person>> {
-        self.people.find_one(doc! { "_id": id }).await
+    pub async fn user(&self, id: UserId) -> store::Result<Option<UserReplica>> {
+        Ok(self.users.find_one(doc! { "_id": id }).await?)
     }
 
-    pub async fn apply_person(&self, person: &Person) -> mongodb::error::Result<Applied> {
-        mongo::apply_if_newer(&self.people, &person.id.to_string(), person.version, person).await
+    pub async fn apply_user(&self, user: &UserReplica) -> store::Result<Applied> {
+        mongo::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await
     }
 
-    /// The order that has the ticket, if one does.
-    pub async fn live_order(&self, ticket: TicketId) -> mongodb::error::Result<Option<Order>> {
-        self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await
+    /// The live order of the ticket, if there is one.
+    pub async fn live_order(&self, ticket: TicketId) -> store::Result<Option<Order>> {
+        Ok(self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await?)
     }
 
-    /// The number of a ticket's next hold (see [`Order::next_hold`]).
-    pub async fn next_hold(&self, ticket: TicketId) -> mongodb::error::Result<i64> {
+    /// The fencing number of a ticket's next reservation (see [`Order::next_hold`]).
+    pub async fn next_hold(&self, ticket: TicketId) -> store::Result<i64> {
         let newest = self
             .orders
             .collection()
@@ -108,67 +149,67 @@ impl Store {
         Ok(Order::next_hold(&newest, ticket.as_ref()))
     }
 
-    /// After a restore: raises the numbers from which the next holds count on, once a run, beyond those
-    /// that lost orders may have had.
-    pub async fn raise_holds(&self, run: &str) -> mongodb::error::Result<()> {
-        let floor = doc! { "$add": [{ "$max": [0, "$hold", "$holdFloor"] }, RESTORED] };
+    /// After a restore: raises the lower bounds of the next fencing numbers beyond those that missing orders may have had.
+    /// Once per run.
+    pub async fn raise_hold_floors(&self, run: &str) -> store::Result<()> {
+        let floor =
+            doc! { "$add": [{ "$max": [0, "$hold", "$holdFloor"] }, RESTORE_VERSION_OFFSET] };
         let raise = vec![doc! { "$set": { "holdFloor": floor, "restoredBy": run } }];
         self.tickets.update_many(doc! { "restoredBy": { "$ne": run } }, raise).await?;
         Ok(())
     }
 
-    /// Stores a new order: the reservation.
-    pub async fn reserve(&self, change: &Change<Order>) -> mongodb::error::Result<Placed> {
+    /// Inserts a new order, which is the reservation.
+    pub async fn insert(&self, change: &Change<Order>) -> store::Result<InsertOutcome> {
         match self.orders.insert(&change.thing, &change.events).await {
-            Ok(()) => Ok(Placed::Yes),
-            Err(error) => refused(error),
+            Ok(()) => Ok(InsertOutcome::Inserted),
+            Err(error) => violation(error),
         }
     }
 
-    /// As [`Store::reserve`], for a request that may come again.
-    pub async fn reserve_for(
+    /// As [`Store::insert`], for a request that may be repeated.
+    pub async fn insert_for(
         &self,
-        key: &Key,
-        answer: &Created,
+        request: &RequestIdentity,
+        response: &StoredResponse,
         change: &Change<Order>,
-    ) -> mongodb::error::Result<Placed> {
-        match self.orders.insert_for(key, answer, &change.thing, &change.events).await {
-            Ok(()) => Ok(Placed::Yes),
-            Err(error) => refused(error),
+    ) -> store::Result<InsertOutcome> {
+        match self.orders.insert_for(request, response, &change.thing, &change.events).await {
+            Ok(()) => Ok(InsertOutcome::Inserted),
+            Err(error) => violation(error),
         }
     }
 
-    /// Stores what becomes of an order that may take its ticket again.
+    /// Replaces an order, which may claim its ticket again, if it is still at the version that the change was decided on.
     pub async fn replace(
         &self,
         decided_on: i64,
         change: &Change<Order>,
-    ) -> mongodb::error::Result<Placed> {
+    ) -> store::Result<InsertOutcome> {
         match self.orders.replace(decided_on, &change.thing, &change.events).await {
-            Ok(true) => Ok(Placed::Yes),
-            Ok(false) => Ok(Placed::TryAgain),
-            Err(error) => refused(error),
+            Ok(true) => Ok(InsertOutcome::Inserted),
+            Ok(false) => Ok(InsertOutcome::Conflict),
+            Err(error) => violation(error),
         }
     }
 
-    /// A page of someone's orders, newest first, from after the one that was last (time, id).
+    /// A page of a user's orders, newest first, after the last one of the page before (time, id).
     pub async fn list(
         &self,
-        side: Side,
+        party: Party,
         statuses: &[OrderStatus],
         now: Time,
         after: Option<(Time, String)>,
         limit: i64,
-    ) -> mongodb::error::Result<Vec<Order>> {
-        let mut filter = match side {
-            Side::Buyer(user) => doc! { "userId": user },
-            Side::Seller(user) => doc! { "sellerId": user },
+    ) -> store::Result<Vec<Order>> {
+        let mut filter = match party {
+            Party::Buyer(user) => doc! { "userId": user },
+            Party::Seller(user) => doc! { "sellerId": user },
         };
         let mut all = Vec::new();
         if !statuses.is_empty() {
-            all.push(
-                doc! { "$or": statuses.iter().map(|status| at(*status, now)).collect::<Vec<_>>() },
-            );
+            let any: Vec<_> = statuses.iter().map(|status| has_status(*status, now)).collect();
+            all.push(doc! { "$or": any });
         }
         if let Some((time, id)) = after {
             all.push(doc! { "$or": [
@@ -180,27 +221,21 @@ impl Store {
             filter.insert("$and", all);
         }
         let newest_first = doc! { "createdAt": -1, "_id": -1 };
-        self.orders
-            .collection()
-            .find(filter)
-            .sort(newest_first)
-            .limit(limit)
-            .await?
-            .try_collect()
-            .await
+        let found = self.orders.collection().find(filter).sort(newest_first).limit(limit).await?;
+        Ok(found.try_collect().await?)
     }
 
-    /// Unpaid orders whose time ran out before `moment`.
-    pub async fn overdue(&self, moment: Time) -> mongodb::error::Result<Vec<OrderId>> {
-        let filter = doc! { "unpaid": true, "expiresAt": { "$lt": moment } };
+    /// Unpaid orders that expired before this time.
+    pub async fn expired_before(&self, time: Time) -> store::Result<Vec<OrderId>> {
+        let filter = doc! { "unpaid": true, "expiresAt": { "$lt": time } };
         let orders: Vec<Order> =
             self.orders.collection().find(filter).limit(100).await?.try_collect().await?;
         Ok(orders.into_iter().map(|order| order.id).collect())
     }
 }
 
-/// The orders that are in this state for a reader at this moment (see [`Order::status_at`]).
-fn at(status: OrderStatus, now: Time) -> Document {
+/// The orders that a reader sees in this status at this time (see [`Order::status_at`]).
+fn has_status(status: OrderStatus, now: Time) -> Document {
     let name = Bson::from(status.as_str());
     match status {
         OrderStatus::Created | OrderStatus::AwaitingPayment => {
@@ -213,7 +248,8 @@ fn at(status: OrderStatus, now: Time) -> Document {
     }
 }
 
-fn refused(error: mongodb::error::Error) -> mongodb::error::Result<Placed> {
-    let index = mongo::duplicate_of(&error);
-    index.as_deref().and_then(Placed::refused_by).ok_or(error)
+/// The outcome, if one of our unique indexes refused the write.
+fn violation(error: store::Error) -> store::Result<InsertOutcome> {
+    let index = error.duplicate_of();
+    index.as_deref().and_then(InsertOutcome::of_violation).ok_or(error)
 }

@@ -1,16 +1,16 @@
-//! The sweep: ends what the timers missed. It counts, because it should find nothing.
+//! The sweep: ends expired orders whose timer events are missing. It counts them, because it should find none.
 
 use std::time::Duration;
 
-use common::bus::Failure;
+use bus::Failure;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::domain::Expiry;
+use crate::domain::{Expiry, Order};
+use crate::state::App;
 
-/// How often it looks.
+/// How often it runs.
 const PERIOD: Duration = Duration::from_secs(2);
-/// How long the timers have before it steps in.
+/// How late a timer event may be before the sweep ends the order.
 const GRACE: Duration = Duration::from_secs(10);
 
 pub async fn run(app: App, stop: CancellationToken) {
@@ -20,32 +20,30 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         if let Err(failure) = sweep(&app).await {
-            tracing::warn!(?failure, "could not sweep; trying again");
+            tracing::warn!(?failure, "sweep failed, will retry");
         }
     }
 }
 
-/// Ends the orders that are past their time by more than the grace.
+/// Ends the orders that expired longer than the grace period ago.
 pub async fn sweep(app: &App) -> Result<(), Failure> {
     let now = app.clock.now();
-    for id in app.store.overdue(now - GRACE).await? {
+    for id in app.store.expired_before(now - GRACE).await? {
         let mut ended = false;
-        app.store
-            .orders
-            .change(id, |order| match order.expire(now) {
-                Expiry::Due(change) => {
-                    ended = true;
-                    Ok::<_, Failure>(Some(*change))
-                }
-                Expiry::NotBefore(_) | Expiry::Nothing => {
-                    ended = false;
-                    Ok(None)
-                }
-            })
-            .await?;
+        let expire = |order: &Order| match order.expire(now) {
+            Expiry::Due(change) => {
+                ended = true;
+                Some(*change)
+            }
+            Expiry::NotBefore(_) | Expiry::Nothing => {
+                ended = false;
+                None
+            }
+        };
+        app.store.update(id, expire).await?;
         if ended {
             metrics::counter!("orders_swept_total").increment(1);
-            tracing::warn!(order = %id, "the timers missed this order's end");
+            tracing::warn!(order = %id, "order expired without a timer event, ended by the sweep");
         }
     }
     Ok(())

@@ -1,18 +1,19 @@
 //! An order as the API shows it.
 
+use common::Time;
 use common::events::{CancelReason, OrderStatus, OrderedTicket};
-use common::idempotency::Created;
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
-use common::money::{self, Currency, Money};
-use common::{Result, Time};
+use common::listing::ListingView;
+use httpkit::Result;
 use serde::Serialize;
+use store::StoredResponse;
 
-use crate::domain::{Order, Person};
+use crate::domain::{Order, UserReplica};
 
-/// A new order, as its buyer is told of it.
-pub fn created(order: &Order, now: Time) -> Result<Created> {
+/// The response to the creation of an order.
+pub fn created(order: &Order, now: Time) -> Result<StoredResponse> {
     let view = OrderView::of(order.clone(), now);
-    Created::new(format!("/api/orders/{}", order.id), order.version, &view)
+    StoredResponse::created(format!("/api/orders/{}", order.id), order.version, &view)
 }
 
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ pub struct OrderView {
     created_at: Time,
 }
 
-/// How to reach the other side of a sale.
+/// The contact details of the other party of a paid order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Contact {
@@ -42,24 +43,16 @@ struct Contact {
     name: Option<String>,
 }
 
+/// The ticket as it was ordered.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct TicketView {
     id: TicketId,
-    title: String,
-    #[serde(serialize_with = "money::as_decimal")]
-    price: Money,
-    currency: Currency,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    date: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time_zone: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    venue: Option<String>,
+    #[serde(flatten)]
+    listing: ListingView,
 }
 
 impl OrderView {
-    /// The order as it stands at this moment.
+    /// The order as a reader sees it at this time.
     pub fn of(order: Order, now: Time) -> Self {
         let (status, cancel_reason) = order.status_at(now);
         OrderView {
@@ -68,7 +61,7 @@ impl OrderView {
             status,
             cancel_reason,
             expires_at: order.expires_at,
-            ticket: TicketView::of(order.ticket),
+            ticket: order.ticket.into(),
             payment_id: order.payment.map(|payment| payment.id),
             contact: None,
             version: order.version,
@@ -76,23 +69,15 @@ impl OrderView {
         }
     }
 
-    /// With how to reach the other side, if that is known.
-    pub fn with_contact(self, other_side: Option<Person>) -> Self {
-        let contact = other_side.map(|Person { email, name, .. }| Contact { email, name });
+    /// With the contact details of the other party, if they are known.
+    pub fn with_contact(self, counterparty: Option<UserReplica>) -> Self {
+        let contact = counterparty.map(|UserReplica { email, name, .. }| Contact { email, name });
         OrderView { contact, ..self }
     }
 }
 
-impl TicketView {
-    fn of(ticket: OrderedTicket) -> Self {
-        TicketView {
-            id: ticket.id,
-            title: ticket.title,
-            price: ticket.price,
-            currency: ticket.currency,
-            date: ticket.date,
-            time_zone: Some(ticket.time_zone),
-            venue: ticket.venue,
-        }
+impl From<OrderedTicket> for TicketView {
+    fn from(ticket: OrderedTicket) -> Self {
+        TicketView { id: ticket.id, listing: ticket.listing.into() }
     }
 }

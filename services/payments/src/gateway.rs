@@ -1,7 +1,7 @@
-//! Stripe, behind what payments needs of it. The one place that knows async-stripe.
+//! The gateway to Stripe. No other module uses the client library.
 //!
-//! Each write carries an idempotency key of ours; the client library never retries by itself (its own
-//! retries make a new key each time). Every call has a time limit.
+//! Each write has an idempotency key of ours. The client library doesn't retry: its own retries would use a new key each
+//! time. Every call has a timeout.
 
 use std::time::Duration;
 
@@ -24,49 +24,13 @@ use stripe_payment::payment_method::{
 };
 use url::Url;
 
-/// How long one call may take. A payment waits for up to three, and is answered after ten seconds.
+use crate::domain::{
+    AttemptNumber, CardToken, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState,
+    StripeResult,
+};
+
+/// How long one call may take. A payment needs up to three, and is responded to after ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(8);
-
-/// What is charged and given back: Stripe's word on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Intent {
-    Succeeded,
-    Canceled,
-    /// Not charged; the newest charge that was tried on it, and why that was declined.
-    Open {
-        charge: Option<String>,
-        decline: Option<String>,
-    },
-    /// On its way; there is no word yet.
-    Processing,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefundWord {
-    Succeeded {
-        id: String,
-    },
-    /// On its way.
-    Pending,
-    Failed,
-}
-
-/// Why there is no such word.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// Stripe declined the card: `code` is its decline code.
-    #[error("declined: {code}")]
-    Declined { code: String, charge: Option<String> },
-    /// Stripe understood and refused (4xx): nothing happened.
-    #[error("refused: {message}")]
-    Refused { code: Option<String>, param: Option<String>, message: String },
-    /// Stripe failed after it had taken the request, and would repeat that under the same key: ask.
-    #[error("failed at Stripe: {0}")]
-    Failed(String),
-    /// No answer that could be read: send again under the same key, or ask.
-    #[error("unknown: {0}")]
-    Unknown(String),
-}
 
 #[derive(Clone)]
 pub struct Gateway {
@@ -84,41 +48,43 @@ impl Gateway {
         Ok(Gateway { client })
     }
 
-    /// Makes the order's PaymentIntent, for cards only, and answers with its id.
-    pub async fn make_intent(
+    /// Creates the order's PaymentIntent, for cards only. Returns its id.
+    pub async fn create_intent(
         &self,
         order: OrderId,
-        key: i64,
+        number: IntentNumber,
         amount: Money,
         currency: &Currency,
-    ) -> Result<String, Trouble> {
+    ) -> StripeResult<String> {
         let currency: stripe_types::Currency =
-            currency.as_str().parse().map_err(|_| Trouble::Refused {
+            currency.as_str().parse().map_err(|_| GatewayError::Refused {
                 code: None,
-                param: Some("currency".into()),
-                message: format!("Stripe's library doesn't know the currency {currency}"),
+                invalid_payment_method: false,
+                message: format!("Stripe's client library doesn't know the currency {currency}"),
             })?;
         let request = CreatePaymentIntent::new(amount.minor(), currency)
             .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
             .metadata([("order_id".to_owned(), order.to_string())]);
-        let request = request.customize().request_strategy(once(&format!("pi:{order}:{key}"))?);
-        let intent = request.send(&self.client).await.map_err(trouble)?;
+        let request =
+            request.customize().request_strategy(with_key(&format!("pi:{order}:{number}"))?);
+        let intent = request.send(&self.client).await.map_err(error)?;
         Ok(intent.id.to_string())
     }
 
-    /// Makes a PaymentMethod of the card that a token stands for, and answers with its id.
-    pub async fn make_method(
+    /// Exchanges a card token for a PaymentMethod. Returns its id.
+    pub async fn create_payment_method(
         &self,
         order: OrderId,
-        key: i64,
-        token: &str,
-    ) -> Result<String, Trouble> {
-        let card = CreatePaymentMethodTokenParams { token: token.to_owned() };
+        number: AttemptNumber,
+        token: &CardToken,
+    ) -> StripeResult<String> {
+        let card = CreatePaymentMethodTokenParams { token: token.as_str().to_owned() };
         let request = CreatePaymentMethod::new()
             .type_(CreatePaymentMethodType::Card)
             .card(CreatePaymentMethodCard::TokenParams(card));
-        let request = request.customize().request_strategy(once(&format!("pm:{order}:{key}"))?);
-        let method = request.send(&self.client).await.map_err(trouble)?;
+        let request =
+            request.customize().request_strategy(with_key(&format!("pm:{order}:{number}"))?);
+        let method = request.send(&self.client).await.map_err(error)?;
         Ok(method.id.to_string())
     }
 
@@ -126,116 +92,122 @@ impl Gateway {
     pub async fn confirm(
         &self,
         order: OrderId,
-        key: i64,
+        number: AttemptNumber,
         intent: &str,
         method: &str,
-    ) -> Result<Intent, Trouble> {
+    ) -> StripeResult<IntentState> {
         let request =
             ConfirmPaymentIntent::new(intent).payment_method(method).error_on_requires_action(true);
         let request =
-            request.customize().request_strategy(once(&format!("confirm:{order}:{key}"))?);
-        request.send(&self.client).await.map(|intent| word(&intent)).map_err(trouble)
+            request.customize().request_strategy(with_key(&format!("confirm:{order}:{number}"))?);
+        request.send(&self.client).await.map(|intent| intent_state(&intent)).map_err(error)
     }
 
-    /// Asks how the PaymentIntent stands.
-    pub async fn ask(&self, intent: &str) -> Result<Intent, Trouble> {
+    pub async fn retrieve_intent(&self, intent: &str) -> StripeResult<IntentState> {
         let request = RetrievePaymentIntent::new(intent);
-        request.send(&self.client).await.map(|intent| word(&intent)).map_err(trouble)
+        request.send(&self.client).await.map(|intent| intent_state(&intent)).map_err(error)
     }
 
-    /// Cancels a PaymentIntent that isn't paid, for good. It names the object, so it can't double.
-    pub async fn cancel(&self, intent: &str) -> Result<Intent, Trouble> {
+    /// Cancels an unpaid PaymentIntent permanently. Safe to repeat without a key: it names the object.
+    pub async fn cancel_intent(&self, intent: &str) -> StripeResult<IntentState> {
         let request = CancelPaymentIntent::new(intent);
-        request.send(&self.client).await.map(|intent| word(&intent)).map_err(trouble)
+        request.send(&self.client).await.map(|intent| intent_state(&intent)).map_err(error)
     }
 
-    /// Gives everything back.
-    pub async fn refund(
+    /// Refunds the whole PaymentIntent.
+    pub async fn create_refund(
         &self,
         payment: PaymentId,
-        key: i64,
+        number: RefundNumber,
         intent: &str,
-    ) -> Result<RefundWord, Trouble> {
+    ) -> StripeResult<RefundState> {
         let request = CreateRefund::new().payment_intent(intent);
         let request =
-            request.customize().request_strategy(once(&format!("refund:{payment}:{key}"))?);
-        request.send(&self.client).await.map(|refund| refund_word(&refund)).map_err(trouble)
+            request.customize().request_strategy(with_key(&format!("refund:{payment}:{number}"))?);
+        request.send(&self.client).await.map(|refund| refund_state(&refund)).map_err(error)
     }
 
-    /// What became of the refunds that there are of a PaymentIntent: the best of them; none if there are
-    /// none.
-    pub async fn ask_refund(&self, intent: &str) -> Result<Option<RefundWord>, Trouble> {
+    /// The state of a PaymentIntent's refunds: the best one; none if there are none.
+    pub async fn retrieve_refunds(&self, intent: &str) -> StripeResult<Option<RefundState>> {
         let request = ListRefund::new().payment_intent(intent).limit(100);
-        let refunds = request.send(&self.client).await.map_err(trouble)?.data;
-        let words: Vec<_> = refunds.iter().map(refund_word).collect();
-        let succeeded = words.iter().find(|word| matches!(word, RefundWord::Succeeded { .. }));
-        let pending = words.iter().find(|word| **word == RefundWord::Pending);
-        Ok(succeeded.or(pending).or(words.first()).cloned())
+        let refunds = request.send(&self.client).await.map_err(error)?.data;
+        let states: Vec<_> = refunds.iter().map(refund_state).collect();
+        let succeeded = states.iter().find(|state| matches!(state, RefundState::Succeeded { .. }));
+        let pending = states.iter().find(|state| **state == RefundState::Pending);
+        Ok(succeeded.or(pending).or(states.first()).cloned())
     }
 }
 
 /// Sent once, under a key of ours.
-fn once(key: &str) -> Result<RequestStrategy, Trouble> {
-    let key = IdempotencyKey::new(key).map_err(|error| Trouble::Unknown(error.to_string()))?;
+fn with_key(key: &str) -> StripeResult<RequestStrategy> {
+    let key = IdempotencyKey::new(key).map_err(|error| GatewayError::Unknown(error.to_string()))?;
     Ok(RequestStrategy::Idempotent(key))
 }
 
-fn word(intent: &PaymentIntent) -> Intent {
+fn intent_state(intent: &PaymentIntent) -> IntentState {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
     match &intent.status {
-        PaymentIntentStatus::Succeeded => Intent::Succeeded,
-        PaymentIntentStatus::Canceled => Intent::Canceled,
-        PaymentIntentStatus::Processing => Intent::Processing,
-        // It requires something of somebody: nothing is charged. Stripe may add such states.
-        _ => Intent::Open {
-            charge: intent.latest_charge.as_ref().map(|charge| charge.id().to_string()),
-            decline: intent.last_payment_error.as_deref().map(decline_code),
+        PaymentIntentStatus::Succeeded => IntentState::Succeeded,
+        PaymentIntentStatus::Canceled => IntentState::Canceled,
+        PaymentIntentStatus::Processing => IntentState::Processing,
+        // It requires a confirmation or an action: nothing is charged. Stripe may add such states.
+        _ => IntentState::RequiresPaymentMethod {
+            last_charge: intent.latest_charge.as_ref().map(|charge| charge.id().to_string()),
+            decline_code: intent.last_payment_error.as_deref().map(decline_code),
         },
     }
 }
 
-fn refund_word(refund: &stripe_core::Refund) -> RefundWord {
+fn refund_state(refund: &stripe_core::Refund) -> RefundState {
     // <https://docs.stripe.com/api/refunds/object#refund_object-status>
     match refund.status.as_deref() {
-        Some("succeeded") => RefundWord::Succeeded { id: refund.id.to_string() },
-        Some("failed" | "canceled") => RefundWord::Failed,
-        Some(_) | None => RefundWord::Pending,
+        Some("succeeded") => RefundState::Succeeded { id: refund.id.to_string() },
+        Some("failed" | "canceled") => RefundState::Failed,
+        Some(_) | None => RefundState::Pending,
     }
 }
 
-/// The issuer's reason, or Stripe's own code where the issuer gave none.
+/// The issuer's reason, or Stripe's own code if the issuer gave none.
 fn decline_code(error: &ApiErrors) -> String {
-    let code = error.code.as_ref().map(|code| code.as_str().to_owned());
-    error.decline_code.clone().or(code).unwrap_or_else(|| "card_declined".to_owned())
+    error.decline_code.clone().or(code(error)).unwrap_or_else(|| "card_declined".to_owned())
+}
+
+fn code(error: &ApiErrors) -> Option<String> {
+    error.code.as_ref().map(|code| code.as_str().to_owned())
 }
 
 /// <https://docs.stripe.com/error-low-level>
-fn trouble(error: StripeError) -> Trouble {
+fn error(error: StripeError) -> GatewayError {
     match error {
         StripeError::Stripe(error, 402) if error.type_ == ApiErrorsType::CardError => {
-            Trouble::Declined { code: decline_code(&error), charge: error.charge.clone() }
+            GatewayError::Declined { code: decline_code(&error), charge: error.charge.clone() }
         }
-        // A key in use (409) and too many requests (429) are not kept under the key, a 5xx is.
+        // Stripe doesn't save a key in use (409) and too many requests (429) under the key; it does save a 5xx.
         StripeError::Stripe(error, status @ (409 | 429)) => {
-            Trouble::Unknown(describe(&error, status))
+            GatewayError::Unknown(describe(&error, status))
         }
         StripeError::Stripe(error, status) if status >= 500 => {
-            Trouble::Failed(describe(&error, status))
+            GatewayError::Failed(describe(&error, status))
         }
-        StripeError::Stripe(error, status) => Trouble::Refused {
-            code: error.code.as_ref().map(|code| code.as_str().to_owned()),
-            param: error.param.clone(),
-            message: error.message.clone().unwrap_or_else(|| describe(&error, status)),
-        },
-        // The answer came and couldn't be read; under the same key it would be the same again.
+        StripeError::Stripe(error, status) => refused(&error, status),
+        // A response came but is unreadable; under the same key it would be the same again.
         StripeError::JSONDeserialize(error) => {
-            Trouble::Failed(format!("unreadable answer: {error}"))
+            GatewayError::Failed(format!("unreadable response: {error}"))
         }
         StripeError::ClientError(error) | StripeError::ConfigError(error) => {
-            Trouble::Unknown(error)
+            GatewayError::Unknown(error)
         }
-        StripeError::Timeout => Trouble::Unknown(format!("no answer within {TIMEOUT:?}")),
+        StripeError::Timeout => GatewayError::Unknown(format!("no response within {TIMEOUT:?}")),
     }
+}
+
+fn refused(error: &ApiErrors, status: u16) -> GatewayError {
+    let code = code(error);
+    // A refusal because of the PaymentIntent's state may name that parameter as well.
+    let invalid_payment_method = error.param.as_deref() == Some("payment_method")
+        && code.as_deref() != Some("payment_intent_unexpected_state");
+    let message = error.message.clone().unwrap_or_else(|| describe(error, status));
+    GatewayError::Refused { code, invalid_payment_method, message }
 }
 
 fn describe(error: &ApiErrors, status: u16) -> String {

@@ -1,16 +1,15 @@
-//! payments: charges and refunds, at most one charge an order.
+//! payments: charges and refunds, at most one payment per order.
 //!
-//! Boundary: it knows orders by their events alone, and never decides who has a ticket. Stripe is
-//! reached through [`gateway`] and by the [`worker`] only, never from a listener.
+//! Boundary: it knows orders only by their events, and never decides who gets a ticket. Only the [`worker`] calls Stripe,
+//! through the [`gateway`]; a listener never does.
 
-pub mod answer;
 pub mod app;
 pub mod domain;
 pub mod gateway;
 pub mod listeners;
+pub mod response;
 pub mod routes;
-pub mod steps;
+pub mod state;
 pub mod store;
 pub mod view;
-pub mod words;
 pub mod worker;

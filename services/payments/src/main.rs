@@ -2,16 +2,9 @@
 
 use std::process::ExitCode;
 
-use common::Clock;
-use payments::app::{self, Settings};
+use payments::app::Payments;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::operate::main(
-        "payments",
-        |settings: &Settings| &settings.server,
-        |settings| app::build(settings, Clock::system()),
-        |settings| app::operator(settings, Clock::system()),
-    )
-    .await
+    service::main::<Payments>().await
 }

@@ -1,22 +1,35 @@
-//! All of payments' MongoDB: one collection, one document an order.
+//! All of payments' MongoDB: one collection, one document per order.
 
+use anyhow::{Context, anyhow};
 use bson::doc;
-use common::bus::{Aggregates, Failure};
-use common::idempotency::Key;
+use bus::Failure;
+use common::events::RefundRequired;
 use common::ids::{OrderId, PaymentId};
-use common::{Clock, Time, events, mongo};
+use common::{Clock, Time, events};
 use futures::TryStreamExt;
 use mongodb::Database;
+use store::{Change, Documents, RequestIdentity, mongo};
 
-use crate::domain::{End, Payment};
+use crate::domain::{CardToken, Limits, OrderPayment, RequestOutcome};
+
+/// How many due payments are loaded at once.
+const BATCH: i64 = 64;
 
 #[derive(Clone)]
 pub struct Store {
-    pub payments: Aggregates<Payment>,
+    documents: Documents<OrderPayment>,
+}
+
+/// How a request to pay was stored.
+pub enum Begun {
+    /// It has begun an attempt.
+    New(OrderPayment),
+    /// The same request came before.
+    Repeat(OrderPayment),
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> mongodb::error::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> store::Result<Store> {
         let paid = doc! { "charge.id": { "$exists": true } };
         let indexes = [
             mongo::unique_index("by_payment", doc! { "charge.id": 1 }, Some(paid)),
@@ -26,37 +39,111 @@ impl Store {
                 doc! { "workAt": { "$type": "date" } },
             ),
         ];
-        let payments = Aggregates::open(database, clock, indexes).await?;
-        Ok(Store { payments })
+        Ok(Store { documents: Documents::open(database, clock, indexes).await? })
     }
 
-    /// Refuses (422) a key that was used for another request, whatever else there is to say of this one.
-    pub async fn check(&self, key: &Key) -> common::Result<()> {
-        self.payments.remembered::<Option<End>>(key).await?;
+    /// The documents, for the relay and the admin CLI.
+    pub fn documents(&self) -> &Documents<OrderPayment> {
+        &self.documents
+    }
+
+    pub async fn find(&self, order: OrderId) -> store::Result<Option<OrderPayment>> {
+        self.documents.get(order).await
+    }
+
+    pub async fn find_by_payment(&self, id: PaymentId) -> store::Result<Option<OrderPayment>> {
+        Ok(self.documents.collection().find_one(doc! { "charge.id": id }).await?)
+    }
+
+    /// The orders whose payment is due for the background worker.
+    pub async fn find_due(&self, now: Time) -> store::Result<Vec<OrderId>> {
+        let filter = doc! { "workAt": { "$type": "date", "$lte": now } };
+        let payments = self.documents.collection();
+        let due = payments.find(filter).sort(doc! { "workAt": 1 }).limit(BATCH).await?;
+        let due: Vec<OrderPayment> = due.try_collect().await?;
+        Ok(due.into_iter().map(|payment| payment.order_id).collect())
+    }
+
+    /// Refuses (422) a key that was used for another request. This check comes before all others.
+    pub async fn check_key(&self, request: &RequestIdentity) -> httpkit::Result<()> {
+        self.documents.stored_request::<Option<RequestOutcome>>(request).await?;
         Ok(())
     }
 
-    pub async fn by_payment(&self, id: PaymentId) -> mongodb::error::Result<Option<Payment>> {
-        self.payments.collection().find_one(doc! { "charge.id": id }).await
-    }
-
-    /// Takes over an order's state, if it is newer than what is known.
+    /// Applies an order's state, if it is newer than the known one.
     pub async fn follow(
         &self,
         order: &events::Order,
-        attempts: i64,
+        limits: Limits,
         now: Time,
-    ) -> Result<Payment, Failure> {
-        let follow = |known: &Payment| Ok(known.follow(order, attempts, now));
-        self.payments.change_or_insert(&Payment::of(order), follow).await
+    ) -> Result<OrderPayment, Failure> {
+        let follow = |known: &OrderPayment| Ok(known.follow(order, limits, now));
+        self.documents.change_or_insert(&OrderPayment::new(order), follow).await
     }
 
-    /// Orders at which something is to be done at Stripe by now.
-    pub async fn due(&self, now: Time) -> mongodb::error::Result<Vec<OrderId>> {
-        let filter = doc! { "workAt": { "$type": "date", "$lte": now } };
-        let due =
-            self.payments.collection().find(filter).sort(doc! { "workAt": 1 }).limit(64).await?;
-        let due: Vec<Payment> = due.try_collect().await?;
-        Ok(due.into_iter().map(|payment| payment.order_id).collect())
+    /// Begins an attempt, unless the request is a repeat. None: there is no such order.
+    pub async fn begin_attempt(
+        &self,
+        order: OrderId,
+        request: &RequestIdentity,
+        token: &CardToken,
+        limits: Limits,
+        clock: &Clock,
+    ) -> httpkit::Result<Option<Begun>> {
+        let mut is_new = false;
+        let begin = |payment: &OrderPayment| -> httpkit::Result<_> {
+            let change = payment.begin_attempt_for(request, token, limits, clock.now())?;
+            is_new = change.is_some();
+            Ok(change)
+        };
+        let begun = self.documents.change(order, begin).await?;
+        Ok(begun.map(|payment| if is_new { Begun::New(payment) } else { Begun::Repeat(payment) }))
     }
+
+    /// Begins the refund, unless the request is a repeat. None: there is no such order.
+    pub async fn begin_refund(
+        &self,
+        order: OrderId,
+        request: &RequestIdentity,
+        now: Time,
+    ) -> httpkit::Result<Option<OrderPayment>> {
+        let begin = |payment: &OrderPayment| Ok(payment.begin_refund_for(request, now)?);
+        self.documents.change(order, begin).await
+    }
+
+    /// Begins the refund that orders requires.
+    pub async fn require_refund(
+        &self,
+        required: &RefundRequired,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let begin = |payment: &OrderPayment| {
+            // The payment may have been lost by a restore: then it is known once Stripe's result is retrieved.
+            let change = payment.refund_required(required, now);
+            change
+                .with_context(|| format!("payment {}", required.payment_id))
+                .map_err(Failure::Transient)
+        };
+        let begun = self.documents.change(required.order_id, begin).await?;
+        begun.map(drop).ok_or_else(|| unknown_order(required.order_id))
+    }
+
+    /// Loads the payment whose next step is to be executed.
+    pub async fn load(&self, order: OrderId) -> Result<OrderPayment, Failure> {
+        self.find(order).await?.ok_or_else(|| unknown_order(order))
+    }
+
+    /// Applies a fact to whatever the document has become. Returns the document after that.
+    pub async fn record(
+        &self,
+        order: OrderId,
+        mut decide: impl FnMut(&OrderPayment) -> Option<Change<OrderPayment>>,
+    ) -> Result<OrderPayment, Failure> {
+        let recorded = self.documents.change(order, |payment| Ok::<_, Failure>(decide(payment)));
+        recorded.await?.ok_or_else(|| unknown_order(order))
+    }
+}
+
+fn unknown_order(order: OrderId) -> Failure {
+    Failure::Transient(anyhow!("order {order} is not known"))
 }

@@ -5,7 +5,7 @@ use common::ids::{OrderId, PaymentId};
 use common::money::{self, Currency, Money};
 use serde::Serialize;
 
-use crate::domain::{Payment, Status};
+use crate::domain::{Limits, OrderPayment, Status, Version};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,42 +26,42 @@ pub struct PaymentView {
     stripe_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_refund_id: Option<String>,
-    pub version: i64,
+    pub version: Version,
     created_at: Time,
 }
 
 impl PaymentView {
-    /// Where the payment is to be seen.
+    /// The payment's URL.
     pub fn location(&self) -> String {
         format!("/api/payments/{}", self.id)
     }
 
-    /// The payment as it was when it came into this state, in this version: one in which nothing had been
-    /// given back, and no more cards were to be tried.
-    pub fn at(payment: Payment, status: Status, version: i64) -> Option<Self> {
-        let view = PaymentView::of(payment, 0)?;
+    /// The payment as it was when it got this status, in this version. In such a version nothing was refunded, and no
+    /// more cards could be tried.
+    pub fn at(payment: OrderPayment, status: Status, version: Version) -> Option<Self> {
+        let view = PaymentView::of(payment, Limits { max_declines: 0 })?;
         Some(PaymentView { status, version, stripe_refund_id: None, ..view })
     }
 
-    /// None: nothing has been paid or tried yet. `attempts` is how many declines end an order.
-    pub fn of(payment: Payment, attempts: i64) -> Option<Self> {
-        let charge = payment.charge?;
+    /// None: the buyer hasn't tried to pay yet.
+    pub fn of(order_payment: OrderPayment, limits: Limits) -> Option<Self> {
+        let payment = order_payment.payment?;
         Some(PaymentView {
-            id: charge.id,
-            order_id: payment.order_id,
-            status: charge.status,
-            amount: payment.order.amount,
-            currency: payment.order.currency,
-            declines: charge.declines,
-            decline_code: charge.last_decline,
-            attempts_left: match charge.status {
-                Status::Created | Status::Processing => (attempts - charge.declines).max(0),
+            id: payment.id,
+            order_id: order_payment.order_id,
+            status: payment.status,
+            amount: order_payment.order.amount,
+            currency: order_payment.order.currency,
+            declines: payment.declines,
+            decline_code: payment.last_decline,
+            attempts_left: match payment.status {
+                Status::Created | Status::Processing => limits.attempts_left(payment.declines),
                 Status::Completed | Status::Refunding | Status::Refunded | Status::Failed => 0,
             },
-            stripe_id: charge.intent,
-            stripe_refund_id: charge.refund.and_then(|refund| refund.stripe_id),
-            version: payment.version,
-            created_at: charge.created_at,
+            stripe_id: payment.intent,
+            stripe_refund_id: payment.refund.and_then(|refund| refund.stripe_id),
+            version: order_payment.version,
+            created_at: payment.created_at,
         })
     }
 }

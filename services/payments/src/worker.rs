@@ -1,257 +1,264 @@
-//! The worker: does at Stripe what the documents say is to be done, until it is done.
+//! Executes the Stripe steps that a payment's document requires, until none is left.
 //!
-//! The buyer's own request drives its attempt; the worker takes over what a dead process, a silent
-//! Stripe or an order's end left behind. Whoever is at a payment renews its lease, so that others leave
-//! it alone. Two that drive the same payment all the same do no harm: what is sent is written down as
-//! sent before, each step carries its idempotency key, and each fact is written by a guarded update.
+//! The buyer's own request executes its attempt's steps; the background worker takes over after a crash, when Stripe
+//! doesn't respond, and when an order ends. A process that executes steps renews its lease, so that others wait. Two
+//! processes at one payment are safe nevertheless: a confirmation is marked as sent before it is sent, each step has an
+//! idempotency key, and each result is recorded by a conditional update.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use bus::Failure;
 use common::Time;
-use common::bus::{Change, Failure};
+use common::back_off::back_off;
 use common::ids::OrderId;
+use store::Change;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
-use crate::domain::{self, Order, Payment};
-use crate::gateway::Trouble;
-use crate::steps::Step;
-use crate::words::{Heard, Then};
+use crate::domain::{
+    self, GatewayError, Next, OrderPayment, OrderReplica, Step, StripeResult, Transition,
+};
+use crate::state::App;
 
-/// How often the worker looks when nothing wakes it.
+/// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
-/// How many payments it works on at once: those that Stripe is silent on must not hold up the others.
+/// How many payments it works on concurrently: payments for which Stripe doesn't respond must not block the others.
 const CONCURRENCY: usize = 64;
+/// The pause after the first failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(25_600);
 
-/// How a drive ended.
+/// How the execution of a payment's steps ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// There is nothing left to do: the document says what became of it.
-    Settled(Box<Payment>),
-    /// Stripe doesn't know the card's token.
-    TokenRefused(String),
-    /// Stripe could not be reached before anything was charged; nothing was sent that could be.
-    NothingSent(Trouble),
-    /// There is no word yet; the worker asks again.
+    /// No step is left: the document contains the result.
+    Settled,
+    /// Stripe doesn't know the card token.
+    InvalidToken(String),
+    /// Stripe could not be reached before anything was charged, and no confirmation was sent.
+    NothingSent(GatewayError),
+    /// The outcome is unknown; the background worker retries.
     Unknown,
 }
 
-/// Takes up whatever is due until it is told to stop, and then ends what it has begun.
+/// The background worker: executes what is due until it is cancelled, then finishes what it has begun.
 pub async fn run(app: App, stop: CancellationToken) {
-    let (places, drives) = (Arc::new(Semaphore::new(CONCURRENCY)), TaskTracker::new());
+    let (permits, tasks) = (Arc::new(Semaphore::new(CONCURRENCY)), TaskTracker::new());
     while !stop.is_cancelled() {
-        match app.store.due(app.clock.now()).await {
+        match app.store.find_due(app.clock.now()).await {
             Ok(due) => {
                 for order in due {
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
                     let app = app.clone();
-                    drives.spawn(async move {
-                        if let Err(failure) = take_up(&app, order).await {
-                            tracing::warn!(%order, ?failure, "could not drive it; trying again");
+                    tasks.spawn(async move {
+                        if let Err(failure) = claim_and_execute(&app, order).await {
+                            tracing::warn!(%order, ?failure, "payment step failed, will retry");
                         }
-                        drop(place);
+                        drop(permit);
                     });
                 }
             }
-            Err(error) => tracing::warn!(%error, "could not look for work; trying again"),
+            Err(error) => tracing::warn!(%error, "could not query due payments, will retry"),
         }
         tokio::select! {
-            () = app.work.notified() => {}
+            () = app.wake_worker.notified() => {}
             () = tokio::time::sleep(PERIOD) => {}
             () = stop.cancelled() => {}
         }
     }
-    drives.close();
-    drives.wait().await;
+    tasks.close();
+    tasks.wait().await;
 }
 
-/// Someone else may have been faster, this very worker's last look among them.
+/// Another process, or this worker's previous poll, may have been faster: then there is nothing to claim.
 ///
-/// Who gives an attempt up goes no further: the payment is its buyer's again, who may be paying already, and two
-/// who ask the same of Stripe at once get in each other's way. What else is to do is due, and found at the next look.
-async fn take_up(app: &App, order: OrderId) -> Result<(), Failure> {
-    let mut taken = false;
+/// A claim that abandons an attempt ends there. The buyer, who may pay again at once, owns the payment now, and two
+/// processes that send the same request concurrently delay each other. Other steps are due, and found by the next poll.
+async fn claim_and_execute(app: &App, order: OrderId) -> Result<(), Failure> {
+    let mut claimed = false;
     let now = app.clock.now();
-    let taking = app.store.payments.change(order, |payment| {
-        let change = payment.taken_up(app.attempts, now);
-        taken = change.as_ref().is_some_and(|change| change.thing.is_leased(now));
-        Ok::<_, Failure>(change)
-    });
-    taking.await?;
-    if taken {
-        drive(app, order).await?;
+    let claim = |payment: &OrderPayment| {
+        let change = payment.claim(app.limits, now);
+        claimed = change.as_ref().is_some_and(|change| change.thing.is_leased(now));
+        change
+    };
+    app.store.record(order, claim).await?;
+    if claimed {
+        execute_steps(app, order).await?;
     }
     Ok(())
 }
 
-/// Does one step after the other until nothing is left to do, or Stripe has no word yet.
-pub async fn drive(app: &App, order: OrderId) -> Result<Outcome, Failure> {
+/// Executes one step after the other until none is left, or an outcome is unknown.
+pub async fn execute_steps(app: &App, order: OrderId) -> Result<Outcome, Failure> {
+    let executor = Executor { app, order };
     loop {
-        let Some(payment) = app.store.payments.get(order).await? else {
-            return Err(Failure::Later(anyhow!("there is no payment of {order}")));
-        };
-        let Some(step) = payment.next_step(app.attempts, app.clock.now()) else {
-            if payment.work_at.is_some() {
-                app.store
-                    .payments
-                    .change(order, |payment| {
-                        Ok::<_, Failure>(payment.at_rest(app.attempts, app.clock.now()))
-                    })
-                    .await?;
+        let payment = app.store.load(order).await?;
+        let Some(step) = payment.next_step(app.limits, app.clock.now()) else {
+            if payment.next_run_at.is_some() {
+                executor.record(|payment, now| payment.idle(app.limits, now)).await?;
             }
-            return Ok(Outcome::Settled(Box::new(payment)));
+            return Ok(Outcome::Settled);
         };
-        tracing::debug!(%order, ?step, "at Stripe");
-        if let Some(outcome) = take(app, &payment, step).await? {
+        tracing::debug!(%order, ?step, "executing Stripe step");
+        let next = executor.execute(&payment, step).await?;
+        if let Some(outcome) = executor.outcome(next).await? {
             return Ok(outcome);
         }
     }
 }
 
-/// One step, and what Stripe's word on it makes of the document. None: go on with the next.
-async fn take(app: &App, payment: &Payment, step: Step) -> Result<Option<Outcome>, Failure> {
-    let (order, stripe, attempts) = (payment.order_id, &app.gateway, app.attempts);
-    let at = Driver { app, order };
-    let then = match step {
-        Step::MakeIntent { key, attempt } => {
-            let Order { amount, currency, .. } = &payment.order;
-            let word = at.waiting_for(stripe.make_intent(order, key, *amount, currency)).await;
-            let hear = |payment: &Payment, now| {
-                payment.heard_of_intent(key, attempt, &word, attempts, now)
-            };
-            at.hear(hear).await?
-        }
-        Step::MakeMethod { key, token } => {
-            let word = at.waiting_for(stripe.make_method(order, key, &token)).await;
-            at.hear(|payment, now| payment.heard_of_method(key, &word, attempts, now)).await?
-        }
-        Step::Confirm { key, intent, method } => {
-            let written = at.note(|payment, now| payment.sending(key, now)).await?;
-            if !written.is_sent(key) {
-                // The order has ended meanwhile, or someone has given the attempt up.
-                return Ok(None);
-            }
-            let word = at.waiting_for(stripe.confirm(order, key, &intent, &method)).await;
-            if let Err(trouble @ (Trouble::Refused { .. } | Trouble::Failed(_))) = &word {
-                tracing::warn!(%order, %trouble, "Stripe did not confirm the payment");
-            }
-            at.hear(|payment, now| payment.heard_of_confirmation(key, &word, attempts, now)).await?
-        }
-        Step::Ask { key, intent } => {
-            let word = at.waiting_for(stripe.ask(&intent)).await;
-            at.hear(|payment, now| payment.heard_of_attempt(key, &word, attempts, now)).await?
-        }
-        Step::GiveUp { key } => {
-            at.note(|payment, now| payment.given_up_unsent(key, attempts, now)).await?;
-            Then::GoOn
-        }
-        Step::CancelIntent { intent } => {
-            let word = match at.waiting_for(stripe.cancel(&intent)).await {
-                // It is not in a state that can be canceled: which one is it in?
-                Err(Trouble::Refused { .. } | Trouble::Failed(_)) => {
-                    at.waiting_for(stripe.ask(&intent)).await
-                }
-                word => word,
-            };
-            at.hear(|payment, now| payment.heard_of_cancellation(&word, now)).await?
-        }
-        Step::Refund { key, intent } => {
-            let Some(charge) = &payment.charge else { return Ok(None) };
-            let word = at.waiting_for(stripe.refund(charge.id, key, &intent)).await;
-            at.hear(|payment, now| payment.heard_of_refund(key, &word, now)).await?
-        }
-        Step::AskRefund { key, intent } => {
-            let word = at.waiting_for(stripe.ask_refund(&intent)).await;
-            at.hear(|payment, now| payment.heard_of_refunds(key, &word, now)).await?
-        }
-    };
-    at.go_on(then).await
-}
-
-/// Writes what Stripe said onto an order's payment.
-struct Driver<'a> {
+/// Executes steps of one order's payment, and records their results.
+struct Executor<'a> {
     app: &'a App,
     order: OrderId,
 }
 
-impl Driver<'_> {
-    /// Waits for Stripe, and keeps the others from taking the payment up meanwhile.
-    async fn waiting_for<T>(&self, stripe: impl Future<Output = T>) -> T {
+impl Executor<'_> {
+    /// Executes one step, and applies Stripe's result to the document.
+    async fn execute(&self, payment: &OrderPayment, step: Step) -> Result<Next, Failure> {
+        let (order, stripe, limits) = (self.order, &self.app.gateway, self.app.limits);
+        match step {
+            Step::CreateIntent { number, attempt } => {
+                let OrderReplica { amount, currency, .. } = &payment.order;
+                let call = stripe.create_intent(order, number, *amount, currency);
+                let result = self.with_lease(call).await;
+                self.apply(|payment, now| {
+                    payment.on_intent_created(number, attempt, &result, limits, now)
+                })
+                .await
+            }
+            Step::CreatePaymentMethod { number, token } => {
+                let call = stripe.create_payment_method(order, number, &token);
+                let result = self.with_lease(call).await;
+                self.apply(|payment, now| {
+                    payment.on_payment_method_created(number, &result, limits, now)
+                })
+                .await
+            }
+            Step::Confirm { number, intent, method } => {
+                let marked = self.record(|payment, now| payment.mark_sent(number, now)).await?;
+                if !marked.is_sent(number) {
+                    // The order has ended meanwhile, or another process has abandoned the attempt.
+                    return Ok(Next::Continue);
+                }
+                let call = stripe.confirm(order, number, &intent, &method);
+                let result = self.with_lease(call).await;
+                self.log_unconfirmed(&result);
+                self.apply(|payment, now| payment.on_confirmation(number, &result, limits, now))
+                    .await
+            }
+            Step::RetrieveIntent { number, intent } => {
+                let result = self.with_lease(stripe.retrieve_intent(&intent)).await;
+                self.apply(|payment, now| {
+                    payment.on_attempt_retrieved(number, &result, limits, now)
+                })
+                .await
+            }
+            Step::AbandonAttempt { number } => {
+                self.record(|payment, now| payment.abandon_unsent_attempt(number, limits, now))
+                    .await?;
+                Ok(Next::Continue)
+            }
+            Step::CancelIntent { intent } => {
+                let result = match self.with_lease(stripe.cancel_intent(&intent)).await {
+                    // Its state doesn't allow it: which state is that?
+                    Err(GatewayError::Refused { .. } | GatewayError::Failed(_)) => {
+                        self.with_lease(stripe.retrieve_intent(&intent)).await
+                    }
+                    result @ (Ok(_)
+                    | Err(GatewayError::Declined { .. } | GatewayError::Unknown(_))) => result,
+                };
+                self.apply(|payment, now| payment.on_cancellation(&result, now)).await
+            }
+            Step::CreateRefund { number, intent } => {
+                let Some(payment) = &payment.payment else { return Ok(Next::Continue) };
+                let call = stripe.create_refund(payment.id, number, &intent);
+                let result = self.with_lease(call).await;
+                self.apply(|payment, now| payment.on_refund(number, &result, now)).await
+            }
+            Step::RetrieveRefunds { number, intent } => {
+                let result = self.with_lease(stripe.retrieve_refunds(&intent)).await;
+                self.apply(|payment, now| payment.on_refunds_retrieved(number, &result, now)).await
+            }
+        }
+    }
+
+    /// Awaits Stripe's result, and renews the lease meanwhile.
+    async fn with_lease<T>(&self, call: impl Future<Output = T>) -> T {
         let mut renewals = interval_at(Instant::now() + domain::RENEWAL, domain::RENEWAL);
-        tokio::pin!(stripe);
+        tokio::pin!(call);
         loop {
             tokio::select! {
-                answer = &mut stripe => return answer,
+                result = &mut call => return result,
                 _ = renewals.tick() => {}
             }
-            // Not in the select: a database driver's future isn't to be dropped half-way.
-            if let Err(failure) = self.note(Payment::renewed).await {
+            // Not in the select: a database driver's future must not be dropped before it is done.
+            if let Err(failure) = self.record(OrderPayment::renew_lease).await {
                 tracing::warn!(order = %self.order, ?failure, "could not renew the lease");
             }
         }
     }
 
-    /// What Stripe said, written onto whatever the document has become.
-    async fn hear(&self, hear: impl Fn(&Payment, Time) -> Heard) -> Result<Then, Failure> {
-        let mut then = Then::GoOn;
+    /// Applies Stripe's result to whatever the document has become.
+    async fn apply(
+        &self,
+        decide: impl Fn(&OrderPayment, Time) -> Transition,
+    ) -> Result<Next, Failure> {
+        let mut next = Next::Continue;
         let now = self.app.clock.now();
-        let write = |payment: &Payment| {
-            let heard = hear(payment, now);
-            then = heard.then;
-            heard.change
+        let decide = |payment: &OrderPayment| {
+            let transition = decide(payment, now);
+            next = transition.next;
+            transition.change
         };
-        self.write(write).await?;
-        Ok(then)
+        self.app.store.record(self.order, decide).await?;
+        Ok(next)
     }
 
-    /// A fact, written likewise. Answers with what the document is then.
-    async fn note(
+    /// Records a fact. Returns the document after that.
+    async fn record(
         &self,
-        edit: impl Fn(&Payment, Time) -> Option<Change<Payment>>,
-    ) -> Result<Payment, Failure> {
+        edit: impl Fn(&OrderPayment, Time) -> Option<Change<OrderPayment>>,
+    ) -> Result<OrderPayment, Failure> {
         let now = self.app.clock.now();
-        self.write(|payment| edit(payment, now)).await
+        self.app.store.record(self.order, |payment| edit(payment, now)).await
     }
 
-    async fn write(
-        &self,
-        mut decide: impl FnMut(&Payment) -> Option<Change<Payment>>,
-    ) -> Result<Payment, Failure> {
-        let payments = &self.app.store.payments;
-        let writing = payments.change(self.order, |payment| Ok::<_, Failure>(decide(payment)));
-        let gone = || Failure::Later(anyhow!("there is no payment of {}", self.order));
-        writing.await?.ok_or_else(gone)
-    }
-
-    async fn go_on(&self, then: Then) -> Result<Option<Outcome>, Failure> {
-        match then {
-            Then::GoOn => Ok(None),
-            Then::TokenRefused(message) => Ok(Some(Outcome::TokenRefused(message))),
-            Then::NothingSent(trouble) => Ok(Some(Outcome::NothingSent(trouble))),
-            Then::SentMeanwhile => Ok(Some(Outcome::Unknown)),
-            Then::Wait(why) => self.later(&why).await.map(Some),
-            Then::RefundFailed => {
+    /// None: the next step follows.
+    async fn outcome(&self, next: Next) -> Result<Option<Outcome>, Failure> {
+        match next {
+            Next::Continue => Ok(None),
+            Next::InvalidToken(message) => Ok(Some(Outcome::InvalidToken(message))),
+            Next::NothingSent(error) => Ok(Some(Outcome::NothingSent(error))),
+            Next::SentConcurrently => Ok(Some(Outcome::Unknown)),
+            Next::Retry(why) => self.retry_later(&why).await.map(Some),
+            Next::RetryRefund => {
                 metrics::counter!("refunds_failed_total").increment(1);
-                tracing::error!(order = %self.order, "the refund failed; trying again");
-                self.later("the refund failed").await.map(Some)
+                tracing::error!(order = %self.order, "refund failed, will retry");
+                self.retry_later("the refund failed").await.map(Some)
             }
         }
     }
 
-    /// No word from Stripe: again after a pause that grows with each failure.
-    async fn later(&self, why: &str) -> Result<Outcome, Failure> {
-        tracing::warn!(order = %self.order, why, "no word from Stripe yet");
+    /// The next run is after a pause that grows with each failure.
+    async fn retry_later(&self, why: &str) -> Result<Outcome, Failure> {
+        tracing::warn!(order = %self.order, why, "Stripe outcome unknown, will retry");
         metrics::counter!("stripe_unknown_total").increment(1);
-        self.note(|payment, now| {
-            let doublings = u32::try_from(payment.failures.clamp(0, 7)).unwrap_or(0);
-            payment.postponed(now + Duration::from_millis(200 * 2_u64.pow(doublings)))
+        self.record(|payment, now| {
+            let failures = u32::try_from(payment.failures + 1).unwrap_or(u32::MAX);
+            payment.postpone(now + back_off(failures, FIRST_PAUSE, LONGEST_PAUSE))
         })
         .await?;
         Ok(Outcome::Unknown)
+    }
+
+    fn log_unconfirmed<T>(&self, result: &StripeResult<T>) {
+        if let Err(error @ (GatewayError::Refused { .. } | GatewayError::Failed(_))) = result {
+            tracing::warn!(order = %self.order, %error, "Stripe did not confirm the payment");
+        }
     }
 }

@@ -1,14 +1,17 @@
-//! A ticket and its transitions. Pure: no database, no clock, nothing to wait for.
+//! A ticket and its transitions. Pure: no database, no clock, no I/O.
 
-use common::bus::{Announcement, Change};
-use common::error::problems;
+pub mod draft;
+pub mod search;
+
+use common::Time;
 use common::events::{self, OrderStatus, TicketCreated, TicketDeleted, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
-use common::money::Currency;
-use common::{Error, Money, Time};
+use common::listing::Listing;
 use serde::{Deserialize, Serialize};
+use store::{Change, OutboxMessage};
 
-use crate::draft::Draft;
+pub use draft::Draft;
+pub use search::{Search, SearchScope, Sort};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,31 +21,27 @@ pub struct Ticket {
     pub version: i64,
     /// The seller.
     pub user_id: UserId,
-    pub title: String,
+    #[serde(flatten)]
+    pub listing: Listing,
     pub description: Option<String>,
-    pub price: Money,
-    pub currency: Currency,
-    pub date: Option<Time>,
-    pub time_zone: String,
-    pub venue: Option<String>,
     pub created_at: Time,
-    /// The greatest hold number that was seen; 0 before the first. It is a fencing token: what an
-    /// order with a smaller one says is over.
+    /// The greatest fencing number of an order that was applied; 0 before the first. An order with a smaller one no longer
+    /// has the ticket.
     pub hold: i64,
-    /// The version that the order had, when it was last heard of under that hold.
+    /// The greatest version of the order that was applied under that fencing number.
     pub hold_version: i64,
-    /// The order that has the ticket: it holds it, or has bought it.
+    /// The order that has reserved or bought the ticket.
     pub order_id: Option<OrderId>,
-    /// Whose order that is.
+    /// The buyer of that order.
     pub buyer_id: Option<UserId>,
-    /// When the hold runs out; none for a ticket that is sold.
+    /// When the reservation expires; none for a ticket that is sold.
     pub reserved_until: Option<Time>,
     pub sold: bool,
-    /// A tombstone: for everyone there is no such ticket, but late orders are still answered.
+    /// A tombstone: the API responds as if the ticket didn't exist, but late orders are still answered by an event.
     pub deleted: bool,
 }
 
-/// What a ticket is to those who look at it.
+/// The status of a ticket, as the API shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -51,41 +50,22 @@ pub enum Status {
     Sold,
 }
 
-/// Why a seller can't change a ticket.
+/// Why a ticket can't be edited or deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ChangeRefusal {
     Reserved,
     Sold,
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Error {
-        match refusal {
-            Refusal::Reserved => Error::refused(
-                &problems::TICKET_RESERVED,
-                "A buyer holds this ticket. It can be changed when the order has ended.",
-            ),
-            Refusal::Sold => {
-                Error::refused(&problems::TICKET_SOLD, "A ticket that is sold stays as it is.")
-            }
-        }
-    }
-}
-
 impl Ticket {
-    /// A ticket is offered for sale.
-    pub fn offer(seller: UserId, draft: Draft, now: Time) -> Change<Ticket> {
+    /// Lists a ticket for sale.
+    pub fn create(seller: UserId, draft: Draft, now: Time) -> Change<Ticket> {
         let ticket = Ticket {
             id: TicketId::new(now),
             version: 1,
             user_id: seller,
-            title: draft.title,
+            listing: draft.listing,
             description: draft.description,
-            price: draft.price,
-            currency: draft.currency,
-            date: draft.date,
-            time_zone: draft.time_zone,
-            venue: draft.venue,
             created_at: now,
             hold: 0,
             hold_version: 0,
@@ -95,69 +75,59 @@ impl Ticket {
             sold: false,
             deleted: false,
         };
-        let event = TicketCreated(ticket.told());
-        Change::told(ticket, &event)
+        let event = TicketCreated(ticket.to_event());
+        Change::with_event(ticket, &event)
     }
 
-    /// Everything that the seller says about it is said anew.
-    pub fn edit(&self, draft: Draft) -> Result<Change<Ticket>, Refusal> {
-        self.is_free()?;
-        let Draft { title, price, currency, description, date, time_zone, venue } = draft;
-        let ticket = Ticket {
-            version: self.version + 1,
-            title,
-            price,
-            currency,
-            description,
-            date,
-            time_zone,
-            venue,
-            ..self.clone()
-        };
-        Ok(ticket.updated())
+    /// Replaces everything that the seller wrote.
+    pub fn edit(&self, draft: Draft) -> Result<Change<Ticket>, ChangeRefusal> {
+        self.check_changeable()?;
+        let Draft { listing, description } = draft;
+        let ticket = Ticket { version: self.version + 1, listing, description, ..self.clone() };
+        Ok(ticket.with_updated_event())
     }
 
-    /// It is taken off the market for good.
-    pub fn delete(&self) -> Result<Change<Ticket>, Refusal> {
-        self.is_free()?;
+    /// Removes the listing permanently.
+    pub fn delete(&self) -> Result<Change<Ticket>, ChangeRefusal> {
+        self.check_changeable()?;
         let ticket = Ticket { version: self.version + 1, deleted: true, ..self.clone() };
-        Ok(ticket.told_deleted())
+        Ok(ticket.with_deleted_event())
     }
 
-    /// Refuses while an order has it. A hold that has run out counts until its order's end is heard
-    /// of: the buyer may have paid in the last second.
-    pub fn is_free(&self) -> Result<(), Refusal> {
+    /// Refuses while an order has reserved or bought the ticket. An expired reservation counts until the event that ends
+    /// its order was applied: the buyer may have paid in the last second.
+    pub fn check_changeable(&self) -> Result<(), ChangeRefusal> {
         match self.order_id {
-            Some(_) if self.sold => Err(Refusal::Sold),
-            Some(_) => Err(Refusal::Reserved),
+            Some(_) if self.sold => Err(ChangeRefusal::Sold),
+            Some(_) => Err(ChangeRefusal::Reserved),
             None => Ok(()),
         }
     }
 
-    /// What an order's event makes of the ticket: nothing, unless it is newer than all that was heard.
+    /// Applies the state of an order that an event carries; none if it isn't newer than what was applied before.
     ///
-    /// Newer means a greater hold, or a greater version of the order under the same hold. A hold gets
-    /// its number only when the one before has ended, so the newest event alone says who has the
-    /// ticket, and it doesn't matter which others came late, twice, or never.
+    /// Newer means a greater fencing number, or a greater version of the order under the same one. A reservation gets its
+    /// number only when the one before has ended, so the newest event alone decides who has the ticket, and it doesn't
+    /// matter which others arrive late, twice, or never.
     pub fn follow(&self, order: &events::Order) -> Option<Change<Ticket>> {
         if (order.hold, order.version) <= (self.hold, self.hold_version) {
             return None;
         }
-        let heard = Ticket {
+        let ticket = Ticket {
             version: self.version + 1,
             hold: order.hold,
             hold_version: order.version,
             ..self.clone()
         };
         Some(if self.deleted {
-            heard.refuse(order.status)
+            ticket.reject(order.status)
         } else {
-            heard.taken_by(order).updated()
+            ticket.assigned_to(order).with_updated_event()
         })
     }
 
-    /// The ticket in the hands of the order, or in nobody's.
-    fn taken_by(self, order: &events::Order) -> Ticket {
+    /// The ticket reserved, sold or available, as the order's status says.
+    fn assigned_to(self, order: &events::Order) -> Ticket {
         let (order_id, buyer_id) = (Some(order.id), Some(order.user_id));
         match order.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
@@ -173,14 +143,14 @@ impl Ticket {
         }
     }
 
-    /// A deleted ticket tells an order that has it once more that it is deleted, in a new version, so
-    /// that the order ends. To an order that has ended there is nothing to say.
-    fn refuse(self, status: OrderStatus) -> Change<Ticket> {
+    /// A live order of a deleted ticket is rejected: `ticket.deleted` is published in a new version, so that orders ends
+    /// the order. An order that has ended needs no event.
+    fn reject(self, status: OrderStatus) -> Change<Ticket> {
         match status {
             OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => {
-                self.told_deleted()
+                self.with_deleted_event()
             }
-            OrderStatus::Cancelled => Change::untold(self),
+            OrderStatus::Cancelled => Change::without_event(self),
         }
     }
 
@@ -194,48 +164,43 @@ impl Ticket {
         }
     }
 
-    /// Whether it may be found by all: a ticket that is held may, as its hold may end.
+    /// Whether searches find it: a reserved ticket is listed, because its reservation may expire.
     pub fn is_listed(&self) -> bool {
         !self.sold && !self.deleted
     }
 
-    /// Until when it is of use to a buyer; an undated ticket always is.
+    /// When the event begins; an undated ticket is on sale indefinitely.
     pub fn on_sale_until(&self) -> Time {
-        self.date.unwrap_or(Time::NEVER)
+        self.listing.date.unwrap_or(Time::NEVER)
     }
 
-    fn updated(self) -> Change<Ticket> {
-        let event = TicketUpdated(self.told());
-        Change::told(self, &event)
+    fn with_updated_event(self) -> Change<Ticket> {
+        let event = TicketUpdated(self.to_event());
+        Change::with_event(self, &event)
     }
 
-    fn told_deleted(self) -> Change<Ticket> {
-        let event = TicketDeleted(self.told());
-        Change::told(self, &event)
+    fn with_deleted_event(self) -> Change<Ticket> {
+        let event = TicketDeleted(self.to_event());
+        Change::with_event(self, &event)
     }
 
-    /// The event that tells its present state again, also that of one that was deleted.
-    pub fn retelling(&self) -> Announcement {
+    /// The event that describes the current state, for republishing; a deleted ticket has one too.
+    pub fn snapshot_event(&self) -> OutboxMessage {
         if self.deleted {
-            Announcement::of(&TicketDeleted(self.told()))
+            OutboxMessage::of(&TicketDeleted(self.to_event()))
         } else if self.version == 1 {
-            Announcement::of(&TicketCreated(self.told()))
+            OutboxMessage::of(&TicketCreated(self.to_event()))
         } else {
-            Announcement::of(&TicketUpdated(self.told()))
+            OutboxMessage::of(&TicketUpdated(self.to_event()))
         }
     }
 
-    /// What the other services get to know.
-    fn told(&self) -> events::Ticket {
+    /// The part of the ticket that other services receive.
+    fn to_event(&self) -> events::Ticket {
         events::Ticket {
             id: self.id,
-            title: self.title.clone(),
-            price: self.price,
-            currency: self.currency.clone(),
             user_id: self.user_id,
-            date: self.date,
-            time_zone: self.time_zone.clone(),
-            venue: self.venue.clone(),
+            listing: self.listing.clone(),
             order_id: self.order_id,
             hold: self.hold,
             version: self.version,

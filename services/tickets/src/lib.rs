@@ -1,13 +1,13 @@
-//! Tickets for sale: who offers what, at which price, and whether it can be had just now.
+//! tickets: the listings, their prices, and whether each ticket is available, reserved or sold.
 //!
-//! Boundary: it doesn't decide who holds a ticket. The orders service does; this one follows its
-//! events, and shows and guards what they say.
+//! Boundary: it doesn't decide who may reserve a ticket. The orders service does; this one applies its events, shows the
+//! status that follows from them, and refuses changes that contradict it.
 
 pub mod app;
+pub mod body;
 pub mod domain;
-pub mod draft;
 pub mod listeners;
 pub mod routes;
-pub mod search;
+pub mod state;
 pub mod store;
 pub mod view;

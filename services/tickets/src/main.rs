@@ -1,17 +1,10 @@
-//! The tickets service: settings in, connect, serve.
+//! The tickets service: what is for sale.
 
 use std::process::ExitCode;
 
-use common::Clock;
-use tickets::app::{self, Settings};
+use tickets::app::Tickets;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::operate::main(
-        "tickets",
-        |settings: &Settings| &settings.server,
-        |settings| app::build(settings, Clock::system()),
-        |settings| app::operator(settings, Clock::system()),
-    )
-    .await
+    service::main::<Tickets>().await
 }

@@ -1,28 +1,28 @@
-//! All of the service's MongoDB: one collection, a document a ticket.
+//! All of the service's MongoDB: one collection, one document per ticket.
 
 use std::future::Future;
 
 use bson::{Bson, Document, doc};
-use common::bus::{Aggregate, Aggregates, Announcement, Change, Failure};
-use common::cursor::Cursor;
 use common::events::Order;
-use common::idempotency::{Created, Key};
 use common::ids::TicketId;
-use common::{Clock, Error, Result, Time, mongo};
+use common::{Clock, Time};
 use futures::TryStreamExt;
+use httpkit::idempotency::RequestIdentity;
+use httpkit::paging::Cursor;
 use mongodb::options::{FindOptions, Hint};
 use mongodb::{Database, IndexModel};
 use serde::{Deserialize, Serialize, Serializer};
+use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
 
-use crate::domain::Ticket;
-use crate::search::{Search, Sort, Whose, words};
+use crate::domain::search::words;
+use crate::domain::{Search, SearchScope, Sort, Ticket};
 
-/// A ticket as it is stored: with what it is found and sorted by, computed from it at each write.
+/// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub struct Stored(Ticket);
+pub struct TicketDocument(Ticket);
 
-impl Serialize for Stored {
+impl Serialize for TicketDocument {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -33,11 +33,12 @@ impl Serialize for Stored {
             listed: bool,
             on_sale_until: Time,
         }
-        let Stored(ticket) = self;
-        let venue = ticket.venue.as_deref().unwrap_or_default();
+        let TicketDocument(ticket) = self;
+        let listing = &ticket.listing;
+        let venue = listing.venue.as_deref().unwrap_or_default();
         let fields = Fields {
             ticket,
-            words: words(&format!("{} {venue}", ticket.title)),
+            words: words(&format!("{} {venue}", listing.title)),
             listed: ticket.is_listed(),
             on_sale_until: ticket.on_sale_until(),
         };
@@ -45,7 +46,7 @@ impl Serialize for Stored {
     }
 }
 
-impl Aggregate for Stored {
+impl Aggregate for TicketDocument {
     const COLLECTION: &'static str = "tickets";
 
     fn id(&self) -> String {
@@ -56,67 +57,82 @@ impl Aggregate for Stored {
         self.0.version
     }
 
-    fn retold(&self) -> Vec<Announcement> {
-        vec![self.0.retelling()]
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
+        vec![self.0.snapshot_event()]
     }
 
-    fn raise(&mut self, by: i64) {
+    fn bump_version(&mut self, by: i64) {
         self.0.version += by;
     }
 }
 
 #[derive(Clone)]
 pub struct Store {
-    pub tickets: Aggregates<Stored>,
+    documents: Documents<TicketDocument>,
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> anyhow::Result<Self> {
-        Ok(Store { tickets: Aggregates::open(database, clock, indexes()).await? })
+    pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
+        Ok(Store { documents: Documents::open(database, clock, indexes()).await? })
     }
 
-    /// The ticket, if there is one that isn't deleted; else 404.
-    pub async fn ticket(&self, id: TicketId) -> Result<Ticket> {
-        let ticket = self.tickets.get(id).await?.map(|Stored(ticket)| ticket);
-        ticket.filter(|ticket| !ticket.deleted).ok_or_else(no_such_ticket)
+    /// For the relay and the admin commands.
+    pub fn documents(&self) -> &Documents<TicketDocument> {
+        &self.documents
     }
 
-    /// Does the work of a request that offers a ticket, or gives the answer that it got before.
-    pub async fn once(
+    /// The ticket; none if it doesn't exist or was deleted.
+    pub async fn ticket(&self, id: TicketId) -> Result<Option<Ticket>> {
+        let ticket = self.documents.get(id).await?.map(|TicketDocument(ticket)| ticket);
+        Ok(ticket.filter(|ticket| !ticket.deleted))
+    }
+
+    /// Runs the work of a request that inserts a ticket, or returns the response that the same request got before.
+    pub async fn run_once(
         &self,
-        key: &Key,
-        work: impl Future<Output = Result<Created>>,
-    ) -> Result<Created> {
-        self.tickets.once(key, work).await
+        request: &RequestIdentity,
+        work: impl Future<Output = httpkit::Result<StoredResponse>>,
+    ) -> httpkit::Result<StoredResponse> {
+        self.documents.run_once(request, work).await
     }
 
-    pub async fn insert(&self, key: &Key, answer: &Created, new: Change<Ticket>) -> Result<()> {
-        let Change { thing, events } = stored(new);
-        Ok(self.tickets.insert_for(key, answer, &thing, &events).await?)
+    /// Stores a new ticket, together with the request that created it and its response.
+    pub async fn insert(
+        &self,
+        request: &RequestIdentity,
+        response: &StoredResponse,
+        new: Change<Ticket>,
+    ) -> Result<()> {
+        let Change { thing, events } = document(new);
+        self.documents.insert_for(request, response, &thing, &events).await
     }
 
-    /// Changes a ticket as `decide` says, which is asked again if others change it meanwhile.
-    pub async fn change(
+    /// Changes a ticket as `decide` says, which is called again if another writer was faster. Returns the ticket after
+    /// that; none if it doesn't exist or was deleted before.
+    pub async fn change<E: From<store::Error>>(
         &self,
         id: TicketId,
-        decide: impl Fn(&Ticket) -> Result<Change<Ticket>>,
-    ) -> Result<Ticket> {
-        let decide = |Stored(ticket): &Stored| match ticket.deleted {
-            true => Err(no_such_ticket()),
-            false => Ok(Some(stored(decide(ticket)?))),
+        decide: impl Fn(&Ticket) -> Result<Change<Ticket>, E>,
+    ) -> Result<Option<Ticket>, E> {
+        let mut existed = false;
+        let decide = |TicketDocument(ticket): &TicketDocument| -> Result<_, E> {
+            existed = !ticket.deleted;
+            if existed { Ok(Some(document(decide(ticket)?))) } else { Ok(None) }
         };
-        let changed = self.tickets.change(id, decide).await?;
-        changed.map(|Stored(ticket)| ticket).ok_or_else(no_such_ticket)
+        let changed = self.documents.change(id, decide).await?;
+        Ok(changed.filter(|_| existed).map(|TicketDocument(ticket)| ticket))
     }
 
-    /// Makes of the ticket what the order's event says. None: no such ticket was ever here.
-    pub async fn follow(&self, order: &Order) -> Result<Option<Ticket>, Failure> {
-        let decide = |Stored(ticket): &Stored| Ok(ticket.follow(order).map(stored));
-        let changed = self.tickets.change::<Failure>(order.ticket.id, decide).await?;
-        Ok(changed.map(|Stored(ticket)| ticket))
+    /// Applies an order's event to its ticket, deleted ones included. None: the ticket was never stored here.
+    pub async fn follow(&self, order: &Order) -> Result<Option<Ticket>> {
+        let decide = |TicketDocument(ticket): &TicketDocument| -> Result<_> {
+            Ok(ticket.follow(order).map(document))
+        };
+        let changed = self.documents.change(order.ticket.id, decide).await?;
+        Ok(changed.map(|TicketDocument(ticket)| ticket))
     }
 
-    /// At most `limit` tickets that come after the cursor's, and whether there are more.
+    /// At most `limit` tickets after the cursor, and whether there are more.
     pub async fn page(
         &self,
         search: &Search,
@@ -124,18 +140,18 @@ impl Store {
         after: Option<&Cursor>,
         limit: i64,
     ) -> Result<(Vec<Ticket>, bool)> {
-        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut tickets = Vec::new();
         for range in ranges(search.sort, after) {
-            // One more than is shown, to know whether there is one.
-            let wanted = shown + 1 - tickets.len();
+            // One more than the page contains shows whether there is a next page.
+            let wanted = limit + 1 - tickets.len();
             tickets.extend(self.find(search, now, range, wanted).await?);
-            if tickets.len() > shown {
+            if tickets.len() > limit {
                 break;
             }
         }
-        let more = tickets.len() > shown;
-        tickets.truncate(shown);
+        let more = tickets.len() > limit;
+        tickets.truncate(limit);
         Ok((tickets, more))
     }
 
@@ -156,30 +172,25 @@ impl Store {
             .build();
         let mut all = conditions(search, now);
         all.push(range);
-        let collection = self.tickets.collection();
+        let collection = self.documents.collection();
         let found = collection.find(doc! { "$and": all }).with_options(options).await?;
-        Ok(found.map_ok(|Stored(ticket)| ticket).try_collect().await?)
+        Ok(found.map_ok(|TicketDocument(ticket)| ticket).try_collect().await?)
     }
 }
 
-fn stored(change: Change<Ticket>) -> Change<Stored> {
-    Change { thing: Stored(change.thing), events: change.events }
+fn document(change: Change<Ticket>) -> Change<TicketDocument> {
+    Change { thing: TicketDocument(change.thing), events: change.events }
 }
 
-/// A deleted ticket is none, for all.
-fn no_such_ticket() -> Error {
-    Error::not_found("ticket")
-}
-
-/// One index for each order of each list. What a list is narrowed to comes last in them, so that the
-/// index alone tells which documents to fetch.
+/// One index for each order of each list. The filtered fields come last in them, so that the index alone determines which
+/// documents to fetch.
 fn indexes() -> [IndexModel; 7] {
     let on_sale = |name: &str, order: Document| {
         let mut keys = doc! { "listed": 1 };
         keys.extend(order);
-        for narrowed in ["onSaleUntil", "price"] {
-            if !keys.contains_key(narrowed) {
-                keys.insert(narrowed, 1);
+        for filtered in ["onSaleUntil", "price"] {
+            if !keys.contains_key(filtered) {
+                keys.insert(filtered, 1);
             }
         }
         mongo::index(name, keys)
@@ -200,41 +211,41 @@ fn indexes() -> [IndexModel; 7] {
     ]
 }
 
-/// The index that finds what is on sale by its words.
+/// The index of the tickets on sale by their words.
 const WORDS: &str = "words";
 
-/// Words find few tickets, which are sorted then. Without the hint the planner may walk all that is on
-/// sale in the list's order, to be spared the sorting.
+/// Words match few tickets, which are sorted afterwards. Without the hint the planner may scan everything on sale in the
+/// list's order, to avoid the sort.
 fn hint(search: &Search) -> Option<Hint> {
-    match (search.whose, &search.terms) {
-        (Whose::OnSale, Some(_)) => Some(Hint::Name(WORDS.to_owned())),
-        (Whose::OnSale, None) | (Whose::Of(_), _) => None,
+    match (search.scope, &search.terms) {
+        (SearchScope::OnSale, Some(_)) => Some(Hint::Name(WORDS.to_owned())),
+        (SearchScope::OnSale, None) | (SearchScope::Seller(_), _) => None,
     }
 }
 
-/// The list's order, with the id as tie-break. What is dearest is the cheapest, read backwards.
+/// The list's order, with the id as tie-break. The most expensive first is the index of the cheapest, read backwards.
 fn order(sort: Sort) -> Document {
     match sort {
         Sort::Newest => doc! { "createdAt": -1, "_id": -1 },
         Sort::Cheapest => doc! { "price": 1, "_id": 1 },
-        Sort::Dearest => doc! { "price": -1, "_id": -1 },
+        Sort::MostExpensive => doc! { "price": -1, "_id": -1 },
         Sort::Soonest => doc! { "onSaleUntil": 1, "_id": 1 },
     }
 }
 
 fn conditions(search: &Search, now: Time) -> Vec<Document> {
-    let mut all = match search.whose {
-        Whose::OnSale => vec![doc! { "listed": true, "onSaleUntil": { "$gte": now } }],
-        Whose::Of(seller) => vec![doc! { "userId": seller, "deleted": false }],
+    let mut all = match search.scope {
+        SearchScope::OnSale => vec![doc! { "listed": true, "onSaleUntil": { "$gte": now } }],
+        SearchScope::Seller(seller) => vec![doc! { "userId": seller, "deleted": false }],
     };
     if let Some(terms) = &search.terms {
         all.push(words_begin_with(terms));
     }
-    if let Some(least) = search.min_price {
-        all.push(doc! { "price": { "$gte": least } });
+    if let Some(min_price) = search.min_price {
+        all.push(doc! { "price": { "$gte": min_price.minor() } });
     }
-    if let Some(most) = search.max_price {
-        all.push(doc! { "price": { "$lte": most } });
+    if let Some(max_price) = search.max_price {
+        all.push(doc! { "price": { "$lte": max_price.minor() } });
     }
     if let Some(from) = search.from {
         all.push(doc! { "onSaleUntil": { "$gte": from } });
@@ -243,35 +254,35 @@ fn conditions(search: &Search, now: Time) -> Vec<Document> {
         all.push(doc! { "onSaleUntil": { "$lte": to } });
     }
     if search.from.is_some() || search.to.is_some() {
-        // Who asks for a time doesn't ask for what has none.
+        // A filter by date excludes undated tickets.
         all.push(doc! { "onSaleUntil": { "$lt": Time::NEVER } });
     }
     all
 }
 
-/// Every term begins one of the words. A term is letters and digits alone (`search::words`), so it is
-/// a regular expression as it stands; anchored, it is a range of the index.
+/// Every term is a prefix of one of the words. A term consists of letters and digits alone (`search::words`), so it needs
+/// no escaping in a regular expression; anchored, it is a range of the index.
 fn words_begin_with(terms: &[String]) -> Document {
     if terms.is_empty() {
-        // Something was searched for that has no letters: nothing can be found by it.
+        // The query has neither letters nor digits: nothing matches it.
         return doc! { "words": { "$in": [] } };
     }
-    let begins = |term: &String| doc! { "words": { "$regex": format!("^{term}") } };
-    doc! { "$and": terms.iter().map(begins).collect::<Vec<_>>() }
+    let prefix = |term: &String| doc! { "words": { "$regex": format!("^{term}") } };
+    doc! { "$and": terms.iter().map(prefix).collect::<Vec<_>>() }
 }
 
-/// What stands after the cursor's ticket, in the list's order: those of the same key with a later id,
-/// then those beyond the key. They are asked for one after the other, as each is one range of the
-/// index; of a query for both, the database would read again all that was shown of that key.
+/// What comes after the cursor's ticket in the list's order: first the same sort key with a later id, then the keys beyond
+/// it. Two queries, because each is one range of the index; a single one would make the database scan everything of that
+/// key again.
 fn ranges(sort: Sort, after: Option<&Cursor>) -> Vec<Document> {
     let Some(cursor) = after else { return vec![doc! {}] };
     let (name, key): (&str, Bson) = match sort {
         Sort::Newest => ("createdAt", Time::from_millis(cursor.key).into()),
-        Sort::Cheapest | Sort::Dearest => ("price", cursor.key.into()),
+        Sort::Cheapest | Sort::MostExpensive => ("price", cursor.key.into()),
         Sort::Soonest => ("onSaleUntil", Time::from_millis(cursor.key).into()),
     };
     let beyond = match sort {
-        Sort::Newest | Sort::Dearest => "$lt",
+        Sort::Newest | Sort::MostExpensive => "$lt",
         Sort::Cheapest | Sort::Soonest => "$gt",
     };
     let same_key = doc! { name: key.clone(), "_id": { beyond: &cursor.id } };

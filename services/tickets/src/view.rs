@@ -1,33 +1,26 @@
-//! A ticket as the API shows it, and the headers that go with it.
+//! What the API shows of a ticket, and the headers that go with it.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use common::auth::CurrentUser;
-use common::idempotency::Created;
+use common::Time;
 use common::ids::{OrderId, TicketId, UserId};
-use common::money::{self, Currency};
-use common::server::personal;
-use common::{Money, Result, Time};
+use common::listing::ListingView;
 use http::{HeaderValue, header};
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Result};
 use serde::Serialize;
+use store::StoredResponse;
 
 use crate::domain::{Status, Ticket};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TicketView {
+struct TicketView {
     id: TicketId,
-    title: String,
+    #[serde(flatten)]
+    listing: ListingView,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    date: Option<Time>,
-    time_zone: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    venue: Option<String>,
-    #[serde(serialize_with = "money::as_decimal")]
-    price: Money,
-    currency: Currency,
     user_id: UserId,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,8 +32,8 @@ pub struct TicketView {
 }
 
 impl TicketView {
-    /// The ticket at this moment, in the eyes of whoever looks.
-    pub fn of(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Self {
+    /// The ticket at this moment, as this viewer may see it.
+    fn of(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Self {
         let status = ticket.status(now);
         let (order_id, reserved_until) = match status {
             Status::Available => (None, None),
@@ -48,15 +41,10 @@ impl TicketView {
             Status::Sold => (ticket.order_id, None),
         };
         TicketView {
-            order_id: order_id.filter(|_| may_see_the_order(&ticket, viewer)),
+            order_id: order_id.filter(|_| may_see_order(&ticket, viewer)),
             id: ticket.id,
-            title: ticket.title,
+            listing: ticket.listing.into(),
             description: ticket.description,
-            date: ticket.date,
-            time_zone: ticket.time_zone,
-            venue: ticket.venue,
-            price: ticket.price,
-            currency: ticket.currency,
             user_id: ticket.user_id,
             status,
             reserved_until,
@@ -66,42 +54,59 @@ impl TicketView {
     }
 }
 
-/// An order is the business of its buyer, of the seller, and of administrators.
-fn may_see_the_order(ticket: &Ticket, viewer: Option<&CurrentUser>) -> bool {
+/// An order is visible to its buyer, to the seller, and to administrators.
+fn may_see_order(ticket: &Ticket, viewer: Option<&CurrentUser>) -> bool {
     viewer.is_some_and(|viewer| {
         viewer.id == ticket.user_id || Some(viewer.id) == ticket.buyer_id || viewer.is_admin()
     })
 }
 
-/// One ticket, with the version to name in `If-Match`.
+/// One ticket, with the `ETag` that `If-Match` accepts.
 pub fn one(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Response {
     let version = ticket.version;
-    answer(Some(version), viewer, Json(TicketView::of(ticket, viewer, now)))
+    respond(Some(version), viewer, Json(TicketView::of(ticket, viewer, now)))
 }
 
-/// A new ticket, as its seller is told of it.
-pub fn created(ticket: &Ticket, seller: &CurrentUser, now: Time) -> Result<Created> {
+/// 201: a new ticket, as its seller sees it.
+pub fn created(ticket: &Ticket, seller: &CurrentUser, now: Time) -> Result<StoredResponse> {
     let view = TicketView::of(ticket.clone(), Some(seller), now);
-    Created::new(format!("/api/tickets/{}", ticket.id), ticket.version, &view)
+    StoredResponse::created(format!("/api/tickets/{}", ticket.id), ticket.version, &view)
 }
 
-/// What someone who is signed in sees is for no one else. Others ask again each time, as a hold may
-/// end at any second.
-pub fn answer(
+/// One page of a list, with the cursor of the next one.
+pub fn page(
+    tickets: Vec<Ticket>,
+    next: Option<String>,
+    viewer: Option<&CurrentUser>,
+    now: Time,
+) -> Response {
+    #[derive(Serialize)]
+    struct Page {
+        tickets: Vec<TicketView>,
+        next: Option<String>,
+    }
+    let view = |ticket| TicketView::of(ticket, viewer, now);
+    let page = Page { tickets: tickets.into_iter().map(view).collect(), next };
+    respond(None, viewer, Json(page))
+}
+
+/// What a signed-in user sees must not be stored by any cache. An anonymous response must be revalidated each time, because
+/// a reservation may expire at any second.
+fn respond(
     version: Option<i64>,
     viewer: Option<&CurrentUser>,
     body: impl IntoResponse,
 ) -> Response {
     let mut response = personal(version, body);
     if viewer.is_none() {
-        let anyone = HeaderValue::from_static("no-cache");
-        response.headers_mut().insert(header::CACHE_CONTROL, anyone);
+        let no_cache = HeaderValue::from_static("no-cache");
+        response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
     }
     response
 }
 
-/// Who is signed in decides what a ticket shows: a cache between us and them has to know.
-pub async fn vary(mut response: Response) -> Response {
+/// Middleware: the response depends on the session cookie, which every cache in between has to know.
+pub async fn vary_by_cookie(mut response: Response) -> Response {
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Cookie"));
     response
 }

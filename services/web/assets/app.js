@@ -1,72 +1,72 @@
-// What moves on a page without a reload. Every page works without it.
+// Live updates, countdowns and small conveniences. Every page works without them.
 //
-// The server says what has changed (GET /live). The page is asked for again, and its elements with a
-// data-topic take the place of the old ones: one template for both, and nothing to decide here.
+// The server streams invalidations (GET /live). The page is then requested again, and its elements with a
+// data-topic replace the old ones: one template for both, and no decisions here.
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const between = (least, most) => least + Math.random() * (most - least);
 const topicsOf = element => element.dataset.topic.split(" ");
-const place = () => document.querySelector("meta[name=live]");
+const liveMeta = () => document.querySelector("meta[name=live]");
 
-// To those who don't see it.
-function say(text) {
+// Announces a change to screen readers.
+function announce(text) {
   const announcer = document.getElementById("announcer");
   if (announcer && text && announcer.textContent !== text) announcer.textContent = text;
 }
 
-// Longer with each failure, up to a minute; not all browsers at the same moment.
-const pause = failures => between(0.5, 1) * Math.min(60_000, 1_000 * 2 ** failures);
+// Exponential back-off with jitter, up to a minute.
+const backOff = failures => between(0.5, 1) * Math.min(60_000, 1_000 * 2 ** failures);
 
-// --- the page, again ---
+// --- refreshing the page ---
 
-const told = new Set(); // topics that have changed since the page was opened
-let asking = null;
+const changedTopics = new Set(); // since the page was opened
+let refreshing = null;
 let again = false;
 let timer = 0;
 let failures = 0;
-let isLeaving = false; // a form is on its way: what comes next is another page
+let isLeaving = false; // a form is being submitted: the next page replaces this one
 let request = new AbortController();
 
-// Together with what else changes until then.
+// Changes until then are refreshed together.
 const refreshIn = milliseconds => (timer ||= setTimeout(refresh, milliseconds));
 
 function refresh() {
   clearTimeout(timer);
   timer = 0;
-  again = asking !== null;
-  asking ??= ask().catch(() => false).then(done => {
-    asking = null;
+  again = refreshing !== null;
+  refreshing ??= fetchPage().catch(() => false).then(done => {
+    refreshing = null;
     failures = done ? 0 : failures + 1;
-    if (!done) refreshIn(pause(failures));
+    if (!done) refreshIn(backOff(failures));
     else if (again) refreshIn(0);
   });
 }
 
-// Whether it could be done.
-async function ask() {
+// Whether it succeeded.
+async function fetchPage() {
   if (isLeaving || document.hidden || !document.querySelector("[data-topic]")) return true;
   request = new AbortController();
   const response = await fetch(location.href, { cache: "no-cache", signal: request.signal });
   if (response.status >= 500) return false;
-  // Signed out meanwhile: the page stays as it is until its reader goes on.
-  if (response.redirected) return leave(), true;
+  // Signed out in the meantime: the page stays as it is.
+  if (response.redirected) return unsubscribe(), true;
   const received = performance.now();
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  const position = fresh.querySelector("meta[name=live]");
-  if (position) place()?.replaceWith(position);
+  const meta = fresh.querySelector("meta[name=live]");
+  if (meta) liveMeta()?.replaceWith(meta);
   for (const old of all("[data-topic][id]")) {
-    const its = fresh.getElementById(old.id);
-    if (its) replace(old, its);
-    else if (topicsOf(old).some(topic => told.has(topic))) remove(old);
+    const replacement = fresh.getElementById(old.id);
+    if (replacement) replace(old, replacement);
+    else if (topicsOf(old).some(topic => changedTopics.has(topic))) remove(old);
   }
-  clocks(received);
-  follow();
+  enhance(received);
+  subscribe();
   return true;
 }
 
 function replace(old, fresh) {
   if (old.dataset.state && old.dataset.state === fresh.dataset.state && isInUse(old)) {
-    // Only the time may have moved.
+    // Keep the form; update only the countdowns.
     const times = all("[data-seconds-left]", fresh);
     all("[data-seconds-left]", old).forEach((clock, at) => {
       clock.dataset.secondsLeft = times[at]?.dataset.secondsLeft ?? 0;
@@ -82,17 +82,17 @@ function replace(old, fresh) {
     fresh.tabIndex = -1;
     (controls(fresh)[focused] ?? fresh).focus({ preventScroll: true });
   }
-  if (fresh.dataset.announce !== old.dataset.announce) say(fresh.dataset.announce);
+  if (fresh.dataset.announce !== old.dataset.announce) announce(fresh.dataset.announce);
 }
 
-// It has changed, and isn't on the page any more: what was sold is on no list.
+// It has changed and is no longer on the page: a sold ticket isn't listed.
 function remove(old) {
   if (!old.dataset.gone) return;
   old.classList.add("gone");
   old.textContent = old.dataset.gone;
 }
 
-// Whether someone types in it, or has, or Stripe's form is in it.
+// Whether the user is typing or has typed in it, or Stripe's form is in it.
 function isInUse(element) {
   const isTouched = field =>
     field === document.activeElement ||
@@ -105,39 +105,39 @@ function isInUse(element) {
   );
 }
 
-// --- what has changed ---
+// --- live updates ---
 
 let stream = null;
-let followed = "";
+let subscribedTo = "";
 let refusals = 0;
 let retry = 0;
 
-function follow() {
+function subscribe() {
   const topics = [...new Set(all("[data-topic]").flatMap(topicsOf))].slice(0, 110);
-  const position = place()?.content;
-  if (isLeaving || document.hidden || !position || !topics.length) return leave();
+  const resumeToken = liveMeta()?.content;
+  if (isLeaving || document.hidden || !resumeToken || !topics.length) return unsubscribe();
   const wanted = topics.map(topic => "&topic=" + topic).join("");
-  if (stream && wanted === followed) return;
-  leave();
-  followed = wanted;
-  const opened = (stream = new EventSource("/live?since=" + position + wanted));
+  if (stream && wanted === subscribedTo) return;
+  unsubscribe();
+  subscribedTo = wanted;
+  const opened = (stream = new EventSource("/live?since=" + resumeToken + wanted));
   opened.addEventListener("open", () => (refusals = 0));
   opened.addEventListener("changed", event => {
     const { topic, version } = JSON.parse(event.data);
-    if (topic) told.add(topic);
+    if (topic) changedTopics.add(topic);
     const isOld = element =>
       !topic || (topicsOf(element).includes(topic) && !(Number(element.dataset.version) >= version));
     if (all("[data-topic]").some(isOld)) refreshIn(between(50, 400));
   });
-  // The browser itself opens again a stream that broke, but none that was refused.
+  // Browsers reconnect a broken stream, but not a refused one.
   opened.addEventListener("error", () => {
     if (opened !== stream || opened.readyState !== EventSource.CLOSED) return;
-    leave();
-    retry = setTimeout(refresh, pause((refusals += 1)));
+    unsubscribe();
+    retry = setTimeout(refresh, backOff((refusals += 1)));
   });
 }
 
-function leave() {
+function unsubscribe() {
   clearTimeout(retry);
   stream?.close();
   stream = null;
@@ -147,14 +147,22 @@ function leave() {
 
 const ends = new WeakMap();
 
-// They were true when the page came; a visitor's clock may show any time.
-function clocks(received) {
+// Prepares new elements. Countdowns start when the page was received: the visitor's clock may be wrong.
+function enhance(received) {
   for (const clock of all("[data-seconds-left]")) {
     if (ends.has(clock)) continue;
     ends.set(clock, { at: received + clock.dataset.secondsLeft * 1000, left: Infinity });
-    if (clock.tagName === "TIME") clock.hidden = false;
+    if (clock.tagName === "TIME") clock.closest("[hidden]")?.removeAttribute("hidden");
   }
+  all("time[data-local-time]").forEach(showLocalTime);
+  all("[data-share], [data-print]").forEach(button => (button.hidden = false));
   tick();
+}
+
+// The server names the time in the market's zone; the visitor's own needs no name.
+function showLocalTime(time) {
+  const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  time.textContent = new Date(time.dateTime).toLocaleTimeString([], format);
 }
 
 function tick() {
@@ -169,9 +177,10 @@ function tick() {
       clock.classList.toggle("ending", left < 120);
     }
     const passes = limit => left <= limit && end.left > limit && end.left < Infinity;
-    if (clock.dataset.warn && passes(120)) say(clock.dataset.warn + ": 2 minutes left.");
-    if (clock.dataset.warn && passes(30)) say(clock.dataset.warn + ": 30 seconds left.");
-    // A moment later the server's clock has passed the end as well.
+    const title = clock.dataset.warnAbout;
+    if (title && passes(120)) announce(`2 minutes left to pay for ${title}.`);
+    if (title && passes(30)) announce(`30 seconds left to pay for ${title}.`);
+    // A moment later, the server's clock has passed the end as well.
     if (left === 0) refreshIn(between(1_000, 2_000));
     end.left = left;
   }
@@ -184,11 +193,11 @@ const enable = (form, enabled) =>
 
 addEventListener("submit", ({ target: form, defaultPrevented }) => {
   if (defaultPrevented || form.method !== "post") return;
-  // What it does changes this page, which may not even be there any more.
+  // The submission changes this page, which may even be gone: no refreshes in between.
   isLeaving = true;
   request.abort();
-  leave();
-  // Once it is sent, with the button that sent it; and not for ever, should it never arrive.
+  unsubscribe();
+  // Disabled only after the submission has included the button, and not indefinitely, in case it fails.
   setTimeout(enable, 0, form, false);
   setTimeout(stay, 30_000, form);
 });
@@ -207,23 +216,22 @@ addEventListener("click", async ({ target }) => {
   try {
     if (navigator.share) return await navigator.share({ title: document.title, url });
     await navigator.clipboard.writeText(url);
-    say((button.textContent = button.dataset.share));
+    announce((button.textContent = button.dataset.share));
   } catch {
-    // Not now, then.
+    // Cancelled by the user, or not permitted.
   }
 });
 
-// --- coming and going ---
+// --- page lifecycle ---
 
-document.addEventListener("visibilitychange", () => (document.hidden ? leave() : refresh()));
-addEventListener("pagehide", leave);
+document.addEventListener("visibilitychange", () => (document.hidden ? unsubscribe() : refresh()));
+addEventListener("pagehide", unsubscribe);
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) stay(...all("form"));
 });
 
 const [navigation] = performance.getEntriesByType("navigation");
-all("[data-share], [data-print]").forEach(button => (button.hidden = false));
-clocks(navigation?.responseStart || performance.now());
+enhance(navigation?.responseStart || performance.now());
 setInterval(tick, 250);
-// Back may have brought an old page.
-navigation?.type === "back_forward" ? refresh() : follow();
+// *Back* may have restored an old page.
+navigation?.type === "back_forward" ? refresh() : subscribe();

@@ -1,8 +1,8 @@
-// Stripe's own form for a card: it makes a payment method of it, whose id our form sends on.
-// Card numbers never come to us.
+// Stripe's own card form: it creates a payment method, whose id our form submits. Card numbers never reach
+// our servers.
 
 const form = document.querySelector("form[data-stripe-key]");
-const complaint = document.getElementById("stripe-error");
+const errorMessage = document.getElementById("stripe-error");
 
 function begin() {
   const { stripeKey, amount, currency } = form.dataset;
@@ -30,17 +30,17 @@ function begin() {
   form.addEventListener("submit", async event => {
     event.preventDefault();
     button.disabled = true;
-    complaint.textContent = "";
+    errorMessage.textContent = "";
     try {
       form.token.value = await paymentMethod();
       form.submit();
     } catch (error) {
-      complaint.textContent = error.type ? error.message : "Stripe can’t be reached. Nothing was charged.";
+      errorMessage.textContent = error.type ? error.message : "We couldn’t reach Stripe. You haven’t been charged. Try again in a moment.";
       button.disabled = false;
     }
   });
 
-  // Back from the next page: a payment method is good once.
+  // *Back* from the next page: a payment method can be used only once.
   addEventListener("pageshow", event => {
     if (!event.persisted) return;
     form.token.value = "";
@@ -49,4 +49,4 @@ function begin() {
 }
 
 if (form && window.Stripe) begin();
-else if (form) complaint.textContent = "Stripe’s form can’t be loaded, so no card can be taken here. Nothing was charged.";
+else if (form) errorMessage.textContent = "We couldn’t load the card form. You haven’t been charged. Reload the page to try again.";

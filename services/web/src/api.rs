@@ -1,13 +1,12 @@
-//! The services' HTTP API, called in a visitor's name: with their cookies, their address and the id of
-//! their request, and never with what a browser adds (`Origin`, `Sec-Fetch-…`). web checks by itself that
-//! a form was its own; what it sends on is a program's request.
+//! The client of the services' HTTP API. Calls carry the visitor's cookies, IP address and request id, but not
+//! the browser's `Origin` and `Sec-Fetch-…`: web itself checks that a form was submitted by its own page.
 
-mod call;
+mod client;
 mod failure;
-mod things;
+mod models;
 
-pub use call::{Api, Caller, Signed, TicketDraft};
+pub use client::{Api, Caller, Session, TicketDraft};
 pub use failure::{Failure, Refusal};
-pub use things::{
+pub use models::{
     Contact, List, Order, OrderedTicket, Payment, PaymentStatus, Ticket, TicketStatus, User,
 };

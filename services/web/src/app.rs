@@ -1,93 +1,21 @@
-//! The map: what web is told, and every address that it answers.
+//! The map: every address that web serves, and its background task.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
-use clap::Parser;
+use bus::Bus;
 use common::Clock;
-use common::auth::Verifier;
-use common::bus::Bus;
-use common::config::{MarketSettings, NatsSettings, ServerSettings};
-use common::server::{Readiness, Service};
+use httpkit::Service;
 use tower_http::compression::CompressionLayer;
-use url::Url;
 
-use crate::api::Api;
-use crate::live::{self, Live};
-use crate::pages::sitemap::Sitemap;
+use crate::live;
+use crate::state::{App, Settings};
 use crate::{assets, pages, session};
 
 /// Longer than the longest call to a service: a payment, which waits for Stripe.
-const DEADLINE: Duration = Duration::from_secs(25);
-
-/// The pages that people buy and sell on.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "web")]
-pub struct Settings {
-    #[command(flatten)]
-    pub server: ServerSettings,
-    #[command(flatten)]
-    pub nats: NatsSettings,
-    #[command(flatten)]
-    pub market: MarketSettings,
-
-    /// Where auth is, for /api/users
-    #[arg(long, env = "AUTH_URL")]
-    pub auth_url: Url,
-
-    /// Where tickets is, for /api/tickets
-    #[arg(long, env = "TICKETS_URL")]
-    pub tickets_url: Url,
-
-    /// Where orders is, for /api/orders
-    #[arg(long, env = "ORDERS_URL")]
-    pub orders_url: Url,
-
-    /// Where payments is, for /api/payments
-    #[arg(long, env = "PAYMENTS_URL")]
-    pub payments_url: Url,
-
-    /// Stripe's publishable key (pk_…): cards are typed into Stripe's own form. Without it, test cards
-    /// are chosen from a list, for the local double
-    #[arg(long, env = "STRIPE_PUBLISHABLE_KEY")]
-    pub stripe_publishable_key: Option<String>,
-
-    /// How many pages at once may be told what happens while they are open; the others have to be
-    /// reloaded. Each is an open connection, of which a process often has 1024 at most
-    #[arg(long, env = "LIVE_STREAMS", default_value_t = 500)]
-    pub live_streams: usize,
-}
-
-/// What the pages have at hand.
-#[derive(Clone)]
-pub struct App {
-    pub api: Api,
-    pub verifier: Verifier,
-    pub clock: Clock,
-    pub live: Live,
-    pub settings: Arc<Settings>,
-    pub sitemap: Sitemap,
-}
-
-impl App {
-    pub fn new(settings: Settings, clock: Clock) -> anyhow::Result<App> {
-        let server = &settings.server;
-        let verifier =
-            Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
-        let (api, sitemap) = (Api::new(&settings)?, Sitemap::default());
-        let live = Live::new(settings.live_streams);
-        Ok(App { api, verifier, clock, live, settings: Arc::new(settings), sitemap })
-    }
-
-    /// An address as it is typed by someone who isn't here yet.
-    pub fn absolute(&self, path: &str) -> String {
-        let origin = self.settings.server.public_url.origin().ascii_serialization();
-        format!("{origin}{path}")
-    }
-}
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 pub fn routes(app: App) -> Router {
     let pages = Router::new()
@@ -111,8 +39,9 @@ pub fn routes(app: App) -> Router {
         .route("/account", get(pages::account::show))
         .route("/{*rest}", any(pages::errors::not_found))
         .method_not_allowed_fallback(pages::errors::method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), session::visit));
-    let live = get(live::open).layer(from_fn_with_state(app.clone(), session::accompany));
+        .layer(from_fn_with_state(app.clone(), session::with_session));
+    let live =
+        get(live::open).layer(from_fn_with_state(app.clone(), session::with_session_for_streams));
     Router::new()
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
@@ -129,10 +58,10 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
     let app = App::new(settings, clock)?;
     let bus = Bus::connect(&app.settings.nats, "web").await?;
     let live = app.live.clone();
-    let service = Service::new("web", routes(app), Readiness::Always)
-        .errors(pages::errors::render)
-        .deadline(DEADLINE)
+    let service = Service::new("web", routes(app))
+        .render_errors(pages::errors::render)
+        .timeout(TIMEOUT)
         .on_stop(live.stop.clone())
-        .background(|stop| live.watch(bus, stop));
+        .background(|stop| live.run(bus, stop));
     Ok(service)
 }

@@ -1,5 +1,5 @@
-//! The style sheet, the scripts and the drawings: each under an address with a digest of what is in it,
-//! so that a browser may keep it for ever.
+//! The style sheet, scripts and images, each served at an address with a digest of its content, so that
+//! browsers may cache it indefinitely.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,8 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::{Error, Result};
 use http::{HeaderValue, header};
+use httpkit::{Error, Result};
 use sha2::{Digest, Sha256};
 
 struct Asset {
@@ -37,7 +37,7 @@ fn asset(name: &'static str, media_type: &'static str, bytes: &'static [u8]) -> 
     Asset { name, address: format!("/assets/{stem}.{digest}.{ending}"), media_type, bytes }
 }
 
-/// Where a page finds an asset. The name must be one of those above.
+/// The address of an asset. The name must be one of those above.
 pub fn address(name: &str) -> &'static str {
     ASSETS.iter().find(|asset| asset.name == name).map_or("", |asset| asset.address.as_str())
 }
@@ -54,7 +54,7 @@ pub async fn serve(Path(name): Path<String>) -> Result<Response> {
     Ok((headers, asset.bytes).into_response())
 }
 
-/// For browsers that ask for it by its old name.
+/// For browsers that request the conventional address.
 pub async fn favicon() -> Redirect {
     Redirect::permanent(address("favicon.svg"))
 }

@@ -1,4 +1,4 @@
-//! Times and amounts as people read them.
+//! Times and amounts, formatted for people.
 
 use common::ids::TicketId;
 use common::money::Currency;
@@ -6,7 +6,7 @@ use common::{Money, Time};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A time in its own zone, for people and for programs.
+/// A time in its own zone, for display and as RFC 3339.
 #[derive(Clone, Debug, PartialEq)]
 pub struct When {
     /// RFC 3339, with the zone's offset.
@@ -15,7 +15,7 @@ pub struct When {
     pub date: String,
     /// `19:30`
     pub time: String,
-    /// What the zone is called then: `CET`.
+    /// The zone's abbreviation at that time: `CET`.
     pub zone: String,
     /// `21`
     pub day: String,
@@ -28,7 +28,7 @@ pub struct When {
 }
 
 impl When {
-    /// The zone's name must be an IANA one; others are read as UTC.
+    /// `zone` is an IANA name; an unknown one is treated as UTC.
     pub fn of(time: Time, zone: &str) -> When {
         let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
         let timestamp = Timestamp::from_millisecond(time.millis()).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -47,7 +47,7 @@ impl When {
     }
 }
 
-/// The time until something ends, by the server's clock: a visitor's may be wrong.
+/// The time until something ends, by the server's clock: the visitor's may be wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Countdown {
     pub seconds_left: u64,
@@ -59,35 +59,36 @@ impl Countdown {
         Countdown { seconds_left: now.until(end).as_secs(), end: When::of(end, zone) }
     }
 
-    /// `14:05`
-    pub fn clock(&self) -> String {
-        let (minutes, seconds) = (self.seconds_left / 60, self.seconds_left % 60);
-        if minutes < 60 {
-            format!("{minutes}:{seconds:02}")
-        } else {
-            format!("{}:{:02}:{seconds:02}", minutes / 60, minutes % 60)
-        }
-    }
-
-    /// Whether it is time to hurry.
+    /// Whether less than two minutes are left.
     pub fn is_ending(&self) -> bool {
         self.seconds_left < 120
     }
 }
 
-/// Which of the five colours of stock a ticket is printed on: always the same one.
-pub fn stock(id: TicketId) -> usize {
+/// A duration in words: `15 minutes`, `1 hour`, `12 seconds`.
+pub fn duration(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        _ if seconds > 0 && seconds.is_multiple_of(86_400) => (seconds / 86_400, "day"),
+        _ if seconds > 0 && seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
+        _ if seconds >= 60 => (seconds / 60, "minute"),
+        _ => (seconds, "second"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The colour of a ticket, of five: always the same one for a ticket.
+pub fn ticket_colour(id: TicketId) -> usize {
     id.to_string().bytes().rev().take(4).map(usize::from).sum::<usize>() % 5
 }
 
-/// The end of an id, as it stands on a stub: `7F3A 91BC`.
+/// The end of an id, as shown on a ticket: `7F3A 91BC`.
 pub fn serial(id: impl ToString) -> String {
     let id = id.to_string().replace('-', "").to_uppercase();
     let (first, last) = id.split_at(id.len().saturating_sub(4));
     format!("{} {last}", &first[first.len().saturating_sub(4)..])
 }
 
-/// `$20.50`, or `20.50 CHF` where there is no sign that everybody knows.
+/// `$20.50`, or `20.50 CHF` for currencies without a well-known sign.
 pub fn price(amount: Money, currency: &Currency) -> String {
     let sign = match currency.as_str() {
         "usd" => "$",
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_amount_is_written_with_its_currency() {
+    fn amounts_are_formatted_with_their_currency() {
         let price = |minor, code: &str| price(Money::from_minor(minor), &code.parse().unwrap());
         assert_eq!(price(2050, "usd"), "$20.50");
         assert_eq!(price(99_999_999, "eur"), "€999,999.99");
@@ -126,27 +127,40 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_written_in_its_own_zone() {
+    fn times_are_formatted_in_their_own_zone() {
         let when = When::of(Time::parse("2026-11-21T18:30:00Z").unwrap(), "Europe/Berlin");
         assert_eq!((&*when.date, &*when.time, &*when.zone), ("Sat 21 Nov 2026", "19:30", "CET"));
         assert_eq!(when.iso, "2026-11-21T19:30:00+01:00");
     }
 
     #[test]
-    fn a_ticket_has_its_number_and_its_colour() {
+    fn a_ticket_has_a_reference_and_a_colour() {
         let id: TicketId = "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5b".parse().unwrap();
         assert_eq!(serial(id), "2E3F 4A5B");
-        assert!(stock(id) < 5 && stock(id) == stock(id));
+        assert!(ticket_colour(id) < 5 && ticket_colour(id) == ticket_colour(id));
     }
 
     #[test]
-    fn a_countdown_is_written_as_a_clock() {
+    fn durations_agree_in_number() {
+        for (seconds, written) in [
+            (900, "15 minutes"),
+            (60, "1 minute"),
+            (5, "5 seconds"),
+            (1, "1 second"),
+            (3_600, "1 hour"),
+            (5_400, "90 minutes"),
+            (604_800, "7 days"),
+        ] {
+            assert_eq!(duration(seconds), written);
+        }
+    }
+
+    #[test]
+    fn a_countdown_ends_at_zero_and_warns_in_the_last_two_minutes() {
         let now = Time::parse("2026-11-21T18:30:00Z").unwrap();
-        let clock = |millis| Countdown::to(Time::from_millis(now.millis() + millis), now, "UTC");
-        assert_eq!(clock(845_900).clock(), "14:05");
-        assert_eq!(clock(9_000).clock(), "0:09");
-        assert_eq!(clock(7_325_000).clock(), "2:02:05");
-        assert_eq!(clock(-5_000).clock(), "0:00");
-        assert!(clock(119_000).is_ending() && !clock(120_000).is_ending());
+        let to = |millis| Countdown::to(Time::from_millis(now.millis() + millis), now, "UTC");
+        assert_eq!(to(845_900).seconds_left, 845);
+        assert_eq!(to(-5_000).seconds_left, 0);
+        assert!(to(119_000).is_ending() && !to(120_000).is_ending());
     }
 }

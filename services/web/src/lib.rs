@@ -1,7 +1,7 @@
 //! web: the pages that people buy and sell on.
 //!
-//! Boundary: it owns no data and decides nothing. It calls the services' HTTP API in the visitor's name,
-//! as their browser could, and shows the answers.
+//! Boundary: it owns no data and decides nothing. It calls the services' HTTP API with the visitor's session,
+//! as their browser could, and renders the responses.
 
 pub mod api;
 pub mod app;
@@ -14,3 +14,4 @@ pub mod notice;
 pub mod page;
 pub mod pages;
 pub mod session;
+pub mod state;

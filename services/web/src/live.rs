@@ -1,22 +1,22 @@
-//! Pages that follow what happens: `GET /live`, a stream of server-sent events for each page that is open.
+//! Live pages: `GET /live`, a stream of server-sent events for each open page.
 //!
-//! **A stream carries nudges, no data**: *something about this ticket has changed*. The page's script then asks for
-//! the page's own address again and takes over the elements whose topic it was. So there is one
-//! template for both, and what a visitor may see is decided where it always is, by the API, each time.
+//! **A stream carries invalidations, no data**: *this ticket has changed*. The page's script then requests the
+//! page again and replaces the elements of that topic. So there is one template for both, and the API
+//! decides every time what the visitor may see.
 //!
-//! **Each process has a [`Hub`]**, which watches the bus on its own and counts the changes that it hears of. The
-//! count, with the hub's name, is a *position*.
+//! **Each process has a [`Hub`]**, which subscribes to the bus on its own and counts the invalidations that it receives. The
+//! count, with the hub's name, is a *resume token*.
 //!
-//! **Nothing between page and stream is lost.** A page carries the hub's position from before the API was asked for what it
-//! shows; its stream opens with that position and is told first what has changed since, out of the hub's
-//! memory of the last changes. If the hub can't know (the page is another process's, or older than the
-//! memory reaches, or the hub was cut off from the bus in between), it says that anything may have changed, and the page is asked for
-//! once more. A change is heard after it is stored, so the page that is asked for then shows it.
+//! **Nothing is lost between page and stream.** A page carries the hub's resume token from before its content was
+//! loaded. Its stream starts at that token and first sends what has changed since, from the hub's
+//! history. If the hub can't know (the page was rendered by another process, or is older than the
+//! history, or the hub was disconnected from the bus in between), it sends a *resync*: anything may have changed, and
+//! the page is requested once more. Events are published after the change is stored, so that request sees it.
 //!
-//! **A stream that broke** goes on in the same way: it tells its position along with all that it says, and
-//! browsers open it again with the last one (`Last-Event-ID`).
+//! **A broken stream resumes** in the same way: every event has the current resume token as its id, and browsers
+//! reconnect with the last one (`Last-Event-ID`).
 //!
-//! **A slow reader costs nothing**: what waits for a stream isn't a queue, but which of its topics have changed.
+//! **A slow reader costs nothing**: what waits for a stream isn't a queue, but a set of changed topics.
 
 mod hub;
 mod stream;
@@ -24,7 +24,7 @@ mod topic;
 
 use std::sync::Arc;
 
-use common::bus::{Bus, Sight};
+use bus::{Bus, WatchEvent};
 use common::events::Stream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ pub use hub::Hub;
 pub use stream::open;
 pub use topic::Topic;
 
-/// What all streams have in common.
+/// What all streams share.
 #[derive(Clone)]
 pub struct Live {
     pub hub: Arc<Hub>,
@@ -43,21 +43,32 @@ pub struct Live {
 }
 
 impl Live {
-    /// For up to so many streams at once.
-    pub fn new(streams: usize) -> Live {
-        let slots = Arc::new(Semaphore::new(streams));
+    pub fn new(max_streams: usize) -> Live {
+        let slots = Arc::new(Semaphore::new(max_streams));
         Live { hub: Arc::default(), stop: CancellationToken::new(), slots }
     }
 
-    /// Tells the hub what happens on the bus, until it is told to stop.
-    pub async fn watch(self, bus: Bus, stop: CancellationToken) {
-        let see = |sight: Sight<'_>| match sight {
-            Sight::Begins(_) => self.hub.may_have_missed(),
-            Sight::Event { subject, data } => match topic::changes(subject, data) {
-                Ok(changes) => self.hub.tell(changes),
-                Err(error) => tracing::warn!(subject, %error, "an event that can't be read"),
-            },
+    /// ConsumerHealth the hub with the events of the bus, until `stop` is cancelled.
+    pub async fn run(self, bus: Bus, stop: CancellationToken) {
+        let handle = |event: WatchEvent<'_>| match event {
+            WatchEvent::Resync(_) => self.hub.resync(),
+            WatchEvent::Event { subject, data } => self.handle(subject, data),
         };
-        bus.watch([Stream::Tickets, Stream::Orders, Stream::Payments], stop, see).await;
+        bus.watch([Stream::Tickets, Stream::Orders, Stream::Payments], stop, handle).await;
+    }
+
+    fn handle(&self, subject: &str, data: &[u8]) {
+        // A newer version of a service may publish events that this one doesn't know yet.
+        let Ok(known) = subject.parse() else {
+            tracing::warn!(subject, "unknown event, resyncing all pages");
+            return self.hub.resync();
+        };
+        match topic::invalidations(known, data) {
+            Ok(invalidations) => self.hub.publish(invalidations),
+            Err(error) => {
+                tracing::warn!(subject, %error, "unreadable event, resyncing all pages");
+                self.hub.resync();
+            }
+        }
     }
 }

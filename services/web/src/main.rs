@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use common::Clock;
-use web::app::{self, Settings};
+use web::app;
+use web::state::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common::server::main(
+    httpkit::run::main(
         "web",
         |settings: &Settings| &settings.server,
         |settings| app::build(settings, Clock::system()),

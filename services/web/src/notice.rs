@@ -1,5 +1,5 @@
-//! What a page says about what was just done. It travels as a word in the address, so that nothing has
-//! to be remembered and nobody can make a page say what it doesn't say.
+//! Notices: the result of the previous action, shown above a page. A notice travels as a slug in the
+//! address, so nothing has to be stored, and a crafted address can't show other text.
 
 use crate::forms::with_query;
 
@@ -30,7 +30,6 @@ macro_rules! notices {
     };
 }
 
-/// Whether it is good news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Good,
@@ -49,28 +48,30 @@ impl Tone {
 notices! {
     SignedOut = "signed-out" Good "You are signed out.";
     Listed = "listed" Good "Your ticket is on sale.";
-    Edited = "edited" Good "Your changes are saved.";
-    Deleted = "deleted" Good "The ticket is off the market.";
-    Refunding = "refunding" Good "The money is on its way back to the buyer.";
-    Taken = "taken" Bad "Someone was faster: the ticket is held by another buyer just now.";
-    Sold = "sold" Bad "Someone was faster: the ticket is sold.";
-    Past = "past" Bad "The ticket’s date has passed. It can’t be bought any more.";
-    PriceChanged = "price-changed" Bad "The price has changed since you looked. Nothing was ordered: this is what it costs now.";
-    OwnTicket = "own-ticket" Bad "This is your own ticket. You can’t buy it yourself.";
-    AlreadyPaid = "already-paid" Good "The order is paid already. Nothing more was charged.";
-    ChangedMeanwhile = "changed" Bad "It has changed since you looked. Look at it again, and then decide.";
-    CardUnread = "card-unread" Bad "The card couldn’t be read. Nothing was charged. Try again, or take another card.";
-    PaymentsDown = "payments-down" Bad "Payments can’t be reached just now. Try again in a moment: you are never charged twice.";
-    OrdersDown = "orders-down" Bad "Orders can’t be reached just now. Try again in a moment: nothing is ordered twice.";
+    Edited = "edited" Good "Your changes have been saved.";
+    Deleted = "deleted" Good "Listing removed.";
+    Refunding = "refunding" Good "The buyer’s refund is on its way.";
+    Reserved = "reserved" Bad "Someone else is already buying this ticket.";
+    Sold = "sold" Bad "Sorry, this ticket has just been sold.";
+    Past = "past" Bad "This event has already taken place, so the ticket is no longer for sale.";
+    PriceChanged = "price-changed" Bad "The price has changed. You haven’t bought anything – check the new price below.";
+    OwnTicket = "own-ticket" Bad "You can’t buy your own ticket.";
+    AlreadyPaid = "already-paid" Good "You’ve already paid for this order. You haven’t been charged again.";
+    ListingChanged = "listing-changed" Bad "This listing has changed. Check the details and try again.";
+    CardUnread = "card-unread" Bad "We couldn’t read your card. You haven’t been charged. Try again or use another card.";
+    PaymentsDown = "payments-down" Bad "We can’t take payments right now. Try again in a moment – you won’t be charged twice.";
+    RefundsDown = "refunds-down" Bad "We can’t issue refunds right now. Try again in a moment – nothing will be refunded twice.";
+    OrdersDown = "orders-down" Bad "We can’t take orders right now. Try again in a moment – you won’t be charged twice.";
+    CancelDown = "cancel-down" Bad "We couldn’t cancel your reservation. Try again in a moment.";
 }
 
 impl Notice {
-    /// The address that shows it.
+    /// The address of a page with this notice.
     pub fn at(self, path: &str) -> String {
         with_query(path, &[("notice", self.slug())])
     }
 
-    /// The notice that an address carries.
+    /// The notice that an address names.
     pub fn of(address: &str) -> Option<Notice> {
         let (_, query) = address.split_once('?')?;
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notice_travels_in_the_address_and_nothing_else_does() {
+    fn only_known_notices_are_read_from_an_address() {
         let address = Notice::Listed.at("/tickets/1?like=2");
         assert_eq!(address, "/tickets/1?like=2&notice=listed");
         assert_eq!(Notice::of(&address), Some(Notice::Listed));

@@ -1,27 +1,27 @@
-//! What all pages have: the frame around them, the headers that guard them, and who may keep them.
+//! What all pages share: the frame, the security headers, and the cache policy.
 
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::Error;
 use common::ids::OrderId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use httpkit::Error;
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
-use crate::format::Countdown;
+use crate::format::{Countdown, duration};
 use crate::notice::Notice;
-use crate::session::{Visitor, Who};
+use crate::session::{Identity, Visitor};
+use crate::state::App;
 
-/// A page: a template with the frame around it, and what may be done with the result.
+/// A page: a template, its frame and its cache policy.
 pub trait Page: askama::Template {
-    /// Who may keep it.
+    /// Who may cache it.
     const CACHE: Cache;
 
     fn frame(&self) -> &Frame;
 
-    /// Whether it holds Stripe's own form, which comes from Stripe.
-    fn holds_stripe_s_form(&self) -> bool {
+    /// Whether it embeds Stripe's form.
+    fn embeds_stripe(&self) -> bool {
         false
     }
 
@@ -34,10 +34,10 @@ pub trait Page: askama::Template {
         let signed_in = self.frame().signed_in;
         let etag = match (Self::CACHE, signed_in) {
             (Cache::Anyone, false) => {
-                // The position changes with all that happens anywhere; the page with it is the same.
-                let shown = html.replace(&self.frame().position, "");
+                // The resume token changes with every event; the page itself doesn't.
+                let shown = html.replace(&self.frame().resume_token, "");
                 let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&shown)[..12]);
-                // Weak: the same page may be sent compressed or not.
+                // Weak: the page may be sent compressed or not.
                 HeaderValue::from_str(&format!("W/\"{digest}\"")).ok()
             }
             (Cache::Anyone, true) | (Cache::Form | Cache::Nobody, _) => None,
@@ -45,7 +45,7 @@ pub trait Page: askama::Template {
         let mut response = (status, Html(html)).into_response();
         let headers = response.headers_mut();
         let cache = match (Self::CACHE, signed_in) {
-            // A hold may end at any second: it is asked for again each time.
+            // A reservation may end at any second: revalidate every time.
             (Cache::Anyone, false) => "no-cache",
             (Cache::Form, _) => "private, no-cache",
             (Cache::Anyone, true) | (Cache::Nobody, _) => "no-store",
@@ -53,35 +53,34 @@ pub trait Page: askama::Template {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
         headers.extend(etag.map(|etag| (header::ETAG, etag)));
-        guard(headers, self.holds_stripe_s_form());
+        set_security_headers(headers, self.embeds_stripe());
         Ok(response)
     }
 }
 
-/// Who may keep a page.
+/// Who may cache a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cache {
-    /// It is the same for all who aren't signed in; to the others it shows something of theirs.
+    /// The same for all visitors who aren't signed in; personal for the others.
     Anyone,
-    /// The visitor's browser, so that *Back* brings back the very form that was sent, with its key.
+    /// Private: *Back* restores the submitted form, with its idempotency key.
     Form,
-    /// It is for one person alone.
+    /// Personal: not cached.
     Nobody,
 }
 
-/// What a page may load and do. No script and no style stands in a page itself, so whatever a user
-/// wrote can't become one.
+/// The Content-Security-Policy. Pages have no inline scripts or styles, so user content can't become one.
 const OWN: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The same with Stripe's form in it. <https://docs.stripe.com/security/guide#content-security-policy>
+/// The policy of pages that embed Stripe's form. <https://docs.stripe.com/security/guide#content-security-policy>
 const WITH_STRIPE: &str = "default-src 'none'; \
     script-src 'self' https://js.stripe.com https://*.js.stripe.com; style-src 'self'; \
     img-src 'self' https://*.stripe.com; connect-src 'self' https://api.stripe.com; \
     frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-fn guard(headers: &mut HeaderMap, with_stripe: bool) {
+fn set_security_headers(headers: &mut HeaderMap, with_stripe: bool) {
     let policy = if with_stripe { WITH_STRIPE } else { OWN };
     let permissions = if with_stripe {
         "camera=(), geolocation=(), microphone=(), payment=(self \"https://js.stripe.com\")"
@@ -99,7 +98,7 @@ fn guard(headers: &mut HeaderMap, with_stripe: bool) {
     }
 }
 
-/// 304, if the visitor's copy is still right (RFC 9110 §13.1.2).
+/// Responds 304 if the visitor's copy is current (RFC 9110 §13.1.2).
 pub fn not_modified(request: &HeaderMap, response: Response) -> Response {
     let text = |value: Option<&HeaderValue>| value?.to_str().ok().map(str::to_owned);
     let etag = text(response.headers().get(header::ETAG));
@@ -118,36 +117,39 @@ pub fn not_modified(request: &HeaderMap, response: Response) -> Response {
     Response::from_parts(parts, axum::body::Body::empty())
 }
 
-/// What stands around every page.
+/// The layout around every page.
 #[derive(Clone)]
 pub struct Frame {
     pub signed_in: bool,
-    /// Someone's session can't be renewed just now.
-    pub unsure: bool,
-    /// The path and the query that were asked for.
+    /// The session could not be renewed, so it isn't known who the visitor is.
+    pub session_unknown: bool,
+    /// The requested path and query.
     pub address: String,
-    /// From where on the page is told what changes (`live`).
-    pub position: String,
-    pub hold: Option<HoldBar>,
+    /// The point in the event stream that this page reflects (`live`).
+    pub resume_token: String,
+    pub reserved: Option<ReservationBar>,
     pub notice: Option<Notice>,
+    /// How long a ticket is reserved for a buyer, in words: `15 minutes`. None where the settings aren't at
+    /// hand.
+    pub reservation: Option<String>,
 }
 
-/// The visitor's running hold, and how much time is left of it.
+/// The visitor's most urgent reservation.
 #[derive(Clone)]
-pub struct HoldBar {
+pub struct ReservationBar {
     pub order: OrderId,
     pub title: String,
     pub countdown: Countdown,
-    /// How many more there are.
+    /// How many other reservations the visitor has.
     pub others: usize,
 }
 
 impl Frame {
     pub async fn of(app: &App, visitor: &Visitor) -> Frame {
-        let holds = visitor.holds().await;
-        // It may have run out while the page was made.
-        let mut running = holds.iter().filter(|order| order.expires_at > visitor.now);
-        let hold = running.next().map(|order| HoldBar {
+        let reservations = visitor.reservations().await;
+        // One may have expired in the meantime.
+        let mut running = reservations.iter().filter(|order| order.expires_at > visitor.now);
+        let reserved = running.next().map(|order| ReservationBar {
             order: order.id,
             title: order.ticket.title.clone(),
             countdown: Countdown::to(order.expires_at, visitor.now, &app.settings.market.time_zone),
@@ -155,33 +157,52 @@ impl Frame {
         });
         Frame {
             signed_in: visitor.user().is_some(),
-            unsure: matches!(visitor.who, Who::Unsure),
+            session_unknown: matches!(visitor.identity, Identity::SessionUnknown),
             address: visitor.address.clone(),
-            position: visitor.position.clone(),
-            hold,
+            resume_token: visitor.resume_token.clone(),
+            reserved,
             notice: Notice::of(&visitor.address),
+            reservation: Some(duration(app.settings.reservation_seconds)),
         }
     }
 
-    /// On the page of an order its own hold needs no bar.
-    pub fn without_hold_of(mut self, order: OrderId) -> Frame {
-        self.hold = self.hold.filter(|hold| hold.order != order || hold.others > 0);
+    /// The page of an order doesn't repeat its own reservation in the bar.
+    pub fn without_reservation_of(mut self, order: OrderId) -> Frame {
+        self.reserved =
+            self.reserved.filter(|reserved| reserved.order != order || reserved.others > 0);
         self
     }
 
-    /// Around an error of which it isn't known whom it met.
+    /// The frame of an error without a known visitor.
     pub fn plain() -> Frame {
         Frame {
             signed_in: false,
-            unsure: true,
+            session_unknown: true,
             address: String::new(),
-            position: String::new(),
-            hold: None,
+            resume_token: String::new(),
+            reserved: None,
             notice: None,
+            reservation: None,
         }
     }
 
-    /// Whether the visitor is at this address, for the navigation.
+    /// What a reservation offers, for descriptions of the marketplace.
+    pub fn reservation_offer(&self) -> String {
+        match &self.reservation {
+            Some(time) => format!("We reserve a ticket for you for {time} while you pay."),
+            None => "We reserve a ticket for you while you pay.".to_owned(),
+        }
+    }
+
+    /// What happens on *Buy*.
+    pub fn reservation_promise(&self) -> String {
+        match &self.reservation {
+            Some(time) => format!("We’ll reserve it for you for {time} while you pay."),
+            None => "We’ll reserve it for you while you pay.".to_owned(),
+        }
+    }
+
+    /// Whether this is the current page, for the navigation.
     pub fn is_at(&self, path: &str) -> bool {
         self.address.split('?').next() == Some(path)
     }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    app::Query, draft::Draft, errors::ApiError, model::Charge, pages::Page, params::Params,
+    app::Query, errors::ApiError, model::Charge, pagination::Page, params::Params,
+    transaction::Transaction,
 };
 
 #[derive(Debug)]
@@ -14,7 +15,7 @@ impl Query for Retrieve {
         Ok(Self(id.to_owned()))
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
         let charge =
             view.charge(&self.0).ok_or_else(|| ApiError::not_found("charge", &self.0, "id"))?;
         Ok(view.render_charge(charge))
@@ -35,9 +36,9 @@ impl Query for List {
         Ok(Self { payment_intent: params.text("payment_intent")?, page: Page::parse(params)? })
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
         let listed: Vec<&Charge> = match &self.payment_intent {
-            None => view.kept().charges.values().collect(),
+            None => view.committed().charges.values().collect(),
             Some(id) => {
                 let intent = view
                     .payment_intent(id)

@@ -1,23 +1,23 @@
-//! The attempt to charge: <https://docs.stripe.com/api/payment_intents/confirm>, and what 3-D Secure would answer.
+//! Confirmation, <https://docs.stripe.com/api/payment_intents/confirm>, and the outcome of 3-D Secure.
 
 use serde_json::{Value, json};
 
 use crate::{
     app::Command,
     cards::{Behaviour, Decline, UNAUTHENTICATED},
-    draft::Draft,
     errors::ApiError,
     ids,
     ledger::Ledger,
     model::{AllowRedirects, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod},
     params::Params,
     routes::{
-        payment_intents::{found, unexpected_state},
+        lookup::{load_intent, unexpected_state},
         payment_methods,
     },
+    transaction::Transaction,
 };
 
-/// How to confirm.
+/// The parameters of a confirmation.
 #[derive(Debug)]
 pub struct Attempt {
     pub payment_method: Option<String>,
@@ -27,7 +27,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Those that make sense only together with a confirmation.
+    /// Parameters that are valid only with a confirmation.
     pub const PARAMS: &'static [&'static str] =
         &["return_url", "error_on_requires_action", "off_session"];
 
@@ -41,16 +41,16 @@ impl Attempt {
         })
     }
 
-    /// A decline is an error, and leaves in the draft what it did to the intent.
+    /// A decline is an error, and its changes to the intent stay staged in the transaction.
     pub fn run(
         self,
         mut intent: PaymentIntent,
-        draft: &mut Draft<'_>,
+        transaction: &mut Transaction<'_>,
     ) -> Result<PaymentIntent, ApiError> {
         match intent.status {
             IntentStatus::Succeeded => {
                 let message = "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.";
-                return Err(unexpected_state(message, &intent, draft));
+                return Err(unexpected_state(message, &intent, transaction));
             }
             IntentStatus::Canceled | IntentStatus::Processing => {
                 let message = format!(
@@ -58,7 +58,7 @@ impl Attempt {
                      following statuses may be confirmed: requires_confirmation, requires_action.",
                     intent.status.name()
                 );
-                return Err(unexpected_state(&message, &intent, draft));
+                return Err(unexpected_state(&message, &intent, transaction));
             }
             IntentStatus::RequiresPaymentMethod
             | IntentStatus::RequiresConfirmation
@@ -67,9 +67,9 @@ impl Attempt {
         let Some(id) = self.payment_method.as_ref().or(intent.payment_method.as_ref()) else {
             let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Update the PaymentIntent with \
                            a payment method and then confirm it again, or confirm it directly with a payment method.";
-            return Err(unexpected_state(message, &intent, draft));
+            return Err(unexpected_state(message, &intent, transaction));
         };
-        let method = payment_methods::named(id, draft)?;
+        let method = payment_methods::resolve(id, transaction)?;
         if intent.automatic_payment_methods == Some(AllowRedirects::Always)
             && self.return_url.is_none()
         {
@@ -82,17 +82,17 @@ impl Attempt {
         }
         match method.behaviour() {
             Behaviour::Pays | Behaviour::RefundsLate | Behaviour::FailsRefunds => {
-                Ok(succeed(intent, method, draft))
+                Ok(succeed(intent, method, transaction))
             }
-            Behaviour::Declines(decline) => Err(fail(intent, method, decline, draft)),
+            Behaviour::Declines(decline) => Err(fail(intent, method, decline, transaction)),
             Behaviour::Authenticates(_) if self.error_on_requires_action || self.off_session => {
-                Err(fail(intent, method, UNAUTHENTICATED, draft))
+                Err(fail(intent, method, UNAUTHENTICATED, transaction))
             }
             Behaviour::Authenticates(_) => {
                 intent.status = IntentStatus::RequiresAction;
                 intent.next_action = Some(next_action(&intent, self.return_url.as_deref()));
                 intent.payment_method = Some(method.id.clone());
-                draft.put_payment_method(method);
+                transaction.put_payment_method(method);
                 Ok(intent)
             }
         }
@@ -134,7 +134,7 @@ impl Command for Confirm {
         })
     }
 
-    fn subjects(&self, ledger: &Ledger) -> Vec<String> {
+    fn lock_keys(&self, ledger: &Ledger) -> Vec<String> {
         let own = ledger
             .payment_intents
             .get(&self.intent)
@@ -143,17 +143,17 @@ impl Command for Confirm {
         std::iter::once(self.intent.clone()).chain(method).collect()
     }
 
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
-        let mut intent = found(&self.intent, draft)?;
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        let mut intent = load_intent(&self.intent, transaction)?;
         intent.receipt_email = self.receipt_email.or(intent.receipt_email);
-        let intent = self.attempt.run(intent, draft)?;
-        let body = draft.render_payment_intent(&intent);
-        draft.put_payment_intent(intent);
+        let intent = self.attempt.run(intent, transaction)?;
+        let body = transaction.render_payment_intent(&intent);
+        transaction.put_payment_intent(intent);
         Ok(body)
     }
 }
 
-/// What the buyer does in the bank's window. Stripe has no call for it.
+/// The buyer's response to the bank's 3-D Secure page. Not part of Stripe's API.
 #[derive(Debug)]
 pub struct Authenticate {
     intent: String,
@@ -167,36 +167,36 @@ impl Command for Authenticate {
         Ok(Self { intent: id.to_owned(), succeeds: outcome == "success" })
     }
 
-    fn subjects(&self, _: &Ledger) -> Vec<String> {
+    fn lock_keys(&self, _: &Ledger) -> Vec<String> {
         vec![self.intent.clone()]
     }
 
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
-        let mut intent = found(&self.intent, draft)?;
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        let mut intent = load_intent(&self.intent, transaction)?;
         let method =
-            intent.payment_method.as_ref().and_then(|id| draft.payment_method(id)).cloned();
+            intent.payment_method.as_ref().and_then(|id| transaction.payment_method(id)).cloned();
         let (IntentStatus::RequiresAction, Some(method)) = (intent.status, method) else {
             return Err(unexpected_state(
-                "This PaymentIntent doesn't wait for 3-D Secure.",
+                "This PaymentIntent doesn't require 3-D Secure.",
                 &intent,
-                draft,
+                transaction,
             ));
         };
         intent = if self.succeeds {
             match method.behaviour() {
                 Behaviour::Authenticates(Some(decline)) => {
-                    refused(intent, method, decline, draft).0
+                    refused(intent, method, decline, transaction).0
                 }
                 Behaviour::Authenticates(None)
                 | Behaviour::Pays
                 | Behaviour::Declines(_)
                 | Behaviour::RefundsLate
-                | Behaviour::FailsRefunds => succeed(intent, method, draft),
+                | Behaviour::FailsRefunds => succeed(intent, method, transaction),
             }
         } else {
             let message = "We are unable to authenticate your payment method. Please choose a different payment method and try again.";
             let error = ApiError::invalid(message).code("payment_intent_authentication_failure");
-            let error = error.with("payment_method", draft.render_payment_method(&method));
+            let error = error.with("payment_method", transaction.render_payment_method(&method));
             PaymentIntent {
                 status: IntentStatus::RequiresPaymentMethod,
                 payment_method: None,
@@ -205,8 +205,8 @@ impl Command for Authenticate {
                 ..intent
             }
         };
-        let body = draft.render_payment_intent(&intent);
-        draft.put_payment_intent(intent);
+        let body = transaction.render_payment_intent(&intent);
+        transaction.put_payment_intent(intent);
         Ok(body)
     }
 }
@@ -214,17 +214,17 @@ impl Command for Authenticate {
 fn succeed(
     mut intent: PaymentIntent,
     mut method: PaymentMethod,
-    draft: &mut Draft<'_>,
+    transaction: &mut Transaction<'_>,
 ) -> PaymentIntent {
-    let charge = charge(&intent, &method, None, draft);
+    let charge = charge(&intent, &method, None, transaction);
     intent.status = IntentStatus::Succeeded;
     intent.payment_method = Some(method.id.clone());
     intent.last_payment_error = None;
     intent.next_action = None;
     intent.charges.push(charge.id.clone());
     method.used = true;
-    draft.put_payment_method(method);
-    draft.put_charge(charge);
+    transaction.put_payment_method(method);
+    transaction.put_charge(charge);
     intent
 }
 
@@ -232,22 +232,22 @@ fn fail(
     intent: PaymentIntent,
     method: PaymentMethod,
     decline: Decline,
-    draft: &mut Draft<'_>,
+    transaction: &mut Transaction<'_>,
 ) -> ApiError {
-    let (intent, error) = refused(intent, method, decline, draft);
-    let error = error.with("payment_intent", draft.render_payment_intent(&intent));
-    draft.put_payment_intent(intent);
+    let (intent, error) = refused(intent, method, decline, transaction);
+    let error = error.with("payment_intent", transaction.render_payment_intent(&intent));
+    transaction.put_payment_intent(intent);
     error
 }
 
-/// The card was refused: a failed charge, and the intent asks for another payment method.
+/// The card was declined: a failed charge, and the intent requires another payment method.
 fn refused(
     mut intent: PaymentIntent,
     method: PaymentMethod,
     decline: Decline,
-    draft: &mut Draft<'_>,
+    transaction: &mut Transaction<'_>,
 ) -> (PaymentIntent, ApiError) {
-    let charge = charge(&intent, &method, Some(decline), draft);
+    let charge = charge(&intent, &method, Some(decline), transaction);
     let mut error = ApiError::card(decline.code, decline.message).with("charge", charge.id.clone());
     if let Some(decline_code) = decline.decline_code {
         error = error.with("decline_code", decline_code);
@@ -255,14 +255,14 @@ fn refused(
     if let Some(param) = decline.param {
         error = error.param(param);
     }
-    error = error.with("payment_method", draft.render_payment_method(&method));
+    error = error.with("payment_method", transaction.render_payment_method(&method));
     intent.status = IntentStatus::RequiresPaymentMethod;
     intent.payment_method = None;
     intent.next_action = None;
     intent.last_payment_error = Some(error.fields.clone());
     intent.charges.push(charge.id.clone());
-    draft.put_payment_method(method);
-    draft.put_charge(charge);
+    transaction.put_payment_method(method);
+    transaction.put_charge(charge);
     (intent, error)
 }
 
@@ -270,11 +270,11 @@ fn charge(
     intent: &PaymentIntent,
     method: &PaymentMethod,
     decline: Option<Decline>,
-    draft: &Draft<'_>,
+    transaction: &Transaction<'_>,
 ) -> Charge {
     Charge {
         id: ids::new("ch"),
-        created: draft.now_seconds(),
+        created: transaction.now_seconds(),
         amount: intent.amount,
         currency: intent.currency.clone(),
         status: if decline.is_some() { ChargeStatus::Failed } else { ChargeStatus::Succeeded },

@@ -1,4 +1,4 @@
-//! The switches for faults.
+//! Fault injection.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use axum::{
 };
 
 use crate::{
-    answer::Answer,
     app::App,
     errors::ApiError,
-    faults::{Armed, Fault},
+    faults::{ArmedFault, Fault},
+    response::ApiResponse,
 };
 
 pub async fn add(
@@ -22,19 +22,21 @@ pub async fn add(
 ) -> Response {
     match fault {
         Ok(Json(fault)) => {
-            tracing::info!(?fault, "a fault is armed");
+            tracing::info!(?fault, "fault armed");
             app.faults.add(fault);
             (StatusCode::CREATED, Json(app.faults.list())).into_response()
         }
-        Err(rejection) => Answer::error(ApiError::invalid(rejection.body_text())).into_response(),
+        Err(rejection) => {
+            ApiResponse::error(ApiError::invalid(rejection.body_text())).into_response()
+        }
     }
 }
 
-pub async fn list(State(app): State<Arc<App>>) -> Json<Vec<Armed>> {
+pub async fn list(State(app): State<Arc<App>>) -> Json<Vec<ArmedFault>> {
     Json(app.faults.list())
 }
 
-pub async fn clear(State(app): State<Arc<App>>) -> Json<Vec<Armed>> {
+pub async fn clear(State(app): State<Arc<App>>) -> Json<Vec<ArmedFault>> {
     app.faults.clear();
     list(State(app)).await
 }

@@ -1,4 +1,4 @@
-//! What a checker asks: what money moved, whoever believes what.
+//! All money that moved, for a checker.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -40,7 +40,7 @@ pub async fn ledger(State(app): State<Arc<App>>) -> Json<Value> {
         "charges": ledger.charges.values().collect::<Vec<_>>(),
         "refunds": refunds,
         "totals": totals,
-        "saved_answers": ledger.saved_answers(),
+        "saved_responses": ledger.saved_responses(),
     }))
 }
 

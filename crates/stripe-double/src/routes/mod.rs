@@ -4,6 +4,7 @@ pub mod charges;
 pub mod confirm;
 pub mod faults;
 pub mod ledger;
+pub mod lookup;
 pub mod payment_intents;
 pub mod payment_methods;
 pub mod refunds;
@@ -20,11 +21,11 @@ use axum::{
 };
 
 use crate::{
-    answer::Answer,
     app::{App, read, write},
-    call::RequestId,
     errors::ApiError,
     ids,
+    request::RequestId,
+    response::ApiResponse,
 };
 
 pub fn router(app: Arc<App>) -> Router {
@@ -42,7 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/charges/{id}", get(read::<charges::Retrieve>))
         .route("/v1/refunds", post(write::<refunds::Create>).get(read::<refunds::List>))
         .route("/v1/refunds/{id}", get(read::<refunds::Retrieve>))
-        // Not Stripe's: for whoever tests with it.
+        // Not part of Stripe's API: for tests.
         .route("/_authenticate/{id}", post(write::<confirm::Authenticate>))
         .route("/_faults", post(faults::add).get(faults::list).delete(faults::clear))
         .route("/_ledger", get(ledger::ledger))
@@ -50,12 +51,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/_health", get(ledger::health))
         .fallback(unknown_url)
         .method_not_allowed_fallback(unknown_url)
-        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .layer(middleware::from_fn_with_state(app.clone(), record))
         .with_state(app)
 }
 
-/// What every answer has: an id, the version that was asked for, and its place in the counters.
-async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Adds the request id and the requested API version to every response, and counts it.
+async fn record(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = ids::new("req");
     let version = request.headers().get("stripe-version").cloned();
     let route =
@@ -65,7 +66,7 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
 
     let mut response = next.run(request).await;
     let status = response.status();
-    tracing::debug!(endpoint, request_id = id, status = status.as_u16(), "answered");
+    tracing::debug!(endpoint, request_id = id, status = status.as_u16(), "request completed");
     app.counters.count(endpoint, status.as_u16());
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("request-id", id);
@@ -77,5 +78,5 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
 }
 
 async fn unknown_url(method: Method, uri: Uri) -> Response {
-    Answer::error(ApiError::unknown_url(method.as_str(), uri.path())).into_response()
+    ApiResponse::error(ApiError::unknown_url(method.as_str(), uri.path())).into_response()
 }

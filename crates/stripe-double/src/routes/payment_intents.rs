@@ -4,14 +4,18 @@ use serde_json::Value;
 
 use crate::{
     app::{Command, Query},
-    draft::Draft,
     errors::ApiError,
     ids,
     model::{AllowRedirects, IntentStatus, Metadata, PaymentIntent},
     money,
-    pages::Page,
+    pagination::Page,
     params::Params,
-    routes::{confirm::Attempt, payment_methods},
+    routes::{
+        confirm::Attempt,
+        lookup::{load_intent, unexpected_state},
+        payment_methods,
+    },
+    transaction::Transaction,
 };
 
 #[derive(Debug)]
@@ -95,21 +99,21 @@ impl Command for Create {
         })
     }
 
-    fn subjects(&self, _: &crate::ledger::Ledger) -> Vec<String> {
+    fn lock_keys(&self, _: &crate::ledger::Ledger) -> Vec<String> {
         self.payment_method.iter().cloned().collect()
     }
 
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
         let method = self
             .payment_method
             .as_deref()
-            .map(|id| payment_methods::named(id, draft))
+            .map(|id| payment_methods::resolve(id, transaction))
             .transpose()?;
         let id = ids::new("pi");
         let mut intent = PaymentIntent {
             client_secret: format!("{id}_{}", ids::new("secret")),
             id,
-            created: draft.now_seconds(),
+            created: transaction.now_seconds(),
             amount: self.amount,
             currency: self.currency,
             status: if method.is_some() {
@@ -131,13 +135,13 @@ impl Command for Create {
             charges: Vec::new(),
         };
         if let Some(method) = method {
-            draft.put_payment_method(method);
+            transaction.put_payment_method(method);
         }
         if let Some(attempt) = self.attempt {
-            intent = attempt.run(intent, draft)?;
+            intent = attempt.run(intent, transaction)?;
         }
-        let body = draft.render_payment_intent(&intent);
-        draft.put_payment_intent(intent);
+        let body = transaction.render_payment_intent(&intent);
+        transaction.put_payment_intent(intent);
         Ok(body)
     }
 }
@@ -148,18 +152,18 @@ fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
     };
     if amount < minimum {
         let message =
-            format!("Amount must be at least {} {currency}", money::written(minimum, currency));
+            format!("Amount must be at least {} {currency}", money::formatted(minimum, currency));
         return Err(ApiError::invalid(message).code("amount_too_small").param("amount"));
     }
     if amount > money::MAXIMUM {
         let message =
-            format!("Amount must be no more than {}", money::written(money::MAXIMUM, currency));
+            format!("Amount must be no more than {}", money::formatted(money::MAXIMUM, currency));
         return Err(ApiError::invalid(message).code("amount_too_large").param("amount"));
     }
     Ok(())
 }
 
-/// Cards alone, as named; or what the account accepts, which is cards, and maybe methods that send the buyer away.
+/// Cards alone, if named; otherwise what the account accepts: cards, and possibly redirect-based methods.
 fn parse_types(params: &mut Params) -> Result<(Vec<String>, Option<AllowRedirects>), ApiError> {
     let mut named = params.list("payment_method_types");
     named.extend(params.list("allowed_payment_method_types"));
@@ -199,12 +203,12 @@ impl Command for Cancel {
         Ok(Self { intent: id.to_owned(), reason: params.one_of("cancellation_reason", &reasons)? })
     }
 
-    fn subjects(&self, _: &crate::ledger::Ledger) -> Vec<String> {
+    fn lock_keys(&self, _: &crate::ledger::Ledger) -> Vec<String> {
         vec![self.intent.clone()]
     }
 
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
-        let mut intent = found(&self.intent, draft)?;
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        let mut intent = load_intent(&self.intent, transaction)?;
         if !intent.status.may_be_canceled() {
             return Err(unexpected_state(
                 &format!(
@@ -214,15 +218,15 @@ impl Command for Cancel {
                     intent.status.name()
                 ),
                 &intent,
-                draft,
+                transaction,
             ));
         }
         intent.status = IntentStatus::Canceled;
-        intent.canceled_at = Some(draft.now_seconds());
+        intent.canceled_at = Some(transaction.now_seconds());
         intent.cancellation_reason = self.reason;
         intent.next_action = None;
-        let body = draft.render_payment_intent(&intent);
-        draft.put_payment_intent(intent);
+        let body = transaction.render_payment_intent(&intent);
+        transaction.put_payment_intent(intent);
         Ok(body)
     }
 }
@@ -236,8 +240,8 @@ impl Query for Retrieve {
         Ok(Self(id.to_owned()))
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
-        found(&self.0, view).map(|intent| view.render_payment_intent(&intent))
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
+        load_intent(&self.0, view).map(|intent| view.render_payment_intent(&intent))
     }
 }
 
@@ -252,22 +256,9 @@ impl Query for List {
         Ok(Self(Page::parse(params)?))
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
         let intents =
-            view.kept().payment_intents.iter().map(|(id, it)| (id.as_str(), it.created, it));
+            view.committed().payment_intents.iter().map(|(id, it)| (id.as_str(), it.created, it));
         Ok(self.0.of("/v1/payment_intents", intents, |it| view.render_payment_intent(it)))
     }
-}
-
-/// The intent that a path names.
-pub fn found(id: &str, view: &Draft<'_>) -> Result<PaymentIntent, ApiError> {
-    view.payment_intent(id)
-        .cloned()
-        .ok_or_else(|| ApiError::not_found("payment_intent", id, "intent"))
-}
-
-pub fn unexpected_state(message: &str, intent: &PaymentIntent, view: &Draft<'_>) -> ApiError {
-    ApiError::invalid(message)
-        .code("payment_intent_unexpected_state")
-        .with("payment_intent", view.render_payment_intent(intent))
 }

@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::{
     app::{Command, Query},
     cards::{self, Card},
-    draft::Draft,
     errors::ApiError,
     ids,
     model::{BillingDetails, Metadata, PaymentMethod},
     params::Params,
+    transaction::Transaction,
 };
 
 #[derive(Debug)]
@@ -60,28 +60,28 @@ impl Command for Create {
         Ok(Self { card, billing_details, metadata: params.metadata()? })
     }
 
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
         let mut method = match self.card {
             CardData::Token(token) => {
-                let card = cards::named(&token, "tok_")
+                let card = cards::by_name(&token, "tok_")
                     .ok_or_else(|| ApiError::no_such("token", &token, "card[token]"))?;
-                of_test_card(card, draft)
+                of_test_card(card, transaction)
             }
             CardData::Typed { number, exp_month, exp_year, cvc } => {
-                let card = cards::typed(&number)?;
-                check_typed(exp_month, exp_year, cvc.as_deref(), draft)?;
+                let card = cards::parse_number(&number)?;
+                check_typed(exp_month, exp_year, cvc.as_deref(), transaction)?;
                 PaymentMethod {
                     exp_month,
                     exp_year,
                     cvc_given: cvc.is_some(),
-                    ..of_test_card(card, draft)
+                    ..of_test_card(card, transaction)
                 }
             }
         };
         method.billing_details = self.billing_details;
         method.metadata = self.metadata;
-        let body = draft.render_payment_method(&method);
-        draft.put_payment_method(method);
+        let body = transaction.render_payment_method(&method);
+        transaction.put_payment_method(method);
         Ok(body)
     }
 }
@@ -94,8 +94,8 @@ impl Query for Retrieve {
         Ok(Self(id.to_owned()))
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
-        if let Some(card) = cards::named(&self.0, "pm_card_") {
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
+        if let Some(card) = cards::by_name(&self.0, "pm_card_") {
             let id = self.0;
             return Ok(
                 view.render_payment_method(&PaymentMethod { id, ..of_test_card(card, view) })
@@ -108,12 +108,12 @@ impl Query for Retrieve {
     }
 }
 
-/// A payment method that a PaymentIntent names: one that was made here, or `pm_card_…`, which makes a new one each time.
-pub fn named(id: &str, draft: &Draft<'_>) -> Result<PaymentMethod, ApiError> {
-    if let Some(card) = cards::named(id, "pm_card_") {
-        return Ok(of_test_card(card, draft));
+/// The payment method that a PaymentIntent refers to: an existing one, or `pm_card_…`, which creates a new one each time.
+pub fn resolve(id: &str, transaction: &Transaction<'_>) -> Result<PaymentMethod, ApiError> {
+    if let Some(card) = cards::by_name(id, "pm_card_") {
+        return Ok(of_test_card(card, transaction));
     }
-    match draft.payment_method(id) {
+    match transaction.payment_method(id) {
         None => Err(ApiError::no_such("PaymentMethod", id, "payment_method")),
         Some(method) if method.used => Err(ApiError::invalid(
             "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment. It may not be used again.",
@@ -122,13 +122,13 @@ pub fn named(id: &str, draft: &Draft<'_>) -> Result<PaymentMethod, ApiError> {
     }
 }
 
-fn of_test_card(card: &Card, draft: &Draft<'_>) -> PaymentMethod {
+fn of_test_card(card: &Card, transaction: &Transaction<'_>) -> PaymentMethod {
     PaymentMethod {
         id: ids::new("pm"),
-        created: draft.now_seconds(),
+        created: transaction.now_seconds(),
         number: card.number.to_owned(),
         exp_month: 12,
-        exp_year: this_year(draft) + 1,
+        exp_year: this_year(transaction) + 1,
         cvc_given: false,
         billing_details: BillingDetails::default(),
         metadata: Metadata::new(),
@@ -140,7 +140,7 @@ fn check_typed(
     exp_month: i64,
     exp_year: i64,
     cvc: Option<&str>,
-    draft: &Draft<'_>,
+    transaction: &Transaction<'_>,
 ) -> Result<(), ApiError> {
     if !(1..=12).contains(&exp_month) {
         return Err(ApiError::card(
@@ -149,16 +149,16 @@ fn check_typed(
         )
         .param("exp_month"));
     }
-    if !(this_year(draft)..=this_year(draft) + 50).contains(&exp_year) {
+    if !(this_year(transaction)..=this_year(transaction) + 50).contains(&exp_year) {
         return Err(ApiError::card(
             "invalid_expiry_year",
             "Your card's expiration year is invalid.",
         )
         .param("exp_year"));
     }
-    let looks_like_one =
+    let is_valid =
         |cvc: &str| (3..=4).contains(&cvc.len()) && cvc.bytes().all(|byte| byte.is_ascii_digit());
-    if cvc.is_some_and(|cvc| !looks_like_one(cvc)) {
+    if cvc.is_some_and(|cvc| !is_valid(cvc)) {
         return Err(
             ApiError::card("invalid_cvc", "Your card's security code is invalid.").param("cvc")
         );
@@ -166,8 +166,8 @@ fn check_typed(
     Ok(())
 }
 
-/// Near enough for a card: wrong for a few hours around New Year.
-fn this_year(draft: &Draft<'_>) -> i64 {
+/// Accurate enough for a card: off by a few hours around New Year.
+fn this_year(transaction: &Transaction<'_>) -> i64 {
     const SECONDS_A_YEAR: u64 = 31_556_952;
-    1970 + i64::try_from(draft.now_seconds() / SECONDS_A_YEAR).unwrap_or(0)
+    1970 + i64::try_from(transaction.now_seconds() / SECONDS_A_YEAR).unwrap_or(0)
 }

@@ -5,26 +5,26 @@ use serde_json::Value;
 use crate::{
     app::{Command, Query},
     cards::Behaviour,
-    draft::Draft,
     errors::ApiError,
     ids,
     ledger::Ledger,
     model::{Charge, ChargeStatus, Metadata, Refund, RefundCourse},
     money,
-    pages::Page,
+    pagination::Page,
     params::Params,
+    transaction::Transaction,
 };
 
 #[derive(Debug)]
 pub struct Create {
-    of: Of,
+    target: RefundTarget,
     amount: Option<i64>,
     reason: Option<String>,
     metadata: Metadata,
 }
 
 #[derive(Debug)]
-enum Of {
+enum RefundTarget {
     PaymentIntent(String),
     Charge(String),
 }
@@ -40,14 +40,14 @@ impl Command for Create {
     ];
 
     fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
-        let of = match (params.text("payment_intent")?, params.text("charge")?) {
+        let target = match (params.text("payment_intent")?, params.text("charge")?) {
             (Some(_), Some(_)) => {
                 let message =
                     "You may only specify one of these parameters: charge, payment_intent.";
                 return Err(ApiError::invalid(message).code("parameters_exclusive"));
             }
-            (Some(id), None) => Of::PaymentIntent(id),
-            (None, Some(id)) => Of::Charge(id),
+            (Some(id), None) => RefundTarget::PaymentIntent(id),
+            (None, Some(id)) => RefundTarget::Charge(id),
             (None, None) => {
                 let message = "One of the following params should be provided for this request: payment_intent or charge.";
                 return Err(ApiError::invalid(message).code("parameter_missing"));
@@ -55,14 +55,14 @@ impl Command for Create {
         };
         let reason =
             params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
-        Ok(Self { of, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
+        Ok(Self { target, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
     }
 
-    /// All refunds of an intent's charges wait for each other.
-    fn subjects(&self, ledger: &Ledger) -> Vec<String> {
-        match &self.of {
-            Of::PaymentIntent(id) => vec![id.clone()],
-            Of::Charge(id) => ledger
+    /// Refunds of one intent's charges are serialized.
+    fn lock_keys(&self, ledger: &Ledger) -> Vec<String> {
+        match &self.target {
+            RefundTarget::PaymentIntent(id) => vec![id.clone()],
+            RefundTarget::Charge(id) => ledger
                 .charges
                 .get(id)
                 .map(|charge| charge.payment_intent.clone())
@@ -71,17 +71,17 @@ impl Command for Create {
         }
     }
 
-    fn execute(self, draft: &mut Draft<'_>) -> Result<Value, ApiError> {
-        let mut charge = charge_of(&self.of, draft)?;
-        let amount = refundable(self.amount, &charge, draft)?;
-        let settles_at = draft.now_ms
-            + u64::try_from(draft.refund_settles_after.as_millis()).unwrap_or(u64::MAX / 2);
-        let behaviour = draft
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        let mut charge = charge_of(&self.target, transaction)?;
+        let amount = refundable(self.amount, &charge, transaction)?;
+        let settles_at = transaction.now_ms
+            + u64::try_from(transaction.refund_settles_after.as_millis()).unwrap_or(u64::MAX / 2);
+        let behaviour = transaction
             .payment_method(&charge.payment_method)
             .map_or(Behaviour::Pays, |method| method.behaviour());
         let refund = Refund {
             id: ids::new("re"),
-            created: draft.now_seconds(),
+            created: transaction.now_seconds(),
             amount,
             currency: charge.currency.clone(),
             charge: charge.id.clone(),
@@ -89,7 +89,7 @@ impl Command for Create {
             reason: self.reason,
             metadata: self.metadata,
             course: match behaviour {
-                _ if draft.refunds_fail => RefundCourse::FailsAt { ms: draft.now_ms },
+                _ if transaction.refunds_fail => RefundCourse::FailsAt { ms: transaction.now_ms },
                 Behaviour::RefundsLate => RefundCourse::PendsUntil { ms: settles_at },
                 Behaviour::FailsRefunds => RefundCourse::FailsAt { ms: settles_at },
                 Behaviour::Pays | Behaviour::Declines(_) | Behaviour::Authenticates(_) => {
@@ -98,16 +98,16 @@ impl Command for Create {
             },
         };
         charge.refunds.push(refund.id.clone());
-        let body = draft.render_refund(&refund);
-        draft.put_refund(refund);
-        draft.put_charge(charge);
+        let body = transaction.render_refund(&refund);
+        transaction.put_refund(refund);
+        transaction.put_charge(charge);
         Ok(body)
     }
 }
 
-fn charge_of(of: &Of, draft: &Draft<'_>) -> Result<Charge, ApiError> {
-    match of {
-        Of::Charge(id) => match draft.charge(id) {
+fn charge_of(target: &RefundTarget, transaction: &Transaction<'_>) -> Result<Charge, ApiError> {
+    match target {
+        RefundTarget::Charge(id) => match transaction.charge(id) {
             None => Err(ApiError::no_such("charge", id, "charge")),
             Some(charge) if charge.status == ChargeStatus::Failed => {
                 Err(ApiError::invalid(format!("Charge {id} failed; there is nothing to refund."))
@@ -115,28 +115,32 @@ fn charge_of(of: &Of, draft: &Draft<'_>) -> Result<Charge, ApiError> {
             }
             Some(charge) => Ok(charge.clone()),
         },
-        Of::PaymentIntent(id) => {
-            let intent = draft
+        RefundTarget::PaymentIntent(id) => {
+            let intent = transaction
                 .payment_intent(id)
                 .ok_or_else(|| ApiError::no_such("payment_intent", id, "payment_intent"))?;
             let paid = intent
                 .charges
                 .iter()
-                .filter_map(|id| draft.charge(id))
+                .filter_map(|id| transaction.charge(id))
                 .find(|charge| charge.status == ChargeStatus::Succeeded);
-            let nothing = || {
+            let no_charge = || {
                 ApiError::invalid(format!(
                     "This PaymentIntent ({id}) does not have a successful charge to refund."
                 ))
             };
-            paid.cloned().ok_or_else(nothing)
+            paid.cloned().ok_or_else(no_charge)
         }
     }
 }
 
-/// What is asked for, or all that is left.
-fn refundable(amount: Option<i64>, charge: &Charge, draft: &Draft<'_>) -> Result<i64, ApiError> {
-    let left = charge.amount - draft.amount_refunded(charge);
+/// The requested amount, or all that remains to be refunded.
+fn refundable(
+    amount: Option<i64>,
+    charge: &Charge,
+    transaction: &Transaction<'_>,
+) -> Result<i64, ApiError> {
+    let left = charge.amount - transaction.amount_refunded(charge);
     let amount = amount.unwrap_or(left);
     if left == 0 {
         let message = format!("Charge {} has already been refunded.", charge.id);
@@ -146,7 +150,7 @@ fn refundable(amount: Option<i64>, charge: &Charge, draft: &Draft<'_>) -> Result
         let what =
             if left == charge.amount { "charge amount" } else { "unrefunded amount on charge" };
         let (asked, left) =
-            (money::written(amount, &charge.currency), money::written(left, &charge.currency));
+            (money::formatted(amount, &charge.currency), money::formatted(left, &charge.currency));
         return Err(ApiError::invalid(format!(
             "Refund amount ({asked}) is greater than {what} ({left})"
         ))
@@ -163,7 +167,7 @@ impl Query for Retrieve {
         Ok(Self(id.to_owned()))
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
         let refund =
             view.refund(&self.0).ok_or_else(|| ApiError::not_found("refund", &self.0, "id"))?;
         Ok(view.render_refund(refund))
@@ -186,7 +190,7 @@ impl Query for List {
         })
     }
 
-    fn answer(self, view: &Draft<'_>) -> Result<Value, ApiError> {
+    fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
         let mut charges = Vec::new();
         if let Some(id) = &self.payment_intent {
             let intent = view
@@ -203,7 +207,7 @@ impl Query for List {
             }
         }
         let listed: Vec<&Refund> = match (&self.payment_intent, &self.charge) {
-            (None, None) => view.kept().refunds.values().collect(),
+            (None, None) => view.committed().refunds.values().collect(),
             (Some(_), _) | (_, Some(_)) => charges
                 .iter()
                 .flat_map(|charge| &charge.refunds)

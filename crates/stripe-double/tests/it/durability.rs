@@ -1,4 +1,4 @@
-//! What was answered is there after a kill.
+//! What was acknowledged survives a SIGKILL.
 
 use std::{io::Write, path::Path, process::Stdio, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::support::{Client, Double, TWENTY_DOLLARS, confirm_path, text};
 
 struct Program {
     child: Child,
-    /// Held open, so that the program can write to it.
-    #[expect(dead_code, reason = "held, never read")]
+    /// Kept open, so that the program can write to it.
+    #[expect(dead_code, reason = "kept open, never read")]
     log: Lines<BufReader<ChildStdout>>,
     client: Client,
 }
@@ -43,7 +43,7 @@ impl Program {
         };
         let url = tokio::time::timeout(Duration::from_secs(20), url)
             .await
-            .expect("the program doesn't come up");
+            .expect("the program doesn't start");
         Self { child, log, client: Client::new(url) }
     }
 
@@ -58,7 +58,7 @@ impl Program {
 }
 
 #[tokio::test]
-async fn killed_it_has_lost_nothing_that_it_answered() {
+async fn a_kill_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path()).await;
     let intent =
@@ -89,14 +89,14 @@ async fn killed_it_has_lost_nothing_that_it_answered() {
 }
 
 #[tokio::test]
-async fn killed_in_the_middle_of_many_requests_it_has_lost_nothing_that_it_answered() {
+async fn a_kill_under_load_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path()).await;
     let writers: Vec<_> = (0..8)
         .map(|_| {
             let client = program.client.clone();
             tokio::spawn(async move {
-                let mut answered = Vec::new();
+                let mut acknowledged = Vec::new();
                 // Until the kill cuts the connection.
                 while let Ok(reply) = client
                     .send(
@@ -106,9 +106,9 @@ async fn killed_in_the_middle_of_many_requests_it_has_lost_nothing_that_it_answe
                     )
                     .await
                 {
-                    answered.push(text(&reply.body["id"]).to_owned());
+                    acknowledged.push(text(&reply.body["id"]).to_owned());
                 }
-                answered
+                acknowledged
             })
         })
         .collect();
@@ -116,28 +116,28 @@ async fn killed_in_the_middle_of_many_requests_it_has_lost_nothing_that_it_answe
         tokio::task::yield_now().await;
     }
     program.end(Signal::SIGKILL).await;
-    let mut answered = Vec::new();
+    let mut acknowledged = Vec::new();
     for writer in writers {
-        answered.extend(writer.await.unwrap());
+        acknowledged.extend(writer.await.unwrap());
     }
 
     let program = Program::start(dir.path()).await;
     let ledger = program.client.ledger().await;
-    let kept: std::collections::BTreeSet<&str> =
+    let stored: std::collections::BTreeSet<&str> =
         ledger["payment_intents"].as_array().unwrap().iter().map(|it| text(&it["id"])).collect();
-    let lost: Vec<_> = answered.iter().filter(|id| !kept.contains(id.as_str())).collect();
-    assert!(lost.is_empty(), "{} of {} lost", lost.len(), answered.len());
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !stored.contains(id.as_str())).collect();
+    assert!(lost.is_empty(), "{} of {} lost", lost.len(), acknowledged.len());
 }
 
 #[tokio::test]
-async fn a_request_to_stop_is_obeyed() {
+async fn sigterm_stops_the_program_gracefully() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path()).await;
     assert!(program.end(Signal::SIGTERM).await.success());
 }
 
 #[tokio::test]
-async fn a_torn_last_line_is_dropped_and_any_other_damage_stops_the_start() {
+async fn an_incomplete_last_line_is_dropped_and_any_other_corruption_prevents_the_start() {
     let double = Double::start().await;
     double.client.intent(&[]).await;
     let before = double.client.ledger().await;
@@ -165,7 +165,7 @@ async fn a_torn_last_line_is_dropped_and_any_other_damage_stops_the_start() {
 }
 
 #[tokio::test]
-async fn two_doubles_never_share_a_folder() {
+async fn two_doubles_never_share_a_directory() {
     let double = Double::start().await;
     let error =
         stripe_double::StripeDouble::start(stripe_double::Config::in_dir(double.dir.path()))

@@ -1,9 +1,9 @@
-//! What can be made to go wrong, and what is true afterwards.
+//! Each injected fault, and the state that it leaves.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Double, confirm_path, text, until_a_fault_hit};
+use crate::support::{Client, Double, confirm_path, text, wait_for_fault_hit};
 
 const VISA: [(&str, &str); 1] = [("payment_method", "pm_card_visa")];
 
@@ -19,7 +19,7 @@ async fn status_of(client: &Client, intent: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_error_before_has_done_nothing_and_is_kept_under_its_key() {
+async fn error_before_executes_nothing_and_is_saved_under_its_key() {
     let (double, intent) = with_fault(json!({"match": {"path": "/v1/payment_intents/*/confirm"}, "kind": "error_before", "times": 1})).await;
     let client = &double.client;
     for _ in 0..2 {
@@ -34,7 +34,7 @@ async fn an_error_before_has_done_nothing_and_is_kept_under_its_key() {
 }
 
 #[tokio::test]
-async fn an_error_after_has_moved_the_money_and_is_kept_under_its_key() {
+async fn error_after_executes_the_request_and_is_saved_under_its_key() {
     let (double, intent) =
         with_fault(json!({"match": {"method": "POST"}, "kind": "error_after", "times": 1})).await;
     let path = confirm_path(&intent);
@@ -45,7 +45,7 @@ async fn an_error_after_has_moved_the_money_and_is_kept_under_its_key() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_gives_no_answer_and_a_retry_does_the_work() {
+async fn a_cut_connection_returns_no_response_and_a_retry_executes_the_request() {
     let (double, intent) =
         with_fault(json!({"match": {"method": "POST"}, "kind": "cut", "times": 1})).await;
     let client = &double.client;
@@ -57,7 +57,7 @@ async fn a_cut_connection_gives_no_answer_and_a_retry_does_the_work() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_after_the_work_gives_no_answer_and_a_retry_gets_it() {
+async fn a_connection_that_is_cut_after_execution_returns_no_response_and_a_retry_replays_it() {
     let (double, intent) =
         with_fault(json!({"match": {"method": "POST"}, "kind": "cut_after", "times": 1})).await;
     let client = &double.client;
@@ -71,7 +71,7 @@ async fn a_connection_cut_after_the_work_gives_no_answer_and_a_retry_gets_it() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_torn_or_garbled_can_not_be_read_and_a_retry_gets_the_true_one() {
+async fn a_torn_or_garbled_response_is_unreadable_and_a_retry_returns_the_complete_one() {
     for kind in ["torn", "garbled"] {
         let (double, intent) =
             with_fault(json!({"match": {"method": "POST"}, "kind": kind, "times": 1})).await;
@@ -84,7 +84,7 @@ async fn an_answer_that_is_torn_or_garbled_can_not_be_read_and_a_retry_gets_the_
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_gives_nothing_back_and_can_be_tried_again() {
+async fn a_failed_refund_returns_no_money_and_can_be_retried() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_visa").await;
@@ -99,7 +99,7 @@ async fn a_refund_that_fails_gives_nothing_back_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_ends_without_an_answer_and_has_done_nothing() {
+async fn a_hanging_request_ends_without_a_response_and_executes_nothing() {
     let (double, intent) = with_fault(
         json!({"match": {"method": "POST"}, "kind": "hang", "times": 1, "delay_ms": 50}),
     )
@@ -109,7 +109,7 @@ async fn a_hanging_request_ends_without_an_answer_and_has_done_nothing() {
 }
 
 #[tokio::test]
-async fn late_work_is_done_although_the_client_has_gone() {
+async fn a_late_request_is_executed_after_its_client_has_disconnected() {
     let (double, intent) = with_fault(
         json!({"match": {"method": "POST"}, "kind": "late", "times": 1, "delay_ms": 100}),
     )
@@ -119,20 +119,20 @@ async fn late_work_is_done_although_the_client_has_gone() {
         let (client, path) = (client.clone(), confirm_path(&intent));
         async move { client.try_post_with_key("k", &path, &VISA).await }
     });
-    until_a_fault_hit(client).await;
+    wait_for_fault_hit(client).await;
     impatient.abort();
-    let done = async {
+    let executed = async {
         while status_of(client, &intent).await != "succeeded" {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), done)
+    tokio::time::timeout(std::time::Duration::from_secs(10), executed)
         .await
-        .expect("the work is never done");
+        .expect("the request is never executed");
 }
 
 #[tokio::test]
-async fn a_slow_answer_is_a_proper_one() {
+async fn a_slow_response_is_complete() {
     let (double, intent) = with_fault(json!({"kind": "slow", "times": 1, "delay_ms": 50})).await;
     let started = std::time::Instant::now();
     assert_eq!(double.client.post(&confirm_path(&intent), &VISA).await.body["status"], "succeeded");
@@ -140,7 +140,7 @@ async fn a_slow_answer_is_a_proper_one() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_does_nothing_and_is_not_kept() {
+async fn a_rate_limit_executes_nothing_and_is_not_saved() {
     let (double, intent) = with_fault(json!({"kind": "rate_limit", "times": 2})).await;
     let client = &double.client;
     let limited = client.post_with_key("k", &confirm_path(&intent), &VISA).await;
@@ -156,7 +156,7 @@ async fn a_rate_limit_does_nothing_and_is_not_kept() {
 }
 
 #[tokio::test]
-async fn faults_are_listed_with_their_hits_and_cleared() {
+async fn faults_are_listed_with_their_hits_and_can_be_cleared() {
     let (double, intent) =
         with_fault(json!({"match": {"method": "GET"}, "kind": "error_before"})).await;
     let client = &double.client;

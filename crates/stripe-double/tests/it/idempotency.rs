@@ -1,15 +1,15 @@
-//! Keys: what is kept under them, and what is refused.
+//! Idempotency keys: which responses are saved, and which requests are refused.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Double, TWENTY_DOLLARS, confirm_path, text, until_a_fault_hit};
+use crate::support::{Double, TWENTY_DOLLARS, confirm_path, text, wait_for_fault_hit};
 
 const INTENTS: &str = "/v1/payment_intents";
 
 #[tokio::test]
-async fn a_key_used_again_gets_the_same_answer_and_does_nothing() {
+async fn a_repeat_under_a_key_replays_the_response_and_executes_nothing() {
     let double = Double::start().await;
     let client = &double.client;
     let first = client.post_with_key("k", INTENTS, &TWENTY_DOLLARS).await;
@@ -25,7 +25,7 @@ async fn a_key_used_again_gets_the_same_answer_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_of_other_parameters_or_of_another_endpoint_is_refused() {
+async fn a_key_reused_with_other_parameters_or_for_another_endpoint_is_refused() {
     let double = Double::start().await;
     let client = &double.client;
     client.post_with_key("k", INTENTS, &TWENTY_DOLLARS).await;
@@ -43,7 +43,7 @@ async fn a_key_of_other_parameters_or_of_another_endpoint_is_refused() {
 }
 
 #[tokio::test]
-async fn a_decline_is_kept_and_the_card_is_not_tried_again() {
+async fn a_decline_is_saved_and_the_card_is_not_charged_again() {
     let double = Double::start().await;
     let client = &double.client;
     let intent = client.intent(&[]).await.body;
@@ -56,7 +56,7 @@ async fn a_decline_is_kept_and_the_card_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_never_executed_leaves_its_key_free() {
+async fn a_request_that_is_not_executed_leaves_its_key_unused() {
     let double = Double::start().await;
     let client = &double.client;
     let invalid = client.post_with_key("k", INTENTS, &[("amount", "2000")]).await;
@@ -65,7 +65,7 @@ async fn a_request_that_was_never_executed_leaves_its_key_free() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_24_hours() {
+async fn a_key_expires_after_24_hours() {
     let double = Double::start().await;
     let first = double.client.post_with_key("k", INTENTS, &TWENTY_DOLLARS).await;
     double.clock.advance(Duration::from_secs(24 * 60 * 60 - 1));
@@ -83,7 +83,7 @@ async fn a_key_longer_than_255_characters_is_refused() {
 }
 
 #[tokio::test]
-async fn while_the_first_request_runs_its_key_is_in_use() {
+async fn a_key_is_in_use_while_its_first_request_is_in_progress() {
     let double = Double::start().await;
     let client = &double.client;
     client.arm(json!({"kind": "hang", "times": 1, "delay_ms": 600_000})).await;
@@ -91,7 +91,7 @@ async fn while_the_first_request_runs_its_key_is_in_use() {
         let client = client.clone();
         async move { client.try_post_with_key("k", INTENTS, &TWENTY_DOLLARS).await }
     });
-    until_a_fault_hit(client).await;
+    wait_for_fault_hit(client).await;
     let meanwhile = client.post_with_key("k", INTENTS, &TWENTY_DOLLARS).await;
     assert_eq!(
         (meanwhile.status.as_u16(), text(&meanwhile.body["error"]["code"])),

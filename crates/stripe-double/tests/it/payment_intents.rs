@@ -1,4 +1,4 @@
-//! The states of a PaymentIntent, and what each test card does to it.
+//! The states of a PaymentIntent, and the effect of each test card.
 
 use crate::support::{Double, confirm_path, text};
 
@@ -25,7 +25,7 @@ async fn a_payment_is_created_confirmed_and_charged_once() {
 }
 
 #[tokio::test]
-async fn every_card_that_stripe_declines_is_declined_for_its_reason() {
+async fn every_declining_test_card_is_declined_with_its_code() {
     let double = Double::start().await;
     let client = &double.client;
     let cases = [
@@ -88,7 +88,7 @@ async fn every_card_that_stripe_declines_is_declined_for_its_reason() {
 }
 
 #[tokio::test]
-async fn after_a_decline_another_card_pays_the_same_intent() {
+async fn another_card_can_pay_the_same_intent_after_a_decline() {
     let double = Double::start().await;
     let client = &double.client;
     let intent = client.intent(&[]).await.body;
@@ -106,7 +106,7 @@ async fn after_a_decline_another_card_pays_the_same_intent() {
 }
 
 #[tokio::test]
-async fn a_card_that_wants_3d_secure_is_refused_or_waits_as_asked() {
+async fn a_card_that_requires_3d_secure_is_declined_or_waits_as_requested() {
     let double = Double::start().await;
     let client = &double.client;
     let intent = client.intent(&[]).await.body;
@@ -132,7 +132,7 @@ async fn a_card_that_wants_3d_secure_is_refused_or_waits_as_asked() {
 }
 
 #[tokio::test]
-async fn a_failed_3d_secure_asks_for_another_card() {
+async fn a_failed_3d_secure_check_requires_another_payment_method() {
     let double = Double::start().await;
     let client = &double.client;
     let intent = client
@@ -147,7 +147,7 @@ async fn a_failed_3d_secure_asks_for_another_card() {
 }
 
 #[tokio::test]
-async fn what_is_over_can_be_neither_confirmed_nor_canceled() {
+async fn a_final_intent_can_be_neither_confirmed_nor_canceled() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_visa").await;
@@ -172,7 +172,7 @@ async fn what_is_over_can_be_neither_confirmed_nor_canceled() {
 }
 
 #[tokio::test]
-async fn of_many_who_confirm_or_cancel_at_once_one_wins() {
+async fn exactly_one_of_many_concurrent_confirmations_and_cancellations_wins() {
     let double = Double::start().await;
     let client = &double.client;
     let intent = client.intent(&[]).await.body;
@@ -219,7 +219,7 @@ async fn a_payment_method_without_a_customer_pays_once() {
 }
 
 #[tokio::test]
-async fn an_intent_that_may_send_the_buyer_away_is_confirmed_only_with_a_return_url() {
+async fn an_intent_that_allows_redirects_is_confirmed_only_with_a_return_url() {
     let double = Double::start().await;
     let client = &double.client;
     let amount = [

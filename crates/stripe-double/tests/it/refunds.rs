@@ -1,11 +1,11 @@
-//! Giving the money back.
+//! Refunds.
 
 use std::time::Duration;
 
 use crate::support::{Double, text};
 
 #[tokio::test]
-async fn a_refund_without_an_amount_gives_back_all_that_is_left() {
+async fn a_refund_without_an_amount_refunds_the_remainder() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_visa").await;
@@ -43,7 +43,7 @@ async fn a_refund_without_an_amount_gives_back_all_that_is_left() {
 }
 
 #[tokio::test]
-async fn more_than_was_charged_is_never_given_back() {
+async fn a_refund_never_exceeds_the_charge() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_visa").await;
@@ -57,7 +57,7 @@ async fn more_than_was_charged_is_never_given_back() {
 }
 
 #[tokio::test]
-async fn of_many_full_refunds_at_once_one_is_made() {
+async fn exactly_one_of_many_concurrent_full_refunds_is_made() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_visa").await;
@@ -77,7 +77,7 @@ async fn of_many_full_refunds_at_once_one_is_made() {
 }
 
 #[tokio::test]
-async fn what_was_not_paid_has_nothing_to_refund() {
+async fn an_unpaid_intent_has_nothing_to_refund() {
     let double = Double::start().await;
     let client = &double.client;
     let open = client.intent(&[]).await.body;
@@ -89,7 +89,7 @@ async fn what_was_not_paid_has_nothing_to_refund() {
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_later_can_be_tried_again() {
+async fn a_refund_that_fails_later_can_be_retried() {
     let double = Double::start().await;
     let client = &double.client;
     let paid = client.paid_with("pm_card_refundFail").await;
@@ -109,7 +109,7 @@ async fn a_refund_that_fails_later_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_pending_refund_succeeds_later_also_after_a_restart() {
+async fn a_pending_refund_succeeds_later_even_after_a_restart() {
     let double = Double::start().await;
     let paid = double.client.paid_with("pm_card_pendingRefund").await;
     let refund =

@@ -1,4 +1,4 @@
-//! A double and a client of it.
+//! A double and its client.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ pub fn confirm_path(intent: &Value) -> String {
     format!("/v1/payment_intents/{}/confirm", text(&intent["id"]))
 }
 
-pub async fn until_a_fault_hit(client: &Client) {
+pub async fn wait_for_fault_hit(client: &Client) {
     let hit = async {
         while client.get("/_faults").await.body[0]["hits"] == 0 {
             tokio::task::yield_now().await;

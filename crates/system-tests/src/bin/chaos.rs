@@ -9,14 +9,14 @@ use rand::Rng;
 use system_tests::Stack;
 use system_tests::chaos::{self, Kind, Options};
 
-/// Kills, stops and wipes what a marketplace under load is made of, and checks that its promises hold
+/// Kills, suspends and wipes the processes of a stack under load, and checks that the invariants hold
 #[derive(Parser)]
 #[command(name = "cargo xtask chaos", bin_name = "cargo xtask chaos")]
 struct Cli {
-    /// How many SIGKILLs, dealt out equally to the nine processes
+    /// The number of SIGKILLs, distributed evenly over the services and their servers
     #[arg(long, default_value_t = 60)]
     kills: usize,
-    /// Of the dice, to have the same faults again [default: a new one]
+    /// The seed of the faults, to repeat a run [default: a new one]
     #[arg(long)]
     seed: Option<u64>,
     /// A kind of fault to leave out; may be given several times
@@ -30,10 +30,10 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let stopped = tokio::signal::ctrl_c();
+    let interrupted = tokio::signal::ctrl_c();
     let outcome = tokio::select! {
         outcome = run(cli) => outcome,
-        _ = stopped => return ExitCode::from(130),
+        _ = interrupted => return ExitCode::from(130),
     };
     match outcome {
         Ok(code) => code,
@@ -48,14 +48,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { kills, seed, without, root } = cli;
     let seed = seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     let root = std::path::absolute(root)?;
-    println!("Starting a marketplace in {}", root.display());
+    println!("Starting a stack in {}", root.display());
     let stack = Stack::start_in(&root, 1, &chaos::SETTINGS)?;
     let report =
         chaos::run(&stack, &Options { kills, seed, without, ..Options::default() }).await?;
     println!("\n{report}");
-    if report.is_good() {
+    if report.passed() {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", chaos::leave_for_inspection(&report, &root)?);
+    println!("{}", chaos::save_for_inspection(&report, &root)?);
     Ok(ExitCode::FAILURE)
 }

@@ -1,4 +1,4 @@
-//! What axe-core finds wrong with a page, of WCAG 2.2 AA and of its own advice.
+//! Accessibility checks by axe-core: WCAG 2.2 AA and its best practices.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use super::Browser;
 
 static AXE: OnceLock<String> = OnceLock::new();
 
-/// One line for each element: the rule, the element, why.
+/// One line per element: the rule, the element, the reason.
 const CHECK: &str = "
     const outcome = await axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
     return outcome.violations.flatMap(rule => rule.nodes.map(node =>
@@ -17,10 +17,10 @@ const CHECK: &str = "
 ";
 
 impl Browser {
-    /// What axe-core finds wrong with the page as it looks just now.
+    /// The violations that axe-core finds in the page.
     pub async fn accessibility_violations(&self) -> Vec<String> {
         if self.evaluate("return typeof axe === 'undefined'").await == Value::Bool(true) {
-            // Not by a script element: the page's policy would refuse it.
+            // The page's policy would refuse a script element.
             self.evaluate(axe()).await;
         }
         let script = format!("return (async () => {{ {CHECK} }})()");

@@ -1,11 +1,11 @@
-//! The commands of chromedriver that the WebDriver standard doesn't have.
+//! Commands of chromedriver beyond the WebDriver standard.
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-/// A command that stands below the session's address, with a body.
+/// A command below the session's address, with a body.
 #[derive(Debug)]
 pub(super) struct Extension {
     path: &'static str,
@@ -13,12 +13,12 @@ pub(super) struct Extension {
 }
 
 impl Extension {
-    /// One of the Chrome DevTools Protocol.
+    /// A command of the Chrome DevTools Protocol.
     pub(super) fn devtools(method: &str, params: Value) -> Extension {
         Extension { path: "goog/cdp/execute", body: json!({ "cmd": method, "params": params }) }
     }
 
-    /// What was written to the console since it was asked for the last time.
+    /// Reads the console messages since the last read.
     pub(super) fn console() -> Extension {
         Extension { path: "se/log", body: json!({ "type": "browser" }) }
     }

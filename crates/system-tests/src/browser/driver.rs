@@ -1,4 +1,4 @@
-//! chromedriver: one process for each browser, with a profile of its own.
+//! chromedriver: one process per browser, with its own profile.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -12,18 +12,18 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use testkit::environment;
 
-/// How it says where it listens.
+/// Precedes the port in its output.
 const READY: &str = "started successfully on port ";
-/// How long the browser may take to end by itself.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long the browser may take to shut down.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ended with its browser when it is dropped.
+/// Terminated with its browser on drop.
 pub(super) struct Driver {
     process: Child,
     port: u16,
-    /// What the browser knows of earlier visits: nothing at first.
+    /// Holds the browser's profile, which starts empty.
     folder: TempDir,
-    /// Nothing more is read from it, but a closed one would end whoever writes to it.
+    /// Not read any more, but kept open: writing to a closed pipe would terminate the process.
     _output: BufReader<ChildStdout>,
 }
 
@@ -53,10 +53,10 @@ impl Driver {
         self.folder.path().join("profile")
     }
 
-    /// Its browser ends with it, and all that the browser has started.
+    /// Shuts down chromedriver, its browser and the browser's processes.
     fn shut_down(&self) -> std::io::Result<()> {
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        socket.set_read_timeout(Some(GRACE))?;
+        socket.set_read_timeout(Some(SHUTDOWN_TIMEOUT))?;
         socket
             .write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         socket.read_to_end(&mut Vec::new())?;
@@ -66,7 +66,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A test that has already failed must not fail again in here. What doesn't end when it is asked to is killed.
+        // A failed test must not panic again in drop. What doesn't shut down is killed.
         _ = self.shut_down();
         let group = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id"));
         _ = killpg(group, Signal::SIGKILL);
@@ -75,11 +75,11 @@ impl Drop for Driver {
 }
 
 fn port_in(output: &mut impl BufRead) -> u16 {
-    let mut said = String::new();
-    while output.read_line(&mut said).is_ok_and(|length| length > 0) {
-        if let Some((_, port)) = said.split_once(READY) {
+    let mut line = String::new();
+    while output.read_line(&mut line).is_ok_and(|length| length > 0) {
+        if let Some((_, port)) = line.split_once(READY) {
             return port.trim_end().trim_end_matches('.').parse().expect("chromedriver's port");
         }
     }
-    panic!("chromedriver doesn't start: {said}");
+    panic!("chromedriver doesn't start: {line}");
 }

@@ -1,20 +1,25 @@
-// Finds a thing by what a person calls it: a field by its label, a link or a button by its words. Answers with the element,
-// or with the names of what is there instead. What stands in the page's main part comes first.
+// Finds a visible element: a link, button or part by its data-test name, a field by its name, a choice by its value, and a
+// link to users' own content by its text. Returns the element, or the names of what is there instead. The page's main
+// part comes first.
 const [kind, name] = arguments;
 const selectors = {
   link: 'a[href]',
   button: 'button, input[type=submit], summary',
   field: 'input:not([type=hidden]), select, textarea',
-  choice: 'label',
+  choice: 'input[type=radio], input[type=checkbox]',
+  part: '[data-test]',
 };
 const plain = text => (text ?? '').replace(/\s+/g, ' ').trim();
-const labels = element => [...(element.labels ?? [])].map(label => label.innerText).join(' ');
-const called = element =>
-  plain(element.getAttribute('aria-label') || labels(element) || element.innerText || element.value || element.textContent);
+const names = element => {
+  switch (kind) {
+    case 'field': return [element.name, ...(element.type === 'radio' ? [element.value] : [])];
+    case 'choice': return [element.value];
+    case 'link': return [...(element.dataset.test ?? '').split(' '), plain(element.innerText)];
+    default: return (element.dataset.test ?? '').split(' ');
+  }
+};
 
 const shown = [...document.querySelectorAll(selectors[kind])]
   .filter(element => element.checkVisibility({ visibilityProperty: true }))
   .sort((a, b) => !!b.closest('main') - !!a.closest('main'));
-const found =
-  shown.find(element => called(element) === name) ?? shown.find(element => called(element).startsWith(name));
-return found ?? shown.map(called);
+return shown.find(element => names(element).includes(name)) ?? shown.map(element => names(element).join(' '));

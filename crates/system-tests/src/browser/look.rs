@@ -1,4 +1,4 @@
-//! On which screen a page is seen, in which colours; and pictures of it.
+//! Screens and colour schemes to view pages in, and screenshots.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::Browser;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Screen {
-    /// The narrowest that a page must fit on.
+    /// The narrowest supported screen.
     Narrow,
     Phone,
     #[default]
@@ -31,7 +31,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// Those that pictures are made of.
+    /// The looks of screenshots.
     pub const ALL: [Look; 4] = [
         Look { screen: Screen::Phone, scheme: Scheme::Light },
         Look { screen: Screen::Phone, scheme: Scheme::Dark },
@@ -39,7 +39,7 @@ impl Look {
         Look { screen: Screen::Wide, scheme: Scheme::Dark },
     ];
 
-    /// As it stands in the name of a picture.
+    /// As in the name of a screenshot.
     pub fn name(self) -> &'static str {
         match (self.screen, self.scheme) {
             (Screen::Narrow, Scheme::Light) => "narrow-light",
@@ -52,13 +52,13 @@ impl Look {
     }
 }
 
-/// Where pictures are put: `target/screenshots`.
+/// The folder of screenshots: `target/screenshots`.
 pub fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots")
 }
 
 impl Browser {
-    /// From now on, pages are seen so; nothing moves, as for those who have asked for that.
+    /// Sets the look of all further pages, with reduced motion.
     pub async fn looks(&self, look: Look) {
         let (width, height, is_phone) = match look.screen {
             Screen::Narrow => (320, 640, true),
@@ -81,14 +81,14 @@ impl Browser {
         self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     }
 
-    /// How many pixels of the page stand out beyond the right edge of the screen.
+    /// By how many pixels the page is wider than the screen.
     pub async fn overflow(&self) -> i64 {
         let script =
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         self.evaluate(script).await.as_i64().expect("a number of pixels")
     }
 
-    /// Takes a picture of the whole page, as far down as it goes.
+    /// Takes a screenshot of the whole page.
     pub async fn photograph(&self, file: &Path) {
         let metrics = self.devtools("Page.getLayoutMetrics", json!({})).await;
         let page = &metrics["cssContentSize"];
@@ -97,16 +97,17 @@ impl Browser {
         self.capture(file, json!({ "captureBeyondViewport": true, "clip": clip })).await;
     }
 
-    /// Takes a picture of what fits on the screen.
+    /// Takes a screenshot of the visible part.
     pub async fn photograph_screen(&self, file: &Path) {
         self.capture(file, json!({})).await;
     }
 
     async fn capture(&self, file: &Path, how: serde_json::Value) {
-        let picture = self.devtools("Page.captureScreenshot", how).await;
-        let picture =
-            STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
-        std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder for pictures");
-        std::fs::write(file, picture).expect("the picture is written");
+        let screenshot = self.devtools("Page.captureScreenshot", how).await;
+        let screenshot =
+            STANDARD.decode(screenshot["data"].as_str().expect("a screenshot")).expect("base64");
+        std::fs::create_dir_all(file.parent().expect("a folder"))
+            .expect("the folder of screenshots");
+        std::fs::write(file, screenshot).expect("the screenshot is written");
     }
 }

@@ -1,8 +1,8 @@
-//! A person's browser: a real Chromium, used by what a person sees, the words on links, buttons and labels.
+//! A real Chromium. Tests find links, buttons and parts of pages by their `data-test` names and fields by their `name`,
+//! so the copy can change without them; users' own content is found by its text.
 //!
-//! Each has a profile of its own. What a person looks for is waited for, with a limit. An error in the console (a script
-//! that failed, something that the Content-Security-Policy has refused, an asset that isn't there) fails the test at the
-//! next step.
+//! Each browser has its own profile. Every step waits for its element, with a timeout. An error in the console (a failed
+//! script, a violation of the Content-Security-Policy, a missing asset) fails the test at the next step.
 
 mod accessibility;
 mod command;
@@ -18,16 +18,16 @@ use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use testkit::{environment, patiently};
+use testkit::{environment, retry_for};
 
 use command::Extension;
 use driver::Driver;
 
 pub use look::{Look, Scheme, Screen, screenshots};
 
-/// How long a person looks for something.
-const LIMIT: Duration = Duration::from_secs(20);
-/// By this name WebDriver refers to an element.
+/// How long a step waits.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// WebDriver's key of an element reference.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 const FLAGS: [&str; 10] = [
@@ -47,17 +47,17 @@ const FLAGS: [&str; 10] = [
 pub struct Browser {
     session: Client,
     home: String,
-    forgiving: AtomicBool,
+    ignores_network: AtomicBool,
     _driver: Driver,
 }
 
 impl Browser {
-    /// One whose addresses begin with this one, such as `http://localhost:8080`.
+    /// Opens a browser for a site such as `http://localhost:8080`.
     pub async fn open(home: &str) -> Browser {
         Browser::start(home, json!({})).await
     }
 
-    /// One that runs no page's scripts.
+    /// Opens a browser that doesn't run scripts.
     pub async fn open_without_scripts(home: &str) -> Browser {
         Browser::start(home, json!({ "profile.managed_default_content_settings.javascript": 2 }))
             .await
@@ -72,56 +72,56 @@ impl Browser {
             "args": flags,
             "prefs": preferences,
         });
-        let wanted = json!({
+        let capabilities = json!({
             "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "pageLoad": 30_000, "script": 30_000 },
         });
-        let Value::Object(wanted) = wanted else { unreachable!("it is written as an object") };
+        let Value::Object(capabilities) = capabilities else { unreachable!("it is an object") };
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        let session = builder.capabilities(wanted).connect(&driver.url()).await;
+        let session = builder.capabilities(capabilities).connect(&driver.url()).await;
         let session = session.expect("chromedriver opens a browser");
         let browser = Browser {
             session,
             home: home.to_owned(),
-            forgiving: AtomicBool::new(false),
+            ignores_network: AtomicBool::new(false),
             _driver: driver,
         };
         browser.looks(Look::default()).await;
         browser
     }
 
-    /// Types an address.
+    /// Opens a page.
     pub async fn visit(&self, path: &str) {
         let address = format!("{}{path}", self.home);
         self.session.goto(&address).await.unwrap_or_else(|error| panic!("{address}: {error}"));
-        self.has_no_complaints().await;
+        self.has_clean_console().await;
     }
 
     pub async fn reload(&self) {
         self.session.refresh().await.expect("the page loads again");
-        self.has_no_complaints().await;
+        self.has_clean_console().await;
     }
 
     pub async fn back(&self) {
         self.session.back().await.expect("there is a page to go back to");
-        self.has_no_complaints().await;
+        self.has_clean_console().await;
     }
 
-    /// As when a cookie's time is up.
+    /// Deletes a cookie, as when it expires.
     pub async fn loses_cookie(&self, name: &str) {
         self.session.delete_cookie(name).await.expect("the cookie");
     }
 
-    /// The address without its beginning.
+    /// The current path and query.
     pub async fn path(&self) -> String {
         let url = self.session.current_url().await.expect("an address");
         url.as_str().strip_prefix(&self.home).unwrap_or(url.as_str()).to_owned()
     }
 
-    /// Waits until the address begins so.
+    /// Waits until the address starts with this path.
     pub async fn arrives_at(&self, path: &str) {
-        self.patiently(&format!("to arrive at {path}"), async || {
+        self.retry_for(&format!("to arrive at {path}"), async || {
             let now = self.path().await;
             if now.starts_with(path) { Ok(()) } else { Err(format!("at {now}")) }
         })
@@ -136,35 +136,35 @@ impl Browser {
         self.click("button", button).await;
     }
 
-    /// Ticks a box, or takes one of several choices.
-    pub async fn choose(&self, label: &str) {
-        self.click("choice", label).await;
+    /// Ticks a checkbox or selects a radio button, by its value.
+    pub async fn choose(&self, value: &str) {
+        self.click("choice", value).await;
     }
 
-    /// Types into a field, in place of what was in it.
-    pub async fn fill(&self, label: &str, text: &str) {
-        self.patiently(&format!("to fill in {label}"), async || {
-            let field = self.find("field", label).await?;
+    /// Replaces the text of a field.
+    pub async fn fill(&self, name: &str, text: &str) {
+        self.retry_for(&format!("to fill in {name}"), async || {
+            let field = self.find("field", name).await?;
             passing(field.clear().await)?;
             passing(field.send_keys(text).await)
         })
         .await;
     }
 
-    /// Sets a field in which people pick rather than type: a date, an option. The value is the one that is sent.
-    pub async fn pick(&self, label: &str, value: &str) {
+    /// Sets the value of a field that isn't typed into: a date, an option.
+    pub async fn pick(&self, name: &str, value: &str) {
         const SET: &str = "const [field, value] = arguments; field.value = value; \
             for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, { bubbles: true })); return field.value";
-        self.patiently(&format!("to pick {value} as {label}"), async || {
-            let field = self.find("field", label).await?;
+        self.retry_for(&format!("to pick {value} as {name}"), async || {
+            let field = self.find("field", name).await?;
             let arguments = vec![element(&field), json!(value)];
             let set = passing(self.session.execute(SET, arguments).await)?;
-            if set == json!(value) { Ok(()) } else { Err(format!("it is {set}")) }
+            if set == json!(value) { Ok(()) } else { Err(format!("its value is {set}")) }
         })
         .await;
     }
 
-    /// Goes on by the tabulator until this has the focus, and shows that it has.
+    /// Presses Tab until this element has the focus, and checks that the focus is visible.
     pub async fn tabs_to(&self, kind: &str, name: &str) {
         const FOCUS: &str = "
             const [wanted] = arguments, focused = document.activeElement;
@@ -175,33 +175,61 @@ impl Browser {
             let Ok(wanted) = self.find(kind, name).await else { continue };
             let focus = self.session.execute(FOCUS, vec![element(&wanted)]).await.expect("a focus");
             if focus[0] == true {
-                assert_eq!(focus[1], true, "the focus on “{name}” isn't to be seen");
+                assert_eq!(focus[1], true, "the focus on {name} isn't visible");
                 return;
             }
         }
-        panic!("the {kind} “{name}” isn't reached by the tabulator on {}", self.path().await);
+        panic!("Tab doesn't reach the {kind} {name} on {}", self.path().await);
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub async fn types(&self, keys: &str) {
         let focused = self.session.active_element().await.expect("a focus");
-        focused.send_keys(keys).await.expect("it takes keys");
-        self.has_no_complaints().await;
+        focused.send_keys(keys).await.expect("it accepts keys");
+        self.has_clean_console().await;
     }
 
-    /// What stands in a field.
-    pub async fn value(&self, label: &str) -> String {
-        self.patiently(&format!("a field {label}"), async || {
-            let field = self.find("field", label).await?;
+    /// The value of a field.
+    pub async fn value(&self, name: &str) -> String {
+        self.retry_for(&format!("for the field {name}"), async || {
+            let field = self.find("field", name).await?;
             passing(field.prop("value").await)?.ok_or_else(|| "it has no value".to_owned())
         })
         .await
     }
 
-    /// Waits until a text can be read on the page, in whatever letters.
+    /// Waits until a part with this `data-test` name is visible.
+    pub async fn shows(&self, name: &str) {
+        self.retry_for(&format!("for {name}"), async || self.find("part", name).await.map(drop))
+            .await;
+        self.has_clean_console().await;
+    }
+
+    /// Waits until no part with this `data-test` name is visible.
+    pub async fn no_longer_shows(&self, name: &str) {
+        self.retry_for(&format!("for {name} to disappear"), async || {
+            match self.find("part", name).await {
+                Ok(_) => Err("it is visible".to_owned()),
+                Err(_) => Ok(()),
+            }
+        })
+        .await;
+        self.has_clean_console().await;
+    }
+
+    /// Reloads a page until a part with this `data-test` name is visible.
+    pub async fn finds_at(&self, path: &str, name: &str) {
+        self.retry_for(&format!("for {name} at {path}"), async || {
+            self.visit(path).await;
+            self.find("part", name).await.map(drop)
+        })
+        .await;
+    }
+
+    /// Waits until a text is visible, ignoring case.
     pub async fn sees(&self, text: &str) {
         let wanted = text.to_lowercase();
-        self.patiently(&format!("to see “{text}”"), async || {
+        self.retry_for(&format!("for “{text}”"), async || {
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&wanted) {
                 Ok(())
@@ -210,13 +238,13 @@ impl Browser {
             }
         })
         .await;
-        self.has_no_complaints().await;
+        self.has_clean_console().await;
     }
 
-    /// Waits until a text can't be read any more.
+    /// Waits until a text is no longer visible.
     pub async fn no_longer_sees(&self, text: &str) {
         let unwanted = text.to_lowercase();
-        self.patiently(&format!("to see “{text}” no more"), async || {
+        self.retry_for(&format!("for “{text}” to disappear"), async || {
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&unwanted) {
                 Err(format!("it reads: {shown}"))
@@ -225,13 +253,13 @@ impl Browser {
             }
         })
         .await;
-        self.has_no_complaints().await;
+        self.has_clean_console().await;
     }
 
-    /// Asks for a page again and again, until a text can be read on it.
-    pub async fn finds_at(&self, path: &str, text: &str) {
+    /// Reloads a page until a text is visible.
+    pub async fn finds_text_at(&self, path: &str, text: &str) {
         let wanted = text.to_lowercase();
-        self.patiently(&format!("to find “{text}” at {path}"), async || {
+        self.retry_for(&format!("for “{text}” at {path}"), async || {
             self.visit(path).await;
             let shown = self.read().await?;
             if shown.to_lowercase().contains(&wanted) {
@@ -243,9 +271,9 @@ impl Browser {
         .await;
     }
 
-    /// All that can be read, in one line.
+    /// The visible text, in one line.
     pub async fn text(&self) -> String {
-        self.patiently("for a page", || self.read()).await
+        self.retry_for("for a page", || self.read()).await
     }
 
     async fn read(&self) -> Result<String, String> {
@@ -254,23 +282,23 @@ impl Browser {
         Ok(text.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
-    /// Whether a link of this name, a button or a field is on the page just now.
+    /// Whether this element is on the page now.
     pub async fn has(&self, kind: &str, name: &str) -> bool {
         self.find(kind, name).await.is_ok()
     }
 
-    /// Tells this page from the same one loaded again.
+    /// Identifies this load of the page.
     pub async fn load(&self) -> Value {
         self.evaluate("return performance.timeOrigin").await
     }
 
-    /// Runs a script in the page, whatever the page's own policy on scripts.
+    /// Runs a script in the page, regardless of its Content-Security-Policy.
     pub async fn evaluate(&self, script: &str) -> Value {
         let outcome = self.session.execute(script, Vec::new()).await;
         outcome.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// What went over the network for this page and all that it has loaded, in bytes.
+    /// The bytes transferred for this page and its assets.
     pub async fn transferred(&self) -> u64 {
         let sum = "return ['navigation', 'resource'].flatMap(type => performance.getEntriesByType(type)) \
             .reduce((sum, entry) => sum + entry.transferSize, 0)";
@@ -278,14 +306,14 @@ impl Browser {
     }
 
     async fn click(&self, kind: &str, name: &str) {
-        self.patiently(&format!("to click the {kind} “{name}”"), async || {
+        self.retry_for(&format!("to click the {kind} {name}"), async || {
             passing(self.find(kind, name).await?.click().await)
         })
         .await;
-        self.has_no_complaints().await;
+        self.has_clean_console().await;
     }
 
-    /// Finds a thing by what a person calls it, or says what is there instead.
+    /// Finds a visible element by its name, or reports the names that there are.
     async fn find(&self, kind: &str, name: &str) -> Result<Element, String> {
         let arguments = vec![json!(kind), json!(name)];
         let found = passing(self.session.execute(include_str!("find.js"), arguments).await)?;
@@ -297,44 +325,41 @@ impl Browser {
         }
     }
 
-    /// From now on the console may say that something could not be loaded: what serves it is going to be killed.
-    pub fn forgives_the_network(&self) {
-        self.forgiving.store(true, Ordering::Relaxed);
+    /// Ignores network errors in the console from now on: the server is going to be killed.
+    pub fn ignores_network_errors(&self) {
+        self.ignores_network.store(true, Ordering::Relaxed);
     }
 
-    /// Fails if the console has an error of the page that is shown, or one that was shown since the last time.
-    pub async fn has_no_complaints(&self) {
+    /// Fails if the console has a new error.
+    pub async fn has_clean_console(&self) {
         let log = self.session.issue_cmd(Extension::console()).await.expect("the console");
         let url = self.session.current_url().await.expect("an address");
-        let complaints = log.as_array().into_iter().flatten().filter(|entry| {
-            // That a page is an error page is told by the page.
-            let of_page = format!(
+        let errors = log.as_array().into_iter().flatten().filter(|entry| {
+            // The status of an error page itself is not an error.
+            let own_status = format!(
                 "{} - Failed to load resource: the server responded with a status",
                 url.as_str()
             );
             let message = entry["message"].as_str().unwrap_or_default();
-            let is_forgiven =
-                entry["source"] == "network" && self.forgiving.load(Ordering::Relaxed);
+            let is_ignored =
+                entry["source"] == "network" && self.ignores_network.load(Ordering::Relaxed);
             (entry["level"] == "SEVERE" || entry["level"] == "WARNING")
-                && !message.starts_with(&of_page)
-                && !is_forgiven
+                && !message.starts_with(&own_status)
+                && !is_ignored
         });
-        let complaints: Vec<String> =
-            complaints.map(|entry| entry["message"].to_string()).collect();
-        assert!(complaints.is_empty(), "on {url} the console says\n{}", complaints.join("\n"));
+        let errors: Vec<String> = errors.map(|entry| entry["message"].to_string()).collect();
+        assert!(errors.is_empty(), "console of {url}:\n{}", errors.join("\n"));
     }
 
-    /// Tries again and again. In the end, it fails with what was there instead, and leaves a picture.
-    async fn patiently<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
-        match patiently(LIMIT, attempt).await {
+    /// Retries an attempt until the timeout. Then it fails with the last outcome, and leaves a screenshot.
+    async fn retry_for<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
+        match retry_for(TIMEOUT, attempt).await {
             Ok(outcome) => outcome,
             Err(instead) => {
                 let picture = screenshots().join(format!("failed-{}.png", uuid::Uuid::now_v7()));
                 self.photograph(&picture).await;
                 let (path, picture) = (self.path().await, picture.display());
-                panic!(
-                    "waited {LIMIT:?} in vain {what}; on {path}, {instead}\nA picture of it: {picture}"
-                );
+                panic!("waited {TIMEOUT:?} {what}; on {path}, {instead}\nScreenshot: {picture}");
             }
         }
     }
@@ -345,12 +370,12 @@ impl Browser {
     }
 }
 
-/// As a script's argument.
+/// An element as a script's argument.
 fn element(element: &Element) -> Value {
     json!({ ELEMENT: element.element_id().to_string() })
 }
 
-/// What a page that is just changing answers is no failure yet.
+/// Errors of a page that is changing may be retried.
 fn passing<T>(outcome: Result<T, CmdError>) -> Result<T, String> {
     match outcome {
         Ok(outcome) => Ok(outcome),

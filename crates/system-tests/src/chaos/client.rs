@@ -1,4 +1,4 @@
-//! One client, and what it may do: sell, buy, pay, change its mind, ask for the money back, hang up.
+//! One client and its operations: it lists, buys, pays, cancels, refunds, and sometimes disconnects.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use rand::seq::IndexedRandom;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::door::{Answer, Ask, Kind};
-use super::load::{Load, Plans, dice};
-use super::market::{Held, OnSale, Person, Sold};
-use crate::checker::{Heard, Listing, Paid, Placed};
+use super::gateway_client::{Operation, Request, Response};
+use super::load::{Load, Plans, rng_of};
+use super::shared_state::{Listing, Reservation, Sale, User};
+use crate::checker::{AcknowledgedOrder, AcknowledgedPayment, AcknowledgedTicket, Replay};
 
 const PASSWORD: &str = "correct horse battery";
 const GOOD_CARDS: [&str; 5] =
@@ -23,36 +23,36 @@ const BAD_CARDS: [&str; 4] = [
     "tok_chargeDeclinedExpiredCard",
     "pm_card_chargeDeclined",
 ];
-/// Of all writes, how many are not waited for.
-const HANG_UP: f64 = 0.03;
-/// Of all requests that may have an `Idempotency-Key`, how many have one; and how many of these are sent
-/// again although they were answered.
+/// The share of writes during which the client disconnects.
+const DISCONNECT: f64 = 0.03;
+/// The share of requests with an `Idempotency-Key`, of those that may have one; and the share of these that are repeated
+/// after a response.
 const WITH_KEY: f64 = 0.6;
-const ONCE_MORE: f64 = 0.1;
-/// How often a request with a key is sent until there is an answer.
-const TRIES: usize = 4;
+const REPEAT: f64 = 0.1;
+/// How often a request with a key is sent at most.
+const MAX_ATTEMPTS: usize = 4;
 
 pub struct Client {
     load: Arc<Load>,
     rng: StdRng,
-    /// For names that nobody else uses.
+    /// For unique names.
     number: usize,
-    made: u64,
+    users: u64,
 }
 
-/// None: something on the way had no known outcome.
-type Known = Option<()>;
+/// None: a request had an unknown outcome.
+type Outcome = Option<()>;
 
 impl Client {
     pub fn new(load: &Arc<Load>, number: usize) -> Self {
-        Client { load: Arc::clone(load), rng: dice(load.seed, number), number, made: 0 }
+        Client { load: Arc::clone(load), rng: rng_of(load.seed, number), number, users: 0 }
     }
 
-    /// The next thing that comes to mind.
-    pub async fn do_anything(&mut self, plans: &mut Plans) -> Known {
+    /// A random operation.
+    pub async fn next_operation(&mut self, plans: &mut Plans) -> Outcome {
         match self.rng.random_range(0..100_u32) {
             0..2 => self.sign_up().await,
-            2..16 => self.offer().await,
+            2..16 => self.list().await,
             16..22 => self.edit().await,
             22..24 => self.delete().await,
             24..74 => self.buy(plans).await,
@@ -63,267 +63,295 @@ impl Client {
         }
     }
 
-    pub async fn sign_up(&mut self) -> Known {
-        self.made += 1;
-        let email = format!("c{}-{}@example.com", self.number, self.made);
+    pub async fn sign_up(&mut self) -> Outcome {
+        self.users += 1;
+        let email = format!("c{}-{}@example.com", self.number, self.users);
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
-        let answer = self.ask(Ask::new(Kind::SignUp, "/api/users/signup", body)).await?;
-        if answer.status == 201
-            && let (Some(id), Some(session)) = (text(&answer.body["id"]), answer.session)
+        let response =
+            self.send(Request::new(Operation::SignUp, "/api/users/signup", body)).await?;
+        if response.status == 201
+            && let (Some(id), Some(session)) = (text(&response.body["id"]), response.session)
         {
-            self.load.market().joins(Arc::new(Person::new(id, email, session)));
+            self.load.state().add_user(Arc::new(User::new(id, email, session)));
         }
         Some(())
     }
 
-    pub async fn offer(&mut self) -> Known {
+    pub async fn list(&mut self) -> Outcome {
         let seller = {
-            let market = self.load.market();
-            if market.shelf_is_full() { None } else { market.anyone(&mut self.rng) }
+            let state = self.load.state();
+            if state.has_enough_listings() { None } else { state.any_user(&mut self.rng) }
         };
         let Some(seller) = seller else { return self.read().await };
-        // Nobody else's, so that an offer that is made twice is seen.
+        // Unique, so that a ticket that was listed twice is detected.
         let title = format!("Tosca {:x}", self.rng.random::<u64>());
         let body = json!({ "title": title, "price": self.price(), "venue": "State Opera" });
-        let answer =
-            self.ask_as(&seller, Kind::Offer, Method::POST, "/api/tickets", Some(body)).await?;
-        if let Some(listing) = listing(&answer, 201) {
-            let mut market = self.load.market();
-            market.offers(OnSale { ticket: listing.id.clone(), title, seller });
-            market.claims.tickets.push(listing);
+        let response = self
+            .request_as(&seller, Operation::List, Method::POST, "/api/tickets", Some(body))
+            .await?;
+        if let Some(ticket) = ticket_in(&response, 201) {
+            let mut state = self.load.state();
+            state.add_listing(Listing { ticket: ticket.id.clone(), title, seller });
+            state.acknowledged.tickets.push(ticket);
         }
         Some(())
     }
 
-    async fn edit(&mut self) -> Known {
-        let Some(OnSale { ticket, title, seller }) = self.on_sale() else { return Some(()) };
+    async fn edit(&mut self) -> Outcome {
+        let Some(Listing { ticket, title, seller }) = self.any_listing() else { return Some(()) };
         let body = json!({ "title": title, "price": self.price() });
         let path = format!("/api/tickets/{ticket}");
-        let answer = self.ask_as(&seller, Kind::Edit, Method::PUT, &path, Some(body)).await?;
-        if let Some(listing) = listing(&answer, 200) {
-            self.load.market().claims.tickets.push(listing);
+        let response =
+            self.request_as(&seller, Operation::Edit, Method::PUT, &path, Some(body)).await?;
+        if let Some(ticket) = ticket_in(&response, 200) {
+            self.load.state().acknowledged.tickets.push(ticket);
         }
         Some(())
     }
 
-    async fn delete(&mut self) -> Known {
-        let Some(OnSale { ticket, seller, .. }) = self.on_sale() else { return Some(()) };
+    async fn delete(&mut self) -> Outcome {
+        let Some(Listing { ticket, seller, .. }) = self.any_listing() else { return Some(()) };
         let path = format!("/api/tickets/{ticket}");
-        let answer = self.ask_as(&seller, Kind::Delete, Method::DELETE, &path, None).await?;
-        if answer.status == 204 {
-            let mut market = self.load.market();
-            market.is_gone(&ticket);
-            market.claims.deleted.push(ticket);
+        let response =
+            self.request_as(&seller, Operation::Delete, Method::DELETE, &path, None).await?;
+        if response.status == 204 {
+            let mut state = self.load.state();
+            state.remove_listing(&ticket);
+            state.acknowledged.deleted.push(ticket);
         }
         Some(())
     }
 
-    /// Tries to hold a ticket; who has it, makes something of it.
-    async fn buy(&mut self, plans: &mut Plans) -> Known {
-        let Some(OnSale { ticket, seller, .. }) = self.on_sale() else { return Some(()) };
-        let Some(buyer) = self.load.market().anyone_but(&seller, &mut self.rng) else {
+    /// Tries to reserve a ticket, and continues with the reservation.
+    async fn buy(&mut self, plans: &mut Plans) -> Outcome {
+        let Some(Listing { ticket, seller, .. }) = self.any_listing() else { return Some(()) };
+        let Some(buyer) = self.load.state().any_user_but(&seller, &mut self.rng) else {
             return Some(());
         };
         let body = json!({ "ticketId": ticket });
-        let answer =
-            self.ask_as(&buyer, Kind::Order, Method::POST, "/api/orders", Some(body)).await?;
-        if answer.status != 201 {
-            let gone = [Some("/problems/ticket-sold"), Some("/problems/not-found")];
-            if gone.contains(&answer.body["type"].as_str()) {
-                self.load.market().is_gone(&ticket);
+        let response = self
+            .request_as(&buyer, Operation::Order, Method::POST, "/api/orders", Some(body))
+            .await?;
+        if response.status != 201 {
+            let unavailable = [Some("/problems/ticket-sold"), Some("/problems/not-found")];
+            if unavailable.contains(&response.body["type"].as_str()) {
+                self.load.state().remove_listing(&ticket);
             }
             return Some(());
         }
-        let (id, price) = (text(&answer.body["id"])?, cents(&answer.body["ticket"]["price"])?);
-        let held =
-            Held { order: id.clone(), ticket: ticket.clone(), buyer: Arc::clone(&buyer), seller };
+        let (id, price) = (text(&response.body["id"])?, cents(&response.body["ticket"]["price"])?);
+        let reservation = Reservation {
+            order: id.clone(),
+            ticket: ticket.clone(),
+            buyer: Arc::clone(&buyer),
+            seller,
+        };
         {
-            let mut market = self.load.market();
-            market.claims.orders.push(Placed { id, ticket, buyer: buyer.id.clone(), price });
-            market.holds(held.clone());
+            let mut state = self.load.state();
+            state.acknowledged.orders.push(AcknowledgedOrder {
+                id,
+                ticket,
+                buyer: buyer.id.clone(),
+                price,
+            });
+            state.add_reservation(reservation.clone());
         }
-        self.make_something_of(held, plans).await
+        self.continue_with(reservation, plans).await
     }
 
-    async fn make_something_of(&mut self, held: Held, plans: &mut Plans) -> Known {
+    async fn continue_with(&mut self, reservation: Reservation, plans: &mut Plans) -> Outcome {
         match self.rng.random_range(0..100_u32) {
-            0..40 => self.pay(&held, &GOOD_CARDS).await,
+            0..40 => self.pay(&reservation, &GOOD_CARDS).await,
             40..50 => {
-                self.pay(&held, &BAD_CARDS).await?;
-                self.pay(&held, &GOOD_CARDS).await
+                self.pay(&reservation, &BAD_CARDS).await?;
+                self.pay(&reservation, &GOOD_CARDS).await
             }
             50..55 => {
                 for _ in 0..3 {
-                    self.pay(&held, &BAD_CARDS).await?;
+                    self.pay(&reservation, &BAD_CARDS).await?;
                 }
                 Some(())
             }
-            55..63 => self.cancel(&held).await,
+            55..63 => self.cancel(&reservation).await,
             63..70 => {
-                let mut other = self.twin();
+                let mut other = self.another_window();
                 let (paid, cancelled) =
-                    tokio::join!(self.pay(&held, &GOOD_CARDS), other.cancel(&held));
+                    tokio::join!(self.pay(&reservation, &GOOD_CARDS), other.cancel(&reservation));
                 paid.and(cancelled)
             }
             70..77 => {
-                let (mut other, card) = (self.twin(), &GOOD_CARDS[..1]);
-                let (once, twice) = tokio::join!(self.pay(&held, card), other.pay(&held, card));
-                once.and(twice)
+                let (mut other, card) = (self.another_window(), &GOOD_CARDS[..1]);
+                let (first, second) =
+                    tokio::join!(self.pay(&reservation, card), other.pay(&reservation, card));
+                first.and(second)
             }
             77..87 => Some(()),
             _ => {
-                let before_the_end = Duration::from_millis(self.rng.random_range(900..3000));
+                let before_expiry = Duration::from_millis(self.rng.random_range(900..3000));
                 plans.add(
-                    Instant::now() + self.load.reservation.saturating_sub(before_the_end),
-                    held,
+                    Instant::now() + self.load.reservation.saturating_sub(before_expiry),
+                    reservation,
                 );
                 Some(())
             }
         }
     }
 
-    pub async fn pay_in_the_last_second(&mut self, held: &Held) -> Known {
-        self.pay(held, &GOOD_CARDS).await
+    pub async fn pay_before_expiry(&mut self, reservation: &Reservation) -> Outcome {
+        self.pay(reservation, &GOOD_CARDS).await
     }
 
     /// Pays with one of these cards.
-    async fn pay(&mut self, held: &Held, cards: &[&str]) -> Known {
+    async fn pay(&mut self, reservation: &Reservation, cards: &[&str]) -> Outcome {
         let card = cards.choose(&mut self.rng)?;
-        let body = json!({ "orderId": held.order, "token": card });
-        let answer =
-            self.ask_as(&held.buyer, Kind::Pay, Method::POST, "/api/payments", Some(body)).await?;
-        let Some(id) = text(&answer.body["id"]) else { return Some(()) };
-        let paid = Paid { id: id.clone(), order: held.order.clone() };
-        let mut market = self.load.market();
-        match answer.status {
+        let body = json!({ "orderId": reservation.order, "token": card });
+        let response = self
+            .request_as(
+                &reservation.buyer,
+                Operation::Pay,
+                Method::POST,
+                "/api/payments",
+                Some(body),
+            )
+            .await?;
+        let Some(id) = text(&response.body["id"]) else { return Some(()) };
+        let paid = AcknowledgedPayment { id: id.clone(), order: reservation.order.clone() };
+        let mut state = self.load.state();
+        match response.status {
             201 => {
-                market.claims.paid.push(paid);
-                market.is_gone(&held.ticket);
-                market.sells(Sold { payment: id, seller: Arc::clone(&held.seller) });
+                state.acknowledged.paid.push(paid);
+                state.remove_listing(&reservation.ticket);
+                state.add_sale(Sale { payment: id, seller: Arc::clone(&reservation.seller) });
             }
-            202 => market.claims.processing.push(paid),
+            202 => state.acknowledged.processing.push(paid),
             _ => {}
         }
         Some(())
     }
 
-    async fn cancel(&mut self, held: &Held) -> Known {
-        let path = format!("/api/orders/{}", held.order);
-        let answer = self.ask_as(&held.buyer, Kind::Cancel, Method::DELETE, &path, None).await?;
-        if answer.status == 204 {
-            self.load.market().claims.cancelled.push(held.order.clone());
+    async fn cancel(&mut self, reservation: &Reservation) -> Outcome {
+        let path = format!("/api/orders/{}", reservation.order);
+        let response = self
+            .request_as(&reservation.buyer, Operation::Cancel, Method::DELETE, &path, None)
+            .await?;
+        if response.status == 204 {
+            self.load.state().acknowledged.cancelled.push(reservation.order.clone());
         }
         Some(())
     }
 
-    async fn refund(&mut self) -> Known {
-        let Some(Sold { payment, seller }) = self.load.market().any_sale(&mut self.rng) else {
+    async fn refund(&mut self) -> Outcome {
+        let Some(Sale { payment, seller }) = self.load.state().any_sale(&mut self.rng) else {
             return Some(());
         };
         let path = format!("/api/payments/{payment}/refund");
-        let answer =
-            self.ask_as(&seller, Kind::Refund, Method::POST, &path, Some(json!({}))).await?;
-        let mut market = self.load.market();
-        match answer.status {
-            202 => market.claims.refunds.push(payment),
-            // Given back already.
-            409 => market.forgets_sale(&payment),
+        let response = self
+            .request_as(&seller, Operation::Refund, Method::POST, &path, Some(json!({})))
+            .await?;
+        let mut state = self.load.state();
+        match response.status {
+            202 => state.acknowledged.refunds.push(payment),
+            // Refunded already.
+            409 => state.remove_sale(&payment),
             _ => {}
         }
         Some(())
     }
 
-    /// A late second thought, or a second click.
-    async fn cancel_any(&mut self) -> Known {
-        let held = self.load.market().any_order(&mut self.rng);
-        self.cancel(&held?).await
+    /// Possibly long after the reservation, or for the second time.
+    async fn cancel_any(&mut self) -> Outcome {
+        let reservation = self.load.state().any_reservation(&mut self.rng);
+        self.cancel(&reservation?).await
     }
 
-    async fn pay_any(&mut self) -> Known {
-        let held = self.load.market().any_order(&mut self.rng);
-        self.pay(&held?, &GOOD_CARDS).await
+    async fn pay_any(&mut self) -> Outcome {
+        let reservation = self.load.state().any_reservation(&mut self.rng);
+        self.pay(&reservation?, &GOOD_CARDS).await
     }
 
-    async fn read(&mut self) -> Known {
-        let (held, person) = {
-            let market = self.load.market();
-            (market.any_order(&mut self.rng), market.anyone(&mut self.rng)?)
+    async fn read(&mut self) -> Outcome {
+        let (reservation, user) = {
+            let state = self.load.state();
+            (state.any_reservation(&mut self.rng), state.any_user(&mut self.rng)?)
         };
-        let (reader, path) = match (self.rng.random_range(0..6_u32), held) {
-            (0, Some(Held { ticket, .. })) => (person, format!("/api/tickets/{ticket}")),
-            (1, Some(Held { order, buyer, .. })) => (buyer, format!("/api/orders/{order}")),
-            (2, Some(Held { order, buyer, .. })) => {
+        let (reader, path) = match (self.rng.random_range(0..6_u32), reservation) {
+            (0, Some(Reservation { ticket, .. })) => (user, format!("/api/tickets/{ticket}")),
+            (1, Some(Reservation { order, buyer, .. })) => (buyer, format!("/api/orders/{order}")),
+            (2, Some(Reservation { order, buyer, .. })) => {
                 (buyer, format!("/api/payments?orderId={order}"))
             }
-            (3, _) => (person, "/api/orders?status=active".to_owned()),
-            (4, _) => (person, "/api/users/currentuser".to_owned()),
-            (_, _) => (person, "/api/tickets?q=tosca&sort=price".to_owned()),
+            (3, _) => (user, "/api/orders?status=active".to_owned()),
+            (4, _) => (user, "/api/users/currentuser".to_owned()),
+            (_, _) => (user, "/api/tickets?q=tosca&sort=price".to_owned()),
         };
-        self.ask_as(&reader, Kind::Read, Method::GET, &path, None).await.map(drop)
+        self.request_as(&reader, Operation::Read, Method::GET, &path, None).await.map(drop)
     }
 
-    /// Asks in someone's name, who signs in again if their session is over.
-    async fn ask_as(
+    /// Sends a request of a user, who signs in again after the session has expired.
+    async fn request_as(
         &mut self,
-        person: &Person,
-        kind: Kind,
+        user: &User,
+        operation: Operation,
         method: Method,
         path: &str,
         body: Option<Value>,
-    ) -> Option<Answer> {
-        let takes_a_key = [Kind::Offer, Kind::Order, Kind::Pay, Kind::Refund].contains(&kind);
+    ) -> Option<Response> {
+        let takes_a_key = [Operation::List, Operation::Order, Operation::Pay, Operation::Refund]
+            .contains(&operation);
         let has_key = takes_a_key && self.rng.random_bool(WITH_KEY);
         let key = has_key.then(|| format!("{:x}", self.rng.random::<u128>()));
-        let session = Some(person.session());
-        let ask = Ask { kind, method, path: path.to_owned(), body, session, key };
-        let answer = self.insist(&ask).await?;
-        if answer.status == 401 {
-            let body = json!({ "email": person.email, "password": PASSWORD });
-            let answer = self.ask(Ask::new(Kind::SignIn, "/api/users/signin", body)).await?;
-            person.signs_in_again(answer.session?);
+        let session = Some(user.session());
+        let request = Request { operation, method, path: path.to_owned(), body, session, key };
+        let response = self.send_with_retries(&request).await?;
+        if response.status == 401 {
+            let body = json!({ "email": user.email, "password": PASSWORD });
+            let response =
+                self.send(Request::new(Operation::SignIn, "/api/users/signin", body)).await?;
+            user.renew_session(response.session?);
         }
-        Some(answer)
+        Some(response)
     }
 
-    /// Who has a key, asks again until there is an answer; and at times once more, to hear it again.
-    async fn insist(&mut self, ask: &Ask) -> Option<Answer> {
-        let Some(key) = &ask.key else { return self.ask(ask.clone()).await };
-        let mut answer = None;
-        for _ in 0..TRIES {
-            answer = self.ask(ask.clone()).await;
-            if answer.is_some() {
+    /// Retries a request with a key until there is a response; and sometimes repeats it after that.
+    async fn send_with_retries(&mut self, request: &Request) -> Option<Response> {
+        let Some(key) = &request.key else { return self.send(request.clone()).await };
+        let mut response = None;
+        for _ in 0..MAX_ATTEMPTS {
+            response = self.send(request.clone()).await;
+            if response.is_some() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..1000))).await;
         }
-        let answer = answer?;
-        if answer.status < 300
-            && self.rng.random_bool(ONCE_MORE)
-            && let Some(again) = self.ask(ask.clone()).await
-            && again.status < 300
+        let response = response?;
+        if response.status < 300
+            && self.rng.random_bool(REPEAT)
+            && let Some(repeated) = self.send(request.clone()).await
+            && repeated.status < 300
         {
-            let id = |answer: &Answer| text(&answer.body["id"]).unwrap_or_default();
-            let heard = Heard { key: key.clone(), first: id(&answer), again: id(&again) };
-            self.load.market().claims.heard_again.push(heard);
+            let id = |response: &Response| text(&response.body["id"]).unwrap_or_default();
+            let replay = Replay { key: key.clone(), first: id(&response), second: id(&repeated) };
+            self.load.state().acknowledged.replays.push(replay);
         }
-        Some(answer)
+        Some(response)
     }
 
-    async fn ask(&mut self, ask: Ask) -> Option<Answer> {
-        // Whoever signs up in the opening waits for it.
-        let hangs_up = self.number > 0 && ask.kind.is_write() && self.rng.random_bool(HANG_UP);
-        let hang_up = hangs_up.then(|| Duration::from_millis(self.rng.random_range(0..30)));
-        self.load.door.ask(ask, hang_up).await
+    async fn send(&mut self, request: Request) -> Option<Response> {
+        // The first client, which prepares the run, never disconnects.
+        let disconnects =
+            self.number > 0 && request.operation.is_write() && self.rng.random_bool(DISCONNECT);
+        let disconnect = disconnects.then(|| Duration::from_millis(self.rng.random_range(0..30)));
+        self.load.gateway.request(request, disconnect).await
     }
 
-    /// The same client in another window.
-    fn twin(&mut self) -> Client {
+    /// The same client in another browser window.
+    fn another_window(&mut self) -> Client {
         let seed = self.rng.random();
-        Client { load: Arc::clone(&self.load), rng: dice(seed, 0), number: self.number, made: 0 }
+        Client { load: Arc::clone(&self.load), rng: rng_of(seed, 0), number: self.number, users: 0 }
     }
 
-    fn on_sale(&mut self) -> Option<OnSale> {
-        self.load.market().on_sale(&mut self.rng)
+    fn any_listing(&mut self) -> Option<Listing> {
+        self.load.state().any_listing(&mut self.rng)
     }
 
     fn price(&mut self) -> String {
@@ -332,10 +360,10 @@ impl Client {
     }
 }
 
-/// The ticket that an answer of this status shows.
-fn listing(answer: &Answer, status: u16) -> Option<Listing> {
-    let ticket = Some(&answer.body).filter(|_| answer.status == status)?;
-    Some(Listing {
+/// The ticket in a response with this status.
+fn ticket_in(response: &Response, status: u16) -> Option<AcknowledgedTicket> {
+    let ticket = Some(&response.body).filter(|_| response.status == status)?;
+    Some(AcknowledgedTicket {
         id: text(&ticket["id"])?,
         version: ticket["version"].as_i64()?,
         seller: text(&ticket["userId"])?,

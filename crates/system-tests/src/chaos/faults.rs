@@ -1,4 +1,4 @@
-//! What may go wrong, and when: drawn from a list by dice with a seed, so that a run can be had again.
+//! The schedule of faults, drawn at random from a seed, so that a run can be repeated.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,14 +9,15 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-/// The processes that are killed, each equally often.
-pub const VICTIMS: [&str; 9] =
-    ["auth", "tickets", "orders", "expiration", "payments", "mongod", "nats", "redis", "stripe"];
-/// Time between one fault and the next.
+use crate::workspace;
+
+/// The servers that are killed and suspended besides the services.
+const SERVERS: [&str; 4] = ["mongod", "nats", "redis", "stripe"];
+/// The time between one fault and the next.
 const PAUSE_MS: std::ops::Range<u64> = 400..2600;
-/// Of all faults that aren't kills, how often each comes.
+/// The weights of the faults that aren't kills.
 const OTHERS: [(Kind, u32); 5] =
-    [(Kind::Stop, 8), (Kind::Stripe, 8), (Kind::Flush, 2), (Kind::Wipe, 1), (Kind::Gateway, 1)];
+    [(Kind::Suspend, 8), (Kind::Stripe, 8), (Kind::Flush, 2), (Kind::Wipe, 1), (Kind::Gateway, 1)];
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -24,8 +25,8 @@ pub enum Kind {
     /// SIGKILL
     Kill,
     /// SIGSTOP, and SIGCONT 1 to 40 seconds later
-    Stop,
-    /// Stripe's double misbehaves
+    Suspend,
+    /// A fault of Stripe's double
     Stripe,
     /// Redis: FLUSHALL
     Flush,
@@ -37,9 +38,9 @@ pub enum Kind {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    Kill(&'static str),
-    Stop(&'static str, Duration),
-    /// As its double takes it.
+    Kill(String),
+    Suspend(String, Duration),
+    /// As the double's API defines it.
     Stripe(Value),
     Flush,
     Wipe,
@@ -50,7 +51,7 @@ impl Fault {
     pub fn kind(&self) -> Kind {
         match self {
             Fault::Kill(_) => Kind::Kill,
-            Fault::Stop(..) => Kind::Stop,
+            Fault::Suspend(..) => Kind::Suspend,
             Fault::Stripe(_) => Kind::Stripe,
             Fault::Flush => Kind::Flush,
             Fault::Wipe => Kind::Wipe,
@@ -63,7 +64,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Kill(name) => write!(f, "kill {name}"),
-            Fault::Stop(name, time) => write!(f, "stop {name} for {:.1} s", time.as_secs_f64()),
+            Fault::Suspend(name, time) => {
+                write!(f, "suspend {name} for {:.1} s", time.as_secs_f64())
+            }
             Fault::Stripe(fault) => {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let (kind, path) = (text(&fault["kind"]), text(&fault["match"]["path"]));
@@ -80,48 +83,55 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What is to go wrong, each a while after the one before.
+/// The processes that are killed, each equally often.
+pub fn targets() -> Vec<String> {
+    let servers = SERVERS.into_iter().map(str::to_owned);
+    workspace::services_with_database().into_iter().chain(servers).collect()
+}
+
+/// A schedule: each fault with the pause before it.
 pub fn draw(seed: u64, kills: usize, without: &[Kind]) -> Vec<(Duration, Fault)> {
-    let mut dice = StdRng::seed_from_u64(seed);
-    let mut deck = Vec::new();
-    while deck.len() < kills {
-        let mut round = VICTIMS;
-        round.shuffle(&mut dice);
-        deck.extend(round);
+    let mut rng = StdRng::seed_from_u64(seed);
+    let targets = targets();
+    let mut queue = Vec::new();
+    while queue.len() < kills {
+        let mut round = targets.clone();
+        round.shuffle(&mut rng);
+        queue.extend(round);
     }
     let others: Vec<(Kind, u32)> =
         OTHERS.into_iter().filter(|(kind, _)| !without.contains(kind)).collect();
     let mut faults = Vec::new();
-    for name in deck.into_iter().take(kills) {
-        let between = dice.random_range(0..=2);
+    for name in queue.into_iter().take(kills) {
+        let between = rng.random_range(0..=2);
         for _ in 0..between {
-            faults.extend(other(&others, &mut dice));
+            faults.extend(other(&others, &targets, &mut rng));
         }
         faults.push(Fault::Kill(name));
     }
-    let mut pause = || Duration::from_millis(dice.random_range(PAUSE_MS));
+    let mut pause = || Duration::from_millis(rng.random_range(PAUSE_MS));
     faults.into_iter().map(|fault| (pause(), fault)).collect()
 }
 
-fn other(kinds: &[(Kind, u32)], dice: &mut StdRng) -> Option<Fault> {
-    let (kind, _) = kinds.choose_weighted(dice, |(_, weight)| *weight).ok()?;
+fn other(kinds: &[(Kind, u32)], targets: &[String], rng: &mut StdRng) -> Option<Fault> {
+    let (kind, _) = kinds.choose_weighted(rng, |(_, weight)| *weight).ok()?;
     match kind {
-        // These are dealt out.
+        // Kills are distributed evenly instead.
         Kind::Kill => None,
-        Kind::Stop => {
-            let name = VICTIMS.choose(dice)?;
-            // Mostly short, at times very long.
-            let seconds = 1.0 + 39.0 * dice.random::<f64>().powi(3);
-            Some(Fault::Stop(name, Duration::from_secs_f64(seconds)))
+        Kind::Suspend => {
+            let name = targets.choose(rng)?.clone();
+            // Mostly short, occasionally very long.
+            let seconds = 1.0 + 39.0 * rng.random::<f64>().powi(3);
+            Some(Fault::Suspend(name, Duration::from_secs_f64(seconds)))
         }
-        Kind::Stripe => Some(Fault::Stripe(misbehaviour(dice))),
+        Kind::Stripe => Some(Fault::Stripe(stripe_fault(rng))),
         Kind::Flush => Some(Fault::Flush),
         Kind::Wipe => Some(Fault::Wipe),
         Kind::Gateway => Some(Fault::Gateway),
     }
 }
 
-fn misbehaviour(dice: &mut StdRng) -> Value {
+fn stripe_fault(rng: &mut StdRng) -> Value {
     const REFUND: (&str, &str, u32) = ("POST", "/v1/refunds", 3);
     const KINDS: [&str; 10] = [
         "error_before",
@@ -135,7 +145,7 @@ fn misbehaviour(dice: &mut StdRng) -> Value {
         "rate_limit",
         "late",
     ];
-    // The second is where the money moves.
+    // Money moves at the second one.
     const CALLS: [(&str, &str, u32); 6] = [
         ("POST", "/v1/payment_intents", 2),
         ("POST", "/v1/payment_intents/*/confirm", 6),
@@ -144,19 +154,19 @@ fn misbehaviour(dice: &mut StdRng) -> Value {
         REFUND,
         ("GET", "/v1/payment_intents/*", 2),
     ];
-    let mut kind = KINDS.choose(dice).copied().unwrap_or("cut");
-    let call = CALLS.choose_weighted(dice, |(_, _, weight)| *weight).copied().unwrap_or(REFUND);
-    if call == REFUND && dice.random_bool(0.25) {
+    let mut kind = KINDS.choose(rng).copied().unwrap_or("cut");
+    let call = CALLS.choose_weighted(rng, |(_, _, weight)| *weight).copied().unwrap_or(REFUND);
+    if call == REFUND && rng.random_bool(0.25) {
         kind = "refund_fails";
     }
     let (method, path, _) = call;
     let mut fault = json!({
         "match": { "method": method, "path": path },
         "kind": kind,
-        "times": dice.random_range(1..=8),
+        "times": rng.random_range(1..=8),
     });
     if ["hang", "slow", "late"].contains(&kind) {
-        fault["delay_ms"] = json!(dice.random_range(500..12_000));
+        fault["delay_ms"] = json!(rng.random_range(500..12_000));
     }
     fault
 }
@@ -166,25 +176,25 @@ mod tests {
     use super::*;
 
     fn kills_of(faults: &[(Duration, Fault)], name: &str) -> usize {
-        faults.iter().filter(|(_, fault)| matches!(fault, Fault::Kill(its) if *its == name)).count()
+        faults.iter().filter(|(_, fault)| matches!(fault, Fault::Kill(its) if its == name)).count()
     }
 
     #[test]
-    fn kills_are_dealt_out_equally() {
+    fn kills_are_distributed_evenly() {
         let faults = draw(7, 60, &[]);
-        let kills = VICTIMS.map(|name| kills_of(&faults, name));
+        let kills: Vec<_> = targets().iter().map(|name| kills_of(&faults, name)).collect();
         assert_eq!(kills.iter().sum::<usize>(), 60);
-        assert!(kills.iter().all(|kills| *kills >= 5), "{kills:?}");
-        for kind in [Kind::Stop, Kind::Stripe, Kind::Flush] {
+        assert!(kills.iter().all(|count| *count >= 60 / kills.len()), "{kills:?}");
+        for kind in [Kind::Suspend, Kind::Stripe, Kind::Flush] {
             assert!(faults.iter().any(|(_, fault)| fault.kind() == kind), "{kind:?}");
         }
     }
 
     #[test]
-    fn the_same_seed_draws_the_same_and_what_is_left_out_never_comes() {
+    fn the_same_seed_draws_the_same_schedule_and_an_excluded_kind_is_never_drawn() {
         assert_eq!(draw(1, 20, &[]), draw(1, 20, &[]));
         assert_ne!(draw(1, 20, &[]), draw(2, 20, &[]));
-        let faults = draw(1, 200, &[Kind::Wipe, Kind::Stop]);
-        assert!(!faults.iter().any(|(_, it)| [Kind::Wipe, Kind::Stop].contains(&it.kind())));
+        let faults = draw(1, 200, &[Kind::Wipe, Kind::Suspend]);
+        assert!(!faults.iter().any(|(_, it)| [Kind::Wipe, Kind::Suspend].contains(&it.kind())));
     }
 }

@@ -1,4 +1,4 @@
-//! The load: many clients at once, each of which does the next thing as soon as the last one is answered.
+//! The load: concurrent clients, each of which sends its next request as soon as the last one has an outcome.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,22 +10,22 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
 use super::client::Client;
-use super::door::Door;
-use super::market::{Held, Market};
-use crate::checker::Claims;
+use super::gateway_client::GatewayClient;
+use super::shared_state::{Reservation, SharedState};
+use crate::checker::Acknowledged;
 
-/// Who and what is there before the first fault.
-const PEOPLE: usize = 16;
-const TICKETS: usize = 12;
-/// How often it is looked how much is under way.
-const SAMPLE: Duration = Duration::from_millis(100);
+/// What exists before the first fault.
+const USERS: usize = 16;
+const LISTINGS: usize = 12;
+/// The interval at which the requests in flight are counted.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What all clients share.
+/// Shared by all clients.
 pub struct Load {
-    pub door: Door,
+    pub gateway: GatewayClient,
     pub seed: u64,
     pub reservation: Duration,
-    market: Mutex<Market>,
+    state: Mutex<SharedState>,
     stopped: AtomicBool,
     samples: Mutex<Vec<usize>>,
 }
@@ -33,25 +33,25 @@ pub struct Load {
 /// Running clients.
 pub struct Running {
     pub load: Arc<Load>,
-    visits: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Load {
-    pub fn market(&self) -> MutexGuard<'_, Market> {
-        self.market.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn state(&self) -> MutexGuard<'_, SharedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn samples(&self) -> MutexGuard<'_, Vec<usize>> {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         !self.stopped.load(Ordering::Relaxed)
     }
 }
 
 impl Running {
-    /// Opens the market, and lets so many clients in.
+    /// Creates users and listings, and starts so many clients.
     pub async fn start(
         url: &str,
         seed: u64,
@@ -59,50 +59,50 @@ impl Running {
         clients: usize,
     ) -> Result<Running> {
         let load = Arc::new(Load {
-            door: Door::at(url)?,
+            gateway: GatewayClient::at(url)?,
             seed,
             reservation,
-            market: Mutex::default(),
+            state: Mutex::default(),
             stopped: AtomicBool::new(false),
             samples: Mutex::default(),
         });
         let mut first = Client::new(&load, 0);
-        for _ in 0..PEOPLE {
-            first.sign_up().await.context("nobody can sign up")?;
+        for _ in 0..USERS {
+            first.sign_up().await.context("signing up failed")?;
         }
-        for _ in 0..TICKETS {
-            first.offer().await.context("nothing can be offered")?;
+        for _ in 0..LISTINGS {
+            first.list().await.context("listing a ticket failed")?;
         }
-        let mut visits = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for number in 1..=clients {
-            visits.spawn(visit(Arc::clone(&load), number));
+            tasks.spawn(run(Arc::clone(&load), number));
         }
-        visits.spawn(sample(Arc::clone(&load)));
-        Ok(Running { load, visits })
+        tasks.spawn(sample(Arc::clone(&load)));
+        Ok(Running { load, tasks })
     }
 
-    /// Lets every client end what it is at, and answers with what they were told.
-    pub async fn stop(self) -> Claims {
+    /// Waits for the requests in flight, and returns what was acknowledged.
+    pub async fn stop(self) -> Acknowledged {
         self.load.stopped.store(true, Ordering::Relaxed);
-        self.visits.join_all().await;
-        self.load.market().claims.clone()
+        self.tasks.join_all().await;
+        self.load.state().acknowledged.clone()
     }
 }
 
-/// How many requests were under way.
+/// How many requests were in flight.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Crowd {
+pub struct Concurrency {
     pub median: usize,
-    /// Of all looks, how many found so many or more, in percent.
+    /// The percentage of samples with at least so many.
     pub share_of_16: usize,
 }
 
-impl Crowd {
+impl Concurrency {
     pub fn of(load: &Load) -> Self {
         let mut samples = load.samples().clone();
         samples.sort_unstable();
         let enough = samples.iter().filter(|count| **count >= 16).count();
-        Crowd {
+        Concurrency {
             median: samples.get(samples.len() / 2).copied().unwrap_or_default(),
             share_of_16: 100 * enough / samples.len().max(1),
         }
@@ -110,48 +110,48 @@ impl Crowd {
 }
 
 async fn sample(load: Arc<Load>) {
-    while load.goes_on() {
-        let count = load.door.flights.count();
+    while load.is_running() {
+        let count = load.gateway.in_flight.count();
         load.samples().push(count);
-        tokio::time::sleep(SAMPLE).await;
+        tokio::time::sleep(SAMPLE_INTERVAL).await;
     }
 }
 
-async fn visit(load: Arc<Load>, number: usize) {
+async fn run(load: Arc<Load>, number: usize) {
     let mut client = Client::new(&load, number);
     let mut plans = Plans::default();
-    while load.goes_on() {
-        let begun = Instant::now();
-        let known = match plans.due() {
-            Some(held) => client.pay_in_the_last_second(&held).await,
-            None => client.do_anything(&mut plans).await,
+    while load.is_running() {
+        let started = Instant::now();
+        let outcome = match plans.due() {
+            Some(reservation) => client.pay_before_expiry(&reservation).await,
+            None => client.next_operation(&mut plans).await,
         };
-        // Who was told at once that something is down, asks again a moment later.
-        if known.is_none() && begun.elapsed() < Duration::from_millis(50) {
+        // After an immediate failure, such as a 503, a client waits a moment.
+        if outcome.is_none() && started.elapsed() < Duration::from_millis(50) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
 
-/// What a client means to pay just before its hold ends.
+/// What a client is going to pay just before its reservation expires.
 #[derive(Default)]
-pub struct Plans(Vec<(Instant, Held)>);
+pub struct Plans(Vec<(Instant, Reservation)>);
 
 impl Plans {
-    pub fn add(&mut self, at: Instant, held: Held) {
-        self.0.push((at, held));
+    pub fn add(&mut self, at: Instant, reservation: Reservation) {
+        self.0.push((at, reservation));
     }
 
-    fn due(&mut self) -> Option<Held> {
+    fn due(&mut self) -> Option<Reservation> {
         let now = Instant::now();
         let index = self.0.iter().position(|(at, _)| *at <= now)?;
         Some(self.0.swap_remove(index).1)
     }
 }
 
-/// Dice of a client's own, so that the same seed throws the same for it.
-pub fn dice(seed: u64, number: usize) -> StdRng {
-    let mut dice = StdRng::seed_from_u64(seed);
-    let mut own = StdRng::seed_from_u64(dice.random::<u64>().wrapping_add(number as u64));
+/// A random number generator for one client, seeded by that of the run.
+pub fn rng_of(seed: u64, number: usize) -> StdRng {
+    let mut run = StdRng::seed_from_u64(seed);
+    let mut own = StdRng::seed_from_u64(run.random::<u64>().wrapping_add(number as u64));
     StdRng::from_rng(&mut own)
 }

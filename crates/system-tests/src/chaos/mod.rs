@@ -1,17 +1,16 @@
-//! Chaos: the whole stack under load, while its processes are killed and stopped, Redis and the broker
-//! lose what they have, and Stripe misbehaves. Then all comes to rest, and the checker looks.
+//! Fault injection: the whole stack under load, while its processes are killed and suspended, Redis and the broker lose
+//! their data, and Stripe fails. Once the stack is idle, the checker verifies the invariants.
 
 mod client;
-mod door;
+mod fault_injector;
 mod faults;
-mod flights;
+mod gateway_client;
+mod in_flight;
 mod load;
-mod market;
-mod processes;
 mod quiescence;
 mod report;
-mod rolling;
-mod storm;
+mod rolling_restart;
+mod shared_state;
 
 use std::fs;
 use std::path::Path;
@@ -19,64 +18,68 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-pub use faults::Kind;
-pub use processes::{Processes, Target};
+pub use faults::{Kind, targets};
 pub use report::Report;
-pub use rolling::{Rolled, roll};
+pub use rolling_restart::{RollingRestart, rolling_restart};
 
 use crate::Stack;
-use crate::checker::{Breach, Promise, Servers, check};
-use load::{Crowd, Running};
-use storm::Storm;
+use crate::checker::{Invariant, Servers, Violation, check};
+use fault_injector::FaultInjector;
+use load::{Concurrency, Running};
 
-/// Short, so that many holds run out.
+/// Short, so that many reservations expire.
 pub const RESERVATION: Duration = Duration::from_secs(8);
-/// More than what must be under way at any moment: who was told at once that something is down, waits a little.
+/// More than must be in flight at any time: after an immediate failure, a client waits a moment.
 const CLIENTS: usize = 32;
-/// The settings of a stack that chaos can be let loose on.
+/// The settings of a stack for fault injection.
 pub const SETTINGS: [(&str, &str); 1] = [("RESERVATION_SECONDS", "8")];
 
 pub struct Options {
     pub kills: usize,
     pub seed: u64,
-    /// Faults that are left out.
+    /// The kinds of faults that are left out.
     pub without: Vec<Kind>,
-    /// How long the load goes on before the first fault, and after the last one.
-    pub calm: Duration,
+    /// How long the load runs before the first fault, and after the last one.
+    pub margin: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { kills: 0, seed: 0, without: Vec::new(), calm: Duration::from_secs(3) }
+        Options { kills: 0, seed: 0, without: Vec::new(), margin: Duration::from_secs(3) }
     }
 }
 
-/// Lets it loose, and answers with what is broken.
+/// Runs the load, injects the faults, and checks the invariants.
 pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
-    let Options { kills, seed, without, calm } = options;
+    let Options { kills, seed, without, margin } = options;
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
-    let mut storm = Storm::new(stack.root().to_owned(), stack.port("redis"), stack.port("stripe"))?;
+    let mut injector =
+        FaultInjector::new(stack.root().to_owned(), stack.port("redis"), stack.port("stripe"))?;
     let running = Running::start(&stack.url(), *seed, RESERVATION, CLIENTS).await?;
     let load = running.load.clone();
-    tokio::time::sleep(*calm).await;
-    storm.rage(faults, &load.door.flights).await?;
-    tokio::time::sleep(*calm).await;
-    println!("Calming down");
-    storm.calm_down().await?;
-    let crowd = Crowd::of(&load);
-    let claims = running.stop().await;
-    println!("Waiting until nothing moves any more");
+    tokio::time::sleep(*margin).await;
+    injector.run(faults, &load.gateway.in_flight).await?;
+    tokio::time::sleep(*margin).await;
+    println!("Clearing all faults");
+    injector.stop().await?;
+    let concurrency = Concurrency::of(&load);
+    let acknowledged = running.stop().await;
+    println!("Waiting until the stack is idle");
     let servers = connect(stack).await?;
-    let moving = quiescence::wait(&servers).await?;
+    let pending = quiescence::wait(&servers).await;
     println!("Checking");
-    let struck = storm.struck.clone();
-    let world = servers.read(claims, struck.kinds.contains_key(&Kind::Wipe)).await?;
-    let mut breaches = check(&world);
-    breaches.extend(moving.into_iter().map(|what| Breach { promise: Promise::Rest, what }));
-    let (strikes, tally) = (load.door.flights.strikes(), load.door.tally().clone());
-    breaches.extend(tally.iter().filter_map(|(kind, outcomes)| outcomes.own_fault(*kind)));
-    Ok(Report { seed: *seed, struck, strikes, crowd, tally, world, breaches })
+    let injected = injector.injected.clone();
+    let snapshot = servers.read(acknowledged, injected.kinds.contains_key(&Kind::Wipe)).await?;
+    let mut violations = check(&snapshot);
+    violations.extend(
+        pending.into_iter().map(|what| Violation { invariant: Invariant::Quiescence, what }),
+    );
+    let (hits, tally) = (load.gateway.in_flight.hits(), load.gateway.tally().clone());
+    violations.extend(
+        tally.iter().filter_map(|(operation, outcomes)| outcomes.server_errors(*operation)),
+    );
+    Ok(Report { seed: *seed, injected, hits, concurrency, tally, snapshot, violations })
 }
 
 /// Connects to the servers of a stack, for the checker.
@@ -86,18 +89,18 @@ pub async fn connect(stack: &Stack) -> Result<Servers> {
     Servers::connect(mongod, nats, redis, stripe).await.context("connecting to the servers")
 }
 
-/// Waits until nothing moves any more, and says what still does.
-pub async fn rest(servers: &Servers) -> Result<Vec<String>> {
+/// Waits until the stack is idle, and returns what is still pending after a timeout.
+pub async fn wait_until_idle(servers: &Servers) -> Vec<String> {
     quiescence::wait(servers).await
 }
 
-/// Writes down what the checker read, and says where that and everything else is.
-pub fn leave_for_inspection(report: &Report, root: &Path) -> Result<String> {
-    let file = root.join("world.json");
-    fs::write(&file, serde_json::to_vec_pretty(&report.world)?)?;
+/// Saves what the checker read, and describes where that and everything else is.
+pub fn save_for_inspection(report: &Report, root: &Path) -> Result<String> {
+    let file = root.join("snapshot.json");
+    fs::write(&file, serde_json::to_vec_pretty(&report.snapshot)?)?;
     Ok(format!(
-        "All is left for inspection: logs in {root}/log, data in {root}/data, what the checker read in {file}.\n\
-         `cargo xtask up --root {root} --port 0` starts it again as it is.",
+        "Everything is kept for inspection: logs in {root}/log, data in {root}/data, what the checker read in {file}.\n\
+         `cargo xtask up --root {root} --port 0` restarts the stack with its data.",
         root = root.display(),
         file = file.display(),
     ))

@@ -1,42 +1,44 @@
-//! Waiting until nothing moves any more.
+//! Waiting until the whole stack is idle.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use testkit::retry_every;
 
-use crate::checker::{Servers, Unrest};
+use crate::checker::{PendingWork, Servers};
 
-/// Holds run out, messages are delivered again after 30 s, and back-offs end.
-const PATIENCE: Duration = Duration::from_secs(150);
-const PAUSE: Duration = Duration::from_millis(500);
-/// How many looks in a row must find the same rest.
-const LOOKS: usize = 4;
+/// Reservations expire, messages are redelivered after 30 s, and back-offs end.
+const TIMEOUT: Duration = Duration::from_secs(150);
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How many consecutive observations must be equal, and without pending work.
+const OBSERVATIONS: usize = 4;
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What still moves after a long time; nothing, if all came to rest.
-pub async fn wait(servers: &Servers) -> Result<Vec<String>> {
-    let begun = Instant::now();
-    let mut said = begun;
-    let mut looks: Vec<Unrest> = Vec::new();
-    loop {
-        let unrest = match servers.unrest().await {
-            Ok(unrest) => unrest,
-            // A server that has just been killed may not be there yet.
-            Err(error) => Unrest { moving: vec![format!("{error:#}")], last_sequences: Vec::new() },
-        };
-        if !unrest.moving.is_empty() || looks.last().is_some_and(|last| *last != unrest) {
-            looks.clear();
-        }
-        if unrest.moving.is_empty() {
-            looks.push(unrest);
-            if looks.len() >= LOOKS {
-                return Ok(Vec::new());
+/// What is still pending after the timeout; nothing if the stack is idle.
+pub async fn wait(servers: &Servers) -> Vec<String> {
+    let mut reported = Instant::now();
+    let mut observations: Vec<PendingWork> = Vec::new();
+    let idle = retry_every(INTERVAL, TIMEOUT, async || {
+        let work = match servers.pending_work().await {
+            Ok(work) => work,
+            // A server that was just killed may not be back yet.
+            Err(error) => {
+                PendingWork { pending: vec![format!("{error:#}")], last_sequences: Vec::new() }
             }
-        } else if begun.elapsed() > PATIENCE {
-            return Ok(unrest.moving);
-        } else if said.elapsed() > Duration::from_secs(5) {
-            said = Instant::now();
-            println!("           still moving: {}", unrest.moving.join(", "));
+        };
+        if !work.pending.is_empty() {
+            observations.clear();
+            if reported.elapsed() > REPORT_INTERVAL {
+                reported = Instant::now();
+                println!("           still pending: {}", work.pending.join(", "));
+            }
+            return Err(work.pending);
         }
-        tokio::time::sleep(PAUSE).await;
-    }
+        if observations.last().is_some_and(|last| *last != work) {
+            observations.clear();
+        }
+        observations.push(work);
+        let is_idle = observations.len() >= OBSERVATIONS;
+        is_idle.then_some(()).ok_or_else(|| vec!["the streams were not idle for long".to_owned()])
+    });
+    idle.await.err().unwrap_or_default()
 }

@@ -1,122 +1,125 @@
-//! What came of a run, for people.
+//! The report of a run.
 
 use std::fmt;
 
-use super::door::{Outcomes, Tally};
-use super::faults::VICTIMS;
-use super::flights::Strike;
-use super::load::Crowd;
-use super::storm::Struck;
-use crate::checker::{Breach, Totals, World};
+use super::fault_injector::InjectedFaults;
+use super::faults::targets;
+use super::gateway_client::{Outcomes, Tally};
+use super::in_flight::FaultHit;
+use super::load::Concurrency;
+use crate::checker::{Snapshot, Totals, Violation};
 
-/// How many breaches are told one by one.
-const TOLD: usize = 50;
+/// How many violations are printed.
+const MAX_PRINTED: usize = 50;
 
 pub struct Report {
     pub seed: u64,
-    pub struck: Struck,
-    pub strikes: Vec<Strike>,
-    pub crowd: Crowd,
+    pub injected: InjectedFaults,
+    pub hits: Vec<FaultHit>,
+    pub concurrency: Concurrency,
     pub tally: Tally,
-    pub world: World,
-    pub breaches: Vec<Breach>,
+    pub snapshot: Snapshot,
+    pub violations: Vec<Violation>,
 }
 
 impl Report {
-    /// How many faults hit a write that then got no clean answer.
-    pub fn faults_that_cut_a_write(&self) -> usize {
-        self.strikes.iter().filter(|strike| strike.cut_writes > 0).count()
+    /// How many faults interrupted a write.
+    pub fn faults_that_interrupted_a_write(&self) -> usize {
+        self.hits.iter().filter(|hit| hit.interrupted_writes > 0).count()
     }
 
-    fn faults_that_met_a_write(&self) -> usize {
-        self.strikes.iter().filter(|strike| strike.open_writes > 0).count()
+    fn faults_during_a_write(&self) -> usize {
+        self.hits.iter().filter(|hit| hit.writes > 0).count()
     }
 
-    /// Faults that hit nothing prove nothing.
-    pub fn proves_something(&self) -> bool {
-        self.strikes.is_empty() || self.faults_that_cut_a_write() > 0
+    /// A run whose faults interrupted no write proves nothing.
+    pub fn is_conclusive(&self) -> bool {
+        self.hits.is_empty() || self.faults_that_interrupted_a_write() > 0
     }
 
-    pub fn is_good(&self) -> bool {
-        self.breaches.is_empty() && self.proves_something()
+    pub fn passed(&self) -> bool {
+        self.violations.is_empty() && self.is_conclusive()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seed, struck, strikes, crowd, tally, world, breaches } = self;
+        let Report { seed, injected, hits, concurrency, tally, snapshot, violations } = self;
         writeln!(f, "seed      {seed}")?;
-        let kills = VICTIMS.map(|name| format!("{name} {}", struck.kills.get(name).unwrap_or(&0)));
-        writeln!(f, "kills     {}: {}", struck.kills.values().sum::<usize>(), kills.join(", "))?;
+        let count = |name: &String| injected.kills.get(name).unwrap_or(&0);
+        let kills: Vec<_> =
+            targets().iter().map(|name| format!("{name} {}", count(name))).collect();
+        writeln!(f, "kills     {}: {}", injected.kills.values().sum::<usize>(), kills.join(", "))?;
         let kinds: Vec<_> =
-            struck.kinds.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
-        writeln!(f, "faults    {}: {}", strikes.len(), kinds.join(", ").to_lowercase())?;
-        let cut: usize = strikes.iter().map(|strike| strike.cut_writes).sum();
+            injected.kinds.iter().map(|(kind, count)| format!("{kind:?} {count}")).collect();
+        writeln!(f, "faults    {}: {}", hits.len(), kinds.join(", ").to_lowercase())?;
+        let interrupted: usize = hits.iter().map(|hit| hit.interrupted_writes).sum();
         writeln!(
             f,
-            "          {} met an open write; {} cut one off ({cut} writes without a clean answer)",
-            self.faults_that_met_a_write(),
-            self.faults_that_cut_a_write(),
+            "          {} during a write; {} interrupted one ({interrupted} writes with an unknown outcome)",
+            self.faults_during_a_write(),
+            self.faults_that_interrupted_a_write(),
         )?;
-        let Crowd { median, share_of_16 } = crowd;
+        let Concurrency { median, share_of_16 } = concurrency;
         writeln!(
             f,
-            "load      {median} requests under way (median); 16 or more in {share_of_16} % of all looks"
+            "load      {median} requests in flight (median); 16 or more in {share_of_16} % of the samples"
         )?;
         requests(f, tally)?;
-        let totals = Totals::of(world);
-        let orders = world.orders.len();
+        let totals = Totals::of(snapshot);
+        let orders = snapshot.orders.len();
         writeln!(
             f,
-            "checked   {orders} orders, {} tickets, {} users, {} charges, {} events, {} writes{}, {} answers",
-            world.tickets.len(),
-            world.users.len(),
+            "checked   {orders} orders, {} tickets, {} users, {} charges, {} events, {} writes{}, {} acknowledgements",
+            snapshot.tickets.len(),
+            snapshot.users.len(),
             totals.charges,
-            world.events.len(),
-            world.writes.len(),
-            if world.history_is_whole {
+            snapshot.events.len(),
+            snapshot.oplog.len(),
+            if snapshot.oplog_is_complete {
                 ""
             } else {
-                " (the older ones are gone from MongoDB's log)"
+                " (older ones are no longer in the oplog)"
             },
-            world.claims.count(),
+            snapshot.acknowledged.count(),
         )?;
         let sum = if totals.kept() == totals.due { "=" } else { "≠" };
         writeln!(
             f,
-            "cents     {} charged = {} kept + {} given back; kept {sum} {} due for complete orders",
+            "cents     {} charged = {} kept + {} refunded; kept {sum} {} due for complete orders",
             totals.charged,
             totals.kept(),
             totals.refunded,
             totals.due,
         )?;
-        writeln!(f, "dead      {} letters", world.dead_letters.len())?;
-        for breach in breaches.iter().take(TOLD) {
-            writeln!(f, "  {breach}")?;
+        writeln!(f, "dead      {} letters", snapshot.dead_letters.len())?;
+        for violation in violations.iter().take(MAX_PRINTED) {
+            writeln!(f, "  {violation}")?;
         }
-        if breaches.len() > TOLD {
-            writeln!(f, "  … and {} more", breaches.len() - TOLD)?;
+        if violations.len() > MAX_PRINTED {
+            writeln!(f, "  … and {} more", violations.len() - MAX_PRINTED)?;
         }
-        if !self.proves_something() {
-            writeln!(f, "no fault hit a write: this proves nothing")?;
+        if !self.is_conclusive() {
+            writeln!(f, "no fault interrupted a write: the run is inconclusive")?;
         }
-        write!(f, "{} broken", breaches.len())
+        write!(f, "{} broken", violations.len())
     }
 }
 
 fn requests(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
-    writeln!(f, "          request      done   refused   unknown")?;
+    writeln!(f, "          operation succeeded   refused   unknown")?;
     let row = |f: &mut fmt::Formatter<'_>, name: &str, outcomes: &Outcomes| {
-        let Outcomes { done, refused, unknown } = outcomes;
+        let Outcomes { succeeded, refused, unknown } = outcomes;
         let why: Vec<_> = unknown.iter().map(|(why, count)| format!("{why} {count}")).collect();
         let unknown: u64 = unknown.values().sum();
-        let row = format!("{name:<9} {done:>7} {refused:>9} {unknown:>9}   {}", why.join(", "));
+        let row =
+            format!("{name:<9} {succeeded:>9} {refused:>9} {unknown:>9}   {}", why.join(", "));
         writeln!(f, "          {}", row.trim_end())
     };
     let mut all = Outcomes::default();
-    for (kind, outcomes) in tally {
-        row(f, kind.name(), outcomes)?;
-        all.done += outcomes.done;
+    for (operation, outcomes) in tally {
+        row(f, operation.name(), outcomes)?;
+        all.succeeded += outcomes.succeeded;
         all.refused += outcomes.refused;
         for (why, count) in &outcomes.unknown {
             *all.unknown.entry(*why).or_default() += count;

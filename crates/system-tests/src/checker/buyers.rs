@@ -1,65 +1,67 @@
-//! I1: a ticket never has two live orders at once, neither now nor at any moment before.
+//! I1: a ticket never has two live orders at the same time, neither now nor at any earlier time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::facts::Facts;
-use super::world::Order;
-use super::{Breaches, Promise};
+use common::events::Stream;
 
-pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
-    for (ticket, orders) in &facts.orders_of {
-        now(ticket, orders, breaches);
-        holds(ticket, orders, breaches);
+use super::index::Index;
+use super::snapshot::Order;
+use super::{Invariant, Violations};
+
+pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
+    for (ticket, orders) in &index.orders_of {
+        now(ticket, orders, violations);
+        holds(ticket, orders, violations);
     }
-    holds_told(facts, breaches);
-    ever(facts, breaches);
+    published_holds(index, violations);
+    at_any_time(index, violations);
 }
 
-fn now(ticket: &str, orders: &[&Order], breaches: &mut Breaches) {
+fn now(ticket: &str, orders: &[&Order], violations: &mut Violations) {
     let live: Vec<_> = orders.iter().filter(|order| order.status.is_live()).collect();
     if live.len() > 1 {
         let ids = live.iter().map(|order| order.id.as_str()).collect::<Vec<_>>().join(" and ");
-        breaches.add(Promise::OneBuyer, format!("ticket {ticket} has two live orders, {ids}"));
+        violations.add(Invariant::OneBuyer, format!("ticket {ticket} has two live orders, {ids}"));
     }
     for order in orders.iter().filter(|order| order.active != order.status.is_live()) {
         let (id, status) = (&order.id, order.status);
-        breaches.add(
-            Promise::OneBuyer,
-            format!(
-                "order {id} is {status:?}, and the index on live orders takes it for the other"
-            ),
+        violations.add(
+            Invariant::OneBuyer,
+            format!("order {id} is {status:?}, which its flag for the unique index contradicts"),
         );
     }
     let newest = orders.iter().map(|order| order.hold()).max();
     for order in live.iter().filter(|order| Some(order.hold()) < newest) {
         let (id, hold) = (&order.id, order.hold());
-        breaches.add(
-            Promise::OneBuyer,
+        violations.add(
+            Invariant::OneBuyer,
             format!(
-                "order {id} of ticket {ticket} is live under hold {hold}, and there was a newer one"
+                "order {id} of ticket {ticket} is live under hold {hold}, although there was a newer hold"
             ),
         );
     }
 }
 
-/// Each number is had once, and an order's own ones grow.
-fn holds(ticket: &str, orders: &[&Order], breaches: &mut Breaches) {
-    let mut had: BTreeMap<i64, &str> = BTreeMap::new();
+/// Each hold number belongs to one order, and those of an order increase.
+fn holds(ticket: &str, orders: &[&Order], violations: &mut Violations) {
+    let mut owners: BTreeMap<i64, &str> = BTreeMap::new();
     for order in orders {
         if !order.holds.is_sorted_by(|earlier, later| earlier < later) {
             let (id, holds) = (&order.id, &order.holds);
-            breaches
-                .add(Promise::OneBuyer, format!("the holds of order {id} don't grow: {holds:?}"));
+            violations.add(
+                Invariant::OneBuyer,
+                format!("the holds of order {id} don't increase: {holds:?}"),
+            );
         }
         for hold in &order.holds {
-            if let Some(other) = had.insert(*hold, &order.id)
+            if let Some(other) = owners.insert(*hold, &order.id)
                 && other != order.id
             {
                 let id = &order.id;
-                breaches.add(
-                    Promise::OneBuyer,
+                violations.add(
+                    Invariant::OneBuyer,
                     format!(
-                        "hold {hold} of ticket {ticket} was given twice, to {other} and to {id}"
+                        "hold {hold} of ticket {ticket} was assigned twice, to {other} and to {id}"
                     ),
                 );
             }
@@ -67,30 +69,30 @@ fn holds(ticket: &str, orders: &[&Order], breaches: &mut Breaches) {
     }
 }
 
-/// The same for what was told: a number that was told of two orders was given twice, whatever the
-/// documents say now.
-fn holds_told(facts: &Facts<'_>, breaches: &mut Breaches) {
-    let mut told: BTreeMap<(&str, i64), BTreeSet<&str>> = BTreeMap::new();
-    for event in facts.world.events.iter().filter(|event| event.stream == "ORDERS") {
+/// The same for published events: a number that was published for two orders was assigned twice, whatever the documents
+/// contain now.
+fn published_holds(index: &Index<'_>, violations: &mut Violations) {
+    let mut published: BTreeMap<(&str, i64), BTreeSet<&str>> = BTreeMap::new();
+    for event in index.snapshot.events.iter().filter(|event| event.stream == Stream::Orders) {
         let (ticket, hold) = (event.data["ticket"]["id"].as_str(), event.data["hold"].as_i64());
         if let (Some(ticket), Some(hold)) = (ticket, hold) {
-            told.entry((ticket, hold)).or_default().insert(event.about());
+            published.entry((ticket, hold)).or_default().insert(event.aggregate_id());
         }
     }
-    for ((ticket, hold), orders) in told.iter().filter(|(_, orders)| orders.len() > 1) {
+    for ((ticket, hold), orders) in published.iter().filter(|(_, orders)| orders.len() > 1) {
         let orders = orders.iter().copied().collect::<Vec<_>>().join(" and ");
-        breaches.add(
-            Promise::OneBuyer,
-            format!("hold {hold} of ticket {ticket} was told of two orders, {orders}"),
+        violations.add(
+            Invariant::OneBuyer,
+            format!("hold {hold} of ticket {ticket} was published for two orders, {orders}"),
         );
     }
 }
 
-/// Goes through all writes to orders, in the order in which MongoDB made them.
-fn ever(facts: &Facts<'_>, breaches: &mut Breaches) {
+/// Replays all writes to orders, in the order of MongoDB's oplog.
+fn at_any_time(index: &Index<'_>, violations: &mut Violations) {
     let mut ticket_of: HashMap<&str, &str> = HashMap::new();
     let mut live: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    for write in facts.world.writes.iter().filter(|write| write.namespace == "orders.orders") {
+    for write in index.snapshot.oplog.iter().filter(|write| write.namespace == "orders.orders") {
         if let Some(ticket) = &write.ticket_id {
             ticket_of.insert(&write.id, ticket);
         }
@@ -102,9 +104,9 @@ fn ever(facts: &Facts<'_>, breaches: &mut Breaches) {
             live.remove(write.id.as_str());
         } else if live.insert(&write.id) && live.len() > 1 {
             let orders = live.iter().copied().collect::<Vec<_>>().join(" and ");
-            breaches.add(
-                Promise::OneBuyer,
-                format!("ticket {ticket} had two live orders at once, {orders}"),
+            violations.add(
+                Invariant::OneBuyer,
+                format!("ticket {ticket} had two live orders at the same time, {orders}"),
             );
         }
     }

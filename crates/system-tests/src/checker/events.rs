@@ -1,157 +1,164 @@
-//! I4 and I8: what a service has committed was told, and what was told was handled.
+//! I4 and I8: what a service has committed was published, and what was published was handled.
 
 use std::collections::BTreeSet;
 
-use super::facts::Facts;
-use super::world::{Event, Order, Payment, PaymentStatus, Ticket, Waiting};
-use super::{Breaches, Promise};
+use common::events::{Stream, Subject};
 
-/// The events that carry an order's whole state.
-const ORDER_STATES: [&str; 4] =
-    ["order.created", "order.updated", "order.cancelled", "order.completed"];
-/// And a ticket's.
-pub(super) const TICKET_STATES: [&str; 3] = ["ticket.created", "ticket.updated", "ticket.deleted"];
+use super::index::Index;
+use super::snapshot::{Event, Order, OutboxEntry, Payment, PaymentStatus, Ticket};
+use super::{Invariant, Violations};
 
-pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
-    outboxes_are_empty(facts, breaches);
-    for letter in &facts.world.dead_letters {
+pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
+    outboxes_are_empty(index, violations);
+    for letter in &index.snapshot.dead_letters {
         let (subject, sequence, reason) = (&letter.subject, letter.sequence, &letter.reason);
-        breaches
-            .add(Promise::NothingDropped, format!("{subject} ({sequence}) was given up: {reason}"));
+        violations.add(
+            Invariant::NothingDropped,
+            format!("{subject} ({sequence}) was dead-lettered: {reason}"),
+        );
     }
-    for event in &facts.world.events {
-        tells_what_is(facts, event, breaches);
+    for event in &index.snapshot.events {
+        was_committed(index, event, violations);
     }
-    // What was told before the store was wiped isn't there any more. What must be the same for all is
-    // looked at by the replicas.
-    if facts.world.broker_was_wiped {
+    // Events from before the store was wiped are gone. The replicas are compared in any case.
+    if index.snapshot.broker_was_wiped {
         return;
     }
-    for user in &facts.world.users {
-        every_version("user", &user.id, user.version, facts.told("USERS", &user.id), 0, breaches);
+    for user in &index.snapshot.users {
+        let events = index.events_of(Stream::Users, &user.id);
+        every_version("user", &user.id, user.version, events, 0, violations);
     }
-    for ticket in &facts.world.tickets {
-        ticket_is_told(facts, ticket, breaches);
+    for ticket in &index.snapshot.tickets {
+        ticket_is_published(index, ticket, violations);
     }
-    for order in &facts.world.orders {
-        order_is_told(facts, order, breaches);
+    for order in &index.snapshot.orders {
+        order_is_published(index, order, violations);
     }
-    for payment in &facts.world.payments {
-        payment_is_told(facts, payment, breaches);
-    }
-}
-
-fn outboxes_are_empty(facts: &Facts<'_>, breaches: &mut Breaches) {
-    let world = facts.world;
-    let users = world.users.iter().flat_map(|it| &it.outbox);
-    let tickets = world.tickets.iter().flat_map(|it| &it.outbox);
-    let orders = world.orders.iter().flat_map(|it| &it.outbox);
-    let payments = world.payments.iter().flat_map(|it| &it.outbox);
-    let schedules = world.schedules.iter().flat_map(|it| &it.outbox);
-    for Waiting { id } in users.chain(tickets).chain(orders).chain(payments).chain(schedules) {
-        breaches.add(Promise::NoLostEvent, format!("{id} still waits on its document"));
+    for payment in &index.snapshot.payments {
+        payment_is_published(index, payment, violations);
     }
 }
 
-/// Nothing is told that isn't committed: the thing is there, and as far as the event says.
-fn tells_what_is(facts: &Facts<'_>, event: &Event, breaches: &mut Breaches) {
-    let (subject, id, version) = (&event.subject, event.about(), event.version());
-    let stands = match event.stream.as_str() {
-        "TICKETS" => facts.tickets.get(id).map(|ticket| ticket.version),
-        "ORDERS" => facts.orders.get(id).map(|order| order.version),
-        "PAYMENTS" => facts.payments.get(id).map(|payment| payment.version),
-        _ => return,
+fn outboxes_are_empty(index: &Index<'_>, violations: &mut Violations) {
+    let snapshot = index.snapshot;
+    let users = snapshot.users.iter().flat_map(|it| &it.outbox);
+    let tickets = snapshot.tickets.iter().flat_map(|it| &it.outbox);
+    let orders = snapshot.orders.iter().flat_map(|it| &it.outbox);
+    let payments = snapshot.payments.iter().flat_map(|it| &it.outbox);
+    let schedules = snapshot.schedules.iter().flat_map(|it| &it.outbox);
+    for OutboxEntry { id } in users.chain(tickets).chain(orders).chain(payments).chain(schedules) {
+        violations.add(Invariant::NoLostEvent, format!("{id} was not published"));
+    }
+}
+
+/// Nothing is published that isn't committed: the aggregate exists, at the event's version or a later one.
+fn was_committed(index: &Index<'_>, event: &Event, violations: &mut Violations) {
+    let (subject, id, version) = (&event.subject, event.aggregate_id(), event.version());
+    if event.known_subject().is_none() {
+        violations.add(Invariant::NoLostEvent, format!("{subject} is not in the catalogue"));
+        return;
+    }
+    let committed = match event.stream {
+        Stream::Users => index.users.get(id).map(|user| user.version),
+        Stream::Tickets => index.tickets.get(id).map(|ticket| ticket.version),
+        Stream::Orders => index.orders.get(id).map(|order| order.version),
+        Stream::Expiration => index.schedules.get(id).map(|schedule| schedule.version),
+        Stream::Payments => index.payments.get(id).map(|payment| payment.version),
     };
-    if stands.is_none_or(|stands| version > stands) {
-        breaches.add(
-            Promise::NoLostEvent,
-            format!("{subject} tells version {version} of {id}, which is at {stands:?}"),
+    if committed.is_none_or(|committed| version > committed) {
+        violations.add(
+            Invariant::NoLostEvent,
+            format!("{subject} has version {version} of {id}, which is at {committed:?}"),
         );
     }
 }
 
-/// Each version but `untold` of them was told by some event.
+/// Every version was published by some event, except `unpublished` of them.
 fn every_version(
     what: &str,
     id: &str,
     version: i64,
-    told: &[&Event],
-    untold: usize,
-    breaches: &mut Breaches,
+    events: &[&Event],
+    unpublished: usize,
+    violations: &mut Violations,
 ) {
-    let told: BTreeSet<i64> = told.iter().map(|event| event.version()).collect();
-    let missing: Vec<i64> = (1..=version).filter(|version| !told.contains(version)).collect();
-    if missing.len() > untold {
-        breaches.add(
-            Promise::NoLostEvent,
-            format!("of {what} {id}, at version {version}, no event tells {missing:?}"),
+    let published: BTreeSet<i64> = events.iter().map(|event| event.version()).collect();
+    let missing: Vec<i64> = (1..=version).filter(|version| !published.contains(version)).collect();
+    if missing.len() > unpublished {
+        violations.add(
+            Invariant::NoLostEvent,
+            format!("{what} {id} is at version {version}, and no event has {missing:?}"),
         );
     }
 }
 
-fn ticket_is_told<'a>(facts: &Facts<'a>, ticket: &'a Ticket, breaches: &mut Breaches) {
+fn ticket_is_published<'a>(index: &Index<'a>, ticket: &'a Ticket, violations: &mut Violations) {
     let Ticket { id, version, .. } = ticket;
-    // A deleted ticket has nothing to say to orders that end.
-    let untold = if ticket.deleted { usize::MAX } else { 0 };
-    every_version("ticket", id, *version, facts.told("TICKETS", id), untold, breaches);
-    let Some(newest) = facts.newest_told("TICKETS", id, &TICKET_STATES) else {
-        return breaches.add(Promise::NoLostEvent, format!("nothing was told of ticket {id}"));
+    // Changes of a deleted ticket are not published.
+    let unpublished = if ticket.deleted { usize::MAX } else { 0 };
+    let events = index.events_of(Stream::Tickets, id);
+    every_version("ticket", id, *version, events, unpublished, violations);
+    let Some(latest) = index.latest_state(Stream::Tickets, id) else {
+        return violations
+            .add(Invariant::NoLostEvent, format!("nothing was published about ticket {id}"));
     };
-    let same = newest.data["orderId"].as_str() == ticket.order_id.as_deref()
-        && newest.data["price"].as_i64() == Some(ticket.price)
-        && (newest.subject == "ticket.deleted") == ticket.deleted;
+    let same = latest.data["orderId"].as_str() == ticket.order_id.as_deref()
+        && latest.data["price"].as_i64() == Some(ticket.price)
+        && latest.is(Subject::TicketDeleted) == ticket.deleted;
     if !same {
-        let Event { subject, data, .. } = newest;
-        breaches.add(
-            Promise::NoLostEvent,
-            format!("ticket {id} is not what was told last: {subject} {data}"),
+        let Event { subject, data, .. } = latest;
+        violations.add(
+            Invariant::NoLostEvent,
+            format!("ticket {id} differs from its latest event: {subject} {data}"),
         );
     }
 }
 
-fn order_is_told<'a>(facts: &Facts<'a>, order: &'a Order, breaches: &mut Breaches) {
+fn order_is_published<'a>(index: &Index<'a>, order: &'a Order, violations: &mut Violations) {
     let Order { id, version, .. } = order;
-    let told = facts.told("ORDERS", id);
-    // An order that had ended only remembers that its money was given back.
-    let was_over = order.cancel_reason.as_deref() != Some("refunded");
-    let remembers = order.payment.as_ref().is_some_and(|payment| payment.refunded) && was_over;
-    every_version("order", id, *version, told, usize::from(remembers), breaches);
-    let Some(newest) = facts.newest_told("ORDERS", id, &ORDER_STATES) else {
-        return breaches.add(Promise::NoLostEvent, format!("nothing was told of order {id}"));
+    let events = index.events_of(Stream::Orders, id);
+    // An order that had ended only records that its payment was refunded.
+    let had_ended = order.cancel_reason.as_deref() != Some("refunded");
+    let recorded = order.payment.as_ref().is_some_and(|payment| payment.refunded) && had_ended;
+    every_version("order", id, *version, events, usize::from(recorded), violations);
+    let Some(latest) = index.latest_state(Stream::Orders, id) else {
+        return violations
+            .add(Invariant::NoLostEvent, format!("nothing was published about order {id}"));
     };
     let status = serde_json::to_value(order.status).unwrap_or_default();
-    let same = newest.data["status"] == status
-        && newest.data["cancelReason"].as_str() == order.cancel_reason.as_deref()
-        && newest.data["hold"].as_i64() == Some(order.hold());
+    let same = latest.data["status"] == status
+        && latest.data["cancelReason"].as_str() == order.cancel_reason.as_deref()
+        && latest.data["hold"].as_i64() == Some(order.hold());
     if !same {
-        let Event { subject, data, .. } = newest;
-        breaches.add(
-            Promise::NoLostEvent,
-            format!("order {id} is not what was told last: {subject} {data}"),
+        let Event { subject, data, .. } = latest;
+        violations.add(
+            Invariant::NoLostEvent,
+            format!("order {id} differs from its latest event: {subject} {data}"),
         );
     }
     if order.refund_required.is_some()
-        && !told.iter().any(|it| it.subject == "order.refund_required")
+        && !events.iter().any(|event| event.is(Subject::OrderRefundRequired))
     {
-        breaches.add(Promise::NoLostEvent, format!("nobody was told to refund order {id}"));
+        violations
+            .add(Invariant::NoLostEvent, format!("no event requires the refund of order {id}"));
     }
 }
 
-fn payment_is_told<'a>(facts: &Facts<'a>, payment: &'a Payment, breaches: &mut Breaches) {
-    let Some(charge) = &payment.charge else { return };
-    let (order, told) = (&payment.order_id, facts.told("PAYMENTS", &payment.order_id));
-    let told = |subject: &str| told.iter().any(|event| event.subject == subject);
-    let must: &[&str] = match charge.status {
+fn payment_is_published<'a>(index: &Index<'a>, payment: &'a Payment, violations: &mut Violations) {
+    let Some(state) = &payment.state else { return };
+    let (order, status) = (&payment.order_id, state.status);
+    let events = index.events_of(Stream::Payments, order);
+    let required: &[Subject] = match status {
         PaymentStatus::Created | PaymentStatus::Processing => &[],
-        PaymentStatus::Completed | PaymentStatus::Refunding => &["payment.created"],
-        PaymentStatus::Refunded => &["payment.created", "payment.refunded"],
-        PaymentStatus::Failed => &["payment.failed"],
+        PaymentStatus::Completed | PaymentStatus::Refunding => &[Subject::PaymentCreated],
+        PaymentStatus::Refunded => &[Subject::PaymentCreated, Subject::PaymentRefunded],
+        PaymentStatus::Failed => &[Subject::PaymentFailed],
     };
-    for subject in must.iter().filter(|subject| !told(subject)) {
-        let status = charge.status;
-        breaches.add(
-            Promise::NoLostEvent,
-            format!("the payment of order {order} is {status:?}, and no {subject} was told"),
+    for subject in required.iter().filter(|it| !events.iter().any(|event| event.is(**it))) {
+        let subject = subject.as_str();
+        violations.add(
+            Invariant::NoLostEvent,
+            format!("the payment of order {order} is {status:?}, and no {subject} was published"),
         );
     }
 }

@@ -1,40 +1,40 @@
-//! I5: no ticket is stuck. Every hold has run out by now, so what isn't sold is free.
+//! I5: no ticket is stuck. All reservations have expired by now, so a ticket that isn't sold is available.
 
-use super::facts::Facts;
-use super::world::OrderStatus;
-use super::{Breaches, Promise};
+use super::index::Index;
+use super::snapshot::OrderStatus;
+use super::{Invariant, Violations};
 
-pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
-    for ticket in &facts.world.tickets {
+pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
+    for ticket in &index.snapshot.tickets {
         let Some(order_id) = &ticket.order_id else { continue };
         let id = &ticket.id;
-        match facts.orders.get(order_id.as_str()).map(|order| order.status) {
-            None => breaches.add(
-                Promise::NoStuckTicket,
+        match index.orders.get(order_id.as_str()).map(|order| order.status) {
+            None => violations.add(
+                Invariant::NoStuckTicket,
                 format!("ticket {id} is locked for order {order_id}, which doesn't exist"),
             ),
-            Some(OrderStatus::Cancelled) => breaches.add(
-                Promise::NoStuckTicket,
-                format!("ticket {id} is locked for order {order_id}, which is over"),
+            Some(OrderStatus::Cancelled) => violations.add(
+                Invariant::NoStuckTicket,
+                format!("ticket {id} is locked for order {order_id}, which has ended"),
             ),
             Some(OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete) => {}
         }
     }
-    for order in facts.world.orders.iter().filter(|order| order.unpaid) {
-        let late = facts.world.taken_at - order.expires_at;
+    for order in index.snapshot.orders.iter().filter(|order| order.unpaid) {
+        let late = index.snapshot.taken_at - order.expires_at;
         if late > 0 {
             let (id, status) = (&order.id, order.status);
-            breaches.add(
-                Promise::NoStuckTicket,
-                format!("order {id} is {status:?}, {late} ms after its end"),
+            violations.add(
+                Invariant::NoStuckTicket,
+                format!("order {id} is {status:?}, {late} ms after its expiry"),
             );
         }
     }
-    for order in &facts.world.timers {
-        if facts.orders.get(order.as_str()).is_none_or(|order| !order.unpaid) {
-            breaches.add(
-                Promise::NoStuckTicket,
-                format!("Redis keeps a timer for order {order}, which is over"),
+    for order in &index.snapshot.timers {
+        if index.orders.get(order.as_str()).is_none_or(|order| !order.unpaid) {
+            violations.add(
+                Invariant::NoStuckTicket,
+                format!("Redis has a timer for order {order}, which has ended"),
             );
         }
     }

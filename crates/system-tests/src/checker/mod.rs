@@ -1,31 +1,34 @@
-//! The checker: whether the promises hold, for every order, every ticket and every cent.
+//! The checker: whether the invariants hold, for every order, every ticket and every cent.
 //!
-//! It believes nobody: it reads what lies in every database, in every stream and in Stripe's ledger when all
-//! has come to rest, and compares. It shares no code with the services, and it decides nothing by a
-//! clock: the order of writes comes from MongoDB's own log, the order of holds from their numbers.
+//! It trusts no service: once the stack is idle, it reads every database, every stream and Stripe's ledger, and compares.
+//! It shares only the catalogue of events with the services, and no decision depends on a clock: the order of writes comes
+//! from MongoDB's oplog, the order of holds from their numbers.
 
+mod acknowledged;
 mod buyers;
-mod claims;
+mod catalogue;
 mod events;
-mod facts;
 mod holds;
+mod index;
 mod money;
 mod replicas;
 mod servers;
-mod world;
+mod snapshot;
 
 use std::fmt;
 
-pub use claims::{Claims, Heard, Listing, Paid, Placed};
+pub use acknowledged::{
+    Acknowledged, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedTicket, Replay,
+};
 pub use money::Totals;
-pub use servers::{Servers, Unrest};
-pub use world::*;
+pub use servers::{PendingWork, Servers};
+pub use snapshot::*;
 
-use facts::Facts;
+use index::Index;
 
-/// What was promised.
+/// The invariants, numbered as in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Promise {
+pub enum Invariant {
     OneBuyer,
     NoLostMoney,
     NoDoubleCharge,
@@ -33,62 +36,62 @@ pub enum Promise {
     NoStuckTicket,
     NewerWins,
     NothingDropped,
-    /// What a client was told with success is so.
-    TheAnswer,
-    /// Everything comes to rest by itself.
-    Rest,
+    /// What was acknowledged to a client is durable.
+    Acknowledged,
+    /// The stack becomes idle without intervention.
+    Quiescence,
 }
 
-impl fmt::Display for Promise {
+impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Promise::OneBuyer => "I1 one buyer",
-            Promise::NoLostMoney => "I2 no lost money",
-            Promise::NoDoubleCharge => "I3 no double charge",
-            Promise::NoLostEvent => "I4 no lost event",
-            Promise::NoStuckTicket => "I5 no stuck ticket",
-            Promise::NewerWins => "I6 newer wins",
-            Promise::NothingDropped => "I8 nothing dropped",
-            Promise::TheAnswer => "the answer",
-            Promise::Rest => "rest",
+            Invariant::OneBuyer => "I1 one buyer",
+            Invariant::NoLostMoney => "I2 no lost money",
+            Invariant::NoDoubleCharge => "I3 no double charge",
+            Invariant::NoLostEvent => "I4 no lost event",
+            Invariant::NoStuckTicket => "I5 no stuck ticket",
+            Invariant::NewerWins => "I6 newer wins",
+            Invariant::NothingDropped => "I8 nothing dropped",
+            Invariant::Acknowledged => "acknowledged",
+            Invariant::Quiescence => "quiescence",
         })
     }
 }
 
-/// A promise that is broken, and by what.
+/// A violated invariant, with a description.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Breach {
-    pub promise: Promise,
+pub struct Violation {
+    pub invariant: Invariant,
     pub what: String,
 }
 
-impl fmt::Display for Breach {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.promise, self.what)
+        write!(f, "{}: {}", self.invariant, self.what)
     }
 }
 
-/// What was found so far.
+/// The violations found so far.
 #[derive(Default)]
-struct Breaches(Vec<Breach>);
+struct Violations(Vec<Violation>);
 
-impl Breaches {
-    fn add(&mut self, promise: Promise, what: impl Into<String>) {
-        self.0.push(Breach { promise, what: what.into() });
+impl Violations {
+    fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
+        self.0.push(Violation { invariant, what: what.into() });
     }
 }
 
-/// Every breach of a promise in a world at rest; none, if all is well.
-pub fn check(world: &World) -> Vec<Breach> {
-    let facts = Facts::of(world);
-    let mut breaches = Breaches::default();
-    buyers::check(&facts, &mut breaches);
-    money::check(&facts, &mut breaches);
-    events::check(&facts, &mut breaches);
-    holds::check(&facts, &mut breaches);
-    replicas::check(&facts, &mut breaches);
-    claims::check(&facts, &mut breaches);
-    let Breaches(mut found) = breaches;
+/// All violations in a snapshot of an idle stack.
+pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
+    let index = Index::of(snapshot);
+    let mut violations = Violations::default();
+    buyers::check(&index, &mut violations);
+    money::check(&index, &mut violations);
+    events::check(&index, &mut violations);
+    holds::check(&index, &mut violations);
+    replicas::check(&index, &mut violations);
+    acknowledged::check(&index, &mut violations);
+    let Violations(mut found) = violations;
     found.sort();
     found
 }

@@ -1,31 +1,32 @@
-//! I6: what the services know of each other's things agrees, and no version ever went back.
+//! I6: replicas agree with their originals, and no version ever decreased.
 
 use std::collections::HashMap;
 
-use super::events::TICKET_STATES;
-use super::facts::Facts;
-use super::world::{Event, Order, OrderStatus, ScheduleState, Ticket};
-use super::{Breaches, Promise};
+use common::events::Stream;
 
-pub(super) fn check(facts: &Facts<'_>, breaches: &mut Breaches) {
-    for ticket in &facts.world.tickets {
-        lock_agrees(facts, ticket, breaches);
+use super::index::Index;
+use super::snapshot::{Event, Order, OrderStatus, ScheduleState, Ticket};
+use super::{Invariant, Violations};
+
+pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
+    for ticket in &index.snapshot.tickets {
+        lock_agrees(index, ticket, violations);
     }
-    known_tickets_agree(facts, breaches);
-    for order in &facts.world.orders {
-        if !facts.payments.contains_key(order.id.as_str()) {
+    ticket_replicas_agree(index, violations);
+    for order in &index.snapshot.orders {
+        if !index.payments.contains_key(order.id.as_str()) {
             let id = &order.id;
-            breaches.add(Promise::NewerWins, format!("payments doesn't know order {id}"));
+            violations.add(Invariant::NewerWins, format!("payments has no replica of order {id}"));
         }
     }
-    known_orders_agree(facts, breaches);
-    schedules_agree(facts, breaches);
-    versions_only_grow(facts, breaches);
+    order_replicas_agree(index, violations);
+    schedules_agree(index, violations);
+    versions_only_increase(index, violations);
 }
 
-/// A ticket is in the hands that its newest order says.
-fn lock_agrees(facts: &Facts<'_>, ticket: &Ticket, breaches: &mut Breaches) {
-    let orders = facts.orders_of.get(ticket.id.as_str()).map_or(&[][..], Vec::as_slice);
+/// A ticket is locked for its newest order, or for none if that has ended.
+fn lock_agrees(index: &Index<'_>, ticket: &Ticket, violations: &mut Violations) {
+    let orders = index.orders_of.get(ticket.id.as_str()).map_or(&[][..], Vec::as_slice);
     let newest = orders.iter().max_by_key(|order| order.hold());
     let hold = newest.map_or(0, |order| order.hold());
     let (holder, sold) = match newest.map(|order| (order, order.status)) {
@@ -35,45 +36,46 @@ fn lock_agrees(facts: &Facts<'_>, ticket: &Ticket, breaches: &mut Breaches) {
         }
         Some((_, OrderStatus::Cancelled)) | None => (None, false),
     };
-    let said = (ticket.order_id.as_deref(), ticket.sold, ticket.hold);
-    if said != (holder, sold, hold) {
+    let actual = (ticket.order_id.as_deref(), ticket.sold, ticket.hold);
+    if actual != (holder, sold, hold) {
         let id = &ticket.id;
-        breaches.add(
-            Promise::NewerWins,
+        violations.add(
+            Invariant::NewerWins,
             format!(
-                "ticket {id} has (order, sold, hold) {said:?}; orders says {:?}",
+                "ticket {id} has (order, sold, hold) {actual:?}; according to orders it is {:?}",
                 (holder, sold, hold)
             ),
         );
     }
 }
 
-fn known_tickets_agree(facts: &Facts<'_>, breaches: &mut Breaches) {
-    let known: HashMap<_, _> =
-        facts.world.known_tickets.iter().map(|ticket| (ticket.id.as_str(), ticket)).collect();
-    for ticket in &facts.world.tickets {
+fn ticket_replicas_agree(index: &Index<'_>, violations: &mut Violations) {
+    let replicas: HashMap<_, _> =
+        index.snapshot.ticket_replicas.iter().map(|ticket| (ticket.id.as_str(), ticket)).collect();
+    for ticket in &index.snapshot.tickets {
         let Ticket { id, version, price, deleted, .. } = ticket;
-        // What a deleted ticket hears of orders that end, it keeps to itself.
-        let told = facts.newest_told("TICKETS", id, &TICKET_STATES).map(Event::version);
-        let newest = if *deleted { told.unwrap_or_default() } else { *version };
-        let agrees = known.get(id.as_str()).is_some_and(|known| {
-            let wiped = *deleted && facts.world.broker_was_wiped && known.version <= *version;
-            (known.version == newest || wiped) && (known.price, known.deleted) == (*price, *deleted)
+        // Changes of a deleted ticket are not published.
+        let published = index.latest_state(Stream::Tickets, id).map(Event::version);
+        let newest = if *deleted { published.unwrap_or_default() } else { *version };
+        let agrees = replicas.get(id.as_str()).is_some_and(|replica| {
+            let wiped = *deleted && index.snapshot.broker_was_wiped && replica.version <= *version;
+            (replica.version == newest || wiped)
+                && (replica.price, replica.deleted) == (*price, *deleted)
         });
         if !agrees {
-            let known = known.get(id.as_str());
-            breaches.add(
-                Promise::NewerWins,
+            let replica = replicas.get(id.as_str());
+            violations.add(
+                Invariant::NewerWins,
                 format!(
-                    "ticket {id} is at version {version}, costs {price} cents, deleted: {deleted}; orders knows {known:?}"
+                    "ticket {id} is at version {version}, costs {price} cents, deleted: {deleted}; orders has {replica:?}"
                 ),
             );
         }
     }
 }
 
-/// Which of its states an order is in, to those who aren't told of `awaiting:payment`.
-fn coarse(status: OrderStatus) -> u8 {
+/// The state of an order as far as replicas know it: `awaiting:payment` isn't published.
+fn phase(status: OrderStatus) -> u8 {
     match status {
         OrderStatus::Created | OrderStatus::AwaitingPayment => 0,
         OrderStatus::Complete => 1,
@@ -81,34 +83,29 @@ fn coarse(status: OrderStatus) -> u8 {
     }
 }
 
-fn known_orders_agree(facts: &Facts<'_>, breaches: &mut Breaches) {
-    for payment in &facts.world.payments {
-        let (id, known) = (&payment.order_id, &payment.order);
-        let agrees = facts.orders.get(id.as_str()).is_some_and(|order: &&Order| {
-            known.version <= order.version
-                && coarse(known.status) == coarse(order.status)
-                && known.cancel_reason == order.cancel_reason
-                && known.amount == order.ticket.price
+fn order_replicas_agree(index: &Index<'_>, violations: &mut Violations) {
+    for payment in &index.snapshot.payments {
+        let (id, replica) = (&payment.order_id, &payment.order);
+        let agrees = index.orders.get(id.as_str()).is_some_and(|order: &&Order| {
+            replica.version <= order.version
+                && phase(replica.status) == phase(order.status)
+                && replica.cancel_reason == order.cancel_reason
+                && replica.amount == order.ticket.price
         });
         if !agrees {
-            let order = facts.orders.get(id.as_str());
+            let order = index.orders.get(id.as_str());
             let order = order.map(|order| (order.version, order.status, &order.cancel_reason));
-            breaches.add(
-                Promise::NewerWins,
-                format!("payments knows order {id} as {known:?}; it is {order:?}"),
+            violations.add(
+                Invariant::NewerWins,
+                format!("payments has order {id} as {replica:?}; it is {order:?}"),
             );
         }
     }
 }
 
-fn schedules_agree(facts: &Facts<'_>, breaches: &mut Breaches) {
-    let schedules: HashMap<_, _> = facts
-        .world
-        .schedules
-        .iter()
-        .map(|schedule| (schedule.order_id.as_str(), schedule))
-        .collect();
-    for order in &facts.world.orders {
+fn schedules_agree(index: &Index<'_>, violations: &mut Violations) {
+    let schedules = &index.schedules;
+    for order in &index.snapshot.orders {
         let id = &order.id;
         let agrees = match schedules.get(id.as_str()).map(|schedule| schedule.state) {
             Some(ScheduleState::Over) => !order.unpaid,
@@ -117,30 +114,30 @@ fn schedules_agree(facts: &Facts<'_>, breaches: &mut Breaches) {
         };
         if !agrees {
             let (status, schedule) = (order.status, schedules.get(id.as_str()));
-            breaches.add(
-                Promise::NewerWins,
+            violations.add(
+                Invariant::NewerWins,
                 format!("order {id} is {status:?}; expiration's schedule is {schedule:?}"),
             );
         }
     }
-    for id in schedules.keys().filter(|id| !facts.orders.contains_key(**id)) {
-        breaches.add(
-            Promise::NewerWins,
+    for id in schedules.keys().filter(|id| !index.orders.contains_key(**id)) {
+        violations.add(
+            Invariant::NewerWins,
             format!("expiration has a schedule for order {id}, which doesn't exist"),
         );
     }
 }
 
-fn versions_only_grow(facts: &Facts<'_>, breaches: &mut Breaches) {
+fn versions_only_increase(index: &Index<'_>, violations: &mut Violations) {
     let mut versions: HashMap<(&str, &str), i64> = HashMap::new();
-    for write in &facts.world.writes {
+    for write in &index.snapshot.oplog {
         let Some(version) = write.version else { continue };
         let before = versions.insert((&write.namespace, &write.id), version);
         if let Some(before) = before.filter(|before| *before > version) {
             let (namespace, id) = (&write.namespace, &write.id);
-            breaches.add(
-                Promise::NewerWins,
-                format!("{namespace} {id} went back from version {before} to {version}"),
+            violations.add(
+                Invariant::NewerWins,
+                format!("the version of {namespace} {id} decreased from {before} to {version}"),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Reading the world from the servers themselves: MongoDB, NATS, Redis, and Stripe's double.
+//! Reading a snapshot from the servers: MongoDB, NATS, Redis, and Stripe's double.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,36 +6,20 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
+use common::events::Stream;
 use futures::{StreamExt, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::claims::Claims;
-use super::world::{DeadLetter, Event, Ledger, World, Write};
+use super::acknowledged::Acknowledged;
+use super::catalogue;
+use super::snapshot::{DeadLetter, Event, Ledger, OplogEntry, Snapshot};
 
-/// Database and collection of everything that is told of.
-const AGGREGATES: [(&str, &str); 5] = [
-    ("auth", "users"),
-    ("tickets", "tickets"),
-    ("orders", "orders"),
-    ("payments", "payments"),
-    ("expiration", "schedules"),
-];
-const STREAMS: [&str; 5] = ["USERS", "TICKETS", "ORDERS", "EXPIRATION", "PAYMENTS"];
 const DEAD: &str = "DEAD";
-/// Who listens to which stream.
-const CONSUMERS: [(&str, &str); 6] = [
-    ("ORDERS", "tickets"),
-    ("ORDERS", "payments"),
-    ("ORDERS", "expiration"),
-    ("TICKETS", "orders"),
-    ("PAYMENTS", "orders"),
-    ("EXPIRATION", "orders"),
-];
 const TIMERS: &str = "expiration:due";
 
-/// Connections to all that is to be read.
+/// Connections to the servers.
 pub struct Servers {
     mongo: mongodb::Client,
     jetstream: jetstream::Context,
@@ -44,15 +28,15 @@ pub struct Servers {
     ledger: String,
 }
 
-/// What still moves, in words; and how far the streams have come, so that two looks can be compared.
+/// Descriptions of pending work; and the ends of the streams, so that two observations can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unrest {
-    pub moving: Vec<String>,
+pub struct PendingWork {
+    pub pending: Vec<String>,
     pub last_sequences: Vec<u64>,
 }
 
 impl Servers {
-    /// By their ports on this machine; to NATS as one who may read everything.
+    /// By their local ports; the NATS connection needs all permissions.
     pub async fn connect(
         mongod: u16,
         nats: async_nats::Client,
@@ -69,39 +53,44 @@ impl Servers {
         })
     }
 
-    /// A database, for a test that plants a mistake in it.
+    /// A database, for a test that introduces a mistake.
     pub fn database(&self, name: &str) -> mongodb::Database {
         self.mongo.database(name)
     }
 
-    pub async fn read(&self, claims: Claims, broker_was_wiped: bool) -> Result<World> {
-        let (writes, history_is_whole) = self.writes().await.context("MongoDB's log")?;
-        Ok(World {
+    pub async fn read(
+        &self,
+        acknowledged: Acknowledged,
+        broker_was_wiped: bool,
+    ) -> Result<Snapshot> {
+        let (oplog, oplog_is_complete) = self.oplog().await.context("the oplog")?;
+        Ok(Snapshot {
             taken_at: DateTime::now().timestamp_millis(),
             broker_was_wiped,
             users: self.documents("auth", "users").await?,
             tickets: self.documents("tickets", "tickets").await?,
             orders: self.documents("orders", "orders").await?,
-            known_tickets: self.documents("orders", "tickets").await?,
+            ticket_replicas: self.documents("orders", "tickets").await?,
             payments: self.documents("payments", "payments").await?,
             schedules: self.documents("expiration", "schedules").await?,
             timers: self.timers().await.context("Redis")?,
             events: self.events().await?,
             dead_letters: self.dead_letters().await?,
             ledger: self.ledger().await.context("Stripe's ledger")?,
-            writes,
-            history_is_whole,
-            claims,
+            oplog,
+            oplog_is_complete,
+            acknowledged,
         })
     }
 
-    /// What is still to be done by somebody, as far as it is written down.
-    pub async fn unrest(&self) -> Result<Unrest> {
-        let mut moving = Vec::new();
-        for (database, collection) in AGGREGATES {
+    /// The work that is recorded as pending anywhere.
+    pub async fn pending_work(&self) -> Result<PendingWork> {
+        let mut pending = Vec::new();
+        for stream in Stream::ALL {
+            let (database, collection) = catalogue::collection(stream);
             let documents = self.mongo.database(database).collection::<Document>(collection);
             let waiting = documents.count_documents(doc! { "outboxPending": true }).await?;
-            moving.extend(some(waiting, &format!("{collection} with an event to tell")));
+            pending.extend(some(waiting, &format!("{collection} with an unpublished event")));
         }
         let left = [
             ("orders", "orders", doc! { "unpaid": true }, "unpaid orders"),
@@ -111,29 +100,32 @@ impl Servers {
                 doc! { "workAt": { "$type": "date" } },
                 "payments with work at Stripe",
             ),
-            ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "schedules that run"),
+            ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "active schedules"),
         ];
         for (database, collection, filter, what) in left {
             let documents = self.mongo.database(database).collection::<Document>(collection);
-            moving.extend(some(documents.count_documents(filter).await?, what));
+            pending.extend(some(documents.count_documents(filter).await?, what));
         }
         let mut last_sequences = Vec::new();
-        for name in STREAMS {
-            let stream = self.jetstream.get_stream(name).await.with_context(|| name.to_owned())?;
+        for stream in Stream::ALL {
+            let name = stream.name();
+            let mut missing: BTreeSet<&str> = stream.listeners().iter().copied().collect();
+            let stream = self.jetstream.get_stream(name).await.context(name)?;
             last_sequences.push(stream.cached_info().state.last_sequence);
-            let mut missing: BTreeSet<&str> =
-                CONSUMERS.into_iter().filter(|(its, _)| *its == name).map(|(_, who)| who).collect();
             let mut consumers = stream.consumers();
             while let Some(consumer) = consumers.try_next().await? {
                 missing.remove(consumer.name.as_str());
                 if consumer.config.durable_name.is_some() {
                     let open = consumer.num_pending + consumer.num_ack_pending as u64;
-                    moving.extend(some(open, &format!("messages of {name} for {}", consumer.name)));
+                    pending
+                        .extend(some(open, &format!("messages of {name} for {}", consumer.name)));
                 }
             }
-            moving.extend(missing.iter().map(|who| format!("{who} doesn't listen to {name}")));
+            pending.extend(
+                missing.iter().map(|service| format!("{service} has no consumer of {name}")),
+            );
         }
-        Ok(Unrest { moving, last_sequences })
+        Ok(PendingWork { pending, last_sequences })
     }
 
     async fn documents<T: DeserializeOwned>(
@@ -146,9 +138,9 @@ impl Servers {
         let mut cursor = documents.find(doc! {}).await?;
         while let Some(document) = cursor.try_next().await? {
             let id = document.get("_id").cloned();
-            let thing = mongodb::bson::deserialize_from_document(document)
+            let value = mongodb::bson::deserialize_from_document(document)
                 .with_context(|| format!("{database}.{collection} {id:?}"))?;
-            found.push(thing);
+            found.push(value);
         }
         Ok(found)
     }
@@ -164,10 +156,10 @@ impl Servers {
 
     async fn events(&self) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        for stream in STREAMS {
-            for message in self.messages(stream).await.with_context(|| stream.to_owned())? {
+        for stream in Stream::ALL {
+            for message in self.messages(stream.name()).await.context(stream.name())? {
                 events.push(Event {
-                    stream: stream.to_owned(),
+                    stream,
                     sequence: sequence(&message)?,
                     subject: message.subject.to_string(),
                     data: serde_json::from_slice(&message.payload)?,
@@ -192,7 +184,7 @@ impl Servers {
         letters.into_iter().map(letter).collect()
     }
 
-    /// All that a stream has.
+    /// All messages of a stream.
     async fn messages(&self, stream: &str) -> Result<Vec<jetstream::Message>> {
         let stream = self.jetstream.get_stream(stream).await?;
         let config = pull::Config {
@@ -209,23 +201,23 @@ impl Servers {
             while let Some(message) = batch.next().await {
                 messages.push(message.map_err(|error| anyhow!(error))?);
             }
-            anyhow::ensure!(messages.len() > before, "only {before} of {count} messages came");
+            anyhow::ensure!(messages.len() > before, "received only {before} of {count} messages");
         }
         Ok(messages)
     }
 
-    /// MongoDB's own log of writes, and whether it goes back to the beginning.
-    async fn writes(&self) -> Result<(Vec<Write>, bool)> {
+    /// The writes to aggregates in MongoDB's oplog, and whether it reaches back to the beginning.
+    async fn oplog(&self) -> Result<(Vec<OplogEntry>, bool)> {
         let log = self.mongo.database("local").collection::<Document>("oplog.rs");
         let oldest = log.find_one(doc! {}).sort(doc! { "$natural": 1 }).await?;
         let oldest = oldest.and_then(|entry| {
             Some(entry.get_document("o").ok()?.get_str("msg").ok()? == "initiating set")
         });
-        let namespaces: Vec<String> = AGGREGATES
-            .iter()
-            .map(|(database, collection)| format!("{database}.{collection}"))
-            .collect();
-        let filter = doc! { "op": { "$in": ["i", "u"] }, "ns": { "$in": namespaces } };
+        let namespaces = Stream::ALL.map(|stream| {
+            let (database, collection) = catalogue::collection(stream);
+            format!("{database}.{collection}")
+        });
+        let filter = doc! { "op": { "$in": ["i", "u"] }, "ns": { "$in": namespaces.to_vec() } };
         let fields = [
             "ns",
             "o2._id",
@@ -244,9 +236,9 @@ impl Servers {
     }
 }
 
-/// <https://github.com/mongodb/mongo/blob/r6.0.5/src/mongo/db/repl/README.md>: `o` is the new document, or the
-/// difference; then `o2` has the id.
-fn write(entry: &Document) -> Write {
+/// <https://github.com/mongodb/mongo/blob/r6.0.5/src/mongo/db/repl/README.md>: `o` is the new document, or a diff; with a
+/// diff, `o2` has the id.
+fn write(entry: &Document) -> OplogEntry {
     let at = |path: &[&str]| {
         let (last, parents) = path.split_last()?;
         let parent =
@@ -256,7 +248,7 @@ fn write(entry: &Document) -> Write {
     let changed = |field: &str| at(&["o", field]).or_else(|| at(&["o", "diff", "u", field]));
     let text = |value: &Bson| value.as_str().map(str::to_owned);
     let number = |value: &Bson| value.as_i64().or_else(|| value.as_i32().map(i64::from));
-    Write {
+    OplogEntry {
         namespace: entry.get_str("ns").unwrap_or_default().to_owned(),
         id: at(&["o2", "_id"]).or_else(|| at(&["o", "_id"])).and_then(text).unwrap_or_default(),
         version: changed("version").and_then(number),

@@ -1,108 +1,107 @@
-//! What is easily forgotten: no mouse, a price that changed in between, a slip in a form.
+//! Cases that are easily forgotten: no mouse, a changed price, an error in a form.
 
 use crate::people::{GOOD_CARD, member, title, visitor};
-use crate::shared::{Scripts, usual};
+use crate::shared::{Scripts, default_stack};
 
 #[tokio::test]
 async fn a_ticket_is_bought_without_a_mouse() {
-    let stack = usual().await;
+    let stack = default_stack().await;
     let (seller, buyer) =
         tokio::join!(member(stack, "seller", Scripts::On), member(stack, "buyer", Scripts::On));
     let title = title("Arabella");
     let ticket = seller.lists(&title, "20").await;
     let browser = &buyer.browser;
     browser.visit("/").await;
-    browser.tabs_to("link", "Skip to content").await;
+    browser.tabs_to("link", "skip").await;
     browser.types("\n").await;
-    browser.tabs_to("field", "Search").await;
+    browser.tabs_to("field", "q").await;
     browser.types(&format!("{title}\n")).await;
     browser.arrives_at("/?q=Arabella").await;
     browser.tabs_to("link", &title).await;
     browser.types("\n").await;
     browser.arrives_at(&ticket).await;
-    browser.tabs_to("button", "Buy").await;
+    browser.tabs_to("button", "buy").await;
     browser.types("\n").await;
     browser.arrives_at("/orders/").await;
-    // The first card is chosen already.
+    // The first card is preselected.
     browser.tabs_to("field", GOOD_CARD).await;
-    browser.tabs_to("button", "Pay").await;
+    browser.tabs_to("button", "pay").await;
     browser.types("\n").await;
-    browser.sees("It is yours").await;
+    browser.shows("order-paid").await;
 }
 
 #[tokio::test]
-async fn a_price_that_changed_in_between_is_said_before_anything_is_ordered() {
+async fn a_changed_price_is_shown_before_anything_is_ordered() {
     for scripts in [Scripts::On, Scripts::Off] {
-        let stack = usual().await;
+        let stack = default_stack().await;
         let (seller, buyer) =
             tokio::join!(member(stack, "seller", scripts), member(stack, "buyer", Scripts::Off));
         let ticket = seller.lists(&title("Daphne"), "20").await;
         buyer.browser.visit(&ticket).await;
         seller.browser.visit(&ticket).await;
-        seller.browser.follow("Edit").await;
-        seller.browser.fill("Price", "25").await;
-        seller.browser.press("Save").await;
-        seller.browser.sees("Your changes are saved").await;
-        buyer.browser.press("Buy for $20.00").await;
-        buyer.browser.sees("The price has changed since you looked").await;
-        buyer.browser.press("Buy for $25.00").await;
-        buyer.browser.sees("Held for you until").await;
+        seller.browser.follow("edit").await;
+        seller.browser.fill("price", "25").await;
+        seller.browser.press("save").await;
+        seller.browser.shows("notice-edited").await;
+        buyer.browser.sees("$20.00").await;
+        buyer.browser.press("buy").await;
+        buyer.browser.shows("notice-price-changed").await;
+        buyer.browser.sees("$25.00").await;
+        buyer.browser.press("buy").await;
+        buyer.browser.shows("order-unpaid").await;
     }
 }
 
 #[tokio::test]
-async fn what_was_typed_is_kept_and_each_slip_is_told_beside_its_field() {
+async fn entries_are_kept_and_errors_are_shown_beside_their_fields() {
     for scripts in [Scripts::On, Scripts::Off] {
-        let stack = usual().await;
+        let stack = default_stack().await;
         let seller = member(stack, "seller", scripts).await;
         let browser = &seller.browser;
         browser.visit("/tickets/new").await;
-        browser.fill("Title", "Capriccio, row 2").await;
-        browser.fill("Price", "0.10").await;
-        browser.pick("Date and time", "2001-01-01T19:30").await;
-        browser.pick("Time zone", "Asia/Tokyo").await;
-        browser.fill("Description", "Two lines\nof text").await;
-        browser.press("Put it on sale").await;
-        browser.sees("Something is not right yet").await;
+        browser.fill("title", "Capriccio, row 2").await;
+        browser.fill("price", "0.10").await;
+        browser.pick("date", "2001-01-01T19:30").await;
+        browser.pick("time_zone", "Asia/Tokyo").await;
+        browser.fill("description", "Two lines\nof text").await;
+        browser.press("list-ticket").await;
+        browser.shows("form-errors").await;
         for (field, value) in [
-            ("Title", "Capriccio, row 2"),
-            ("Price", "0.10"),
-            ("Date and time", "2001-01-01T19:30"),
-            ("Time zone", "Asia/Tokyo"),
-            ("Description", "Two lines\nof text"),
+            ("title", "Capriccio, row 2"),
+            ("price", "0.10"),
+            ("date", "2001-01-01T19:30"),
+            ("time_zone", "Asia/Tokyo"),
+            ("description", "Two lines\nof text"),
         ] {
             assert_eq!(browser.value(field).await, value);
         }
-        let told = "return [...document.querySelectorAll('[aria-invalid]')].map(field => [field.name, document.getElementById(field.getAttribute('aria-describedby').split(' ')[0]).innerText.length > 5])";
+        let errors = "return [...document.querySelectorAll('[aria-invalid]')].map(field => [field.name, document.getElementById(field.getAttribute('aria-describedby').split(' ')[0]).innerText.length > 5])";
         assert_eq!(
-            browser.evaluate(told).await,
+            browser.evaluate(errors).await,
             serde_json::json!([["price", true], ["date", true]])
         );
-        browser.fill("Price", "35").await;
-        browser.pick("Date and time", "2041-01-05T19:30").await;
-        browser.press("Put it on sale").await;
-        browser.sees("Your ticket is on sale").await;
+        browser.fill("price", "35").await;
+        browser.pick("date", "2041-01-05T19:30").await;
+        browser.press("list-ticket").await;
+        browser.shows("notice-listed").await;
         browser.sees("19:30").await;
     }
 }
 
 #[tokio::test]
-async fn what_is_taken_off_the_market_is_found_no_more() {
-    let stack = usual().await;
+async fn a_removed_listing_is_no_longer_found() {
+    let stack = default_stack().await;
     for scripts in [Scripts::On, Scripts::Off] {
         let (seller, anybody) =
             tokio::join!(member(stack, "seller", scripts), visitor(stack, "anybody", scripts));
         let title = title("Friedenstag");
         let ticket = seller.lists(&title, "20").await;
-        anybody.browser.finds_at(&format!("/?q={}", title.replace(' ', "+")), &title).await;
-        seller.browser.follow("Take it off the market").await;
-        seller.browser.press("Take it off").await;
-        seller.browser.sees("off the market").await;
+        anybody.browser.finds_text_at(&format!("/?q={}", title.replace(' ', "+")), &title).await;
+        seller.browser.follow("remove-listing").await;
+        seller.browser.press("confirm-remove").await;
+        seller.browser.shows("notice-deleted").await;
         anybody.browser.visit(&ticket).await;
-        anybody.browser.sees("There is nothing here").await;
-        anybody
-            .browser
-            .finds_at(&format!("/?q={}", title.replace(' ', "+")), "Nothing like that is on sale")
-            .await;
+        anybody.browser.shows("error-404").await;
+        anybody.browser.finds_at(&format!("/?q={}", title.replace(' ', "+")), "no-matches").await;
     }
 }

@@ -1,17 +1,17 @@
-//! What users wrote is text, wherever it is shown.
+//! Users' content is shown as text everywhere.
 
 use system_tests::Browser;
 
 use crate::people::{DECLINED_CARD, GOOD_CARD, title, visitor};
-use crate::shared::{Scripts, usual};
+use crate::shared::{Scripts, default_stack};
 
-/// A script that runs opens a dialog, at which every next step of the test fails.
+/// If it ran, it would open a dialog, and the next step of the test would fail.
 const SCRIPT: &str = "</script><script>alert(1)</script>";
 const HANDLER: &str = "\"><img src=x onerror=alert(1)>'{{7*7}}";
 
 #[tokio::test]
 async fn a_script_as_a_title_is_shown_as_text_everywhere() {
-    let stack = usual().await;
+    let stack = default_stack().await;
     let (mut seller, mut buyer, anyone) = tokio::join!(
         visitor(stack, "seller", Scripts::On),
         visitor(stack, "buyer", Scripts::On),
@@ -28,18 +28,19 @@ async fn a_script_as_a_title_is_shown_as_text_everywhere() {
     let title = format!("{} {SCRIPT}{HANDLER}", title("Script"));
     let browser = &seller.browser;
     browser.visit("/tickets/new").await;
-    browser.fill("Title", &title).await;
-    browser.fill("Price", HANDLER).await;
-    browser.fill("Venue", SCRIPT).await;
-    browser.fill("Description", &format!("{SCRIPT}</textarea>{HANDLER}")).await;
-    browser.press("Put it on sale").await;
-    // It is refused for its price, and all that was typed is still there.
-    browser.sees("Something is not right yet").await;
-    for (field, typed) in [("Title", &*title), ("Price", HANDLER), ("Venue", SCRIPT)] {
+    browser.fill("title", &title).await;
+    browser.fill("price", HANDLER).await;
+    browser.fill("venue", SCRIPT).await;
+    browser.fill("description", &format!("{SCRIPT}</textarea>{HANDLER}")).await;
+    browser.press("list-ticket").await;
+    // Its price is refused, and all entries are kept.
+    browser.shows("form-errors").await;
+    for (field, typed) in [("title", &*title), ("price", HANDLER), ("venue", SCRIPT)] {
         assert_eq!(browser.value(field).await, typed);
     }
-    browser.fill("Price", "20").await;
-    browser.press("Put it on sale").await;
+    browser.fill("price", "20").await;
+    browser.press("list-ticket").await;
+    browser.shows("notice-listed").await;
     let ticket = seller.path_of_page().await;
     shows(browser, &title).await;
     shows(browser, &format!("{SCRIPT}</textarea>{HANDLER}")).await;
@@ -48,18 +49,18 @@ async fn a_script_as_a_title_is_shown_as_text_everywhere() {
         is_inert(browser).await;
     }
     browser.visit(&format!("/tickets/new?like={}", ticket.trim_start_matches("/tickets/"))).await;
-    assert_eq!(browser.value("Title").await, title);
+    assert_eq!(browser.value("title").await, title);
 
     let anyone = &anyone.browser;
     anyone.visit("/").await;
-    anyone.fill("Search", &title).await;
-    anyone.press("Search").await;
+    anyone.fill("q", &title).await;
+    anyone.press("search").await;
     shows(anyone, &title).await;
-    assert_eq!(anyone.value("Search").await, title);
+    assert_eq!(anyone.value("q").await, title);
     anyone.follow(&title).await;
     shows(anyone, &title).await;
-    let told = "return JSON.parse(document.querySelector('script[type=\"application/ld+json\"]').text).name";
-    assert_eq!(anyone.evaluate(told).await, title);
+    let name = "return JSON.parse(document.querySelector('script[type=\"application/ld+json\"]').text).name";
+    assert_eq!(anyone.evaluate(name).await, title);
     for address in [
         "/?q=%3Cscript%3Ealert(1)%3C/script%3E%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E&min_price=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
         "/auth/signin?next=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
@@ -72,40 +73,40 @@ async fn a_script_as_a_title_is_shown_as_text_everywhere() {
         is_inert(anyone).await;
     }
 
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let browser = &buyer.browser;
     shows(browser, &title).await;
     buyer.pays_with(DECLINED_CARD).await;
-    browser.sees("declined").await;
+    browser.shows("declined").await;
     for page in ["/", "/orders", &order] {
         browser.visit(page).await;
         shows(browser, &title).await;
     }
     buyer.pays_with(GOOD_CARD).await;
-    browser.sees("It is yours").await;
+    browser.shows("order-paid").await;
     shows(browser, &seller.name).await;
 
     let browser = &seller.browser;
     browser.visit("/sales").await;
     shows(browser, &title).await;
-    browser.follow("See the sale").await;
+    browser.follow("view-sale").await;
     shows(browser, &buyer.name).await;
     shows(browser, &title).await;
-    browser.follow("Give the money back").await;
+    browser.follow("refund").await;
     shows(browser, &title).await;
 }
 
-/// Just as it was typed.
+/// Shows the text exactly as typed.
 async fn shows(browser: &Browser, text: &str) {
     browser.sees(text).await;
     is_inert(browser).await;
 }
 
-/// Nothing on the page is there but what its template has.
+/// The page has no scripts or handlers but those of its template.
 async fn is_inert(browser: &Browser) {
-    let strangers = "
+    let foreign = "
         const own = script => script.src.startsWith(location.origin + '/assets/') || script.type === 'application/ld+json';
         return [...document.scripts].filter(script => !own(script)).length + document.querySelectorAll('img[src=x], [onerror]').length";
-    assert_eq!(browser.evaluate(strangers).await, 0, "on {}", browser.path().await);
-    browser.has_no_complaints().await;
+    assert_eq!(browser.evaluate(foreign).await, 0, "on {}", browser.path().await);
+    browser.has_clean_console().await;
 }

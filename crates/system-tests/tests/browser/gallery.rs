@@ -1,4 +1,4 @@
-//! Every page, in every state that it has, before the inspection.
+//! Every page in every state, inspected and photographed.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tokio::sync::OnceCell;
 use crate::inspection::Inspection;
 use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, member, member_at, visitor_at};
 use crate::replica::Replica;
-use crate::shared::{Scripts, hasty};
+use crate::shared::{Scripts, short_reservations};
 
 static GALLERY: OnceCell<Stack> = OnceCell::const_new();
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What is on sale: title, venue, price, in how many days, time zone.
+/// The tickets on sale: title, venue, price, days from now, time zone.
 const OFFERS: [(&str, &str, &str, u32, &str); 12] = [
     ("Rusalka, stalls, row 7", "National Theatre, Prague", "68.00", 9, "Europe/Prague"),
     ("Berliner Philharmoniker: Mahler 2", "Philharmonie, Berlin", "124.50", 16, "Europe/Berlin"),
@@ -50,7 +50,7 @@ const OFFERS: [(&str, &str, &str, u32, &str); 12] = [
     ("Museum pass, one day", "Rijksmuseum, Amsterdam", "22.50", 0, "UTC"),
 ];
 
-/// A marketplace with something of everything, and nobody else's tests in it.
+/// A marketplace with sample tickets, used by these tests only.
 async fn gallery() -> &'static Stack {
     let open = async || {
         let start = || Stack::start("browser-gallery", &[]);
@@ -78,7 +78,7 @@ async fn fill(stack: &Stack) {
         let ticket = seller.client.post("/api/tickets", body).await.expect(201);
         let id = ticket["id"].as_str().unwrap();
         if number % 5 == 3 {
-            buyer.holds(id).await;
+            buyer.reserves(id).await;
             seller.sees_ticket(id, "reserved").await;
         }
     }
@@ -114,30 +114,30 @@ async fn the_pages_for_anybody() {
     let id = ticket["id"].as_str().unwrap();
     let page = format!("/tickets/{id}");
     browser.visit(&page).await;
-    browser.sees("Sign in to buy").await;
+    browser.shows("sign-in-to-buy").await;
     inspection.page(&browser, "ticket").await;
     let buyer = stack.person("buyer").await;
-    let order = buyer.holds(id).await;
-    browser.finds_at(&page, "held until").await;
-    inspection.page(&browser, "ticket-held").await;
+    let order = buyer.reserves(id).await;
+    browser.finds_at(&page, "ticket-reserved").await;
+    inspection.page(&browser, "ticket-reserved").await;
     buyer.pays(&order, "tok_visa").await.expect(201);
-    browser.finds_at(&page, "This one is gone").await;
+    browser.finds_at(&page, "ticket-sold").await;
     inspection.page(&browser, "ticket-sold").await;
 
     browser.visit("/auth/signup").await;
     inspection.page(&browser, "signup").await;
-    browser.fill("E-mail address", "someone@example.com").await;
-    browser.fill("Password", "short").await;
-    browser.press("Sign up").await;
-    browser.sees("Something is not right yet").await;
-    assert_eq!(browser.value("E-mail address").await, "someone@example.com");
+    browser.fill("email", "someone@example.com").await;
+    browser.fill("password", "short").await;
+    browser.press("sign-up").await;
+    browser.shows("form-errors").await;
+    assert_eq!(browser.value("email").await, "someone@example.com");
     inspection.page(&browser, "signup-refused").await;
     browser.visit("/auth/signin").await;
     inspection.page(&browser, "signin").await;
-    browser.fill("E-mail address", "someone@example.com").await;
-    browser.fill("Password", "wrong password").await;
-    browser.press("Sign in").await;
-    browser.sees("Something is not right yet").await;
+    browser.fill("email", "someone@example.com").await;
+    browser.fill("password", "wrong password").await;
+    browser.press("sign-in").await;
+    browser.shows("form-errors").await;
     inspection.page(&browser, "signin-refused").await;
     browser.visit("/nowhere").await;
     inspection.page(&browser, "not-found").await;
@@ -161,42 +161,42 @@ async fn the_pages_of_a_buyer() {
     let first = ticket("Carmen, stalls, row 12").await;
     browser.visit(&first).await;
     inspection.page(browser, "ticket-signed-in").await;
-    buyer.holds(&first).await;
-    browser.sees("Held for you until").await;
+    buyer.reserves(&first).await;
+    browser.shows("order-unpaid").await;
     inspection.page(browser, "order").await;
     browser.visit("/").await;
-    inspection.page(browser, "browse-with-a-hold").await;
+    inspection.page(browser, "browse-with-a-reservation").await;
     browser.visit(&first).await;
-    browser.sees("You hold it").await;
+    browser.shows("ticket-reserved-for-me").await;
     inspection.page(browser, "ticket-mine-to-pay").await;
-    browser.follow("Go on to pay").await;
+    browser.follow("continue-to-payment").await;
     buyer.pays_with(POOR_CARD).await;
-    browser.sees("The card was declined").await;
+    browser.shows("declined").await;
     inspection.page(browser, "order-declined").await;
     buyer.pays_with(GOOD_CARD).await;
-    browser.sees("It is yours").await;
-    browser.sees("Reach them at").await;
+    browser.shows("order-paid").await;
+    browser.shows("contact").await;
     inspection.page(browser, "order-paid").await;
-    browser.finds_at(&first, "It is yours").await;
+    browser.finds_at(&first, "ticket-bought").await;
     inspection.page(browser, "ticket-mine").await;
 
-    buyer.holds(&ticket("Fidelio, gallery").await).await;
-    browser.press("Give the ticket up").await;
-    browser.sees("You gave it up").await;
-    inspection.page(browser, "order-given-up").await;
+    buyer.reserves(&ticket("Fidelio, gallery").await).await;
+    browser.press("cancel-reservation").await;
+    browser.shows("order-cancelled").await;
+    inspection.page(browser, "order-cancelled").await;
 
-    buyer.holds(&ticket("Salome, box 2").await).await;
-    for left in ["2 more", "one more", "No card went through"] {
+    buyer.reserves(&ticket("Salome, box 2").await).await;
+    for outcome in ["attempts-left-2", "attempts-left-1", "order-payment-failed"] {
         buyer.pays_with(DECLINED_CARD).await;
-        browser.sees(left).await;
+        browser.shows(outcome).await;
     }
     inspection.page(browser, "order-failed").await;
 
-    buyer.holds(&ticket("Parsifal, stalls").await).await;
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
+    buyer.reserves(&ticket("Parsifal, stalls").await).await;
+    stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "hang", Some(1), 60_000).await;
     buyer.pays_with(GOOD_CARD).await;
-    browser.sees("We are asking the bank").await;
-    inspection.page(browser, "order-asking").await;
+    browser.shows("order-processing").await;
+    inspection.page(browser, "order-processing").await;
 
     browser.visit("/orders").await;
     inspection.page(browser, "orders").await;
@@ -206,12 +206,12 @@ async fn the_pages_of_a_buyer() {
 }
 
 #[tokio::test]
-async fn the_page_of_a_hold_that_ran_out() {
-    let stack = hasty().await;
+async fn the_page_of_an_expired_reservation() {
+    let stack = short_reservations().await;
     let (seller, buyer) = (stack.person("seller").await, member(stack, "buyer", Scripts::On).await);
     let ticket = format!("/tickets/{}", seller.offers("Elektra, row 1", "48.00").await);
-    buyer.holds(&ticket).await;
-    buyer.browser.sees("The time ran out").await;
+    buyer.reserves(&ticket).await;
+    buyer.browser.shows("order-expired").await;
     let mut inspection = Inspection::default();
     inspection.page(&buyer.browser, "order-expired").await;
     inspection.passes();
@@ -227,57 +227,57 @@ async fn the_pages_of_a_seller() {
     inspection.page(browser, "sales-empty").await;
     browser.visit("/tickets/new").await;
     inspection.page(browser, "ticket-new").await;
-    browser.fill("Title", "Lohengrin, row 5").await;
-    browser.fill("Price", "a lot").await;
-    browser.pick("Date and time", "2001-01-01T19:00").await;
-    browser.press("Put it on sale").await;
-    browser.sees("Something is not right yet").await;
-    assert_eq!(browser.value("Title").await, "Lohengrin, row 5");
+    browser.fill("title", "Lohengrin, row 5").await;
+    browser.fill("price", "a lot").await;
+    browser.pick("date", "2001-01-01T19:00").await;
+    browser.press("list-ticket").await;
+    browser.shows("form-errors").await;
+    assert_eq!(browser.value("title").await, "Lohengrin, row 5");
     inspection.page(browser, "ticket-new-refused").await;
 
     let ticket = seller.lists("Lohengrin, row 5", "72.00").await;
     inspection.page(browser, "ticket-listed").await;
     browser.visit(&format!("{ticket}/edit")).await;
-    assert_eq!(browser.value("Date and time").await, "2041-06-15T19:30");
-    browser.fill("Venue", "Deutsche Oper").await;
+    assert_eq!(browser.value("date").await, "2041-06-15T19:30");
+    browser.fill("venue", "Deutsche Oper").await;
     inspection.page(browser, "ticket-edit").await;
-    browser.press("Save").await;
-    browser.sees("Your changes are saved").await;
+    browser.press("save").await;
+    browser.shows("notice-edited").await;
     browser.visit(&format!("{ticket}/delete")).await;
     inspection.page(browser, "ticket-delete").await;
 
     let id = ticket.trim_start_matches("/tickets/");
-    let order = buyer.holds(id).await;
-    browser.finds_at(&ticket, "Someone is buying it").await;
-    inspection.page(browser, "ticket-of-mine-held").await;
+    let order = buyer.reserves(id).await;
+    browser.finds_at(&ticket, "ticket-reserved").await;
+    inspection.page(browser, "ticket-of-mine-reserved").await;
     let sale = format!("/orders/{order}");
-    browser.finds_at(&sale, "Someone is buying it").await;
-    inspection.page(browser, "sale-held").await;
+    browser.finds_at(&sale, "order-unpaid").await;
+    inspection.page(browser, "sale-reserved").await;
     buyer.pays(&order, "tok_visa").await.expect(201);
-    browser.finds_at(&sale, "Sold for $72.00").await;
-    browser.finds_at(&sale, "Reach them at").await;
+    browser.finds_at(&sale, "order-paid").await;
+    browser.finds_at(&sale, "contact").await;
     inspection.page(browser, "sale").await;
-    browser.finds_at(&ticket, "Sold").await;
+    browser.finds_at(&ticket, "ticket-sold").await;
     inspection.page(browser, "ticket-of-mine-sold").await;
     seller.lists("Tannhäuser, row 9", "64.00").await;
     browser.visit("/sales").await;
     inspection.page(browser, "sales").await;
     browser.visit(&format!("{sale}/refund")).await;
     inspection.page(browser, "refund").await;
-    browser.press("Give it back").await;
-    browser.finds_at(&sale, "Refunded").await;
+    browser.press("confirm-refund").await;
+    browser.finds_at(&sale, "order-refunded").await;
     inspection.page(browser, "sale-refunded").await;
 
-    // Someone else's.
+    // Another user's.
     let other = member(stack, "other", Scripts::On).await;
     other.browser.visit(&sale).await;
-    other.browser.sees("That is someone else’s").await;
+    other.browser.shows("error-403").await;
     inspection.page(&other.browser, "forbidden").await;
     inspection.passes();
 }
 
 #[tokio::test]
-async fn the_pages_while_a_part_is_down() {
+async fn the_pages_while_a_service_is_down() {
     let stack = gallery().await;
     let seller = stack.person("seller").await;
     let title = "Elegy for a lost ticket";
@@ -286,8 +286,8 @@ async fn the_pages_while_a_part_is_down() {
 
     let without = Replica::without(stack, "PAYMENTS_URL").await;
     let buyer = member_at(&without.url, "buyer", Scripts::On).await;
-    let order = buyer.holds(&ticket).await;
-    buyer.browser.sees("Payments can’t be reached just now").await;
+    let order = buyer.reserves(&ticket).await;
+    buyer.browser.shows("order-unknown").await;
     inspection.page(&buyer.browser, "payments-down").await;
 
     let without = Replica::without(stack, "ORDERS_URL").await;
@@ -296,13 +296,13 @@ async fn the_pages_while_a_part_is_down() {
     buyer.browser.sees("Rusalka").await;
     inspection.page(&buyer.browser, "orders-down").await;
     buyer.browser.visit(&order).await;
-    buyer.browser.sees("A part of Ticketing is down").await;
+    buyer.browser.shows("error-503").await;
     inspection.page(&buyer.browser, "down").await;
 
     let without = Replica::without(stack, "TICKETS_URL").await;
     let browser = Browser::open(&without.url).await;
     browser.visit("/").await;
-    browser.sees("A part of Ticketing is down").await;
+    browser.shows("error-503").await;
     inspection.page(&browser, "tickets-down").await;
 
     let without = Replica::without(stack, "AUTH_URL").await;
@@ -311,7 +311,7 @@ async fn the_pages_while_a_part_is_down() {
     anybody.browser.sees(title).await;
     anybody.browser.visit("/auth/signup").await;
     anybody.signs_up().await;
-    anybody.browser.sees("can’t be done just now").await;
+    anybody.browser.shows("form-errors").await;
     inspection.page(&anybody.browser, "auth-down").await;
     inspection.passes();
 }

@@ -1,18 +1,18 @@
-//! What every page must be, whatever it shows: open to everybody, light and dark, on a phone and on a wide screen.
+//! The inspection of a page: accessible and not wider than the screen, in light and dark, on phone and wide screens.
 
 use system_tests::Browser;
 use system_tests::browser::{Look, Scheme, Screen, screenshots};
 
-/// Pages that are looked at one after the other. What is wrong with any of them is told at the end, all together.
+/// Collects the faults of several pages, and reports them together.
 #[derive(Default)]
 pub struct Inspection {
     faults: Vec<String>,
 }
 
 impl Inspection {
-    /// Looks at the page that a browser shows, and leaves pictures of it in `target/screenshots`.
+    /// Inspects the current page, and leaves screenshots in `target/screenshots`.
     pub async fn page(&mut self, browser: &Browser, name: &str) {
-        browser.has_no_complaints().await;
+        browser.has_clean_console().await;
         for look in Look::ALL {
             browser.looks(look).await;
             for violation in browser.accessibility_violations().await {
@@ -21,7 +21,7 @@ impl Inspection {
             self.fits(browser, name, look).await;
             browser.photograph(&screenshots().join(format!("{name}-{}.png", look.name()))).await;
         }
-        // As wide as a wide screen is for those who enlarge it fourfold.
+        // A wide screen at 400 % zoom (WCAG 1.4.10).
         let narrow = Look { screen: Screen::Narrow, scheme: Scheme::Light };
         browser.looks(narrow).await;
         self.fits(browser, name, narrow).await;

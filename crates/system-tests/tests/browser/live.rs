@@ -1,12 +1,12 @@
-//! What happens is seen without a reload: by its load, a page is told from the same one loaded again.
+//! Live updates: changes appear without a reload of the page.
 
 use system_tests::Browser;
 
 use crate::people::{GOOD_CARD, member, member_at, title, visitor, visitor_at};
 use crate::replica::Replica;
-use crate::shared::{Scripts, hasty, usual};
+use crate::shared::{Scripts, default_stack, short_reservations};
 
-/// A page that is only watched.
+/// A page that must update without a reload.
 struct Watched<'a> {
     browser: &'a Browser,
     load: serde_json::Value,
@@ -18,20 +18,34 @@ impl<'a> Watched<'a> {
         Watched { browser, load: browser.load().await }
     }
 
+    async fn shows(&self, name: &str) {
+        self.browser.shows(name).await;
+        self.is_the_same_load().await;
+    }
+
+    async fn no_longer_shows(&self, name: &str) {
+        self.browser.no_longer_shows(name).await;
+        self.is_the_same_load().await;
+    }
+
     async fn sees(&self, text: &str) {
         self.browser.sees(text).await;
-        assert_eq!(self.browser.load().await, self.load, "the page was loaded again");
+        self.is_the_same_load().await;
     }
 
     async fn no_longer_sees(&self, text: &str) {
         self.browser.no_longer_sees(text).await;
-        assert_eq!(self.browser.load().await, self.load, "the page was loaded again");
+        self.is_the_same_load().await;
+    }
+
+    async fn is_the_same_load(&self) {
+        assert_eq!(self.browser.load().await, self.load, "the page was reloaded");
     }
 }
 
 #[tokio::test]
-async fn a_ticket_is_seen_to_go_and_to_come_back() {
-    let stack = usual().await;
+async fn a_ticket_is_reserved_released_and_sold_live() {
+    let stack = default_stack().await;
     let (seller, buyer, other, idler) = tokio::join!(
         member(stack, "seller", Scripts::On),
         member(stack, "buyer", Scripts::On),
@@ -45,41 +59,41 @@ async fn a_ticket_is_seen_to_go_and_to_come_back() {
     let list = Watched::at(&idler.browser, &query).await;
     let sales = Watched::at(&seller.browser, "/sales").await;
 
-    buyer.holds(&ticket).await;
-    page.sees("held until").await;
-    list.sees("held until").await;
-    sales.sees("held until").await;
+    buyer.reserves(&ticket).await;
+    page.shows("ticket-reserved").await;
+    list.shows("ticket-reserved").await;
+    sales.shows("listing-reserved").await;
 
-    buyer.browser.press("Give the ticket up").await;
-    page.sees("On sale.").await;
-    list.no_longer_sees("held until").await;
-    sales.no_longer_sees("held until").await;
+    buyer.browser.press("cancel-reservation").await;
+    page.shows("ticket-available").await;
+    list.no_longer_shows("ticket-reserved").await;
+    sales.no_longer_shows("listing-reserved").await;
 
-    buyer.holds(&ticket).await;
-    page.sees("held until").await;
+    buyer.reserves(&ticket).await;
+    page.shows("ticket-reserved").await;
     buyer.pays_with(GOOD_CARD).await;
-    page.sees("This one is gone").await;
-    sales.sees("sold").await;
+    page.shows("ticket-sold").await;
+    sales.shows("listing-sold").await;
     list.no_longer_sees("$20.00").await;
 }
 
 #[tokio::test]
 async fn the_page_of_a_sale_follows_the_purchase() {
-    let stack = usual().await;
+    let stack = default_stack().await;
     let (seller, buyer) =
         tokio::join!(member(stack, "seller", Scripts::On), member(stack, "buyer", Scripts::On));
     let ticket = seller.lists(&title("Nabucco"), "20").await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let sale = Watched::at(&seller.browser, &order).await;
-    sale.sees("Someone is buying it").await;
+    sale.shows("order-unpaid").await;
     buyer.pays_with(GOOD_CARD).await;
-    sale.sees("Sold for $20.00").await;
+    sale.shows("order-paid").await;
     sale.sees(&buyer.email).await;
 }
 
 #[tokio::test]
-async fn a_hold_is_seen_to_run_out() {
-    let stack = hasty().await;
+async fn a_reservation_expires_live() {
+    let stack = short_reservations().await;
     let (seller, buyer, other) = tokio::join!(
         member(stack, "seller", Scripts::On),
         member(stack, "buyer", Scripts::On),
@@ -87,21 +101,21 @@ async fn a_hold_is_seen_to_run_out() {
     );
     let ticket = seller.lists(&title("Attila"), "20").await;
     other.browser.visit(&ticket).await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let page = Watched::at(&other.browser, &ticket).await;
-    let held = Watched::at(&buyer.browser, &order).await;
-    page.sees("held until").await;
-    held.sees("Held for you until").await;
-    let shown = clock(&held).await;
-    held.sees("The time ran out").await;
+    let reserved = Watched::at(&buyer.browser, &order).await;
+    page.shows("ticket-reserved").await;
+    reserved.shows("order-unpaid").await;
+    let shown = clock(&reserved).await;
+    reserved.shows("order-expired").await;
     assert!(shown.starts_with("0:"), "the countdown showed {shown}");
-    page.sees("On sale.").await;
+    page.shows("ticket-available").await;
 
-    // The bar with what is held has gone with it.
-    held.no_longer_sees("You hold").await;
+    // The reservation bar has disappeared with it.
+    reserved.no_longer_shows("reservation-bar").await;
 }
 
-/// What the countdown shows, once it does.
+/// The text of the countdown.
 async fn clock(page: &Watched<'_>) -> String {
     page.sees("0:").await;
     let script = "return document.querySelector('main time[data-seconds-left]')?.innerText ?? ''";
@@ -109,30 +123,30 @@ async fn clock(page: &Watched<'_>) -> String {
 }
 
 #[tokio::test]
-async fn two_replicas_show_the_same_each_to_a_browser_of_its_own() {
-    let stack = usual().await;
+async fn two_replicas_show_the_same_to_their_browsers() {
+    let stack = default_stack().await;
     let seller = member(stack, "seller", Scripts::On).await;
     let ticket = seller.lists(&title("Oberon"), "20").await;
 
     let buyer = member_at(&stack.url_of("web-1"), "buyer", Scripts::On).await;
     let other = member_at(&stack.url_of("web-2"), "other", Scripts::On).await;
     let page = Watched::at(&other.browser, &ticket).await;
-    let order = buyer.holds(&ticket).await;
-    page.sees("held until").await;
-    buyer.browser.press("Give the ticket up").await;
-    page.sees("On sale.").await;
+    let order = buyer.reserves(&ticket).await;
+    page.shows("ticket-reserved").await;
+    buyer.browser.press("cancel-reservation").await;
+    page.shows("ticket-available").await;
 
-    // And the other way round: who holds it now, and what the first one sees.
+    // And the other way round.
     let page = Watched::at(&buyer.browser, &ticket).await;
-    assert_ne!(other.holds(&ticket).await, order);
-    page.sees("held until").await;
+    assert_ne!(other.reserves(&ticket).await, order);
+    page.shows("ticket-reserved").await;
     other.pays_with(GOOD_CARD).await;
-    page.sees("This one is gone").await;
+    page.shows("ticket-sold").await;
 }
 
 #[tokio::test]
-async fn a_page_goes_on_following_when_its_replica_was_started_again() {
-    let stack = usual().await;
+async fn a_page_resumes_live_updates_after_its_replica_restarts() {
+    let stack = default_stack().await;
     let mut replica = Replica::of_web(stack, &[]).await;
     let (seller, buyer, other) = tokio::join!(
         member(stack, "seller", Scripts::On),
@@ -141,42 +155,42 @@ async fn a_page_goes_on_following_when_its_replica_was_started_again() {
     );
     let ticket = seller.lists(&title("Ariodante"), "20").await;
     let page = Watched::at(&other.browser, &ticket).await;
-    page.sees("On sale.").await;
-    other.browser.forgives_the_network();
-    replica.is_killed();
-    buyer.holds(&ticket).await;
-    replica.starts_again().await;
-    page.sees("held until").await;
-    buyer.browser.press("Give the ticket up").await;
-    page.sees("On sale.").await;
+    page.shows("ticket-available").await;
+    other.browser.ignores_network_errors();
+    replica.kill();
+    buyer.reserves(&ticket).await;
+    replica.restart().await;
+    page.shows("ticket-reserved").await;
+    buyer.browser.press("cancel-reservation").await;
+    page.shows("ticket-available").await;
 }
 
 #[tokio::test]
-async fn a_double_click_and_a_page_that_was_gone_back_to_do_nothing_twice() {
-    let stack = usual().await;
+async fn going_back_and_submitting_again_does_nothing_twice() {
+    let stack = default_stack().await;
     let (seller, buyer) =
         tokio::join!(member(stack, "seller", Scripts::Off), member(stack, "buyer", Scripts::On));
     let title = title("Euryanthe");
     let ticket = seller.lists(&title, "20").await;
-    // Back to the form, as it was sent, and sent again.
+    // Back to the form, which is submitted again.
     seller.browser.back().await;
-    seller.browser.press("Put it on sale").await;
+    seller.browser.press("list-ticket").await;
     seller.browser.arrives_at(&ticket).await;
     seller.browser.visit("/sales").await;
     assert_eq!(
         seller.browser.text().await.matches(&title).count(),
         3,
-        "its name, in *Edit* and in *List another* too"
+        "its name, in *Edit* and in *List similar* too"
     );
 
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     buyer.pays_with(GOOD_CARD).await;
-    buyer.browser.sees("It is yours").await;
+    buyer.browser.shows("order-paid").await;
     buyer.browser.back().await;
-    if buyer.browser.has("button", "Pay").await {
-        buyer.browser.press("Pay").await;
+    if buyer.browser.has("button", "pay").await {
+        buyer.browser.press("pay").await;
     }
-    buyer.browser.finds_at(&order, "You have paid").await;
+    buyer.browser.finds_at(&order, "order-paid").await;
     let charges = stack.stripe_ledger().await["charges"].clone();
     let intents = stack.stripe_ledger().await["payment_intents"].clone();
     let id = order.trim_start_matches("/orders/");

@@ -1,4 +1,4 @@
-//! Buying and selling on the pages, in a real Chromium. A program of its own: `cargo xtask test -- --test browser`.
+//! Buying and selling on the pages, in a real Chromium. A test binary of its own: `cargo xtask test -- --test browser`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 

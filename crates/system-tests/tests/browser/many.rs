@@ -1,20 +1,20 @@
-//! A market with ten thousand tickets on sale. How long its front page takes is measured by the bench `front_page`.
+//! A marketplace with ten thousand tickets on sale. The bench `front_page` measures how long its front page takes.
 
 use bson::{Document, doc};
 use mongodb::Database;
 use system_tests::{Browser, Stack};
 
-/// What it takes to show `/` to somebody who comes for the first time.
+/// The cost of a first visit to `/`.
 struct Visit {
     shown: u64,
-    /// With all assets, as they went over the network.
+    /// Transferred, with all assets.
     bytes: u64,
-    /// How many tickets the database looked at for it.
+    /// How many documents the database examined.
     examined: i64,
 }
 
 #[tokio::test]
-async fn a_page_of_ten_thousand_tickets_is_small_and_costs_what_it_shows() {
+async fn the_cost_of_a_page_depends_on_what_it_shows_not_on_how_much_is_on_sale() {
     let start = || Stack::start("browser-many", &[]);
     let stack = tokio::task::spawn_blocking(start).await.unwrap();
     let seller = stack.person("seller").await;
@@ -26,7 +26,7 @@ async fn a_page_of_ten_thousand_tickets_is_small_and_costs_what_it_shows() {
     let few = visit(&stack).await;
     assert_eq!((few.shown, few.examined), (10, 10));
 
-    stack.crowd(10_000).await;
+    stack.fill_with_listings(10_000).await;
     let many = visit(&stack).await;
     println!(
         "{} tickets: {} bytes; {} of 10,000: {} bytes",
@@ -34,7 +34,7 @@ async fn a_page_of_ten_thousand_tickets_is_small_and_costs_what_it_shows() {
     );
     assert!((11..=100).contains(&many.shown), "{} are on one page", many.shown);
     assert!(many.bytes < 60_000, "{} bytes", many.bytes);
-    // One more than it shows, to know whether there is a next page.
+    // One more than shown, to know whether there is a next page.
     assert_eq!(many.examined, i64::try_from(many.shown).unwrap() + 1);
 }
 
@@ -46,25 +46,25 @@ async fn visit(stack: &Stack) -> Visit {
     let cards = "return document.querySelectorAll('main li a[href^=\"/tickets/\"]').length";
     let shown = browser.evaluate(cards).await.as_u64().unwrap();
     profile(&tickets, 0).await;
-    // The browser doesn't say what the picture in its tab took: it is asked for once more.
-    let pictures = "return Promise.all([...document.querySelectorAll('link[rel~=icon]')]
+    // The browser doesn't count the favicon, so it is fetched once more.
+    let icons = "return Promise.all([...document.querySelectorAll('link[rel~=icon]')]
         .map(async link => (await (await fetch(link.href, { cache: 'reload' })).arrayBuffer()).byteLength))";
-    browser.evaluate(pictures).await;
+    browser.evaluate(icons).await;
     Visit { shown, bytes: browser.transferred().await, examined: examined(&tickets).await }
 }
 
-/// Has the database note down what it does, or stop it.
+/// Sets the level of the database's profiler.
 async fn profile(database: &Database, level: i32) {
     database.run_command(doc! { "profile": level }).await.unwrap();
 }
 
 async fn examined(database: &Database) -> i64 {
-    let notes = database.collection::<Document>("system.profile");
+    let profile = database.collection::<Document>("system.profile");
     let sum = doc! { "$group": { "_id": null, "sum": { "$sum": { "$toLong": "$docsExamined" } } } };
     let of_tickets = doc! { "$match": { "ns": "tickets.tickets", "op": "query" } };
-    let mut sum = notes.aggregate([of_tickets, sum]).await.unwrap();
+    let mut sum = profile.aggregate([of_tickets, sum]).await.unwrap();
     assert!(sum.advance().await.unwrap(), "the database was asked for tickets");
     let examined = sum.deserialize_current().unwrap().get_i64("sum").unwrap();
-    notes.drop().await.unwrap();
+    profile.drop().await.unwrap();
     examined
 }

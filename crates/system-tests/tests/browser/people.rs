@@ -1,4 +1,4 @@
-//! What people do on the pages, step by step as they do it.
+//! What users do on the pages, step by step.
 
 use system_tests::{Browser, Stack};
 use uuid::Uuid;
@@ -7,35 +7,35 @@ use crate::shared::Scripts;
 
 pub const PASSWORD: &str = "correct horse battery";
 
-/// The test cards, by what is written beside them.
-pub const GOOD_CARD: &str = "Visa ···· 4242";
-pub const DECLINED_CARD: &str = "Visa ···· 0002";
-pub const POOR_CARD: &str = "Visa ···· 9995";
+/// The test cards, by their tokens.
+pub const GOOD_CARD: &str = "tok_visa";
+pub const DECLINED_CARD: &str = "tok_chargeDeclined";
+pub const POOR_CARD: &str = "tok_chargeDeclinedInsufficientFunds";
 
-/// Someone at a browser.
+/// A user at a browser.
 pub struct Visitor {
     pub browser: Browser,
     pub email: String,
     pub name: String,
 }
 
-/// Someone at a browser who is new here.
+/// A new visitor, without an account.
 pub async fn visitor(stack: &Stack, name: &str, scripts: Scripts) -> Visitor {
     visitor_at(&stack.url(), name, scripts).await
 }
 
-/// The same, at an address of their own.
+/// A new visitor of the site at this address.
 pub async fn visitor_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
     let email = format!("{name}-{}@example.com", Uuid::now_v7());
     Visitor { browser: scripts.browser(home).await, email, name: format!("{name} of the test") }
 }
 
-/// Someone at a browser who has just signed up.
+/// A visitor who has just signed up.
 pub async fn member(stack: &Stack, name: &str, scripts: Scripts) -> Visitor {
     member_at(&stack.url(), name, scripts).await
 }
 
-/// The same, at an address of their own.
+/// A visitor who has just signed up on the site at this address.
 pub async fn member_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
     let visitor = visitor_at(home, name, scripts).await;
     visitor.browser.visit("/auth/signup").await;
@@ -44,50 +44,50 @@ pub async fn member_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
     visitor
 }
 
-/// A title that no other test has.
+/// A title unique to the test.
 pub fn title(about: &str) -> String {
     let id = Uuid::now_v7().simple().to_string();
     format!("{about} {}", &id[20..])
 }
 
 impl Visitor {
-    /// On the page to sign up.
+    /// Submits the sign-up form.
     pub async fn signs_up(&self) {
-        self.browser.fill("E-mail address", &self.email).await;
-        self.browser.fill("Password", PASSWORD).await;
-        self.browser.fill("Name", &self.name).await;
-        self.browser.press("Sign up").await;
+        self.browser.fill("email", &self.email).await;
+        self.browser.fill("password", PASSWORD).await;
+        self.browser.fill("name", &self.name).await;
+        self.browser.press("sign-up").await;
     }
 
-    /// Lists a ticket; answers with the path of its page.
+    /// Lists a ticket, and returns the path of its page.
     pub async fn lists(&self, title: &str, price: &str) -> String {
         let browser = &self.browser;
         browser.visit("/tickets/new").await;
-        browser.fill("Title", title).await;
-        browser.fill("Price", price).await;
-        browser.pick("Date and time", "2041-06-15T19:30").await;
-        browser.pick("Time zone", "Europe/Prague").await;
-        browser.fill("Venue", "State Opera").await;
-        browser.press("Put it on sale").await;
-        browser.sees("Your ticket is on sale").await;
+        browser.fill("title", title).await;
+        browser.fill("price", price).await;
+        browser.pick("date", "2041-06-15T19:30").await;
+        browser.pick("time_zone", "Europe/Prague").await;
+        browser.fill("venue", "State Opera").await;
+        browser.press("list-ticket").await;
+        browser.shows("notice-listed").await;
         self.path_of_page().await
     }
 
-    /// Takes a ticket that is free; answers with the path of the order.
-    pub async fn holds(&self, ticket: &str) -> String {
+    /// Reserves an available ticket, and returns the path of the order.
+    pub async fn reserves(&self, ticket: &str) -> String {
         self.browser.visit(ticket).await;
-        self.browser.press("Buy").await;
+        self.browser.press("buy").await;
         self.browser.arrives_at("/orders/").await;
         self.path_of_page().await
     }
 
-    /// On the page of the order.
+    /// Submits the payment form of the order's page.
     pub async fn pays_with(&self, card: &str) {
         self.browser.choose(card).await;
-        self.browser.press("Pay").await;
+        self.browser.press("pay").await;
     }
 
-    /// Without a question mark and what is behind it.
+    /// The current path, without the query.
     pub async fn path_of_page(&self) -> String {
         let path = self.browser.path().await;
         path.split('?').next().unwrap().to_owned()

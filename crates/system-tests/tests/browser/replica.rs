@@ -1,4 +1,4 @@
-//! One more process of web beside those of the marketplace, for one test to take apart.
+//! An additional web process, which a test may kill.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use system_tests::Stack;
 use testkit::{environment, eventually};
 use tokio::net::TcpStream;
 
-/// Killed when it is dropped.
+/// Killed on drop.
 pub struct Replica {
     pub url: String,
     port: u16,
@@ -17,13 +17,13 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// One that doesn't reach a service, named by the setting that says where it is.
+    /// A replica that can't reach the service of this setting.
     pub async fn without(stack: &Stack, setting: &'static str) -> Replica {
-        let nobody = format!("http://127.0.0.1:{}", free_port());
-        Replica::of_web(stack, &[(setting, nobody)]).await
+        let unreachable = format!("http://127.0.0.1:{}", free_port());
+        Replica::of_web(stack, &[(setting, unreachable)]).await
     }
 
-    /// One with the settings of the marketplace's own, but for these.
+    /// A replica with the marketplace's settings, except these.
     pub async fn of_web(stack: &Stack, settings: &[(&str, String)]) -> Replica {
         let port = free_port();
         let mut command =
@@ -34,21 +34,21 @@ impl Replica {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap();
         let replica = Replica { url: format!("http://localhost:{port}"), port, command, process };
-        replica.serves().await;
+        replica.wait_until_ready().await;
         replica
     }
 
-    pub fn is_killed(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    pub async fn starts_again(&mut self) {
+    pub async fn restart(&mut self) {
         self.process = self.command.spawn().unwrap();
-        self.serves().await;
+        self.wait_until_ready().await;
     }
 
-    async fn serves(&self) {
+    async fn wait_until_ready(&self) {
         let connects = || async { TcpStream::connect(("127.0.0.1", self.port)).await.ok() };
         eventually("web to serve", connects).await;
     }
@@ -61,7 +61,7 @@ impl Drop for Replica {
     }
 }
 
-/// Below the range that the kernel gives to outgoing connections, as `up` picks them; another one each time.
+/// A free port below the ephemeral range; a different one each time.
 fn free_port() -> u16 {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let from = 14_000 + u16::try_from(std::process::id() % 2_000).unwrap();

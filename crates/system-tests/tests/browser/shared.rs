@@ -1,28 +1,28 @@
-//! Marketplaces that all tests of this program share: each test brings its own people and tickets.
+//! Marketplaces that all tests of this binary share: each test creates its own users and tickets.
 
 use system_tests::{Browser, Stack};
 use tokio::sync::OnceCell;
 
-static USUAL: OnceCell<Stack> = OnceCell::const_new();
-static HASTY: OnceCell<Stack> = OnceCell::const_new();
+static DEFAULT: OnceCell<Stack> = OnceCell::const_new();
+static SHORT_RESERVATIONS: OnceCell<Stack> = OnceCell::const_new();
 
-/// As a person starts it, but with two of each service behind the gateway.
-pub async fn usual() -> &'static Stack {
-    USUAL.get_or_init(|| start(|| Stack::start_replicas("browser", 2, &[]))).await
+/// The default marketplace, with two replicas of each service behind the gateway.
+pub async fn default_stack() -> &'static Stack {
+    DEFAULT.get_or_init(|| start(|| Stack::start_replicas("browser", 2, &[]))).await
 }
 
-/// With holds of twelve seconds.
-pub async fn hasty() -> &'static Stack {
-    let hasty = || Stack::start("browser-hasty", &[("RESERVATION_SECONDS", "12")]);
-    HASTY.get_or_init(|| start(hasty)).await
+/// With reservations of twelve seconds.
+pub async fn short_reservations() -> &'static Stack {
+    let short = || Stack::start("browser-short_reservations", &[("RESERVATION_SECONDS", "12")]);
+    SHORT_RESERVATIONS.get_or_init(|| start(short)).await
 }
 
-/// `cargo xtask test` ends it with the tests.
+/// `cargo xtask test` stops it after the tests.
 async fn start(stack: impl FnOnce() -> Stack + Send + 'static) -> Stack {
     tokio::task::spawn_blocking(stack).await.expect("the marketplace starts")
 }
 
-/// Whether a browser runs the pages' scripts. Whatever works without them is tested both ways.
+/// Whether a browser runs scripts. Features that work without them are tested both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scripts {
     On,

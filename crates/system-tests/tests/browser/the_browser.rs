@@ -1,4 +1,4 @@
-//! The tests' own browser sees what is wrong with a page: checked on pages that are wrong in known ways.
+//! The test browser detects faults, checked on pages with known faults.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,12 +16,12 @@ const POLICY: (&str, &str) =
 const FAIR: &str = "
     <main>
       <h1>Fair</h1>
-      <p id=a>before</p><p class=hidden hidden>secret</p>
-      <form action=/page/fair><label for=e>E-mail address</label> <input id=e name=e value=old>
+      <p data-test=before>before</p><p data-test=secret hidden>secret</p>
+      <form action=/page/fair><label for=e>Email address</label> <input id=e name=e value=old>
         <label>Colour <select name=c><option value=r>red<option value=b>blue</select></label>
-        <label><input type=checkbox name=t> Tick me</label>
-        <button>Send it</button></form>
-      <p><a href=/page/other>Elsewhere</a></p>
+        <label><input type=checkbox name=t value=tick> Tick me</label>
+        <button data-test=send>Send it</button></form>
+      <p><a href=/page/other data-test=elsewhere>Elsewhere</a></p>
     </main>";
 
 fn page(name: &str) -> String {
@@ -30,7 +30,7 @@ fn page(name: &str) -> String {
         "inline" => "<main><h1>Inline</h1><script>document.title = 'ran'</script></main>",
         "missing" => "<main><h1>Missing</h1><img src=/nothing.png alt=nothing></main>",
         "pale" => {
-            "<link rel=stylesheet href=/style.css><main><h1>Pale</h1><p class=pale>not to be read</p><input></main>"
+            "<link rel=stylesheet href=/style.css><main><h1>Pale</h1><p class=pale>low contrast</p><input></main>"
         }
         "broken" => "<main><h1>Broken</h1><script src=/script.js></script></main>",
         "dark" => "<main><h1>Dark</h1></main><link rel=stylesheet href=/style.css>",
@@ -58,28 +58,30 @@ async fn serve() -> String {
     address
 }
 
-/// How a step of a test fails, if it does.
-async fn complaint(step: impl Future<Output = ()>) -> String {
+/// The panic message of a step that must fail.
+async fn failure(step: impl Future<Output = ()>) -> String {
     let outcome = AssertUnwindSafe(step).catch_unwind().await;
     let panic = outcome.expect_err("it must fail");
     panic.downcast_ref::<String>().expect("a message").clone()
 }
 
 #[tokio::test]
-async fn what_a_person_sees_is_found_by_its_words() {
+async fn visible_elements_are_found_by_their_names() {
     let browser = Browser::open(&serve().await).await;
     browser.visit("/page/fair").await;
     browser.sees("before").await;
+    browser.shows("before").await;
+    browser.no_longer_shows("secret").await;
     assert!(!browser.text().await.contains("secret"));
-    browser.fill("E-mail", "new@example.com").await;
-    assert_eq!(browser.value("E-mail address").await, "new@example.com");
-    browser.pick("Colour", "b").await;
-    browser.choose("Tick me").await;
+    browser.fill("e", "new@example.com").await;
+    assert_eq!(browser.value("e").await, "new@example.com");
+    browser.pick("c", "b").await;
+    browser.choose("tick").await;
     let load = browser.load().await;
-    browser.press("Send it").await;
-    browser.arrives_at("/page/fair?e=new%40example.com&c=b&t=on").await;
+    browser.press("send").await;
+    browser.arrives_at("/page/fair?e=new%40example.com&c=b&t=tick").await;
     assert_ne!(browser.load().await, load);
-    browser.follow("Elsewhere").await;
+    browser.follow("elsewhere").await;
     browser.sees("Other").await;
     browser.back().await;
     browser.sees("Fair").await;
@@ -87,37 +89,37 @@ async fn what_a_person_sees_is_found_by_its_words() {
 }
 
 #[tokio::test]
-async fn a_page_that_complains_fails_the_test() {
+async fn a_page_with_console_errors_fails_the_test() {
     let browser = Browser::open(&serve().await).await;
-    for (page, said) in [
+    for (page, expected) in [
         ("inline", "Content Security Policy"),
         ("missing", "nothing.png"),
         ("broken", "nothing is not defined"),
     ] {
-        let complaint = complaint(browser.visit(&format!("/page/{page}"))).await;
-        assert!(complaint.contains(said), "{complaint}");
+        let failure = failure(browser.visit(&format!("/page/{page}"))).await;
+        assert!(failure.contains(expected), "{failure}");
     }
-    // An error page is no complaint by itself.
+    // The status of an error page is no console error.
     browser.visit("/nowhere").await;
     browser.sees("Other").await;
 }
 
 #[tokio::test]
-async fn without_scripts_none_runs_and_all_is_found() {
+async fn without_scripts_none_runs_and_elements_are_found() {
     let browser = Browser::open_without_scripts(&serve().await).await;
     browser.visit("/page/inline").await;
     assert_eq!(browser.evaluate("return document.title").await, "inline");
     browser.visit("/page/broken").await;
     browser.visit("/page/fair").await;
-    browser.fill("E-mail", "x").await;
-    browser.press("Send it").await;
+    browser.fill("e", "x").await;
+    browser.press("send").await;
     browser.arrives_at("/page/fair?e=x").await;
     browser.visit("/page/other").await;
     browser.sees("without scripts").await;
 }
 
 #[tokio::test]
-async fn what_keeps_people_out_is_named_with_its_element() {
+async fn accessibility_violations_name_their_elements() {
     let browser = Browser::open(&serve().await).await;
     browser.visit("/page/fair").await;
     assert_eq!(browser.accessibility_violations().await, Vec::<String>::new());
@@ -129,7 +131,7 @@ async fn what_keeps_people_out_is_named_with_its_element() {
 }
 
 #[tokio::test]
-async fn a_look_is_a_screen_and_its_colours() {
+async fn a_look_is_a_screen_and_a_colour_scheme() {
     let browser = Browser::open(&serve().await).await;
     browser.looks(Look { screen: Screen::Phone, scheme: Scheme::Dark }).await;
     browser.visit("/page/dark").await;
@@ -139,7 +141,7 @@ async fn a_look_is_a_screen_and_its_colours() {
     browser.looks(Look::default()).await;
     assert_eq!(browser.evaluate(looks).await, serde_json::json!([1280, false, true]));
     assert_eq!(browser.overflow().await, 0);
-    let picture = screenshots().join("the-browser.png");
-    browser.photograph(&picture).await;
-    assert!(std::fs::metadata(&picture).unwrap().len() > 1000);
+    let screenshot = screenshots().join("the-browser.png");
+    browser.photograph(&screenshot).await;
+    assert!(std::fs::metadata(&screenshot).unwrap().len() > 1000);
 }

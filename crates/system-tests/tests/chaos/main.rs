@@ -1,17 +1,17 @@
-//! Everything breaks, and the promises hold. A program of its own, since cargo runs these one after the
-//! other: while this one takes what it needs of the machine, nobody else is hurried by it.
+//! Fault injection. A test binary of its own: cargo runs these one after the other, so that no other test competes with it
+//! for the machine.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod late;
-mod planted;
-mod rolling;
+mod checker;
+mod late_payments;
+mod rolling_restart;
 mod sixty_kills;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// And of these tests one at a time.
-async fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::const_new(());
-    ALONE.lock().await
+/// These tests run one at a time.
+async fn exclusive() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
 }

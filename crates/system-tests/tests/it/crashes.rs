@@ -1,4 +1,4 @@
-//! payments dies after it has sent a card to Stripe, and before it has heard what became of it; or the order does.
+//! payments is killed after it has sent a card to Stripe, and before the response; or the order is cancelled meanwhile.
 
 use futures::future::join;
 use serde_json::json;
@@ -9,53 +9,53 @@ use crate::shared;
 const CONFIRM: &str = "/v1/payment_intents/*/confirm";
 
 #[tokio::test]
-async fn a_payments_that_was_killed_after_sending_asks_stripe_and_charges_once() {
-    let stack = shared::fragile().await;
+async fn payments_recovers_the_outcome_from_stripe_after_a_kill_and_charges_once() {
+    let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
-    // Stripe never does it; has done it; does it when nobody waits any more.
+    // Stripe executes it never, before the kill, or after the client has disconnected.
     for (fault, card, end) in [
         ("hang", "tok_visa", "completed"),
         ("slow", "tok_visa", "completed"),
         ("late", "tok_visa", "completed"),
         ("slow", "tok_chargeDeclined", "created"),
     ] {
-        let order = buyer.holds(&seller.offers("Elektra", "20.50").await).await;
-        stack.stripe_fails(CONFIRM, fault, Some(1), 4000).await;
+        let order = buyer.reserves(&seller.offers("Elektra", "20.50").await).await;
+        stack.inject_stripe_fault(CONFIRM, fault, Some(1), 4000).await;
         let kill = async {
-            eventually("the confirmation to be under way", || async {
+            eventually("the confirmation to be in flight", || async {
                 let armed = stack.stripe().get("/_faults").await.expect(200);
                 (armed[0]["hits"] == 1).then_some(())
             })
             .await;
             stack.kill("payments").await;
         };
-        let (answer, ()) = join(buyer.pays(&order, card), kill).await;
-        answer.problem(503, "unavailable");
+        let (response, ()) = join(buyer.pays(&order, card), kill).await;
+        response.problem(503, "unavailable");
         stack.is_ready("payments").await;
         let payment = buyer.sees_payment(&order, end).await;
         let (paid, declined) = if end == "completed" { (1, 0) } else { (0, 1) };
         assert_eq!(payment["declines"], declined, "{fault}");
         assert_eq!(stack.stripe_ledger().await.charges(&order).len(), paid, "{fault}");
-        stack.stripe_is_well().await;
+        stack.clear_stripe_faults().await;
     }
 }
 
 #[tokio::test]
-async fn what_was_paid_for_an_order_that_its_buyer_gives_up_meanwhile_is_given_back_once() {
-    let stack = shared::fragile().await;
+async fn a_charge_for_an_order_that_is_cancelled_meanwhile_is_refunded_once() {
+    let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ticket = seller.offers("Wozzeck", "20.50").await;
-    let order = buyer.holds(&ticket).await;
-    stack.stripe_fails(CONFIRM, "slow", Some(1), 2000).await;
-    stack.stripe_fails("/v1/refunds", "error_after", Some(1), 0).await;
-    let gives_up = async {
+    let order = buyer.reserves(&ticket).await;
+    stack.inject_stripe_fault(CONFIRM, "slow", Some(1), 2000).await;
+    stack.inject_stripe_fault("/v1/refunds", "error_after", Some(1), 0).await;
+    let cancel = async {
         eventually("Stripe to have charged", || async {
             (stack.stripe_ledger().await.charges(&order).len() == 1).then_some(())
         })
         .await;
         buyer.cancels(&order).await.expect(204);
     };
-    let (paid, ()) = join(buyer.pays(&order, "tok_visa"), gives_up).await;
+    let (paid, ()) = join(buyer.pays(&order, "tok_visa"), cancel).await;
     paid.expect(201);
     buyer.sees_payment(&order, "refunded").await;
     let ended = buyer.order(&order).await;

@@ -1,12 +1,12 @@
-//! The door: its own errors have the services' shape, and nothing but the API and the pages is behind it.
+//! The gateway: its errors have the services' format, and it exposes only the API and the pages.
 
 use testkit::Method;
 
 use crate::shared;
 
 #[tokio::test]
-async fn the_gateway_s_own_errors_have_the_one_shape() {
-    let stack = shared::usual().await;
+async fn errors_of_the_gateway_are_problems() {
+    let stack = shared::default().await;
     let visitor = stack.visitor();
     visitor.get("/api/nowhere").await.problem(404, "not-found");
     let body = vec![b' '; 3_000_000];
@@ -16,8 +16,8 @@ async fn the_gateway_s_own_errors_have_the_one_shape() {
 }
 
 #[tokio::test]
-async fn what_operators_see_is_not_behind_the_gateway() {
-    let stack = shared::usual().await;
+async fn the_admin_port_is_not_reachable_through_the_gateway() {
+    let stack = shared::default().await;
     for path in ["/healthz", "/readyz", "/metrics", "/api/orders/../metrics"] {
         let status = stack.visitor().get(path).await.status.as_u16();
         assert!(status == 404 || status == 401, "{path}: {status}");
@@ -25,18 +25,18 @@ async fn what_operators_see_is_not_behind_the_gateway() {
 }
 
 #[tokio::test]
-async fn an_answer_names_its_request() {
-    let stack = shared::usual().await;
+async fn a_response_has_its_request_id() {
+    let stack = shared::default().await;
     let visitor = stack.visitor().header("x-request-id", "abc-123");
-    let answer = visitor.get("/api/tickets").await;
-    assert_eq!(answer.header("x-request-id"), Some("abc-123"));
+    let response = visitor.get("/api/tickets").await;
+    assert_eq!(response.header("x-request-id"), Some("abc-123"));
     assert!(stack.log("tickets").contains("\"request_id\":\"abc-123\""));
 }
 
-/// By the API and by the pages, which ask the API on the visitor's behalf.
+/// For the API, and for pages, which call the API on behalf of the client.
 #[tokio::test]
-async fn a_forged_address_gets_no_further_than_the_gateway() {
-    let stack = shared::usual().await;
+async fn a_forged_client_ip_is_overwritten_by_the_gateway() {
+    let stack = shared::default().await;
     let visitor = stack.visitor().header("x-forwarded-for", "6.6.6.6");
     for (path, id) in [("/api/tickets", "by-the-api"), ("/?q=forged", "by-a-page")] {
         visitor.header("x-request-id", id).get(path).await.expect(200);

@@ -1,4 +1,4 @@
-//! Pages that follow what happens: what their streams say, to whom, and what is lost when something breaks (nothing).
+//! Live pages: what their streams of server-sent events contain, who may subscribe, and that no failure loses an update.
 
 use std::time::{Duration, Instant};
 
@@ -6,41 +6,41 @@ use common::Time;
 use common::ids::OrderId;
 use serde_json::{Value, json};
 use system_tests::Person;
-use testkit::{Client, EventStream, Method, Request, Told, eventually};
+use testkit::{Client, EventStream, Method, Request, ServerSentEvent, eventually};
 
 use crate::shared;
 
-/// Opens the stream of a page that was asked for when the hub was at `position`.
-async fn open(client: &Client, position: &str, topics: &[&str]) -> EventStream {
-    request(client, position, topics).open().await.unwrap()
+/// Opens the stream of a page that was rendered at this resume token.
+async fn open(client: &Client, token: &str, topics: &[&str]) -> EventStream {
+    request(client, token, topics).open().await.unwrap()
 }
 
-fn request(client: &Client, position: &str, topics: &[&str]) -> Request {
+fn request(client: &Client, token: &str, topics: &[&str]) -> Request {
     let topics = topics.iter().map(|topic| format!("&topic={topic}"));
-    let address = format!("/live?since={position}{}", topics.collect::<String>());
+    let address = format!("/live?since={token}{}", topics.collect::<String>());
     client.request(Method::GET, &address)
 }
 
-/// The status that a stream is refused with.
+/// The status with which a subscription is refused.
 async fn refused(client: &Client, topics: &[&str]) -> u16 {
     let refused = request(client, "", topics).open().await.map(|_| ());
     refused.expect_err("it must be refused").as_u16()
 }
 
-/// Reads how the stream begins, up to where it says that all before has been told.
-async fn begins(stream: &mut EventStream) -> Vec<Told> {
-    let mut told = Vec::new();
-    while told.last().is_none_or(|told: &Told| told.id.is_none()) {
-        told.push(stream.next().await.expect("a stream that begins"));
+/// Reads the beginning of the stream, up to the event that marks the end of the replay.
+async fn replayed(stream: &mut EventStream) -> Vec<ServerSentEvent> {
+    let mut events = Vec::new();
+    while events.last().is_none_or(|event: &ServerSentEvent| event.id.is_none()) {
+        events.push(stream.next().await.expect("the end of the replay"));
     }
-    told
+    events
 }
 
-/// The position that a page carries.
-async fn position(client: &Client, page: &str) -> String {
+/// The resume token in a page.
+async fn resume_token(client: &Client, page: &str) -> String {
     let page = client.get(page).await;
     page.expect(200);
-    let (_, rest) = page.text.split_once("<meta name=\"live\" content=\"").expect("a position");
+    let (_, rest) = page.text.split_once("<meta name=\"live\" content=\"").expect("a resume token");
     rest.split('"').next().unwrap().to_owned()
 }
 
@@ -52,8 +52,8 @@ fn order_topic(order: &str) -> String {
     format!("order:{order}")
 }
 
-/// Until the stream has said that the topic is at this version, or a newer one.
-async fn is_told(stream: &mut EventStream, client: &Client, topic: &str, version: i64) {
+/// Waits for an invalidation of the topic after which its version is at least this one.
+async fn wait_for_version(stream: &mut EventStream, client: &Client, topic: &str, version: i64) {
     loop {
         let changed = stream.event("changed").await;
         if changed["topic"] == topic && version_of(&changed, client, topic).await >= version {
@@ -62,14 +62,14 @@ async fn is_told(stream: &mut EventStream, client: &Client, topic: &str, version
     }
 }
 
-/// The version that a nudge says. Of what changed together with something else it says none: then one looks.
+/// The version in an invalidation. An invalidation of several topics has none: then the resource is fetched.
 async fn version_of(changed: &Value, client: &Client, topic: &str) -> i64 {
     if let Some(version) = changed["version"].as_i64() {
         return version;
     }
     let (kind, id) = topic.split_once(':').unwrap();
-    let thing = client.get(&format!("/api/{kind}s/{id}")).await.expect(200);
-    thing["version"].as_i64().unwrap()
+    let resource = client.get(&format!("/api/{kind}s/{id}")).await.expect(200);
+    resource["version"].as_i64().unwrap()
 }
 
 async fn listed(seller: &Person) -> String {
@@ -79,73 +79,73 @@ async fn listed(seller: &Person) -> String {
 }
 
 #[tokio::test]
-async fn whoever_looks_at_a_ticket_is_told_that_someone_takes_it_and_that_it_is_back() {
-    let stack = shared::usual().await;
+async fn the_page_of_a_ticket_receives_its_reservation_and_its_release() {
+    let stack = shared::default().await;
     let (seller, buyer, visitor) =
         (stack.person("seller").await, stack.person("buyer").await, stack.visitor());
     let ticket = listed(&seller).await;
     let page = format!("/tickets/{ticket}");
-    let (topic, since) = (ticket_topic(&ticket), position(&visitor, &page).await);
+    let (topic, since) = (ticket_topic(&ticket), resume_token(&visitor, &page).await);
     let mut stream = open(&visitor.header("accept-encoding", "gzip, br"), &since, &[&topic]).await;
     let header = |name: &str| stream.headers.get(name).map(|value| value.to_str().unwrap());
     assert_eq!(header("content-type"), Some("text/event-stream"));
     assert_eq!(header("cache-control"), Some("no-store"));
     assert_eq!(header("content-encoding"), None);
 
-    let order = buyer.holds(&ticket).await;
-    is_told(&mut stream, &visitor, &topic, 2).await;
+    let order = buyer.reserves(&ticket).await;
+    wait_for_version(&mut stream, &visitor, &topic, 2).await;
     assert_eq!(visitor.get(&format!("/api{page}")).await.expect(200)["status"], "reserved");
     buyer.cancels(&order).await.expect(204);
-    is_told(&mut stream, &visitor, &topic, 3).await;
+    wait_for_version(&mut stream, &visitor, &topic, 3).await;
     assert_eq!(visitor.get(&format!("/api{page}")).await.expect(200)["status"], "available");
 }
 
 #[tokio::test]
-async fn nothing_between_page_and_stream_is_lost() {
-    let stack = shared::usual().await;
+async fn no_change_between_page_and_stream_is_lost() {
+    let stack = shared::default().await;
     let (seller, buyer, visitor) =
         (stack.person("seller").await, stack.person("buyer").await, stack.visitor());
     let ticket = listed(&seller).await;
     let topic = ticket_topic(&ticket);
-    let since = position(&visitor, &format!("/tickets/{ticket}")).await;
+    let since = resume_token(&visitor, &format!("/tickets/{ticket}")).await;
     let mut earlier = open(&visitor, &since, &[&topic]).await;
-    buyer.holds(&ticket).await;
-    is_told(&mut earlier, &visitor, &topic, 2).await;
+    buyer.reserves(&ticket).await;
+    wait_for_version(&mut earlier, &visitor, &topic, 2).await;
 
-    // It has happened, and nothing more will: only who remembers can tell it.
+    // No further change follows: the stream must replay this one.
     let mut late = open(&visitor, &since, &[&topic]).await;
-    is_told(&mut late, &visitor, &topic, 2).await;
-    // A page that was asked for now shows it; its stream has nothing to add.
-    let since = position(&visitor, &format!("/tickets/{ticket}")).await;
+    wait_for_version(&mut late, &visitor, &topic, 2).await;
+    // A page that is rendered now shows it; its stream has nothing to replay.
+    let since = resume_token(&visitor, &format!("/tickets/{ticket}")).await;
     let mut later = open(&visitor, &since, &[&topic]).await;
-    let beginning = begins(&mut later).await;
-    assert!(beginning.iter().all(|told| told.event.is_none()), "{beginning:?}");
+    let beginning = replayed(&mut later).await;
+    assert!(beginning.iter().all(|event| event.event.is_none()), "{beginning:?}");
 }
 
 #[tokio::test]
-async fn a_page_of_another_process_and_one_without_a_position_are_asked_for_once_more() {
-    let stack = shared::usual().await;
+async fn a_page_with_a_foreign_resume_token_or_without_one_is_reloaded() {
+    let stack = shared::default().await;
     let (seller, visitor) = (stack.person("seller").await, stack.visitor());
     let topic = ticket_topic(&listed(&seller).await);
     for since in ["0badcafe-17", ""] {
         let mut stream = open(&visitor, since, &[&topic]).await;
         assert_eq!(stream.event("changed").await, json!({}), "{since}");
     }
-    // A browser that opens a broken stream again says how far it got, and need not look again.
+    // A browser that reconnects sends the last event id, and doesn't have to reload.
     let mut stream = open(&visitor, "", &[&topic]).await;
-    let reached = begins(&mut stream).await.pop().and_then(|told| told.id).unwrap();
+    let reached = replayed(&mut stream).await.pop().and_then(|event| event.id).unwrap();
     let again = request(&visitor, "", &[&topic]).header("last-event-id", &reached);
-    let beginning = begins(&mut again.open().await.unwrap()).await;
-    assert!(beginning.iter().all(|told| told.event.is_none()), "{beginning:?}");
+    let beginning = replayed(&mut again.open().await.unwrap()).await;
+    assert!(beginning.iter().all(|event| event.event.is_none()), "{beginning:?}");
 }
 
 #[tokio::test]
-async fn an_order_is_followed_by_its_two_sides_alone_and_all_of_one_s_own_by_oneself() {
-    let stack = shared::usual().await;
+async fn only_buyer_and_seller_may_follow_an_order_and_only_a_user_their_own_topic() {
+    let stack = shared::default().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = listed(&seller).await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let topic = order_topic(&order);
     assert_eq!(refused(&other.client, &[&topic]).await, 403);
     assert_eq!(refused(&other.client, &["me", &ticket_topic(&ticket), &topic]).await, 403);
@@ -158,9 +158,9 @@ async fn an_order_is_followed_by_its_two_sides_alone_and_all_of_one_s_own_by_one
     for (person, topics) in
         [(&buyer, &[&*topic, "me"][..]), (&seller, &[&topic, "me"]), (&other, &["me"])]
     {
-        let since = position(&person.client, "/auth/signout").await;
+        let since = resume_token(&person.client, "/auth/signout").await;
         let mut stream = open(&person.client, &since, topics).await;
-        begins(&mut stream).await;
+        replayed(&mut stream).await;
         streams.push((person, stream));
     }
     let (_, mut bystander) = streams.pop().unwrap();
@@ -178,13 +178,13 @@ async fn an_order_is_followed_by_its_two_sides_alone_and_all_of_one_s_own_by_one
             }
         }
     }
-    // Nothing but that the stream is there.
+    // Only a heartbeat.
     assert_eq!(bystander.next().await.unwrap().event, None);
 }
 
 #[tokio::test]
-async fn what_can_t_be_followed_is_refused() {
-    let stack = shared::usual().await;
+async fn invalid_topics_are_refused() {
+    let stack = shared::default().await;
     let visitor = stack.visitor();
     let ticket = ticket_topic(&listed(&stack.person("seller").await).await);
     let many = vec![ticket.as_str(); 111];
@@ -195,13 +195,13 @@ async fn what_can_t_be_followed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_says_that_it_is_there_before_anybody_in_between_gives_it_up() {
-    let stack = shared::usual().await;
+async fn a_stream_sends_heartbeats() {
+    let stack = shared::default().await;
     let (seller, visitor) = (stack.person("seller").await, stack.visitor());
     let ticket = listed(&seller).await;
-    let since = position(&visitor, &format!("/tickets/{ticket}")).await;
+    let since = resume_token(&visitor, &format!("/tickets/{ticket}")).await;
     let mut stream = open(&visitor, &since, &[&ticket_topic(&ticket)]).await;
-    begins(&mut stream).await;
+    replayed(&mut stream).await;
     let opened = Instant::now();
     let heartbeat = stream.next().await.unwrap();
     let after = opened.elapsed();
@@ -210,49 +210,49 @@ async fn a_stream_says_that_it_is_there_before_anybody_in_between_gives_it_up() 
 }
 
 #[tokio::test]
-async fn a_page_that_was_open_while_the_broker_was_away_looks_again_and_is_live_again() {
-    let (stack, _turn) = shared::breakable().await;
+async fn a_page_reloads_after_an_outage_of_the_broker_and_is_live_again() {
+    let stack = shared::exclusive_with_two_streams().await;
     let (seller, buyer, visitor) =
         (stack.person("seller").await, stack.person("buyer").await, stack.visitor());
     let ticket = listed(&seller).await;
     let topic = ticket_topic(&ticket);
-    let since = position(&visitor, &format!("/tickets/{ticket}")).await;
+    let since = resume_token(&visitor, &format!("/tickets/{ticket}")).await;
     let mut stream = open(&visitor, &since, &[&topic]).await;
-    begins(&mut stream).await;
+    replayed(&mut stream).await;
 
     stack.kill("nats").await;
-    // The sale goes on meanwhile.
-    let order = buyer.holds(&ticket).await;
+    // The sale continues meanwhile.
+    let order = buyer.reserves(&ticket).await;
     while stream.event("changed").await != json!({}) {}
     seller.sees_ticket(&ticket, "reserved").await;
     buyer.cancels(&order).await.expect(204);
     let back = seller.sees_ticket(&ticket, "available").await["version"].as_i64().unwrap();
-    is_told(&mut stream, &visitor, &topic, back).await;
+    wait_for_version(&mut stream, &visitor, &topic, back).await;
 }
 
 #[tokio::test]
-async fn a_process_that_is_told_to_stop_ends_its_streams_at_once() {
-    let (stack, _turn) = shared::breakable().await;
+async fn a_graceful_shutdown_ends_all_streams_immediately() {
+    let stack = shared::exclusive_with_two_streams().await;
     let (seller, visitor) = (stack.person("seller").await, stack.visitor());
     let ticket = listed(&seller).await;
     let page = format!("/tickets/{ticket}");
     let topic = ticket_topic(&ticket);
-    let since = position(&visitor, &page).await;
+    let since = resume_token(&visitor, &page).await;
     let mut stream = open(&visitor, &since, &[&topic]).await;
-    begins(&mut stream).await;
+    replayed(&mut stream).await;
 
-    let told = Instant::now();
+    let terminated = Instant::now();
     stack.terminate("web");
     while stream.next().await.is_some() {}
-    let after = told.elapsed();
+    let after = terminated.elapsed();
     assert!(after < Duration::from_secs(5), "{after:?}");
-    // It is another process then, which knows nothing of that position.
+    // The new process doesn't know the resume token.
     let again = eventually("web to be back", || async {
         let mut stream = request(&visitor, &since, &[&topic]).open().await.ok()?;
         loop {
-            let told = stream.next().await?;
-            if told.event.is_some() {
-                return Some(told.data);
+            let event = stream.next().await?;
+            if event.event.is_some() {
+                return Some(event.data);
             }
         }
     })
@@ -261,14 +261,14 @@ async fn a_process_that_is_told_to_stop_ends_its_streams_at_once() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_page_is_not_live_until_another_one_goes() {
-    let (stack, _turn) = shared::breakable().await;
+async fn a_stream_beyond_the_limit_is_refused_until_another_one_ends() {
+    let stack = shared::exclusive_with_two_streams().await;
     let (seller, visitor) = (stack.person("seller").await, stack.visitor());
     let topic = ticket_topic(&listed(&seller).await);
     let both = [open(&visitor, "", &[&topic]).await, open(&visitor, "", &[&topic]).await];
     assert_eq!(refused(&visitor, &[&topic]).await, 503);
     drop(both);
-    eventually("room for another one", || async {
+    eventually("capacity for another stream", || async {
         request(&visitor, "", &[&topic]).open().await.ok()
     })
     .await;

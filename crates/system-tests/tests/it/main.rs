@@ -1,21 +1,23 @@
-//! The whole marketplace through its gateway.
+//! The whole stack, through its gateway.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus_users;
+mod client_disconnects;
 mod crashes;
+mod data_loss;
 mod degraded;
 mod documents;
+mod durability_checks;
 mod gateway;
-mod hang_up;
 mod kubernetes;
-mod left_running;
+mod layers;
 mod live;
-mod losses;
 mod pages;
 mod races;
-mod settings;
+mod readme_tour;
+mod rooms;
 mod shared;
-mod tour;
+mod stale_processes;
 mod upgrades;
 mod walkthroughs;

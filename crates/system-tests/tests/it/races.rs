@@ -1,4 +1,4 @@
-//! Many at once, on the whole marketplace.
+//! Concurrent requests.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -8,36 +8,37 @@ use testkit::eventually;
 use crate::shared;
 
 #[tokio::test]
-async fn of_many_buyers_at_once_one_gets_the_ticket_and_sixteen_payments_charge_once() {
-    let stack = shared::usual().await;
+async fn one_of_many_concurrent_buyers_gets_the_ticket_and_sixteen_payments_charge_once() {
+    let stack = shared::default().await;
     let seller = stack.person("seller").await;
     let buyers = join_all((0..24).map(|_| stack.person("buyer"))).await;
     for _ in 0..3 {
         let ticket = seller.offers("Salome", "20.50").await;
-        let answers = join_all(buyers.iter().map(|buyer| buyer.orders(&ticket))).await;
-        let won = answers.iter().position(|answer| answer.status == 201).unwrap();
-        for (index, answer) in answers.iter().enumerate().filter(|(index, _)| *index != won) {
-            assert_eq!(answer.status, 409, "buyer {index}: {}", answer.text);
+        let responses = join_all(buyers.iter().map(|buyer| buyer.orders(&ticket))).await;
+        let winner = responses.iter().position(|response| response.status == 201).unwrap();
+        for (index, response) in responses.iter().enumerate().filter(|(index, _)| *index != winner)
+        {
+            assert_eq!(response.status, 409, "buyer {index}: {}", response.text);
         }
-        let order = answers[won].body["id"].as_str().unwrap().to_owned();
-        let payments = join_all((0..16).map(|_| buyers[won].pays(&order, "tok_visa"))).await;
-        assert_eq!(payments.iter().filter(|answer| answer.status == 201).count(), 1);
-        let intent = buyers[won].payment(&order).await["stripeId"].clone();
+        let order = responses[winner].body["id"].as_str().unwrap().to_owned();
+        let payments = join_all((0..16).map(|_| buyers[winner].pays(&order, "tok_visa"))).await;
+        assert_eq!(payments.iter().filter(|response| response.status == 201).count(), 1);
+        let intent = buyers[winner].payment(&order).await["stripeId"].clone();
         assert_eq!(charges(&stack.stripe_ledger().await, &order), [intent]);
     }
 }
 
 #[tokio::test]
-async fn ten_equal_requests_at_once_under_one_key_are_one_ticket_order_charge_and_refund() {
-    let stack = shared::usual().await;
+async fn ten_concurrent_requests_under_one_key_make_one_ticket_order_charge_and_refund() {
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ten = async |person: &Person, path: &str, body: Value, status: u16| {
-        let client = person.client.keyed(path);
-        let answers = join_all((0..10).map(|_| client.post(path, body.clone()))).await;
-        for answer in &answers {
-            assert_eq!(answer.essence(), answers[0].essence());
+        let client = person.client.with_idempotency_key(path);
+        let responses = join_all((0..10).map(|_| client.post(path, body.clone()))).await;
+        for response in &responses {
+            assert_eq!(response.stored_parts(), responses[0].stored_parts());
         }
-        answers[0].expect(status)["id"].as_str().unwrap().to_owned()
+        responses[0].expect(status)["id"].as_str().unwrap().to_owned()
     };
     let ticket = json!({ "title": "Lulu", "price": "20.50" });
     let ticket = ten(&seller, "/api/tickets", ticket, 201).await;
@@ -46,7 +47,7 @@ async fn ten_equal_requests_at_once_under_one_key_are_one_ticket_order_charge_an
     let payment = ten(&buyer, "/api/payments", card.clone(), 201).await;
     ten(&seller, &format!("/api/payments/{payment}/refund"), json!({}), 202).await;
 
-    eventually("the money to be given back", || async {
+    eventually("the refund", || async {
         (buyer.payment(&order).await["status"] == "refunded").then_some(())
     })
     .await;
@@ -58,22 +59,22 @@ async fn ten_equal_requests_at_once_under_one_key_are_one_ticket_order_charge_an
 }
 
 #[tokio::test]
-async fn a_payment_and_a_cancel_at_once_agree_on_the_order_and_the_money() {
-    let stack = shared::usual().await;
+async fn a_concurrent_payment_and_cancellation_leave_order_and_charge_consistent() {
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     for round in 0..20 {
         let ticket = seller.offers("Otello", "20.50").await;
-        let order = buyer.holds(&ticket).await;
+        let order = buyer.reserves(&ticket).await;
         if round % 2 == 0 {
-            // Half of the rounds race at the very beginning, half when everybody knows of the order.
+            // Half of the rounds race immediately, half after all services have the order.
             buyer.sees_order(&order, "awaiting:payment").await;
         }
         let (paid, cancelled) = tokio::join!(buyer.pays(&order, "tok_visa"), buyer.cancels(&order));
         assert!([201, 202, 409].contains(&paid.status.as_u16()), "{}", paid.text);
         assert!([204, 409].contains(&cancelled.status.as_u16()), "{}", cancelled.text);
 
-        // It is complete and charged once, or cancelled and nothing of it is kept.
-        eventually("the order and the money to agree", || async {
+        // It is complete and charged once, or cancelled and no charge is kept.
+        eventually("order and charge to be consistent", || async {
             let status = buyer.order(&order).await["status"].clone();
             let ledger = stack.stripe_ledger().await;
             let kept = ledger.charges(&order).len() - ledger.refunds(&order).len();
@@ -89,7 +90,7 @@ async fn a_payment_and_a_cancel_at_once_agree_on_the_order_and_the_money() {
     }
 }
 
-/// The PaymentIntents on which an order was charged.
+/// The PaymentIntents of an order's charges.
 fn charges(ledger: &Ledger, order: &str) -> Vec<Value> {
     let charges = ledger.charges(order).into_iter();
     charges.map(|charge| charge["payment_intent"].clone()).collect()

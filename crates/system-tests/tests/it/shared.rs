@@ -1,36 +1,58 @@
-//! The marketplaces that the tests of this program share: each test brings its own people and tickets.
+//! The stacks that the tests of this binary share: each test creates its own users and tickets.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-use system_tests::Stack;
+use system_tests::{Stack, workspace};
 use tokio::sync::{Mutex, MutexGuard};
 
-static USUAL: OnceLock<Stack> = OnceLock::new();
-static HASTY: OnceLock<Stack> = OnceLock::new();
-static FRAGILE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
-static BRITTLE: (OnceLock<Stack>, Mutex<()>) = (OnceLock::new(), Mutex::const_new(()));
-static BREAKABLE: OnceLock<Stack> = OnceLock::new();
-static ONE_AFTER_THE_OTHER: Mutex<()> = Mutex::const_new(());
-static BATTERED: OnceLock<Stack> = OnceLock::new();
+type Settings = &'static [(&'static str, &'static str)];
 
-/// As a person starts it, with holds of 15 minutes.
-pub async fn usual() -> &'static Stack {
-    shared(&USUAL, "usual", &[]).await
+static DEFAULT: OnceLock<Stack> = OnceLock::new();
+static SHORT_RESERVATIONS: OnceLock<Stack> = OnceLock::new();
+static EXCLUSIVE: Turns = Turns::new();
+static EXCLUSIVE_WITH_SHORT_RESERVATIONS: Turns = Turns::new();
+static EXCLUSIVE_WITH_TWO_STREAMS: Turns = Turns::new();
+static EXCLUSIVE_FOR_DATA_LOSS: Turns = Turns::new();
+
+/// With the default settings: reservations of 15 minutes.
+pub async fn default() -> &'static Stack {
+    start(&DEFAULT, "default", &[]).await
 }
 
-/// With holds of five seconds.
-pub async fn hasty() -> &'static Stack {
-    shared(&HASTY, "hasty", &[("RESERVATION_SECONDS", "5")]).await
+/// With reservations of five seconds.
+pub async fn short_reservations() -> &'static Stack {
+    start(&SHORT_RESERVATIONS, "short-reservations", &[("RESERVATION_SECONDS", "5")]).await
 }
 
-/// One that a test has for itself for a while: it may break it, and leaves it whole.
-pub struct Alone {
+/// For one test at a time, which may inject faults and must leave the stack working.
+pub async fn exclusive() -> Exclusive {
+    EXCLUSIVE.take("exclusive", &[]).await
+}
+
+/// The same, with reservations of ten seconds.
+pub async fn exclusive_with_short_reservations() -> Exclusive {
+    let settings = &[("RESERVATION_SECONDS", "10")];
+    EXCLUSIVE_WITH_SHORT_RESERVATIONS.take("exclusive-short-reservations", settings).await
+}
+
+/// The same, with at most two concurrent streams of server-sent events.
+pub async fn exclusive_with_two_streams() -> Exclusive {
+    EXCLUSIVE_WITH_TWO_STREAMS.take("exclusive-two-streams", &[("LIVE_STREAMS", "2")]).await
+}
+
+/// The same, for tests that wipe the broker or restore databases.
+pub async fn exclusive_for_data_loss() -> Exclusive {
+    EXCLUSIVE_FOR_DATA_LOSS.take("exclusive-data-loss", &[]).await
+}
+
+/// A stack that one test has for itself until this is dropped.
+pub struct Exclusive {
     stack: &'static Stack,
     _turn: MutexGuard<'static, ()>,
 }
 
-impl Deref for Alone {
+impl Deref for Exclusive {
     type Target = Stack;
 
     fn deref(&self) -> &Stack {
@@ -38,50 +60,35 @@ impl Deref for Alone {
     }
 }
 
-/// To be broken, with holds of 15 minutes.
-pub async fn fragile() -> Alone {
-    alone(&FRAGILE, "fragile", &[]).await
+/// A stack that tests use one after the other.
+struct Turns {
+    stack: OnceLock<Stack>,
+    turn: Mutex<()>,
 }
 
-/// To be broken, with holds of ten seconds.
-pub async fn brittle() -> Alone {
-    alone(&BRITTLE, "brittle", &[("RESERVATION_SECONDS", "10")]).await
-}
-
-async fn alone(
-    (stack, turn): &'static (OnceLock<Stack>, Mutex<()>),
-    name: &'static str,
-    settings: &'static [(&'static str, &'static str)],
-) -> Alone {
-    let turn = turn.lock().await;
-    let stack = shared(stack, name, settings).await;
-    // The test before may have failed half-way.
-    stack.stripe_is_well().await;
-    for service in SERVICES {
-        stack.is_ready(service).await;
+impl Turns {
+    const fn new() -> Turns {
+        Turns { stack: OnceLock::new(), turn: Mutex::const_new(()) }
     }
-    Alone { stack, _turn: turn }
+
+    async fn take(&'static self, name: &'static str, settings: Settings) -> Exclusive {
+        let turn = self.turn.lock().await;
+        let stack = start(&self.stack, name, settings).await;
+        // The previous test may have failed before it restored the stack.
+        stack.clear_stripe_faults().await;
+        for service in workspace::services() {
+            stack.is_ready(&service).await;
+        }
+        Exclusive { stack, _turn: turn }
+    }
 }
 
-pub const SERVICES: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
-
-/// For tests that break something, one after the other: they have it for themselves. Two pages at once are live.
-pub async fn breakable() -> (&'static Stack, MutexGuard<'static, ()>) {
-    let turn = ONE_AFTER_THE_OTHER.lock().await;
-    (shared(&BREAKABLE, "breakable", &[("LIVE_STREAMS", "2")]).await, turn)
-}
-
-/// For tests that break what others would rely on.
-pub async fn battered() -> &'static Stack {
-    shared(&BATTERED, "battered", &[]).await
-}
-
-/// Whichever test comes first starts it; `cargo xtask test` ends it with the tests.
-async fn shared(
+/// The first test that needs a stack starts it; `cargo xtask test` stops it after the tests.
+async fn start(
     stack: &'static OnceLock<Stack>,
     name: &'static str,
-    settings: &'static [(&'static str, &'static str)],
+    settings: Settings,
 ) -> &'static Stack {
     let start = move || stack.get_or_init(|| Stack::start(name, settings));
-    tokio::task::spawn_blocking(start).await.expect("the marketplace starts")
+    tokio::task::spawn_blocking(start).await.expect("the stack starts")
 }

@@ -1,41 +1,43 @@
-//! An upgrade: this version reads what the one before it has stored and told. The samples in `samples/` were written by
-//! that one; they are added to when something new is stored or told, and never changed.
+//! Upgrades: this version reads what the previous one has stored and published. The samples in `samples/` were written by
+//! it; new ones are added when something new is stored or published, and existing ones are never changed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use bson::{Bson, Document, doc};
-use common::events::{CATALOGUE, reread};
+use common::events::Subject;
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use system_tests::Stack;
+use system_tests::{Stack, workspace};
 use testkit::environment;
 
 use crate::shared;
 
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
-/// Every collection, by its service, and as what it is read.
+/// Every collection, with its service and the reader of its documents.
 const COLLECTIONS: [(&str, &str, Reader); 8] = [
-    ("auth", "users", through::<auth::domain::User>),
-    ("auth", "sessions", through::<auth::domain::Session>),
-    ("tickets", "tickets", through::<tickets::domain::Ticket>),
-    ("orders", "orders", through::<orders::domain::Order>),
-    ("orders", "tickets", through::<orders::domain::Ticket>),
-    ("orders", "people", through::<orders::domain::Person>),
-    ("payments", "payments", through::<payments::domain::Payment>),
-    ("expiration", "schedules", through::<expiration::domain::Schedule>),
+    ("auth", "users", round_trip::<auth::domain::User>),
+    ("auth", "sessions", round_trip::<auth::domain::Session>),
+    ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
+    ("orders", "orders", round_trip::<orders::domain::Order>),
+    ("orders", "tickets", round_trip::<orders::domain::TicketReplica>),
+    ("orders", "people", round_trip::<orders::domain::UserReplica>),
+    ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
+    ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
 ];
-/// What stands in a collection only while a restored database is raised.
-const PASSING: &str = "restores";
+/// A collection that exists only while the versions of a restored database are bumped.
+const TEMPORARY: &str = "restores";
 
-fn through<T: Serialize + DeserializeOwned>(document: Document) -> bson::error::Result<Document> {
-    // As the driver does it: else times are read and written as text.
+fn round_trip<T: Serialize + DeserializeOwned>(
+    document: Document,
+) -> bson::error::Result<Document> {
+    // As the driver does it: serde_json would treat times as text.
     let read: T = bson::deserialize_from_slice(&bson::serialize_to_vec(&document)?)?;
-    common::mongo::document(&read)
+    store::mongo::document(&read)
 }
 
 fn samples(of: &str, name: &str) -> PathBuf {
@@ -47,7 +49,7 @@ fn read(of: &str, name: &str) -> Vec<Value> {
     let file = samples(of, name);
     let text = fs::read_to_string(&file).unwrap_or_else(|_| {
         panic!(
-            "{name} has no sample: {} is to hold a list of some, as they are written today",
+            "{name} has no sample: {} must contain a list of documents as they are written today",
             file.display()
         )
     });
@@ -56,19 +58,19 @@ fn read(of: &str, name: &str) -> Vec<Value> {
     list
 }
 
-/// As a later version may write it.
-fn with_more(sample: &Value) -> Value {
+/// With a member that a later version may add.
+fn with_unknown_member(sample: &Value) -> Value {
     let mut more = sample.clone();
     more["ofALaterVersion"] = serde_json::json!({ "unknown": [1] });
     more
 }
 
 #[test]
-fn every_event_has_a_sample_and_each_sample_is_read_with_all_that_it_says() {
-    for (subject, _) in CATALOGUE {
-        for sample in read("events", subject) {
-            for told in [sample.clone(), with_more(&sample)] {
-                let understood = reread(subject, told.to_string().as_bytes()).unwrap();
+fn every_event_has_samples_that_are_read_completely() {
+    for subject in Subject::ALL {
+        for sample in read("events", subject.as_str()) {
+            for published in [sample.clone(), with_unknown_member(&sample)] {
+                let understood = subject.round_trip(published.to_string().as_bytes());
                 let understood = understood.unwrap_or_else(|error| panic!("{subject}: {error}"));
                 for (member, value) in sample.as_object().unwrap() {
                     assert_eq!(&understood[member], value, "{subject}: {member}");
@@ -79,17 +81,17 @@ fn every_event_has_a_sample_and_each_sample_is_read_with_all_that_it_says() {
 }
 
 #[test]
-fn every_collection_has_samples_and_each_of_them_is_read() {
-    for (service, collection, through) in COLLECTIONS {
+fn every_collection_has_samples_that_are_read_completely() {
+    for (service, collection, round_trip) in COLLECTIONS {
         let name = format!("{service}.{collection}");
         for sample in read("documents", &name) {
-            for stored in [sample.clone(), with_more(&sample)] {
+            for stored in [sample.clone(), with_unknown_member(&sample)] {
                 let stored: Document = serde_json::from_value(stored).unwrap();
-                let understood = through(stored.clone());
+                let understood = round_trip(stored.clone());
                 let understood =
                     understood.unwrap_or_else(|error| panic!("{name}: {error}: {stored}"));
                 for (member, value) in understood {
-                    // What wasn't there is what it is by default, and nothing that was there is taken for something else.
+                    // A missing member has its default, and no existing member changes its value.
                     let before = stored.get(&member).unwrap_or(&Bson::Null);
                     let is_default = before == &Bson::Null;
                     assert!(
@@ -102,53 +104,54 @@ fn every_collection_has_samples_and_each_of_them_is_read() {
     }
 }
 
-/// JSON doesn't tell an Int32 from an Int64.
+/// JSON doesn't distinguish an Int32 from an Int64.
 fn same(one: &Bson, other: &Bson) -> bool {
     serde_json::to_value(one).unwrap() == serde_json::to_value(other).unwrap()
 }
 
 #[tokio::test]
-async fn every_collection_that_a_service_makes_is_one_that_has_samples() {
-    let stack = shared::hasty().await;
+async fn every_collection_that_a_service_creates_has_samples() {
+    let stack = shared::short_reservations().await;
     sales(stack).await;
-    for service in shared::SERVICES {
-        let database = stack.database(service).await;
+    for service in workspace::services_with_database() {
+        let database = stack.database(&service).await;
         for name in database.list_collection_names().await.unwrap() {
-            let known =
-                COLLECTIONS.iter().any(|(of, its, _)| (*of, *its) == (service, name.as_str()));
+            let known = COLLECTIONS
+                .iter()
+                .any(|(of, its, _)| (*of, *its) == (service.as_str(), name.as_str()));
             assert!(
-                known || name == PASSING,
-                "{service} keeps {name}, of which there is no sample"
+                known || name == TEMPORARY,
+                "{service} has the collection {name}, which has no sample"
             );
             let file = samples("documents", &format!("{service}.{name}"));
             if environment::updates() && known && !file.exists() {
                 let documents = database.collection::<Document>(&name);
                 let found: Vec<Document> =
                     documents.find(doc! {}).await.unwrap().try_collect().await.unwrap();
-                let text = serde_json::to_string_pretty(&one_of_each_kind(found)).unwrap();
+                let text = serde_json::to_string_pretty(&one_of_each_shape(found)).unwrap();
                 fs::write(file, text + "\n").unwrap();
             }
         }
     }
 }
 
-/// Sold, given up, run out, declined, given back and deleted.
+/// Orders that are sold, refunded, cancelled, declined and expired.
 async fn sales(stack: &Stack) {
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let mut orders = Vec::new();
-    for title in ["sold", "given back", "given up", "declined", "run out"] {
+    for title in ["sold", "refunded", "cancelled", "declined", "expired"] {
         let ticket = seller.offers(title, "20.50").await;
-        let order = buyer.holds(&ticket).await;
+        let order = buyer.reserves(&ticket).await;
         buyer.sees_order(&order, "awaiting:payment").await;
         match title {
             "sold" => drop(buyer.pays(&order, "tok_visa").await.expect(201)),
-            "given back" => {
+            "refunded" => {
                 buyer.pays(&order, "tok_visa").await.expect(201);
                 buyer.sees_order(&order, "complete").await;
                 let payment = buyer.payment(&order).await["id"].as_str().unwrap().to_owned();
                 seller.refunds(&payment).await.expect(202);
             }
-            "given up" => drop(buyer.cancels(&order).await.expect(204)),
+            "cancelled" => drop(buyer.cancels(&order).await.expect(204)),
             "declined" => drop(buyer.pays(&order, "tok_chargeDeclined").await.expect(402)),
             _ => {}
         }
@@ -160,26 +163,26 @@ async fn sales(stack: &Stack) {
     }
 }
 
-/// Of documents with the same members and states, one.
-fn one_of_each_kind(documents: Vec<Document>) -> Vec<Document> {
+/// One document of each shape and state.
+fn one_of_each_shape(documents: Vec<Document>) -> Vec<Document> {
     let mut seen = BTreeSet::new();
-    let is_new = |document: &Document| seen.insert(kind("", &Bson::Document(document.clone())));
+    let is_new = |document: &Document| seen.insert(shape("", &Bson::Document(document.clone())));
     documents.into_iter().filter(is_new).collect()
 }
 
-/// Which members a value has, of which types; and in which state it is.
-fn kind(member: &str, value: &Bson) -> String {
+/// The members of a value, their types, and its state.
+fn shape(member: &str, value: &Bson) -> String {
     if let Some(document) = value.as_document() {
-        let members = document.iter().map(|(name, value)| (name, kind(name, value)));
+        let members = document.iter().map(|(name, value)| (name, shape(name, value)));
         return format!("{:?}", members.collect::<Vec<_>>());
     }
     if let Some(list) = value.as_array() {
-        let kinds: BTreeSet<_> = list.iter().map(|value| kind(member, value)).collect();
-        return format!("{kinds:?}");
+        let shapes: BTreeSet<_> = list.iter().map(|value| shape(member, value)).collect();
+        return format!("{shapes:?}");
     }
     let state = value.as_str().filter(|_| STATES.contains(&member));
     state.map_or_else(|| format!("{:?}", value.element_type()), str::to_owned)
 }
 
-/// Members that say in which state something is.
+/// Members that contain a state.
 const STATES: [&str; 3] = ["status", "state", "cancelReason"];

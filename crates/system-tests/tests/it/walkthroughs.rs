@@ -1,17 +1,17 @@
-//! The walkthroughs of ARCHITECTURE.md, each a test of the same name.
+//! The walkthroughs of docs/walkthroughs.md, each a test of the same name.
 
 use std::time::Duration;
 
 use common::Time;
 use serde_json::json;
 use system_tests::{Person, Stack, clock};
-use testkit::{Answer, eventually};
+use testkit::{Response, eventually};
 
 use crate::shared;
 
 #[tokio::test]
 async fn a_ticket_is_offered() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, visitor) = (stack.person("seller").await, stack.visitor());
     let ticket = seller.offers("Čarodějná flétna", "20.5").await;
 
@@ -30,11 +30,11 @@ async fn a_ticket_is_offered() {
 
 #[tokio::test]
 async fn a_ticket_is_held() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Aida", "20.50").await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
 
     other.orders(&ticket).await.problem(409, "ticket-reserved");
     let mine = buyer.orders(&ticket).await.problem(409, "ticket-reserved");
@@ -44,28 +44,25 @@ async fn a_ticket_is_held() {
     assert_eq!(held["orderId"], json!(order));
     let seen = buyer.sees_order(&order, "awaiting:payment").await;
     assert_eq!(held["reservedUntil"], seen["expiresAt"]);
-    assert!(
-        other.ticket(&ticket).await.get("orderId").is_none(),
-        "who holds it is nobody else's business"
-    );
+    assert!(other.ticket(&ticket).await.get("orderId").is_none(), "only the buyer sees the order");
     seller.client.delete(&format!("/api/tickets/{ticket}")).await.problem(409, "ticket-reserved");
 
-    // Given up, it is back on sale for the next one.
+    // After the cancellation, another buyer can reserve it.
     buyer.cancels(&order).await.expect(204);
-    other.holds(&ticket).await;
+    other.reserves(&ticket).await;
     let held = other.sees_ticket(&ticket, "reserved").await;
     assert_ne!(held["orderId"], json!(order));
 }
 
 #[tokio::test]
 async fn a_ticket_is_paid() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Tosca", "35.00").await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
 
-    // Without a pause: what has just been ordered can be paid.
+    // Without a pause: a new order can be paid immediately.
     let declined = buyer.pays(&order, "tok_chargeDeclined").await.problem(402, "card-declined");
     assert_eq!(declined["attemptsLeft"], 2);
     let payment = buyer.pays(&order, "tok_visa").await.expect(201);
@@ -88,11 +85,11 @@ async fn a_ticket_is_paid() {
 
 #[tokio::test]
 async fn a_seller_refunds() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Fidelio", "35.00").await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let payment =
         buyer.pays(&order, "tok_visa").await.expect(201)["id"].as_str().unwrap().to_owned();
     buyer.sees_order(&order, "complete").await;
@@ -114,21 +111,21 @@ async fn a_seller_refunds() {
     assert_eq!((&ours["amount"], &ours["status"]), (&json!(3500), &json!("succeeded")));
 
     other.sees_ticket(&ticket, "available").await;
-    other.holds(&ticket).await;
+    other.reserves(&ticket).await;
 }
 
 #[tokio::test]
 async fn a_hold_expires() {
-    let stack = shared::hasty().await;
+    let stack = shared::short_reservations().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Norma", "20.50").await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let held = buyer.sees_order(&order, "awaiting:payment").await;
     let end = Time::parse(held["expiresAt"].as_str().unwrap()).unwrap();
 
-    // The order is cancelled, also in the database, and the ticket is back, within two seconds of the end.
-    let written = eventually("the end to be written down", || async {
+    // The order is cancelled, and the ticket unlocked, within two seconds of the expiry.
+    let written = eventually("the expiry to be recorded", || async {
         let order = buyer.order(&order).await;
         (order["version"].as_i64() > held["version"].as_i64()).then_some(order)
     })
@@ -140,39 +137,36 @@ async fn a_hold_expires() {
     seller.sees_ticket(&ticket, "available").await;
     let unlocked = eventually("the ticket to be unlocked", || async {
         let edit = json!({ "title": "Norma", "price": "21.00" });
-        let answer = seller.client.put(&format!("/api/tickets/{ticket}"), edit).await;
-        (answer.status == 200).then(|| common::Clock::system().now())
+        let response = seller.client.put(&format!("/api/tickets/{ticket}"), edit).await;
+        (response.status == 200).then(|| common::Clock::system().now())
     })
     .await;
-    assert!(
-        unlocked <= end + Duration::from_secs(2),
-        "the end was {end}, the ticket is back at {unlocked}"
-    );
+    assert!(unlocked <= end + Duration::from_secs(2), "expiry at {end}, unlocked at {unlocked}");
 
     buyer.pays(&order, "tok_visa").await.problem(409, "order-expired");
     buyer.cancels(&order).await.problem(409, "order-expired");
-    other.holds(&ticket).await;
+    other.reserves(&ticket).await;
 }
 
-/// Someone pays in the last seconds of a hold, and Stripe takes until after its end to say so.
-async fn pays_late(stack: &Stack, buyer: &Person, order: &str) -> Answer {
+/// The buyer pays shortly before the expiry, and Stripe responds after it.
+async fn pay_late(stack: &Stack, buyer: &Person, order: &str) -> Response {
     let end = buyer.end_of(order).await;
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 5000).await;
+    stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 5000).await;
     clock::until(end - Duration::from_secs(3)).await;
-    let answer = buyer.pays(order, "tok_visa").await;
+    let response = buyer.pays(order, "tok_visa").await;
     assert!(clock::now() > end + Duration::from_secs(1));
-    answer
+    response
 }
 
 #[tokio::test]
 async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
-    let stack = shared::brittle().await;
+    let stack = shared::exclusive_with_short_reservations().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Jenůfa", "20.50").await;
-    let order = buyer.holds(&ticket).await;
-    let (paid, ended) = tokio::join!(pays_late(&stack, &buyer, &order), async {
-        eventually("the end of the hold to be written down", || async {
+    let order = buyer.reserves(&ticket).await;
+    let (paid, ended) = tokio::join!(pay_late(&stack, &buyer, &order), async {
+        eventually("the expiry to be recorded", || async {
             Some(buyer.order(&order).await).filter(|order| order["version"] == 3)
         })
         .await
@@ -195,15 +189,15 @@ async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
 
 #[tokio::test]
 async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
-    let stack = shared::brittle().await;
+    let stack = shared::exclusive_with_short_reservations().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Rusalka", "20.50").await;
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let end = buyer.end_of(&order).await;
-    let (paid, next) = tokio::join!(pays_late(&stack, &buyer, &order), async {
+    let (paid, next) = tokio::join!(pay_late(&stack, &buyer, &order), async {
         clock::until(end).await;
-        other.holds(&ticket).await
+        other.reserves(&ticket).await
     });
     assert_eq!(paid.expect(201)["status"], "completed");
 
@@ -217,7 +211,7 @@ async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
     let ledger = stack.stripe_ledger().await;
     assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 1));
 
-    // The next buyer has noticed nothing of it.
+    // The next buyer is not affected.
     other.pays(&next, "tok_visa").await.expect(201);
     let sold = other.sees_ticket(&ticket, "sold").await;
     assert_eq!(sold["orderId"], json!(next));
@@ -225,49 +219,49 @@ async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
 
 #[tokio::test]
 async fn a_service_dies_in_the_middle() {
-    let stack = shared::fragile().await;
+    let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ticket = seller.offers("Elektra", "20.50").await;
 
-    // orders dies with the order; whoever asks again is told of it, or gets it.
-    let asleep = stack.freeze("mongod");
+    // orders is killed during the request; a repeat creates the order or finds it.
+    let frozen = stack.freeze("mongod").await;
     let (first, ()) = tokio::join!(buyer.orders(&ticket), async {
         clock::until(clock::now() + Duration::from_millis(300)).await;
         stack.kill("orders").await;
     });
     first.problem(503, "unavailable");
-    drop(asleep);
+    drop(frozen);
     let order = eventually("the order to be placed", || async {
-        let answer = buyer.orders(&ticket).await;
+        let response = buyer.orders(&ticket).await;
         let placed =
-            if answer.status == 201 { &answer.body["id"] } else { &answer.body["orderId"] };
+            if response.status == 201 { &response.body["id"] } else { &response.body["orderId"] };
         placed.as_str().map(str::to_owned)
     })
     .await;
 
-    // tickets dies before it has locked the ticket, and locks it when it is back.
+    // tickets is killed before it has locked the ticket, and locks it after the restart.
     stack.kill("tickets").await;
     stack.is_ready("tickets").await;
     assert_eq!(buyer.sees_ticket(&ticket, "reserved").await["orderId"], json!(order));
     buyer.sees_order(&order, "awaiting:payment").await;
 
-    // payments dies while Stripe charges the card, and asks what became of it when it is back.
-    stack.stripe_fails("/v1/payment_intents/*/confirm", "slow", Some(1), 3000).await;
-    let dies = async {
+    // payments is killed while Stripe charges the card, and retrieves the outcome after the restart.
+    stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 3000).await;
+    let kill = async {
         eventually("Stripe to have charged the card", || async {
             (stack.stripe_ledger().await.charges(&order).len() == 1).then_some(())
         })
         .await;
         stack.kill("payments").await;
     };
-    let (answer, ()) = tokio::join!(buyer.pays(&order, "tok_visa"), dies);
-    answer.problem(503, "unavailable");
+    let (response, ()) = tokio::join!(buyer.pays(&order, "tok_visa"), kill);
+    response.problem(503, "unavailable");
     stack.is_ready("payments").await;
     let again = buyer.pays(&order, "tok_visa").await;
     assert_eq!(again.status, 409, "in progress, or paid: {}", again.text);
     let payment = buyer.sees_payment(&order, "completed").await;
 
-    // orders dies again, with the news on its way to it.
+    // orders is killed before it has consumed the event.
     stack.kill("orders").await;
     stack.is_ready("orders").await;
     let complete = buyer.sees_order(&order, "complete").await;
@@ -281,34 +275,34 @@ async fn a_service_dies_in_the_middle() {
 
 #[tokio::test]
 async fn the_broker_is_wiped() {
-    let stack = shared::fragile().await;
+    let stack = shared::exclusive().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
     let ticket = seller.offers("Arabella", "20.50").await;
-    let tried = other.holds(&ticket).await;
+    let tried = other.reserves(&ticket).await;
     other.cancels(&tried).await.expect(204);
     buyer.sees_ticket(&ticket, "available").await;
 
-    // The broker dies with its disk. What is known can be ordered; what is new waits to be told.
-    let nats = stack.hold_down("nats").await;
+    // The broker loses its disk. Known tickets can be ordered; new ones wait in the outbox.
+    let nats = stack.keep_down("nats").await;
     nats.wipe();
-    let order = buyer.holds(&ticket).await;
+    let order = buyer.reserves(&ticket).await;
     let new = seller.offers("Capriccio", "35.00").await;
     drop(nats);
 
-    // The streams and consumers are made anew, and the sale goes on.
+    // Streams and consumers are recreated, and the sale continues.
     buyer.sees_order(&order, "awaiting:payment").await;
-    eventually("payments to have heard of the order", || async {
-        let answer = buyer.pays(&order, "tok_visa").await;
-        (answer.status == 201).then_some(())
+    eventually("payments to have the order", || async {
+        let response = buyer.pays(&order, "tok_visa").await;
+        (response.status == 201).then_some(())
     })
     .await;
     buyer.sees_order(&order, "complete").await;
     buyer.sees_ticket(&ticket, "sold").await;
 
     let order = eventually("the new ticket to be for sale", || async {
-        let answer = other.orders(&new).await;
-        (answer.status == 201).then(|| answer.body["id"].as_str().unwrap().to_owned())
+        let response = other.orders(&new).await;
+        (response.status == 201).then(|| response.body["id"].as_str().unwrap().to_owned())
     })
     .await;
     other.sees_order(&order, "awaiting:payment").await;

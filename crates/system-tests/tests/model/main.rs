@@ -1,37 +1,36 @@
-//! The model: every state that the whole can be in, within bounds, and the invariants in each of them.
+//! The model: explores every reachable state within bounds, and checks the invariants in each.
 //!
-//! Its transitions call the services' own pure functions. The model plays only what is not ours: MongoDB
-//! (one document is written at once, if it is still as it was read; unique indexes), JetStream (every
-//! event may come late, in any order, again, and never again once it is acknowledged), Stripe, and the
-//! processes, which may stop between any two steps. [`steps`] says what can happen, [`invariants`] what
-//! must hold, [`mutants`] which mistakes are planted to see that they are found.
+//! Its transitions call the services' own pure functions. Only the environment is modelled: MongoDB (atomic writes of one
+//! document, optimistic concurrency, unique indexes), JetStream (events may be late, out of order and duplicated, until
+//! they are acknowledged), Stripe, and the processes, which may crash between any two steps. [`steps`] are the
+//! transitions, [`invariants`] the properties, [`mutants`] the mistakes that the model must detect.
 
-mod archive;
-mod following;
-mod holding;
+mod events;
+mod interner;
 mod invariants;
-mod messages;
 mod mutants;
-mod paying;
+mod orders_service;
+mod other_services;
+mod payments_service;
 mod state;
 mod steps;
 mod stripe;
-mod world;
+mod system;
 
 use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::mutants::Mutant;
-use crate::world::{Bounds, World};
+use crate::system::{Bounds, SystemModel};
 
-/// Two buyers, and nobody pays.
-const HOLDS: Bounds = Bounds {
+/// Two buyers, none of whom pays.
+const RESERVATIONS: Bounds = Bounds {
     orders: 2,
     clicks: &[0, 0, 0],
     attempts: 1,
     failures: 0,
-    drivers: 1,
+    workers: 1,
     deletes: false,
     edits: false,
     refunds: false,
@@ -39,128 +38,134 @@ const HOLDS: Bounds = Bounds {
     relay: false,
 };
 /// One buyer, who pays once.
-const PAYING: Bounds = Bounds { orders: 1, clicks: &[1], ..HOLDS };
+const PAYING: Bounds = Bounds { orders: 1, clicks: &[1], ..RESERVATIONS };
 /// Two buyers, of whom the first pays.
-const MARKET: Bounds = Bounds { clicks: &[1, 0], ..HOLDS };
+const MARKET: Bounds = Bounds { clicks: &[1, 0], ..RESERVATIONS };
 
 #[test]
-fn holds_are_safe_while_the_seller_deletes_and_events_wait_in_outboxes() {
-    holds(Bounds { deletes: true, relay: true, ..HOLDS }, &[]);
+fn reservations_are_safe_while_the_seller_deletes_and_events_wait_in_outboxes() {
+    verify(Bounds { deletes: true, relay: true, ..RESERVATIONS }, &[]);
 }
 
 #[test]
-fn holds_are_safe_when_a_ticket_is_taken_three_times() {
-    holds(Bounds { orders: 3, ..HOLDS }, &[]);
+fn reservations_are_safe_when_a_ticket_is_ordered_three_times() {
+    verify(Bounds { orders: 3, ..RESERVATIONS }, &[]);
 }
 
 #[test]
-fn holds_are_ended_by_expiration_alone() {
-    holds(Bounds { deletes: true, timers: true, ..HOLDS }, &[]);
+fn reservations_are_expired_by_expiration_alone() {
+    verify(Bounds { deletes: true, timers: true, ..RESERVATIONS }, &[]);
 }
 
 #[test]
 fn money_is_safe_while_the_seller_refunds() {
-    let sights =
-        ["a ticket is sold", "one who paid late gets it", "one who paid late gets the money back"];
-    holds(Bounds { refunds: true, ..MARKET }, &sights);
+    let expected = ["a ticket is sold", "a late payment is honoured", "a late payment is refunded"];
+    verify(Bounds { refunds: true, ..MARKET }, &expected);
 }
 
 #[test]
 fn money_is_safe_while_the_seller_deletes() {
-    let sights =
-        ["a ticket is sold", "one who paid late gets it", "one who paid late gets the money back"];
-    holds(Bounds { deletes: true, ..MARKET }, &sights);
+    let expected = ["a ticket is sold", "a late payment is honoured", "a late payment is refunded"];
+    verify(Bounds { deletes: true, ..MARKET }, &expected);
 }
 
 #[test]
-fn money_is_safe_while_stripe_fails_and_two_processes_are_at_one_payment() {
-    let sights = ["a ticket is sold", "one who paid late gets the money back"];
-    holds(Bounds { drivers: 2, failures: 1, ..PAYING }, &sights);
+fn money_is_safe_while_stripe_fails_and_two_processes_work_on_one_payment() {
+    let expected = ["a ticket is sold", "a late payment is refunded"];
+    verify(Bounds { workers: 2, failures: 1, ..PAYING }, &expected);
 }
 
-/// More than a million states were seen, and those were not all.
+/// The state space has more than a million states.
 #[test]
-#[ignore = "more states than fit the time"]
+#[ignore = "takes too long"]
 fn money_is_safe_while_both_buyers_pay() {
-    holds(Bounds { clicks: &[1, 1], ..MARKET }, &["the second buyer gets it"]);
+    verify(Bounds { clicks: &[1, 1], ..MARKET }, &["the second buyer gets the ticket"]);
 }
 
-/// Looks at every state within the bounds; `sights` are to be among them.
-fn holds(bounds: Bounds, sights: &[&'static str]) {
-    let begun = Instant::now();
-    let checker = World::new(bounds, &[]).checker().threads(2).spawn_dfs().join();
-    let (states, seconds) = (checker.unique_state_count(), begun.elapsed().as_secs());
+/// Explores every state within the bounds; those with the names in `expected` must be reachable.
+fn verify(bounds: Bounds, expected: &[&'static str]) {
+    let started = Instant::now();
+    let checker = SystemModel::new(bounds, &[]).checker().threads(2).spawn_dfs().join();
+    let (states, seconds) = (checker.unique_state_count(), started.elapsed().as_secs());
     println!("{bounds:?}: {states} states in {seconds} s, up to {} steps", checker.max_depth());
     for (name, path) in checker.discoveries() {
         let is_broken = checker.model().property(name).expectation.discovery_is_failure();
-        assert!(!is_broken, "{name} is broken by\n{:#?}", path.into_actions());
+        assert!(!is_broken, "{name} is violated by\n{:#?}", path.into_actions());
     }
-    for sight in sights {
-        assert!(checker.discovery(sight).is_some(), "never seen: {sight}");
+    for name in expected {
+        assert!(checker.discovery(name).is_some(), "never reached: {name}");
     }
 }
 
-/// Looks, the shortest ways first, until a planted mistake breaks this.
-fn breaks(mutants: &'static [Mutant], bounds: Bounds, name: &'static str) {
+/// Explores, shortest paths first, until a mutation violates this property.
+fn detects(mutants: &'static [Mutant], bounds: Bounds, name: &'static str) {
     let found = HasDiscoveries::AnyOf([name].into());
-    let checker = World::new(bounds, mutants).checker().finish_when(found).spawn_bfs().join();
+    let checker = SystemModel::new(bounds, mutants).checker().finish_when(found).spawn_bfs().join();
     let found = checker.discovery(name);
-    let path = found.unwrap_or_else(|| panic!("{mutants:?}: {name} holds all the same"));
-    println!("{mutants:?}: {name} is broken in {} steps", path.into_actions().len());
+    let path = found.unwrap_or_else(|| panic!("{mutants:?}: {name} is not violated"));
+    println!("{mutants:?}: {name} is violated after {} steps", path.into_actions().len());
 }
 
 #[test]
-fn no_unique_index_is_found() {
-    breaks(&[Mutant::NoUniqueIndex], HOLDS, "I1: a ticket has at most one live order");
+fn a_missing_unique_index_is_detected() {
+    detects(&[Mutant::NoUniqueIndex], RESERVATIONS, "I1: a ticket has at most one live order");
 }
 
 #[test]
-fn failed_before_stripe_has_said_so_is_found() {
-    let name = "I2: what was charged is a complete order or given back";
-    breaks(&[Mutant::FailedTooSoon], Bounds { drivers: 2, ..PAYING }, name);
+fn a_premature_failure_is_detected() {
+    let name = "I2: every charge belongs to a complete order or is refunded";
+    detects(&[Mutant::FailedTooSoon], Bounds { workers: 2, ..PAYING }, name);
 }
 
 #[test]
-fn no_idempotency_key_is_found() {
-    let bounds = Bounds { drivers: 2, ..PAYING };
-    breaks(&[Mutant::NoIdempotencyKey], bounds, "I3: a card is tried at most once for a click");
+fn a_missing_idempotency_key_is_detected() {
+    let bounds = Bounds { workers: 2, ..PAYING };
+    detects(&[Mutant::NoIdempotencyKey], bounds, "I3: a card is charged at most once for a click");
 }
 
 #[test]
-fn no_refund_is_found() {
-    breaks(&[Mutant::NoRefund], MARKET, "I2: what was charged is a complete order or given back");
+fn a_missing_refund_is_detected() {
+    detects(
+        &[Mutant::NoRefund],
+        MARKET,
+        "I2: every charge belongs to a complete order or is refunded",
+    );
 }
 
 #[test]
-fn no_tombstone_is_found() {
-    breaks(&[Mutant::NoTombstone], HOLDS, "I5: a ticket without a live order is free in tickets");
+fn a_missing_tombstone_is_detected() {
+    detects(&[Mutant::NoTombstone], RESERVATIONS, "I5: a ticket without a live order is unlocked");
 }
 
 #[test]
-fn no_hold_number_is_found() {
-    breaks(&[Mutant::NoHoldNumber], HOLDS, "I6: newer wins in tickets");
+fn a_missing_hold_number_is_detected() {
+    detects(&[Mutant::NoHoldNumber], RESERVATIONS, "I6: newer wins in tickets");
 }
 
 #[test]
-fn an_order_that_forgets_its_payments_answer_is_found() {
-    breaks(&[Mutant::ForgetfulOrder], MARKET, "I4: what payments tells arrives");
+fn an_order_that_forgets_its_payment_is_detected() {
+    detects(&[Mutant::ForgetfulOrder], MARKET, "I4: events of payments are consumed");
 }
 
 #[test]
-fn delete_and_reserve_crossing_unanswered_is_found() {
-    let bounds = Bounds { deletes: true, ..HOLDS };
-    breaks(&[Mutant::CrossingUnanswered], bounds, "I5: a deleted ticket has no order");
+fn an_unhandled_race_of_deletion_and_reservation_is_detected() {
+    let bounds = Bounds { deletes: true, ..RESERVATIONS };
+    detects(&[Mutant::CrossingUnanswered], bounds, "I5: a deleted ticket has no order");
 }
 
 #[test]
-fn the_version_mark_before_the_effects_is_found() {
-    let bounds = Bounds { deletes: true, ..HOLDS };
-    breaks(&[Mutant::MarkFirst], bounds, "I5: a deleted ticket has no order");
+fn recording_the_version_before_the_effects_is_detected() {
+    let bounds = Bounds { deletes: true, ..RESERVATIONS };
+    detects(&[Mutant::MarkFirst], bounds, "I5: a deleted ticket has no order");
 }
 
 #[test]
-fn hold_numbers_used_again_are_found() {
+fn reused_hold_numbers_are_detected() {
     let bounds = Bounds { refunds: true, ..MARKET };
-    breaks(&[Mutant::HoldsReused], bounds, "I5: a hold that has run out is free");
-    breaks(&[Mutant::HoldsReused, Mutant::NoHoldIndex], bounds, "I6: newer wins in tickets");
+    detects(
+        &[Mutant::HoldsReused],
+        bounds,
+        "I5: a ticket whose reservation has expired can be ordered",
+    );
+    detects(&[Mutant::HoldsReused, Mutant::NoHoldIndex], bounds, "I6: newer wins in tickets");
 }

@@ -1,28 +1,28 @@
-//! Mistakes that are planted, each around a call of a service's function or in what the model plays.
+//! Mutations: mistakes around the call of a service's function, or in the environment.
 
-/// What is taken out, or done wrong.
+/// What is removed, or done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
     /// Two live orders of a ticket can be stored.
     NoUniqueIndex,
-    /// Two orders can be stored that have had the same hold.
+    /// Two orders can be stored with the same hold number.
     NoHoldIndex,
-    /// Stripe doesn't know a call that it has had.
+    /// Stripe doesn't recognize a repeated request.
     NoIdempotencyKey,
-    /// Nobody hears `order.refund_required`.
+    /// `order.refund_required` is not consumed.
     NoRefund,
-    /// tickets forgets the end of an order that it hasn't heard of.
+    /// tickets ignores the cancellation of an unknown order.
     NoTombstone,
-    /// tickets follows orders by their versions alone.
+    /// tickets compares orders by their versions alone.
     NoHoldNumber,
-    /// An order doesn't know what it answered to its payment, and that it was refunded.
+    /// An order doesn't record how it handled its payment, and that it was refunded.
     ForgetfulOrder,
-    /// payments calls a payment failed before Stripe has said that it can't succeed any more.
+    /// payments declares a payment failed before Stripe has confirmed that it can't succeed.
     FailedTooSoon,
-    /// tickets says nothing to an order of a deleted ticket.
+    /// tickets publishes nothing for an order of a deleted ticket.
     CrossingUnanswered,
-    /// orders writes down which version it has heard, and skips what it has, before it has acted on it.
+    /// orders records the version of a message before its effects, and skips recorded versions.
     MarkFirst,
-    /// The next hold is one more than the greatest first one.
+    /// The next hold number is one more than the greatest first one.
     HoldsReused,
 }

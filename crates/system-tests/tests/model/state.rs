@@ -1,98 +1,99 @@
-//! The state of the whole system: every document of every service, every event on its way, and what
-//! processes have read but not yet written.
+//! The state of the whole system: all documents of all services, all events, and what processes have read but not yet
+//! written.
 
 use expiration::domain::Schedule;
-use orders::domain::{Order, Ticket as Listing};
-use payments::domain::Payment;
+use orders::domain::{Order, TicketReplica};
+use payments::domain::OrderPayment;
 use tickets::domain::Ticket;
 
-use crate::archive::Kept;
-use crate::messages::{Listener, Message};
-use crate::stripe::Till;
+use crate::events::{Listener, Message};
+use crate::interner::Interned;
+use crate::stripe::StripeState;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The ticket, in tickets.
-    pub ticket: Kept<Ticket>,
-    /// Its replica, in orders.
-    pub listing: Option<Kept<Listing>>,
-    pub deals: Vec<Deal>,
-    /// Every event that was ever told. None is taken away: any may come again.
-    pub letters: Vec<Letter>,
-    /// How often Stripe may still fail.
+    pub ticket: Interned<Ticket>,
+    /// Its replica in orders.
+    pub ticket_replica: Option<Interned<TicketReplica>>,
+    pub purchases: Vec<Purchase>,
+    /// Every published event. None is removed: any may be redelivered.
+    pub deliveries: Vec<Delivery>,
+    /// How many failures of Stripe are left.
     pub failures_left: u8,
 }
 
 /// One order, in every service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Deal {
-    /// The buyer's request has read that the ticket, as it was, is free; then the next hold's number.
-    pub reading: Option<(Kept<Listing>, Option<i64>)>,
-    pub order: Option<Kept<Order>>,
-    /// The listener of `payment.created` has read that the ticket can be had again, under this number.
-    pub retaking: Option<i64>,
-    pub schedule: Option<Kept<Schedule>>,
-    pub payment: Option<Kept<Payment>>,
-    pub till: Kept<Till>,
-    /// Whether the hold's time is over, by orders' clock.
-    pub is_over: bool,
+pub struct Purchase {
+    /// The buyer's request has read the available ticket, and then the next hold number.
+    pub reading: Option<(Interned<TicketReplica>, Option<i64>)>,
+    pub order: Option<Interned<Order>>,
+    /// The consumer of `payment.created` has decided to reserve the ticket again, under this hold number.
+    pub pending_retake: Option<i64>,
+    pub schedule: Option<Interned<Schedule>>,
+    pub payment: Option<Interned<OrderPayment>>,
+    pub stripe: Interned<StripeState>,
+    /// Whether the reservation has expired, by orders' clock.
+    pub has_expired: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Letter {
-    pub message: Kept<Message>,
-    /// It waits on its document to be published.
+pub struct Delivery {
+    pub message: Interned<Message>,
+    /// It is not published yet.
     pub in_outbox: bool,
-    /// Who has yet to acknowledge it, a bit each.
-    waiting: u8,
-    /// How many of the writes that it asks orders for are done.
+    /// The consumers that have not acknowledged it, one bit each.
+    pending: u8,
+    /// How many of its writes orders has completed.
     pub writes_done: u8,
 }
 
 impl State {
-    /// The order that has the ticket, in orders' database.
-    pub fn holder(&self) -> Option<usize> {
-        self.deals.iter().position(|deal| deal.order.is_some_and(|order| order.active))
+    /// The order that is live, in orders' database.
+    pub fn live_order(&self) -> Option<usize> {
+        self.purchases.iter().position(|purchase| purchase.order.is_some_and(|order| order.active))
     }
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
-        self.deals.iter().filter_map(|deal| deal.order.map(Kept::get))
+        self.purchases.iter().filter_map(|purchase| purchase.order.map(Interned::get))
     }
 
-    pub fn letter(&mut self, message: Kept<Message>) -> &mut Letter {
-        let letter = self.letters.iter_mut().find(|letter| letter.message == message);
-        letter.expect("what is on its way was told")
+    pub fn delivery(&mut self, message: Interned<Message>) -> &mut Delivery {
+        let delivery = self.deliveries.iter_mut().find(|delivery| delivery.message == message);
+        delivery.expect("a published message")
     }
 
-    /// Written together with the document that they tell of.
-    pub fn tell(&mut self, messages: &[Kept<Message>]) {
+    /// Added to the outbox, in the same write as the document.
+    pub fn publish(&mut self, messages: &[Interned<Message>]) {
         for message in messages {
-            if !self.letters.iter().any(|letter| letter.message == *message) {
-                self.letters.push(Letter::new(*message));
+            if !self.deliveries.iter().any(|delivery| delivery.message == *message) {
+                self.deliveries.push(Delivery::new(*message));
             }
         }
-        self.letters.sort_by_key(|letter| letter.message.number());
+        self.deliveries.sort_by_key(|delivery| delivery.message.number());
     }
 }
 
-impl Letter {
-    fn new(message: Kept<Message>) -> Letter {
-        let listeners = Listener::ALL.into_iter().filter(|listener| message.is_heard_by(*listener));
-        let waiting = listeners.fold(0, |bits, listener| bits | bit(listener));
-        // What nobody listens to might as well be published.
-        Letter { message, in_outbox: waiting != 0, waiting, writes_done: 0 }
+impl Delivery {
+    fn new(message: Interned<Message>) -> Delivery {
+        let listeners =
+            Listener::ALL.into_iter().filter(|listener| message.is_consumed_by(*listener));
+        let pending = listeners.fold(0, |bits, listener| bits | bit(listener));
+        // A message without consumers needs no step to be published.
+        Delivery { message, in_outbox: pending != 0, pending, writes_done: 0 }
     }
 
-    pub fn is_awaited_by(&self, listener: Listener) -> bool {
-        self.waiting & bit(listener) != 0
+    pub fn is_pending_for(&self, listener: Listener) -> bool {
+        self.pending & bit(listener) != 0
     }
 
-    pub fn is_awaited(&self) -> bool {
-        self.waiting != 0
+    pub fn is_pending(&self) -> bool {
+        self.pending != 0
     }
 
     pub fn acknowledge(&mut self, listener: Listener) {
-        self.waiting &= !bit(listener);
+        self.pending &= !bit(listener);
     }
 }
 

@@ -1,27 +1,26 @@
-//! What the model plays of Stripe: PaymentIntents, refunds, and idempotency keys; and what is on the wire
-//! between it and payments, whose processes may stop anywhere.
+//! The model of Stripe: PaymentIntents, refunds and idempotency keys; and the requests in flight between it and payments,
+//! whose processes may crash at any point.
 
 use std::collections::BTreeMap;
 
-use payments::gateway::{Intent, RefundWord, Trouble};
-use payments::steps::Step;
+use payments::domain::{GatewayError, IntentState, RefundState, Step};
 
-/// What Stripe knows of one order, and what payments has in hand there.
+/// Stripe's state of one order, and payments' requests in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Till {
+pub struct StripeState {
     intents: Vec<PaymentIntent>,
     refunds: usize,
-    /// The answer under each idempotency key.
-    answers: BTreeMap<String, Word>,
-    /// Calls and answers on their way, each in the hands of a process that may stop, or be late.
-    pub hands: Vec<InHand>,
+    /// The saved result of each idempotency key.
+    results: BTreeMap<String, StripeResult>,
+    /// Requests and responses in flight, each of a process that may crash or be late.
+    pub in_flight: Vec<InFlight>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PaymentIntent {
     end: Option<End>,
-    /// The cards that were tried on it, in their order: each try makes a charge.
-    tried: Vec<String>,
+    /// The cards that were charged, in order: each attempt makes a charge.
+    attempts: Vec<String>,
     declined: bool,
 }
 
@@ -32,95 +31,102 @@ enum End {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InHand {
-    /// On its way to Stripe.
-    Call(Step),
-    /// On its way back. `late`: whoever asked knew that the hold has run out.
-    Answer { step: Step, word: Word, late: bool },
+pub enum InFlight {
+    /// On the way to Stripe.
+    Request(Step),
+    /// On the way back. `late`: by the clock of the sender the reservation has expired.
+    Response { step: Step, result: StripeResult, late: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    Made(Result<String, Trouble>),
-    Intent(Result<Intent, Trouble>),
-    Refund(Result<RefundWord, Trouble>),
-    Refunds(Result<Option<RefundWord>, Trouble>),
+pub enum StripeResult {
+    Made(Result<String, GatewayError>),
+    Intent(Result<IntentState, GatewayError>),
+    Refund(Result<RefundState, GatewayError>),
+    Refunds(Result<Option<RefundState>, GatewayError>),
 }
 
-/// What becomes of a call that reaches Stripe.
+/// The outcome of a request that reaches Stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fate {
-    pub deed: Deed,
-    /// It answers with a 500 all the same, and saves that under the key.
+pub struct CallOutcome {
+    pub execution: Execution,
+    /// The response is a 500 nevertheless, saved under the key.
     pub fails: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
-    Done,
+pub enum Execution {
+    Succeeded,
     Declined,
-    Nothing,
+    Skipped,
 }
 
-impl Fate {
-    pub const ALL: [Fate; 5] = [
-        Fate { deed: Deed::Done, fails: false },
-        Fate { deed: Deed::Declined, fails: false },
-        Fate { deed: Deed::Nothing, fails: true },
-        Fate { deed: Deed::Done, fails: true },
-        Fate { deed: Deed::Declined, fails: true },
+impl CallOutcome {
+    pub const ALL: [CallOutcome; 5] = [
+        CallOutcome { execution: Execution::Succeeded, fails: false },
+        CallOutcome { execution: Execution::Declined, fails: false },
+        CallOutcome { execution: Execution::Skipped, fails: true },
+        CallOutcome { execution: Execution::Succeeded, fails: true },
+        CallOutcome { execution: Execution::Declined, fails: true },
     ];
 }
 
-impl Till {
-    /// A call reaches Stripe, which acts on it and answers. None: this can't be its fate.
-    pub fn arrive(&self, hand: usize, fate: Fate, keys_are_known: bool) -> Option<Till> {
-        let InHand::Call(step) = self.hands.get(hand)?.clone() else { return None };
-        let mut till = self.clone();
+impl StripeState {
+    /// A request reaches Stripe, which executes it and responds. None: this outcome is impossible.
+    pub fn execute(
+        &self,
+        index: usize,
+        outcome: CallOutcome,
+        keys_are_known: bool,
+    ) -> Option<StripeState> {
+        let InFlight::Request(step) = self.in_flight.get(index)?.clone() else { return None };
+        let mut stripe = self.clone();
         let key = key(&step);
-        let known = key.as_ref().filter(|_| keys_are_known).and_then(|key| till.answers.get(key));
-        let word = match known.cloned() {
-            Some(word) if fate == Fate::ALL[0] => word,
+        let known = key.as_ref().filter(|_| keys_are_known).and_then(|key| stripe.results.get(key));
+        let result = match known.cloned() {
+            Some(result) if outcome == CallOutcome::ALL[0] => result,
             Some(_) => return None,
             None => {
-                let word = till.act(&step, fate)?;
-                till.answers.extend(key.map(|key| (key, word.clone())));
-                word
+                let result = stripe.execute_new(&step, outcome)?;
+                stripe.results.extend(key.map(|key| (key, result.clone())));
+                result
             }
         };
-        till.hands[hand] = InHand::Answer { step, word, late: false };
-        till.in_order()
+        stripe.in_flight[index] = InFlight::Response { step, result, late: false };
+        stripe.sorted()
     }
 
-    /// It stands in the books how things are: no call of this kind changes them.
-    pub fn ask(&self, step: &Step, late: bool) -> Option<Till> {
-        let word = match step {
-            Step::Ask { intent, .. } => {
-                Word::Intent(Ok(self.intents[number(intent)].word(number(intent))))
+    /// The response to a query, which changes nothing.
+    pub fn query(&self, step: &Step, late: bool) -> Option<StripeState> {
+        let result = match step {
+            Step::RetrieveIntent { intent, .. } => {
+                StripeResult::Intent(Ok(self.intents[number(intent)].status(number(intent))))
             }
-            Step::AskRefund { .. } => Word::Refunds(Ok((self.refunds > 0).then(refunded))),
-            Step::MakeIntent { .. }
-            | Step::MakeMethod { .. }
+            Step::RetrieveRefunds { .. } => {
+                StripeResult::Refunds(Ok((self.refunds > 0).then(refunded)))
+            }
+            Step::CreateIntent { .. }
+            | Step::CreatePaymentMethod { .. }
             | Step::Confirm { .. }
-            | Step::GiveUp { .. }
+            | Step::AbandonAttempt { .. }
             | Step::CancelIntent { .. }
-            | Step::Refund { .. } => return None,
+            | Step::CreateRefund { .. } => return None,
         };
-        self.take(InHand::Answer { step: step.clone(), word, late })
+        self.send(InFlight::Response { step: step.clone(), result, late })
     }
 
-    /// Something more is in hand.
-    pub fn take(&self, hand: InHand) -> Option<Till> {
-        let mut till = self.clone();
-        till.hands.push(hand);
-        till.in_order()
+    /// Adds a request or response.
+    pub fn send(&self, message: InFlight) -> Option<StripeState> {
+        let mut stripe = self.clone();
+        stripe.in_flight.push(message);
+        stripe.sorted()
     }
 
-    /// What was in hand is dealt with, or forgotten by a process that was killed.
-    pub fn drop(&self, hand: usize) -> Option<Till> {
-        let mut till = self.clone();
-        till.hands.remove(hand);
-        Some(till)
+    /// Removes what was processed, or was lost with a killed process.
+    pub fn remove(&self, index: usize) -> Option<StripeState> {
+        let mut stripe = self.clone();
+        stripe.in_flight.remove(index);
+        Some(stripe)
     }
 
     pub fn charges(&self) -> usize {
@@ -131,28 +137,32 @@ impl Till {
         self.refunds
     }
 
-    /// How often the card of one click was tried.
-    pub fn tries(&self) -> usize {
-        let cards = self.intents.iter().flat_map(|intent| &intent.tried);
-        let tries = |card| cards.clone().filter(|tried| *tried == card).count();
-        cards.clone().map(tries).max().unwrap_or(0)
+    /// How often the card of one click was charged.
+    pub fn attempts(&self) -> usize {
+        let cards = self.intents.iter().flat_map(|intent| &intent.attempts);
+        let attempts = |card| cards.clone().filter(|attempted| *attempted == card).count();
+        cards.clone().map(attempts).max().unwrap_or(0)
     }
 
-    fn in_order(mut self) -> Option<Till> {
-        self.hands.sort_by_key(|hand| format!("{hand:?}"));
+    fn sorted(mut self) -> Option<StripeState> {
+        self.in_flight.sort_by_key(|message| format!("{message:?}"));
         Some(self)
     }
 
-    fn act(&mut self, step: &Step, Fate { deed, fails }: Fate) -> Option<Word> {
-        let failed = || Trouble::Failed("500".to_owned());
-        let declined = deed == Deed::Declined;
+    fn execute_new(
+        &mut self,
+        step: &Step,
+        CallOutcome { execution, fails }: CallOutcome,
+    ) -> Option<StripeResult> {
+        let failed = || GatewayError::Failed("500".to_owned());
+        let declined = execution == Execution::Declined;
         match step {
-            Step::MakeIntent { .. } if !declined => {
-                if deed == Deed::Done {
+            Step::CreateIntent { .. } if !declined => {
+                if execution == Execution::Succeeded {
                     self.intents.push(PaymentIntent::default());
                 }
                 let id = format!("pi_{}", self.intents.len().saturating_sub(1));
-                Some(Word::Made(if fails { Err(failed()) } else { Ok(id) }))
+                Some(StripeResult::Made(if fails { Err(failed()) } else { Ok(id) }))
             }
             Step::Confirm { intent, method, .. } => {
                 let number = number(intent);
@@ -160,91 +170,97 @@ impl Till {
                 if let Some(end) = intent.end {
                     let code = Some("payment_intent_unexpected_state".to_owned());
                     let message = format!("{end:?}");
-                    let refused = Trouble::Refused { code, param: None, message };
-                    return (deed == Deed::Done && !fails).then_some(Word::Intent(Err(refused)));
+                    let refused =
+                        GatewayError::Refused { code, invalid_payment_method: false, message };
+                    return (execution == Execution::Succeeded && !fails)
+                        .then_some(StripeResult::Intent(Err(refused)));
                 }
-                match deed {
-                    Deed::Done => intent.end = Some(End::Succeeded),
-                    Deed::Declined => intent.declined = true,
-                    Deed::Nothing => {}
+                match execution {
+                    Execution::Succeeded => intent.end = Some(End::Succeeded),
+                    Execution::Declined => intent.declined = true,
+                    Execution::Skipped => {}
                 }
-                if deed != Deed::Nothing {
-                    intent.tried.push(method.clone());
+                if execution != Execution::Skipped {
+                    intent.attempts.push(method.clone());
                 }
-                Some(Word::Intent(match (fails, declined) {
+                Some(StripeResult::Intent(match (fails, declined) {
                     (true, _) => Err(failed()),
-                    (false, true) => Err(Trouble::Declined {
+                    (false, true) => Err(GatewayError::Declined {
                         code: "card_declined".to_owned(),
                         charge: intent.newest_charge(number),
                     }),
-                    (false, false) => Ok(Intent::Succeeded),
+                    (false, false) => Ok(IntentState::Succeeded),
                 }))
             }
-            // A call that is lost is one that never arrives: failures of these change nothing.
-            Step::CancelIntent { intent } if deed == Deed::Done && !fails => {
+            // A lost request is one that never arrives: failures of these change nothing.
+            Step::CancelIntent { intent } if execution == Execution::Succeeded && !fails => {
                 let number = number(intent);
                 let intent = &mut self.intents[number];
                 intent.end.get_or_insert(End::Canceled);
-                Some(Word::Intent(Ok(intent.word(number))))
+                Some(StripeResult::Intent(Ok(intent.status(number))))
             }
-            Step::Refund { .. } if !declined => {
+            Step::CreateRefund { .. } if !declined => {
                 if self.refunds == self.charges() {
                     let code = Some("charge_already_refunded".to_owned());
-                    let refused = Trouble::Refused { code, param: None, message: String::new() };
-                    return (!fails).then_some(Word::Refund(Err(refused)));
+                    let refused = GatewayError::Refused {
+                        code,
+                        invalid_payment_method: false,
+                        message: String::new(),
+                    };
+                    return (!fails).then_some(StripeResult::Refund(Err(refused)));
                 }
-                if deed == Deed::Done {
+                if execution == Execution::Succeeded {
                     self.refunds += 1;
                 }
-                Some(Word::Refund(if fails { Err(failed()) } else { Ok(refunded()) }))
+                Some(StripeResult::Refund(if fails { Err(failed()) } else { Ok(refunded()) }))
             }
-            Step::MakeIntent { .. }
-            | Step::MakeMethod { .. }
-            | Step::Ask { .. }
-            | Step::GiveUp { .. }
+            Step::CreateIntent { .. }
+            | Step::CreatePaymentMethod { .. }
+            | Step::RetrieveIntent { .. }
+            | Step::AbandonAttempt { .. }
             | Step::CancelIntent { .. }
-            | Step::Refund { .. }
-            | Step::AskRefund { .. } => None,
+            | Step::CreateRefund { .. }
+            | Step::RetrieveRefunds { .. } => None,
         }
     }
 }
 
 impl PaymentIntent {
-    fn word(&self, number: usize) -> Intent {
+    fn status(&self, number: usize) -> IntentState {
         match self.end {
-            Some(End::Succeeded) => Intent::Succeeded,
-            Some(End::Canceled) => Intent::Canceled,
-            None => Intent::Open {
-                charge: self.newest_charge(number),
-                decline: self.declined.then(|| "card_declined".to_owned()),
+            Some(End::Succeeded) => IntentState::Succeeded,
+            Some(End::Canceled) => IntentState::Canceled,
+            None => IntentState::RequiresPaymentMethod {
+                last_charge: self.newest_charge(number),
+                decline_code: self.declined.then(|| "card_declined".to_owned()),
             },
         }
     }
 
     fn newest_charge(&self, number: usize) -> Option<String> {
-        let tries = self.tried.len();
-        (tries > 0).then(|| format!("ch_{number}_{tries}"))
+        let attempts = self.attempts.len();
+        (attempts > 0).then(|| format!("ch_{number}_{attempts}"))
     }
 }
 
-fn refunded() -> RefundWord {
-    RefundWord::Succeeded { id: "re_1".to_owned() }
+fn refunded() -> RefundState {
+    RefundState::Succeeded { id: "re_1".to_owned() }
 }
 
 fn number(intent: &str) -> usize {
-    intent.trim_start_matches("pi_").parse().expect("an id that we made")
+    intent.trim_start_matches("pi_").parse().expect("an id of this model")
 }
 
 /// The idempotency key that the gateway sends.
 fn key(step: &Step) -> Option<String> {
     match step {
-        Step::MakeIntent { key, .. } => Some(format!("pi:{key}")),
-        Step::MakeMethod { key, .. } => Some(format!("pm:{key}")),
-        Step::Confirm { key, .. } => Some(format!("confirm:{key}")),
-        Step::Refund { key, .. } => Some(format!("refund:{key}")),
-        Step::Ask { .. }
-        | Step::GiveUp { .. }
+        Step::CreateIntent { number, .. } => Some(format!("pi:{number}")),
+        Step::CreatePaymentMethod { number, .. } => Some(format!("pm:{number}")),
+        Step::Confirm { number, .. } => Some(format!("confirm:{number}")),
+        Step::CreateRefund { number, .. } => Some(format!("refund:{number}")),
+        Step::RetrieveIntent { .. }
+        | Step::AbandonAttempt { .. }
         | Step::CancelIntent { .. }
-        | Step::AskRefund { .. } => None,
+        | Step::RetrieveRefunds { .. } => None,
     }
 }

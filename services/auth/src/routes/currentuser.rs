@@ -1,27 +1,26 @@
-//! GET /api/users/currentuser: who is signed in, if anyone is.
+//! `GET /api/users/currentuser`: the signed-in user, or null.
 
 use axum::Json;
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
+use httpkit::{CurrentUser, Result};
 use serde::Serialize;
 
-use super::UserBody;
-use crate::app::App;
+use crate::state::App;
+use crate::view::UserView;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CurrentUserBody {
-    current_user: Option<UserBody>,
+pub struct CurrentUserView {
+    current_user: Option<UserView>,
 }
 
 pub async fn handle(
     State(app): State<App>,
     signed_in: Option<CurrentUser>,
-) -> Result<Json<CurrentUserBody>> {
+) -> Result<Json<CurrentUserView>> {
     let user = match signed_in {
         Some(signed_in) => app.store.user(signed_in.id).await?,
         None => None,
     };
-    Ok(Json(CurrentUserBody { current_user: user.map(UserBody::from) }))
+    Ok(Json(CurrentUserView { current_user: user.map(UserView::from) }))
 }

@@ -1,13 +1,12 @@
-//! POST /api/users/signout: the session's end. Anyone may ask for it, signed in or not.
+//! `POST /api/users/signout`: ends the session. Anyone may call it, signed in or not.
 
 use axum::Json;
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
+use httpkit::{CurrentUser, Result};
 use serde_json::{Value, json};
 use tower_cookies::Cookies;
 
-use crate::app::App;
+use crate::state::App;
 
 pub async fn handle(
     State(app): State<App>,
@@ -15,14 +14,14 @@ pub async fn handle(
     cookies: Cookies,
 ) -> Result<Json<Value>> {
     let refresh = app.cookies.refresh_token(&cookies);
-    // First of all, so that the browser forgets them also when the database can't be had.
+    // First, so that the browser drops them even if MongoDB is down.
     app.cookies.clear(&cookies);
     let now = app.clock.now();
     if let Some(signed_in) = signed_in {
         app.store.revoke(signed_in.session, now).await?;
     }
-    // A browser that was away for a quarter of an hour brings this one alone. Whether it is the current
-    // one doesn't matter: a token that was used up ends its session as well.
+    // A browser that was idle for a quarter of an hour sends only this one. Whether it is current doesn't matter: a used
+    // token ends its session, too.
     if let Some(refresh) = refresh {
         app.store.revoke(refresh.session(), now).await?;
     }

@@ -1,35 +1,49 @@
-//! POST /api/users/signup: a new user, signed in at once.
+//! `POST /api/users/signup`: creates a user and signs them in.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::Result;
-use common::extract::Body;
 use http::{StatusCode, header};
+use httpkit::Result;
+use httpkit::extract::Body;
+use httpkit::validation::Rules;
 use serde::Deserialize;
 use tower_cookies::Cookies;
-use validator::{Validate, ValidationError};
 
-use super::UserBody;
-use crate::app::App;
-use crate::domain::{EmailAddress, Profile, User};
+use super::errors::email_in_use;
+use crate::domain::profile::{self, Profile};
+use crate::domain::{EmailAddress, User};
+use crate::sessions;
+use crate::state::App;
+use crate::store::InsertOutcome;
+use crate::view::UserView;
 
-/// A member that is left out is taken for an empty one, so that its rule is told beside the others.
-#[derive(Deserialize, Validate)]
+/// An omitted member counts as an empty one, so that its violation is reported with the others.
+#[derive(Deserialize)]
 pub struct SignUp {
     #[serde(default)]
-    #[validate(custom(function = "is_email", message = "must be an e-mail address"))]
     email: String,
     #[serde(default)]
-    #[validate(length(min = 8, max = 128, message = "must have 8 to 128 characters"))]
     password: String,
-    #[validate(
-        length(max = 100, message = "must have at most 100 characters"),
-        custom(function = "is_one_line", message = "must be one line of text")
-    )]
     name: Option<String>,
-    #[validate(custom(function = "is_phone", message = "must be a telephone number"))]
     phone: Option<String>,
+}
+
+impl SignUp {
+    /// The profile and the password, or every violation.
+    fn parse(self) -> Result<(Profile, String)> {
+        let mut rules = Rules::default();
+        let email = rules.check("email", EmailAddress::parse(&self.email));
+        let password = rules.check("password", profile::password(self.password));
+        let name = rules.check("name", profile::name(self.name));
+        let phone = rules.check("phone", profile::phone(self.phone));
+        match (email, password, name, phone) {
+            (Some(email), Some(password), Some(name), Some(phone)) => {
+                Ok((Profile { email, name, phone }, password))
+            }
+            (..) => Err(rules.into_error()),
+        }
+    }
 }
 
 pub async fn handle(
@@ -37,40 +51,15 @@ pub async fn handle(
     cookies: Cookies,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse> {
-    let profile = Profile {
-        email: EmailAddress::parse(&body.email)?,
-        name: body.name.as_deref().and_then(filled_in),
-        phone: body.phone.as_deref().and_then(filled_in),
-    };
-    let password_hash = app.passwords.hash(body.password).await?;
-    let (user, created) = User::sign_up(profile, password_hash, app.clock.now());
-    app.store.insert_user(&user, &created).await?;
-    app.begin_session(&user, &cookies).await?;
+    let (profile, password) = body.parse()?;
+    let password_hash = app.passwords.hash(password).await?;
+    let created = User::sign_up(profile, password_hash, app.clock.now());
+    match app.store.insert_user(&created).await? {
+        InsertOutcome::Inserted => {}
+        InsertOutcome::EmailInUse => return Err(email_in_use()),
+    }
+    let user = created.thing;
+    sessions::begin(&app, &user, &cookies).await?;
     let location = [(header::LOCATION, "/api/users/currentuser")];
-    Ok((StatusCode::CREATED, location, Json(UserBody::from(user))))
-}
-
-/// A form sends an empty text for what wasn't filled in.
-fn filled_in(text: &str) -> Option<String> {
-    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-pub fn is_email(text: &str) -> Result<(), ValidationError> {
-    EmailAddress::parse(text).map(|_| ()).map_err(|_| ValidationError::new("email"))
-}
-
-/// A name stands in mails' headers, where a line break would begin another header.
-fn is_one_line(text: &str) -> Result<(), ValidationError> {
-    if text.chars().any(char::is_control) { Err(ValidationError::new("one line")) } else { Ok(()) }
-}
-
-/// As people write it: digits with an optional + in front, and what they group them with. The most
-/// digits that a number has are 15 (ITU-T E.164).
-fn is_phone(text: &str) -> Result<(), ValidationError> {
-    let number = text.trim();
-    let rest = number.strip_prefix('+').unwrap_or(number);
-    let digits = rest.chars().filter(char::is_ascii_digit).count();
-    let is_known = |char: char| char.is_ascii_digit() || " -./()".contains(char);
-    let is_number = (3..=15).contains(&digits) && number.len() <= 32 && rest.chars().all(is_known);
-    if number.is_empty() || is_number { Ok(()) } else { Err(ValidationError::new("phone")) }
+    Ok((StatusCode::CREATED, location, Json(UserView::from(user))))
 }

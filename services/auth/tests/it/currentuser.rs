@@ -8,18 +8,18 @@ use super::*;
 const PATH: &str = "/api/users/currentuser";
 
 #[tokio::test]
-async fn nobody_is_signed_in_without_a_token() {
-    let auth = Auth::start().await;
+async fn without_a_token_there_is_no_current_user() {
+    let auth = World::start().await;
     for path in [PATH, "/api/users/currentUser"] {
-        let answer = auth.service.client().get(path).await;
-        assert_eq!(answer.expect(200), json!({ "currentUser": null }));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let response = auth.service.client().get(path).await;
+        assert_eq!(response.expect(200), json!({ "currentUser": null }));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
     }
 }
 
 #[tokio::test]
-async fn whoever_signed_up_is_the_current_user() {
-    let auth = Auth::start().await;
+async fn the_signed_up_user_is_the_current_user() {
+    let auth = World::start().await;
     let browser = auth.service.browser();
     let body = json!({ "email": "kim@example.org", "password": PASSWORD, "name": "Kim" });
     let user = browser.post("/api/users/signup", body).await.expect(201);
@@ -29,35 +29,35 @@ async fn whoever_signed_up_is_the_current_user() {
 }
 
 #[tokio::test]
-async fn a_session_token_lives_a_quarter_of_an_hour() {
-    let auth = Auth::start().await;
-    let answer = auth.sign_up("kim@example.org").await;
-    let token = cookie(&answer, "session");
+async fn a_session_token_is_valid_for_a_quarter_of_an_hour() {
+    let auth = World::start().await;
+    let response = auth.sign_up("kim@example.org").await;
+    let token = cookie(&response, "session");
     auth.infra.clock.advance(Duration::from_secs(15 * 60 - 1));
-    assert_eq!(auth.current_user(&token).await, answer.expect(201));
+    assert_eq!(auth.current_user(&token).await, response.expect(201));
     auth.infra.clock.advance(Duration::from_secs(1));
     assert_eq!(auth.current_user(&token).await, json!(null));
 }
 
 #[tokio::test]
-async fn a_forged_token_is_nobodys() {
-    let auth = Auth::start().await;
-    let answer = auth.sign_up("kim@example.org").await;
-    let id = answer.expect(201)["id"].as_str().unwrap().parse().unwrap();
-    let honest = TestUser { id, token: cookie(&answer, "session"), ..auth.infra.user() };
-    assert_eq!(auth.current_user(&honest.token).await["email"], "kim@example.org");
+async fn a_forged_token_has_no_current_user() {
+    let auth = World::start().await;
+    let response = auth.sign_up("kim@example.org").await;
+    let id = response.expect(201)["id"].as_str().unwrap().parse().unwrap();
+    let genuine = TestUser { id, token: cookie(&response, "session"), ..auth.infra.user() };
+    assert_eq!(auth.current_user(&genuine.token).await["email"], "kim@example.org");
     for forgery in Forgery::ALL {
-        let forged = auth.infra.forged(&honest, forgery);
+        let forged = auth.infra.forged(&genuine, forgery);
         assert_eq!(auth.current_user(&forged.token).await, json!(null), "{forgery:?}");
     }
-    let stump = honest.token.rsplit_once('.').unwrap().0;
-    for token in ["", "rubbish", "a.b.c", stump, &cookie(&answer, "refresh")] {
+    let unsigned = genuine.token.rsplit_once('.').unwrap().0;
+    for token in ["", "garbage", "a.b.c", unsigned, &cookie(&response, "refresh")] {
         assert_eq!(auth.current_user(token).await, json!(null), "{token}");
     }
 }
 
 #[tokio::test]
-async fn a_token_of_someone_who_is_unknown_is_nobodys() {
-    let auth = Auth::start().await;
+async fn a_token_of_an_unknown_user_has_no_current_user() {
+    let auth = World::start().await;
     assert_eq!(auth.current_user(&auth.infra.user().token).await, json!(null));
 }

@@ -17,14 +17,14 @@ fn keys_are_generated_without_any_other_setting() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_made_is_told() {
+fn a_folder_that_can_not_be_created_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     let output = generate_keys(&["--out", &file.join("keys").display().to_string()]);
     assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("file/keys"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("file/keys"), "{stderr}");
 
     assert!(!generate_keys(&[]).status.success());
 }

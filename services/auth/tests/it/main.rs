@@ -1,28 +1,30 @@
-//! auth through its door: real requests, a real MongoDB and a real NATS.
+//! auth through its HTTP API, on a real MongoDB and a real NATS.
 
+mod admin;
 mod currentuser;
 mod keys;
-mod operating;
 mod refresh;
 mod settings;
 mod signin;
 mod signout;
 mod signup;
 
-use auth::app::{self, Settings};
+use auth::app::Auth;
+use auth::state::Settings;
 use clap::Parser;
 use serde_json::{Value, json};
-use testkit::{Answer, Infra, TestService};
+use service::Microservice as _;
+use testkit::{Infra, Response, TestService};
 
 const PASSWORD: &str = "correct horse";
 
-/// The service and what it stands on. The service goes first when a test ends.
-struct Auth {
+/// The service and its servers. The service is dropped first when a test ends.
+struct World {
     service: TestService,
     infra: Infra,
 }
 
-impl Auth {
+impl World {
     async fn start() -> Self {
         Self::on(Infra::start().await).await
     }
@@ -34,30 +36,30 @@ impl Auth {
     }
 
     async fn on(infra: Infra) -> Self {
-        Auth { service: replica(&infra).await, infra }
+        World { service: replica(&infra).await, infra }
     }
 
-    async fn sign_up(&self, email: &str) -> Answer {
-        let answer = self.service.client().post("/api/users/signup", credentials(email)).await;
-        answer.expect(201);
-        answer
+    async fn sign_up(&self, email: &str) -> Response {
+        let response = self.service.client().post("/api/users/signup", credentials(email)).await;
+        response.expect(201);
+        response
     }
 
-    /// Who the service says that this session token's bearer is.
+    /// The current user, by this session token.
     async fn current_user(&self, token: &str) -> Value {
         let client = self.service.client().cookie("session", token);
         let body = client.get("/api/users/currentuser").await.expect(200);
         body["currentUser"].clone()
     }
 
-    async fn refresh(&self, token: &str) -> Answer {
+    async fn refresh(&self, token: &str) -> Response {
         refresh(&self.service, token).await
     }
 }
 
-/// Another process of the service, as far as the database and the bus are concerned.
+/// One more replica of the service, on the same database and bus.
 async fn replica(infra: &Infra) -> TestService {
-    let service = app::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
+    let service = Auth::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
     TestService::serve_at(service, &infra.public_url).await
 }
 
@@ -71,22 +73,22 @@ fn credentials(email: &str) -> Value {
     json!({ "email": email, "password": PASSWORD })
 }
 
-async fn refresh(service: &TestService, token: &str) -> Answer {
+async fn refresh(service: &TestService, token: &str) -> Response {
     service.client().cookie("refresh", token).post("/api/users/refresh", json!({})).await
 }
 
-/// A cookie's value, of an answer that must set it.
+/// The value of a cookie, which the response must set.
 #[track_caller]
-fn cookie(answer: &Answer, name: &str) -> String {
-    let value = answer.cookie(name);
-    value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", answer.headers)).to_owned()
+fn cookie(response: &Response, name: &str) -> String {
+    let value = response.cookie(name);
+    value.unwrap_or_else(|| panic!("no cookie {name}: {:?}", response.headers)).to_owned()
 }
 
-/// The browser must forget both cookies.
+/// The response must delete both cookies.
 #[track_caller]
-fn assert_cleared(answer: &Answer) {
+fn assert_cleared(response: &Response) {
     for name in ["session", "refresh"] {
-        let cookie = answer.set_cookie(name).unwrap_or_default();
+        let cookie = response.set_cookie(name).unwrap_or_default();
         assert!(cookie.starts_with(&format!("{name}=;")), "{name}: {cookie}");
         assert!(cookie.contains("Max-Age=0"), "{cookie}");
         assert!(cookie.contains("Path=/"), "{cookie}");

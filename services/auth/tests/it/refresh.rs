@@ -12,38 +12,38 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
 async fn a_refresh_token_is_exchanged_for_the_next_pair() {
-    let auth = Auth::start().await;
-    let answer = auth.sign_up("kim@example.org").await;
-    let user = answer.expect(201);
-    let (session, token) = (cookie(&answer, "session"), cookie(&answer, "refresh"));
+    let auth = World::start().await;
+    let response = auth.sign_up("kim@example.org").await;
+    let user = response.expect(201);
+    let (session, token) = (cookie(&response, "session"), cookie(&response, "refresh"));
 
     auth.infra.clock.advance(Duration::from_secs(15 * 60));
     assert_eq!(auth.current_user(&session).await, json!(null));
-    let answer = auth.refresh(&token).await;
-    assert_eq!(answer.expect(200), user);
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_ne!(cookie(&answer, "refresh"), token);
-    assert!(answer.set_cookie("refresh").unwrap().contains("Max-Age=2592000"));
-    assert_eq!(auth.current_user(&cookie(&answer, "session")).await, user);
+    let response = auth.refresh(&token).await;
+    assert_eq!(response.expect(200), user);
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_ne!(cookie(&response, "refresh"), token);
+    assert!(response.set_cookie("refresh").unwrap().contains("Max-Age=2592000"));
+    assert_eq!(auth.current_user(&cookie(&response, "session")).await, user);
 }
 
 #[tokio::test]
-async fn a_session_goes_on_as_long_as_it_is_renewed() {
-    let auth = Auth::start().await;
+async fn a_session_lasts_as_long_as_it_is_refreshed() {
+    let auth = World::start().await;
     let mut token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     for _ in 0..4 {
         auth.infra.clock.advance(DAY * 29);
-        let answer = auth.refresh(&token).await;
-        answer.expect(200);
-        token = cookie(&answer, "refresh");
+        let response = auth.refresh(&token).await;
+        response.expect(200);
+        token = cookie(&response, "refresh");
     }
     auth.infra.clock.advance(DAY * 30);
     auth.refresh(&token).await.problem(401, "not-signed-in");
 }
 
 #[tokio::test]
-async fn a_token_that_is_repeated_at_once_gets_the_same_successor() {
-    let auth = Auth::start().await;
+async fn a_token_that_is_presented_again_within_the_grace_gets_the_same_successor() {
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let successor = cookie(&auth.refresh(&token).await, "refresh");
     auth.infra.clock.advance(GRACE - Duration::from_millis(1));
@@ -52,21 +52,21 @@ async fn a_token_that_is_repeated_at_once_gets_the_same_successor() {
 }
 
 #[tokio::test]
-async fn ten_tabs_on_two_replicas_that_renew_at_once_get_the_same_successor() {
-    let auth = Auth::start().await;
+async fn ten_tabs_on_two_replicas_that_refresh_concurrently_get_the_same_successor() {
+    let auth = World::start().await;
     let other = replica(&auth.infra).await;
     let mut token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     for _ in 0..10 {
-        let answers = join_all((0..10).map(|tab| {
+        let responses = join_all((0..10).map(|tab| {
             let service = if tab % 2 == 0 { &auth.service } else { &other };
             refresh(service, &token)
         }))
         .await;
-        let successors: BTreeSet<_> = answers
+        let successors: BTreeSet<_> = responses
             .iter()
-            .map(|answer| {
-                answer.expect(200);
-                cookie(answer, "refresh")
+            .map(|response| {
+                response.expect(200);
+                cookie(response, "refresh")
             })
             .collect();
         assert_eq!(successors.len(), 1, "{successors:?}");
@@ -75,58 +75,58 @@ async fn ten_tabs_on_two_replicas_that_renew_at_once_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_used_again_later_ends_the_whole_session() {
-    let auth = Auth::start().await;
+async fn a_token_that_is_reused_after_the_grace_ends_the_whole_session() {
+    let auth = World::start().await;
     let stolen = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let next = cookie(&auth.refresh(&stolen).await, "refresh");
     auth.infra.clock.advance(GRACE);
-    let answer = auth.refresh(&stolen).await;
-    answer.problem(401, "not-signed-in");
-    assert_cleared(&answer);
+    let response = auth.refresh(&stolen).await;
+    response.problem(401, "not-signed-in");
+    assert_cleared(&response);
     for token in [&next, &stolen] {
         auth.refresh(token).await.problem(401, "not-signed-in");
     }
 }
 
 #[tokio::test]
-async fn a_thief_who_is_first_is_found_out_by_the_owner() {
-    let auth = Auth::start().await;
+async fn a_thief_who_refreshes_first_is_detected_when_the_owner_refreshes() {
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let thiefs = cookie(&auth.refresh(&token).await, "refresh");
     let thiefs = cookie(&auth.refresh(&thiefs).await, "refresh");
-    // Two rotations on, it isn't the previous one any more, however short ago it was.
+    // After two rotations it is no longer the previous one, even within the grace.
     auth.refresh(&token).await.problem(401, "not-signed-in");
     auth.refresh(&thiefs).await.problem(401, "not-signed-in");
 }
 
 #[tokio::test]
-async fn theft_and_renewal_at_once_leave_no_session_that_lives() {
-    let auth = Auth::start().await;
+async fn a_concurrent_theft_and_refresh_leave_no_live_session() {
+    let auth = World::start().await;
     let stolen = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let current = cookie(&auth.refresh(&stolen).await, "refresh");
     auth.infra.clock.advance(GRACE);
-    let (theft, renewal) = tokio::join!(auth.refresh(&stolen), auth.refresh(&current));
+    let (theft, refreshed) = tokio::join!(auth.refresh(&stolen), auth.refresh(&current));
     theft.problem(401, "not-signed-in");
-    // Whether the renewal was a moment earlier or not, what it got is worth nothing now.
-    let last = renewal.cookie("refresh").filter(|token| !token.is_empty()).unwrap_or(&current);
+    // Whether or not the refresh came first, its token is invalid now.
+    let last = refreshed.cookie("refresh").filter(|token| !token.is_empty()).unwrap_or(&current);
     auth.refresh(last).await.problem(401, "not-signed-in");
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_is_refused() {
-    let auth = Auth::start().await;
-    let answer = auth.sign_up("kim@example.org").await;
-    let token = cookie(&answer, "refresh");
+async fn what_is_not_a_refresh_token_is_refused() {
+    let auth = World::start().await;
+    let response = auth.sign_up("kim@example.org").await;
+    let token = cookie(&response, "refresh");
     let (id, secret) = token.split_once('.').unwrap();
     let unknown = common::ids::SessionId::new(auth.infra.clock.now());
     for text in [
         String::new(),
-        "rubbish".to_owned(),
+        "garbage".to_owned(),
         id.to_owned(),
         format!("{id}.{secret}{secret}"),
         format!("{unknown}.{secret}"),
         format!("{}.{secret}", r#"{"$gt":""}"#),
-        cookie(&answer, "session"),
+        cookie(&response, "session"),
     ] {
         let refused = auth.refresh(&text).await;
         refused.problem(401, "not-signed-in");
@@ -139,7 +139,7 @@ async fn what_is_no_refresh_token_is_refused() {
 
 #[tokio::test]
 async fn a_guessed_secret_ends_the_session_it_was_guessed_for() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let (id, _) = token.split_once('.').unwrap();
     auth.refresh(&format!("{id}.{}", "A".repeat(43))).await.problem(401, "not-signed-in");
@@ -147,8 +147,8 @@ async fn a_guessed_secret_ends_the_session_it_was_guessed_for() {
 }
 
 #[tokio::test]
-async fn a_session_token_renews_nothing() {
-    let auth = Auth::start().await;
+async fn a_session_token_can_not_refresh() {
+    let auth = World::start().await;
     let user = auth.infra.user();
     let client = auth.service.client_as(&user);
     client.post("/api/users/refresh", json!({})).await.problem(401, "not-signed-in");
@@ -159,8 +159,8 @@ async fn a_session_token_renews_nothing() {
 }
 
 #[tokio::test]
-async fn another_site_can_not_renew() {
-    let auth = Auth::start().await;
+async fn another_site_can_not_refresh() {
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let client = auth.service.client().cookie("refresh", &token);
     let client = client.header("sec-fetch-site", "cross-site");
@@ -168,8 +168,8 @@ async fn another_site_can_not_renew() {
 }
 
 #[tokio::test]
-async fn a_session_that_has_run_out_is_deleted_by_the_database() {
-    let auth = Auth::start().await;
+async fn an_expired_session_is_deleted_by_the_database() {
+    let auth = World::start().await;
     let sessions = auth.infra.database("auth").await.collection::<serde_json::Value>("sessions");
     let mut indexes = sessions.list_indexes().await.unwrap();
     let mut found = false;
@@ -179,10 +179,10 @@ async fn a_session_that_has_run_out_is_deleted_by_the_database() {
             found = index.keys.contains_key("expiresAt");
         }
     }
-    assert!(found, "an index that expires sessions");
+    assert!(found, "no index that expires sessions");
     auth.sign_up("kim@example.org").await;
     let dates = mongo_filter();
-    assert_eq!(sessions.count_documents(dates).await.unwrap(), 1, "it only expires dates");
+    assert_eq!(sessions.count_documents(dates).await.unwrap(), 1, "only dates expire");
 }
 
 fn mongo_filter() -> bson::Document {

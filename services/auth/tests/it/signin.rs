@@ -7,24 +7,24 @@ use super::*;
 const PATH: &str = "/api/users/signin";
 
 #[tokio::test]
-async fn who_knows_the_password_is_signed_in() {
-    let auth = Auth::start().await;
+async fn the_right_password_signs_in() {
+    let auth = World::start().await;
     let user = auth.sign_up("kim@example.org").await.expect(201);
     for email in ["kim@example.org", " KIM@example.org"] {
-        let answer = auth.service.client().post(PATH, credentials(email)).await;
-        assert_eq!(answer.expect(200), user);
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(auth.current_user(&cookie(&answer, "session")).await, user);
-        auth.refresh(&cookie(&answer, "refresh")).await.expect(200);
+        let response = auth.service.client().post(PATH, credentials(email)).await;
+        assert_eq!(response.expect(200), user);
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert_eq!(auth.current_user(&cookie(&response, "session")).await, user);
+        auth.refresh(&cookie(&response, "refresh")).await.expect(200);
     }
 }
 
 #[tokio::test]
 async fn each_sign_in_is_a_session_of_its_own() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let first = cookie(&auth.sign_up("kim@example.org").await, "refresh");
-    let answer = auth.service.client().post(PATH, credentials("kim@example.org")).await;
-    let second = cookie(&answer, "refresh");
+    let response = auth.service.client().post(PATH, credentials("kim@example.org")).await;
+    let second = cookie(&response, "refresh");
     auth.service
         .client()
         .cookie("refresh", &first)
@@ -36,25 +36,25 @@ async fn each_sign_in_is_a_session_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
-    let auth = Auth::start().await;
+async fn a_wrong_password_and_an_unknown_address_get_the_same_response() {
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client();
     let wrong = json!({ "email": "kim@example.org", "password": "wrong horse" });
     let wrong = client.post(PATH, wrong).await;
     let unknown = client.post(PATH, credentials("eve@example.org")).await;
-    for answer in [&wrong, &unknown] {
-        let body = answer.problem(401, "invalid-credentials");
+    for response in [&wrong, &unknown] {
+        let body = response.problem(401, "invalid-credentials");
         assert_eq!(body["errors"], json!([{ "message": "Invalid credentials" }]));
-        assert_eq!(answer.header("set-cookie"), None);
+        assert_eq!(response.header("set-cookie"), None);
     }
     assert_eq!(wrong.body, unknown.body);
 }
 
-/// The hash is 19 MiB of work: an answer without it would be ten times as fast.
+/// A hash takes 19 MiB of work: a response without it would be ten times as fast.
 #[tokio::test]
 async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client();
     let mut quickest = [Duration::MAX; 2];
@@ -71,8 +71,8 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn what_is_no_such_body_is_refused() {
-    let auth = Auth::start().await;
+async fn a_body_of_the_wrong_shape_is_refused() {
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     for (body, fields) in [
         (json!({ "email": { "$gt": "" }, "password": { "$gt": "" } }), vec!["email"]),
@@ -83,8 +83,8 @@ async fn what_is_no_such_body_is_refused() {
         (json!({ "email": "kim@example.org" }), vec!["password"]),
         (json!({}), vec!["email", "password"]),
     ] {
-        let answer = auth.service.client().post(PATH, body.clone()).await;
-        assert_eq!(answer.invalid_fields(), fields, "{body}");
+        let response = auth.service.client().post(PATH, body.clone()).await;
+        assert_eq!(response.invalid_fields(), fields, "{body}");
     }
     auth.service.client().post(PATH, json!("{")).await.problem(400, "invalid");
     let endless = json!({ "email": "kim@example.org", "password": "x".repeat(129) });
@@ -92,8 +92,8 @@ async fn what_is_no_such_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_password_is_compared_to_the_letter() {
-    let auth = Auth::start().await;
+async fn a_password_is_compared_exactly() {
+    let auth = World::start().await;
     let body = json!({ "email": "kim@example.org", "password": " Pässwörd\u{0} 🎫 " });
     auth.service.client().post("/api/users/signup", body.clone()).await.expect(201);
     auth.service.client().post(PATH, body).await.expect(200);
@@ -104,8 +104,8 @@ async fn a_password_is_compared_to_the_letter() {
 }
 
 #[tokio::test]
-async fn another_site_can_not_sign_a_visitor_in() {
-    let auth = Auth::start().await;
+async fn another_site_can_not_sign_a_user_in() {
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client().header("origin", "https://evil.example");
     client.post(PATH, credentials("kim@example.org")).await.problem(403, "cross-site");

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use common::auth::Verifier;
 use common::events::{UserCreated, UserStatus};
 use common::ids::UserId;
 use futures::future::join_all;
+use httpkit::auth::Verifier;
 use serde_json::{Value, json};
 use testkit::{Infra, Method, PUBLIC_URL};
 
@@ -13,13 +13,13 @@ const PATH: &str = "/api/users/signup";
 
 #[tokio::test]
 async fn a_new_user_is_created_and_signed_in() {
-    let auth = Auth::start().await;
+    let auth = World::start().await;
     let body = json!({
         "email": " Kim@Example.ORG ", "password": PASSWORD,
         "name": " Kim Håkansson ", "phone": "+49 (0)30 / 123-45.67", "groups": ["admin"],
     });
-    let answer = auth.service.client().post(PATH, body).await;
-    let user = answer.expect(201);
+    let response = auth.service.client().post(PATH, body).await;
+    let user = response.expect(201);
     assert_eq!(
         user,
         json!({
@@ -27,29 +27,34 @@ async fn a_new_user_is_created_and_signed_in() {
             "name": "Kim Håkansson", "phone": "+49 (0)30 / 123-45.67",
         })
     );
-    assert_eq!(answer.header("location"), Some("/api/users/currentuser"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(auth.current_user(&cookie(&answer, "session")).await, user);
+    assert_eq!(response.header("location"), Some("/api/users/currentuser"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(auth.current_user(&cookie(&response, "session")).await, user);
 
     let url = PUBLIC_URL.parse().unwrap();
     let key = auth.infra.public_key_file();
     let verifier = Verifier::from_file(&key, &url, auth.infra.clock.clone()).unwrap();
-    let claims = verifier.verify(&cookie(&answer, "session")).unwrap();
+    let claims = verifier.verify(&cookie(&response, "session")).unwrap();
     assert_eq!(json!(claims.id), user["id"]);
-    assert!(!claims.is_admin(), "nobody makes themselves an admin");
+    assert!(!claims.is_admin(), "a sign-up never makes an admin");
 }
 
 #[tokio::test]
-async fn an_idempotency_key_means_nothing_here() {
-    let auth = Auth::start().await;
+async fn an_idempotency_key_is_ignored() {
+    let auth = World::start().await;
     for (key, email) in [("", "a@example.org"), ("1", "b@example.org"), ("1", "c@example.org")] {
-        auth.service.client().keyed(key).post(PATH, credentials(email)).await.expect(201);
+        auth.service
+            .client()
+            .with_idempotency_key(key)
+            .post(PATH, credentials(email))
+            .await
+            .expect(201);
     }
 }
 
 #[tokio::test]
-async fn name_and_phone_may_be_left_out_or_empty() {
-    let auth = Auth::start().await;
+async fn name_and_phone_may_be_omitted_or_empty() {
+    let auth = World::start().await;
     let user = auth.sign_up("kim@example.org").await.expect(201);
     assert_eq!(user, json!({ "id": user["id"], "email": "kim@example.org" }));
 
@@ -61,11 +66,11 @@ async fn name_and_phone_may_be_left_out_or_empty() {
 }
 
 #[tokio::test]
-async fn the_cookies_are_out_of_reach_of_scripts_and_other_sites() {
-    let auth = Auth::start().await;
-    let answer = auth.sign_up("kim@example.org").await;
+async fn the_cookies_are_inaccessible_to_scripts_and_other_sites() {
+    let auth = World::start().await;
+    let response = auth.sign_up("kim@example.org").await;
     for (name, seconds) in [("session", 900), ("refresh", 2_592_000)] {
-        let cookie = answer.set_cookie(name).unwrap();
+        let cookie = response.set_cookie(name).unwrap();
         for part in ["HttpOnly", "SameSite=Lax", "Path=/", &format!("Max-Age={seconds}")] {
             assert!(cookie.contains(part), "{part}: {cookie}");
         }
@@ -75,47 +80,47 @@ async fn the_cookies_are_out_of_reach_of_scripts_and_other_sites() {
 
 #[tokio::test]
 async fn over_https_the_cookies_are_secure_and_bound_to_the_host() {
-    let auth = Auth::at("https://tickets.example").await;
+    let auth = World::at("https://tickets.example").await;
     let body = credentials("kim@example.org");
-    let answer = auth.service.client().post(PATH, body).await;
-    answer.expect(201);
+    let response = auth.service.client().post(PATH, body).await;
+    response.expect(201);
     for name in ["__Host-session", "__Host-refresh"] {
-        let cookie = answer.set_cookie(name).unwrap();
+        let cookie = response.set_cookie(name).unwrap();
         assert!(cookie.contains("Secure") && cookie.contains("Path=/"), "{cookie}");
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
-    let refresh = cookie(&answer, "__Host-refresh");
+    let refresh = cookie(&response, "__Host-refresh");
     let client = auth.service.client().cookie("__Host-refresh", &refresh);
     client.post("/api/users/refresh", json!({})).await.expect(200);
-    // Over http, or from a sibling of the host, somebody else may have set the plain name.
+    // A cookie of the plain name may have been set over http, or by a sibling domain.
     let client = auth.service.client().cookie("refresh", &refresh);
     client.post("/api/users/refresh", json!({})).await.problem(401, "not-signed-in");
 }
 
 #[tokio::test]
-async fn every_broken_rule_is_told() {
-    let auth = Auth::start().await;
+async fn every_violation_is_reported() {
+    let auth = World::start().await;
     let body = json!({ "email": "kim", "password": "short", "name": "a\nb", "phone": "call me" });
-    let answer = auth.service.client().post(PATH, body).await;
-    assert_eq!(answer.invalid_fields(), ["email", "name", "password", "phone"]);
-    assert_eq!(answer.header("set-cookie"), None);
+    let response = auth.service.client().post(PATH, body).await;
+    assert_eq!(response.invalid_fields(), ["email", "name", "password", "phone"]);
+    assert_eq!(response.header("set-cookie"), None);
 
     let body = json!({
         "email": "kim@example.org", "password": PASSWORD, "name": format!("\t{}", "x".repeat(100)),
     });
-    let answer = auth.service.client().post(PATH, body).await;
-    assert_eq!(answer.invalid_fields(), ["name", "name"]);
+    let response = auth.service.client().post(PATH, body).await;
+    assert_eq!(response.invalid_fields(), ["name", "name"]);
 }
 
 #[tokio::test]
-async fn a_password_has_8_to_128_characters_whatever_they_are() {
-    let auth = Auth::start().await;
+async fn a_password_has_8_to_128_characters_of_any_kind() {
+    let auth = World::start().await;
     let passwords =
         ["1234567".to_owned(), "x".repeat(129), "🎫".repeat(7), "🎫".repeat(129), String::new()];
     for password in passwords {
         let body = json!({ "email": "kim@example.org", "password": password });
-        let answer = auth.service.client().post(PATH, body).await;
-        assert_eq!(answer.invalid_fields(), ["password"], "{password}");
+        let response = auth.service.client().post(PATH, body).await;
+        assert_eq!(response.invalid_fields(), ["password"], "{password}");
     }
     let good = ["12345678".to_owned(), "x".repeat(128), "🎫".repeat(8), "🎫".repeat(128)];
     for (index, password) in good.into_iter().enumerate() {
@@ -126,8 +131,8 @@ async fn a_password_has_8_to_128_characters_whatever_they_are() {
 }
 
 #[tokio::test]
-async fn what_is_no_such_body_is_refused_in_the_agreed_shape() {
-    let auth = Auth::start().await;
+async fn a_body_of_the_wrong_shape_is_reported_as_invalid() {
+    let auth = World::start().await;
     for (body, fields) in [
         (json!({ "email": { "$gt": "" }, "password": PASSWORD }), vec!["email"]),
         (json!({ "email": "kim@example.org", "password": { "$gt": "" } }), vec!["password"]),
@@ -141,8 +146,8 @@ async fn what_is_no_such_body_is_refused_in_the_agreed_shape() {
         (json!("kim@example.org"), vec![""]),
         (json!(null), vec![""]),
     ] {
-        let answer = auth.service.client().post(PATH, body.clone()).await;
-        assert_eq!(answer.invalid_fields(), fields, "{body}");
+        let response = auth.service.client().post(PATH, body.clone()).await;
+        assert_eq!(response.invalid_fields(), fields, "{body}");
     }
     auth.service.client().post(PATH, json!([])).await.problem(400, "invalid");
     auth.service.stop().await;
@@ -150,8 +155,8 @@ async fn what_is_no_such_body_is_refused_in_the_agreed_shape() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused_in_the_agreed_shape() {
-    let auth = Auth::start().await;
+async fn a_body_that_is_not_json_is_reported_as_malformed() {
+    let auth = World::start().await;
     let send = |content_type: Option<&'static str>, body: Vec<u8>| {
         let request = auth.service.client().request(Method::POST, PATH).body(body);
         match content_type {
@@ -180,64 +185,64 @@ async fn what_is_no_json_is_refused_in_the_agreed_shape() {
 }
 
 #[tokio::test]
-async fn only_post_is_taken() {
-    let auth = Auth::start().await;
-    let answer = auth.service.client().get(PATH).await;
-    answer.problem(405, "method-not-allowed");
-    assert_eq!(answer.header("allow"), Some("POST"));
+async fn only_post_is_allowed() {
+    let auth = World::start().await;
+    let response = auth.service.client().get(PATH).await;
+    response.problem(405, "method-not-allowed");
+    assert_eq!(response.header("allow"), Some("POST"));
     auth.service.client().get("/api/users/nobody").await.problem(404, "not-found");
 }
 
 #[tokio::test]
-async fn an_address_is_used_once_however_it_is_spelt() {
-    let auth = Auth::start().await;
+async fn an_address_is_used_once_whatever_its_spelling() {
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     for email in ["kim@example.org", "KIM@EXAMPLE.ORG", "\tkim@example.org "] {
-        let answer = auth.service.client().post(PATH, credentials(email)).await;
-        answer.problem(409, "email-in-use");
-        assert_eq!(answer.header("set-cookie"), None);
+        let response = auth.service.client().post(PATH, credentials(email)).await;
+        response.problem(409, "email-in-use");
+        assert_eq!(response.header("set-cookie"), None);
     }
 }
 
 #[tokio::test]
-async fn of_twenty_who_want_one_address_at_once_one_gets_it() {
-    let auth = Auth::start().await;
-    let answers =
+async fn of_twenty_concurrent_sign_ups_with_one_address_exactly_one_succeeds() {
+    let auth = World::start().await;
+    let responses =
         join_all((0..20).map(|_| async {
             auth.service.client().post(PATH, credentials("kim@example.org")).await
         }))
         .await;
-    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    let created = responses.iter().filter(|response| response.status == 201).count();
     assert_eq!(created, 1);
-    for answer in answers.iter().filter(|answer| answer.status != 201) {
-        answer.problem(409, "email-in-use");
+    for response in responses.iter().filter(|response| response.status != 201) {
+        response.problem(409, "email-in-use");
     }
 }
 
-/// The control of the test above: what it finds is the index's doing.
+/// The control run of the test above: only the index prevents duplicates.
 #[tokio::test]
-async fn without_the_unique_index_two_would_get_one_address() {
-    let auth = Auth::start().await;
+async fn without_the_unique_index_two_users_get_one_address() {
+    let auth = World::start().await;
     let users =
         auth.infra.database("auth").await.collection::<common::events::UserCreated>("users");
     users.drop_index("email").await.unwrap();
-    let answers =
+    let responses =
         join_all((0..2).map(|_| async {
             auth.service.client().post(PATH, credentials("kim@example.org")).await
         }))
         .await;
     let ids: BTreeSet<_> =
-        answers.iter().map(|answer| answer.expect(201)["id"].to_string()).collect();
+        responses.iter().map(|response| response.expect(201)["id"].to_string()).collect();
     assert_eq!(ids.len(), 2);
 }
 
 #[tokio::test]
-async fn a_new_user_is_announced_once() {
-    let auth = Auth::start().await;
+async fn user_created_is_published_once() {
+    let auth = World::start().await;
     let body = json!({ "email": "kim@example.org", "password": PASSWORD, "name": "Kim" });
     let user = auth.service.client().post(PATH, body.clone()).await.expect(201);
     auth.service.client().post(PATH, body).await.problem(409, "email-in-use");
-    // The relay publishes what waits before it ends.
+    // The relay publishes pending events before it stops.
     auth.service.stop().await;
 
     let id: UserId = user["id"].as_str().unwrap().parse().unwrap();
@@ -257,8 +262,8 @@ async fn a_new_user_is_announced_once() {
 }
 
 #[tokio::test]
-async fn one_can_sign_up_while_the_broker_is_down_and_is_announced_later() {
-    let auth = Auth::start().await;
+async fn a_sign_up_while_the_broker_is_down_succeeds_and_is_published_later() {
+    let auth = World::start().await;
     auth.infra.nats.kill();
     let user = auth.sign_up("kim@example.org").await.expect(201);
     auth.infra.nats.restart().await;
@@ -266,8 +271,8 @@ async fn one_can_sign_up_while_the_broker_is_down_and_is_announced_later() {
 }
 
 #[tokio::test]
-async fn a_password_is_stored_as_an_argon2id_hash_alone() {
-    let auth = Auth::start().await;
+async fn a_password_is_stored_only_as_an_argon2id_hash() {
+    let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let database = auth.infra.database("auth").await;
     for collection in ["users", "sessions"] {
@@ -281,8 +286,8 @@ async fn a_password_is_stored_as_an_argon2id_hash_alone() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_stored_by_its_hash_alone() {
-    let auth = Auth::start().await;
+async fn a_refresh_token_is_stored_only_as_a_hash() {
+    let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let next = cookie(&auth.refresh(&token).await, "refresh");
     let sessions = auth.infra.database("auth").await.collection::<Value>("sessions");
@@ -294,8 +299,8 @@ async fn a_refresh_token_is_stored_by_its_hash_alone() {
 }
 
 #[tokio::test]
-async fn a_form_of_another_site_is_refused() {
-    let auth = Auth::start().await;
+async fn a_cross_site_form_is_refused() {
+    let auth = World::start().await;
     let post = |name: &'static str, value: &'static str, email: &'static str| {
         let client = auth.service.client().header(name, value);
         async move { client.post(PATH, credentials(email)).await }
@@ -307,28 +312,28 @@ async fn a_form_of_another_site_is_refused() {
         ("origin", "null"),
         ("origin", "http://localhost:8080.evil.example"),
     ] {
-        let answer = post(name, value, "kim@example.org").await;
-        answer.problem(403, "cross-site");
-        assert_eq!(answer.header("set-cookie"), None);
+        let response = post(name, value, "kim@example.org").await;
+        response.problem(403, "cross-site");
+        assert_eq!(response.header("set-cookie"), None);
     }
     post("sec-fetch-site", "same-origin", "a@example.org").await.expect(201);
     post("sec-fetch-site", "none", "b@example.org").await.expect(201);
     post("origin", PUBLIC_URL, "c@example.org").await.expect(201);
-    // What the browser itself says of the request counts for more.
+    // Sec-Fetch-Site takes precedence over Origin.
     let client = auth.service.client().header("sec-fetch-site", "cross-site");
     let client = client.header("origin", PUBLIC_URL);
     client.post(PATH, credentials("d@example.org")).await.problem(403, "cross-site");
 }
 
 #[tokio::test]
-async fn a_user_survives_the_service() {
+async fn a_user_persists_across_a_restart() {
     let infra = Infra::start().await;
-    let first = Auth::on(infra).await;
+    let first = World::on(infra).await;
     let user = first.sign_up("kim@example.org").await.expect(201);
-    let Auth { service, infra } = first;
+    let World { service, infra } = first;
     service.stop().await;
-    let second = Auth::on(infra).await;
-    let answer =
+    let second = World::on(infra).await;
+    let response =
         second.service.client().post("/api/users/signin", credentials("kim@example.org")).await;
-    assert_eq!(answer.expect(200), user);
+    assert_eq!(response.expect(200), user);
 }

@@ -1,12 +1,12 @@
-//! `order.cancelled`: the hold is over, or its sale undone; nothing is to be told. What comes late about it
-//! finds this written down.
+//! `order.cancelled`: the reservation has ended, or the sale was refunded; an `order.created` that arrives later
+//! schedules nothing.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCancelled;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, OrderCancelled(order): OrderCancelled) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCancelled(order): OrderCancelled) -> Result<(), Failure> {
     follow(&app, &order).await
 }

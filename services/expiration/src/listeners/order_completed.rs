@@ -1,11 +1,11 @@
-//! `order.completed`: the ticket is sold; the hold has no end any more.
+//! `order.completed`: the ticket is sold, and its reservation no longer expires.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCompleted;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     follow(&app, &order).await
 }

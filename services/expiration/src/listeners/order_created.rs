@@ -1,11 +1,11 @@
-//! `order.created`: a hold begins; its end is to be told.
+//! `order.created`: a ticket is reserved, and its expiry is scheduled.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCreated;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
     follow(&app, &order).await
 }

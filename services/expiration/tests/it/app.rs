@@ -1,16 +1,18 @@
-//! What operators see of it.
+//! What operators see of the service.
 
+use expiration::app::Expiration;
+use service::Microservice as _;
 use testkit::Infra;
 
-use crate::world::{HOLD, World, connect, replica};
+use crate::world::{RESERVATION, World, connect, replica};
 
 #[tokio::test]
-async fn it_says_that_it_lives_that_it_is_ready_and_how_it_is_doing() {
-    common::telemetry::metrics();
+async fn it_reports_liveness_readiness_and_metrics() {
+    telemetry::metrics();
     let world = World::start().await;
     world.created().await;
-    world.infra.clock.advance(HOLD);
-    world.told_of(1).await;
+    world.infra.clock.advance(RESERVATION);
+    world.wait_for_expiries(1).await;
 
     let admin = world.service.admin_port();
     admin.get("/healthz").await.expect(200);
@@ -27,18 +29,18 @@ async fn it_says_that_it_lives_that_it_is_ready_and_how_it_is_doing() {
 }
 
 #[tokio::test]
-async fn its_api_has_no_page_at_all() {
+async fn it_has_no_http_api() {
     let world = World::start().await;
     world.service.client().get("/api/expiration").await.problem(404, "not-found");
 }
 
 #[tokio::test]
-async fn a_wrong_address_of_redis_stops_the_start_with_its_name() {
+async fn a_malformed_redis_url_stops_the_start_and_is_named() {
     let infra = Infra::start().await;
     let settings = infra.args("expiration").into_iter();
     let settings = settings.chain(["--redis-url".to_owned(), "http://redis".to_owned()]);
-    let settings = <expiration::app::Settings as clap::Parser>::parse_from(settings);
-    let error = expiration::app::build(settings, infra.clock.clone()).await.err().unwrap();
+    let settings = <expiration::state::Settings as clap::Parser>::parse_from(settings);
+    let error = Expiration::build(settings, infra.clock.clone()).await.err().unwrap();
     assert!(format!("{error:#}").contains("REDIS_URL"), "{error:#}");
 }
 
@@ -51,9 +53,9 @@ async fn it_is_ready_while_redis_is_down() {
     service.admin_port().get("/readyz").await.expect(200);
 }
 
-/// Schedules that are over are never deleted: the sweep and the refill mustn't read them.
+/// Ended schedules are never deleted: the sweep and the rebuild must not read them.
 #[tokio::test]
-async fn what_waits_is_found_by_an_index() {
+async fn scheduled_expiries_are_found_by_an_index() {
     let infra = Infra::start().await;
     drop(connect(&infra, "redis://127.0.0.1:1").await);
     let database = infra.database("expiration").await;

@@ -1,11 +1,11 @@
-//! Expiration through its doors: the bus and the admin port, on a real MongoDB, Redis and broker.
+//! expiration through the bus and the admin port, on a real MongoDB, Redis and NATS.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
+mod admin;
 mod app;
 mod domain;
-mod firing;
+mod expiry_worker;
 mod listeners;
-mod operating;
 mod timers;
 mod world;

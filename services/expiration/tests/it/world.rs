@@ -1,4 +1,4 @@
-//! An expiration service, and what orders would tell it.
+//! The service on real servers, and the events of orders that it consumes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,18 +7,20 @@ use bson::Document;
 use clap::Parser;
 use common::events::{
     CancelReason, Event, ExpirationComplete, Order, OrderCancelled, OrderCompleted, OrderCreated,
-    OrderStatus, OrderedTicket, Stream,
+    Stream,
 };
-use common::ids::{OrderId, TicketId, UserId};
-use common::{Clock, Money, Time};
-use expiration::app::{self, App, Settings};
+use common::ids::OrderId;
+use common::{Clock, Time};
+use expiration::app;
 use expiration::domain::Schedule;
+use expiration::state::{App, Settings};
 use futures::StreamExt;
 use redis::AsyncCommands;
+use testkit::fixtures::{self, OrderChanges as _};
 use testkit::{Bus, Infra, TestService, eventually};
 
-/// How long a hold lasts here.
-pub const HOLD: Duration = Duration::from_secs(900);
+/// How long a reservation lasts here.
+pub const RESERVATION: Duration = Duration::from_secs(900);
 
 pub struct World {
     pub infra: Infra,
@@ -45,21 +47,21 @@ impl World {
         self.infra.clock.now()
     }
 
-    /// An order whose hold begins now.
+    /// An order whose reservation begins now.
     pub fn order(&self) -> Order {
-        order(self.now(), HOLD)
+        order(self.now(), RESERVATION)
     }
 
-    /// Tells an event and waits until it has had its effect.
-    pub async fn tell<E: Event>(&self, event: &E) {
+    /// Publishes an event and waits until the service has handled it.
+    pub async fn deliver<E: Event>(&self, event: &E) {
         self.bus().publish(event).await;
         self.settled().await;
     }
 
-    /// An order that was told.
+    /// An order that the service has received.
     pub async fn created(&self) -> Order {
         let order = self.order();
-        self.tell(&OrderCreated(order.clone())).await;
+        self.deliver(&OrderCreated(order.clone())).await;
         order
     }
 
@@ -68,34 +70,34 @@ impl World {
     }
 
     pub async fn schedule(&self, order: &Order) -> Schedule {
-        self.app.store.schedules.get(order.id).await.unwrap().unwrap()
+        self.app.store.documents().get(order.id).await.unwrap().unwrap()
     }
 
-    /// Waits until all the service's looks at this moment are over: a hold that ends just now is told.
-    /// What isn't told by then, the service doesn't hold for due.
-    pub async fn look_at_the_clock(&self) {
+    /// Waits until the service has processed everything that is due now: a reservation that expires right now is
+    /// published. What isn't published by then isn't due for the service.
+    pub async fn wait_until_processed(&self) {
         let canary = order(self.now(), Duration::ZERO);
-        self.tell(&OrderCreated(canary.clone())).await;
-        self.told(&canary).await;
+        self.deliver(&OrderCreated(canary.clone())).await;
+        self.wait_for_expiry(&canary).await;
     }
 
-    /// Waits until the end of this order's hold is told.
-    pub async fn told(&self, order: &Order) -> ExpirationComplete {
+    /// Waits until the expiry of this order's reservation is published.
+    pub async fn wait_for_expiry(&self, order: &Order) -> ExpirationComplete {
         self.bus().wait_for(|event: &ExpirationComplete| event.0.order_id == order.id).await
     }
 
-    /// Waits until so many ends were told.
-    pub async fn told_of(&self, number: usize) -> BTreeMap<OrderId, usize> {
-        eventually(&format!("{number} orders to be told of"), || async {
-            let told = self.times_told().await;
-            (told.len() >= number).then_some(told)
+    /// Waits until the expiry of this many orders is published.
+    pub async fn wait_for_expiries(&self, number: usize) -> BTreeMap<OrderId, usize> {
+        eventually(&format!("{number} orders to be published as expired"), || async {
+            let published = self.times_expired().await;
+            (published.len() >= number).then_some(published)
         })
         .await
     }
 
-    /// Waits until so many documents are as `filter` says.
-    pub async fn wrote(&self, number: u64, filter: Document) {
-        let schedules = self.app.store.schedules.collection();
+    /// Waits until this many documents match `filter`.
+    pub async fn wait_for_documents(&self, number: u64, filter: Document) {
+        let schedules = self.app.store.documents().collection();
         eventually(&format!("{number} schedules with {filter}"), || async {
             let found = schedules.count_documents(filter.clone()).await.ok()?;
             (found == number).then_some(())
@@ -103,8 +105,8 @@ impl World {
         .await;
     }
 
-    /// How often the end of each hold was told.
-    pub async fn times_told(&self) -> BTreeMap<OrderId, usize> {
+    /// How often the expiry of each order was published.
+    pub async fn times_expired(&self) -> BTreeMap<OrderId, usize> {
         let mut times = BTreeMap::new();
         for event in self.bus().published::<ExpirationComplete>().await {
             *times.entry(event.0.order_id).or_default() += 1;
@@ -112,8 +114,8 @@ impl World {
         times
     }
 
-    /// Waits until Redis has exactly these orders' timers.
-    pub async fn timers_are(&self, orders: &[Order]) {
+    /// Waits until Redis has exactly the timers of these orders.
+    pub async fn wait_for_timers(&self, orders: &[Order]) {
         let expected: BTreeSet<_> = orders.iter().map(|order| order.id.to_string()).collect();
         eventually(&format!("Redis to have {} timers", expected.len()), || async {
             (self.timers().await? == expected).then_some(())
@@ -121,7 +123,7 @@ impl World {
         .await;
     }
 
-    /// What is in the sorted set; none while Redis is down.
+    /// The content of the sorted set; none while Redis is down.
     pub async fn timers(&self) -> Option<BTreeSet<String>> {
         let client = redis::Client::open(self.infra.redis_url().await).unwrap();
         let mut redis = client.get_multiplexed_async_connection().await.ok()?;
@@ -129,17 +131,17 @@ impl World {
         Some(all.into_iter().collect())
     }
 
-    /// Orders that are on record, and of which Redis knows nothing.
-    pub async fn recorded(&self, number: usize) -> Vec<Order> {
-        record(&self.app, (0..number).map(|_| self.order()).collect()).await
+    /// Orders that are stored in MongoDB and missing in Redis.
+    pub async fn stored_orders(&self, number: usize) -> Vec<Order> {
+        store_orders(&self.app, (0..number).map(|_| self.order()).collect()).await
     }
 }
 
-/// A service in this world: of several, one more replica.
+/// A replica of the service on these servers.
 pub async fn replica(infra: &Infra, redis_url: &str) -> (App, TestService) {
     let app = connect(infra, redis_url).await;
     let service = TestService::serve(app::service(app.clone())).await;
-    infra.bus().hears("expiration", &[Stream::Orders]).await;
+    infra.bus().wait_for_consumers("expiration", &[Stream::Orders]).await;
     (app, service)
 }
 
@@ -149,8 +151,8 @@ pub async fn connect(infra: &Infra, redis_url: &str) -> App {
     App::connect(&settings.state, infra.clock.clone()).await.unwrap()
 }
 
-/// Writes schedules down without a word to Redis.
-pub async fn record(app: &App, orders: Vec<Order>) -> Vec<Order> {
+/// Stores schedules in MongoDB only.
+pub async fn store_orders(app: &App, orders: Vec<Order>) -> Vec<Order> {
     futures::stream::iter(&orders)
         .for_each_concurrent(32, |order| async {
             app.store.follow(order).await.unwrap();
@@ -159,47 +161,21 @@ pub async fn record(app: &App, orders: Vec<Order>) -> Vec<Order> {
     orders
 }
 
-pub fn order(now: Time, hold: Duration) -> Order {
-    Order {
-        id: OrderId::new(now),
-        hold: 1,
-        user_id: UserId::new(now),
-        status: OrderStatus::Created,
-        cancel_reason: None,
-        expires_at: now + hold,
-        ticket: OrderedTicket {
-            id: TicketId::new(now),
-            title: "Aida".to_owned(),
-            price: Money::from_minor(2050),
-            currency: "usd".parse().unwrap(),
-            user_id: UserId::new(now),
-            date: None,
-            time_zone: "Europe/Berlin".to_owned(),
-            venue: None,
-        },
-        version: 1,
-    }
+pub fn order(now: Time, reservation: Duration) -> Order {
+    fixtures::order(&fixtures::ticket(now), now).with_expiry(now + reservation)
 }
 
 /// The order after its buyer has cancelled it.
 pub fn cancelled(order: &Order) -> OrderCancelled {
-    let cancel_reason = Some(CancelReason::Expired);
-    let version = order.version + 1;
-    OrderCancelled(Order {
-        status: OrderStatus::Cancelled,
-        cancel_reason,
-        version,
-        ..order.clone()
-    })
+    OrderCancelled(fixtures::cancelled(order, CancelReason::Expired))
 }
 
-/// The order after it was paid for, also too late: a gap in the versions, as not all of them are heard.
+/// The order after its payment, also a late one: with a gap in the versions, because not all of them are consumed.
 pub fn completed(order: &Order) -> OrderCompleted {
-    let version = order.version + 3;
-    OrderCompleted(Order { status: OrderStatus::Complete, version, ..order.clone() })
+    OrderCompleted(fixtures::completed(order).with_version(order.version + 3))
 }
 
-/// The time as it really passes.
+/// With the system clock.
 pub async fn with_the_systems_clock() -> World {
     World::on(Infra::start_at(Clock::system()).await).await
 }

@@ -1,23 +1,21 @@
-//! `expiration.complete`: a timer says that a hold has run out; our clock says whether it has.
+//! `expiration.complete`: a reservation's timer has fired. Only our own clock decides whether the order has expired.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::ExpirationComplete;
 
-use crate::app::App;
 use crate::domain::Expiry;
+use crate::state::App;
 
-pub async fn listen(
+pub async fn handle(
     app: App,
     ExpirationComplete(expiration): ExpirationComplete,
 ) -> Result<(), Failure> {
     let now = app.clock.now();
-    app.store
-        .orders
-        .change(expiration.order_id, |order| match order.expire(now) {
-            Expiry::Due(change) => Ok(Some(*change)),
-            Expiry::NotBefore(time) => Err(Failure::NotBefore(time)),
-            Expiry::Nothing => Ok(None),
-        })
-        .await?;
+    let expired = app.store.try_update(expiration.order_id, |order| match order.expire(now) {
+        Expiry::Due(change) => Ok(Some(*change)),
+        Expiry::NotBefore(time) => Err(Failure::RetryAt(time)),
+        Expiry::Nothing => Ok(None),
+    });
+    expired.await?;
     Ok(())
 }

@@ -1,39 +1,37 @@
-//! `payment.created`: a charge has succeeded. The order completes, also if its time ran out meanwhile
-//! and the ticket is still to be had; else what was paid is to be given back.
+//! `payment.created`: a charge has succeeded. The order completes, also if it has expired meanwhile and the ticket is still
+//! available; otherwise the payment must be refunded.
 
-use common::bus::{Contended, Failure};
+use bus::Failure;
 use common::events::{Payment, PaymentCreated};
+use store::ConflictError;
 
-use crate::app::App;
 use crate::domain::{Order, Retake};
-use crate::store::Placed;
+use crate::recovery;
+use crate::state::App;
+use crate::store::{InsertOutcome, MAX_ATTEMPTS};
 
-/// How often we look again when buyers are at the same ticket.
-const TRIES: usize = 32;
-
-pub async fn listen(app: App, PaymentCreated(payment): PaymentCreated) -> Result<(), Failure> {
+pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result<(), Failure> {
     let mut taken = false;
-    for _ in 0..TRIES {
-        let Some(order) = app.store.orders.get(payment.order_id).await? else {
-            // This database has lost the order; who paid for it gets their money back.
-            match app.store.reserve(&Order::lost(&payment, app.clock.now())).await? {
-                Placed::Yes => return Ok(()),
-                Placed::Taken | Placed::TryAgain => continue,
+    for _ in 0..MAX_ATTEMPTS {
+        let Some(order) = app.store.order(payment.order_id).await? else {
+            match recovery::refund_orphaned_charge(&app, &payment).await? {
+                InsertOutcome::Inserted => return Ok(()),
+                InsertOutcome::Taken | InsertOutcome::Conflict => continue,
             }
         };
         let retake = if taken { Retake::Gone } else { retake(&app, &order, &payment).await? };
         let Some(change) = order.paid(&payment, retake) else { return Ok(()) };
         match app.store.replace(order.version, &change).await? {
-            Placed::Yes => return Ok(()),
-            Placed::Taken => taken = true,
-            Placed::TryAgain => {}
+            InsertOutcome::Inserted => return Ok(()),
+            InsertOutcome::Taken => taken = true,
+            InsertOutcome::Conflict => {}
         }
     }
-    Err(Contended.into())
+    Err(ConflictError.into())
 }
 
-/// What becomes of the ticket of one who paid late. A buyer who comes between this and the write is found
-/// by the unique index.
+/// Whether a buyer who paid late gets the ticket again. If another buyer reserves it before the write, the unique index
+/// refuses the write.
 async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, Failure> {
     if !order.would_retake() {
         return Ok(Retake::Gone);

@@ -1,14 +1,11 @@
-//! `payment.failed`: a declined card; the last one ends the order.
+//! `payment.failed`: a card was declined; the final decline ends the order.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::PaymentFailed;
 
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, PaymentFailed(payment): PaymentFailed) -> Result<(), Failure> {
-    app.store
-        .orders
-        .change(payment.order_id, |order| Ok::<_, Failure>(order.payment_failed(&payment)))
-        .await?;
+pub async fn handle(app: App, PaymentFailed(payment): PaymentFailed) -> Result<(), Failure> {
+    app.store.update(payment.order_id, |order| order.payment_failed(&payment)).await?;
     Ok(())
 }

@@ -1,14 +1,11 @@
-//! `payment.refunded`: what was paid has been given back, and the ticket is free.
+//! `payment.refunded`: the order ends, and its ticket is available again.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::PaymentRefunded;
 
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, PaymentRefunded(refund): PaymentRefunded) -> Result<(), Failure> {
-    app.store
-        .orders
-        .change(refund.order_id, |order| Ok::<_, Failure>(order.refunded(&refund)))
-        .await?;
+pub async fn handle(app: App, PaymentRefunded(refund): PaymentRefunded) -> Result<(), Failure> {
+    app.store.update(refund.order_id, |order| order.refunded(&refund)).await?;
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! `ticket.created`: a ticket that can be ordered.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::TicketCreated;
 
-use super::carry_out;
-use crate::app::App;
-use crate::domain::Ticket;
+use crate::domain::TicketReplica;
+use crate::effects::apply_effects;
+use crate::state::App;
 
-pub async fn listen(app: App, TicketCreated(ticket): TicketCreated) -> Result<(), Failure> {
-    carry_out(&app, &ticket, Ticket::created(&ticket)).await
+pub async fn handle(app: App, TicketCreated(ticket): TicketCreated) -> Result<(), Failure> {
+    apply_effects(&app, &ticket, TicketReplica::created(&ticket)).await
 }

@@ -1,12 +1,12 @@
-//! `ticket.deleted`: whoever holds the ticket loses it, and gets back what was paid.
+//! `ticket.deleted`: the ticket's live order ends, or its payment must be refunded.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::TicketDeleted;
 
-use super::carry_out;
-use crate::app::App;
-use crate::domain::Ticket;
+use crate::domain::TicketReplica;
+use crate::effects::apply_effects;
+use crate::state::App;
 
-pub async fn listen(app: App, TicketDeleted(ticket): TicketDeleted) -> Result<(), Failure> {
-    carry_out(&app, &ticket, Ticket::deleted(&ticket)).await
+pub async fn handle(app: App, TicketDeleted(ticket): TicketDeleted) -> Result<(), Failure> {
+    apply_effects(&app, &ticket, TicketReplica::deleted(&ticket)).await
 }

@@ -1,12 +1,12 @@
-//! `ticket.updated`: edited, or locked for an order, which may await its payment from then on.
+//! `ticket.updated`: the listing was edited, or the ticket was locked for an order, which may await its payment.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::TicketUpdated;
 
-use super::carry_out;
-use crate::app::App;
-use crate::domain::Ticket;
+use crate::domain::TicketReplica;
+use crate::effects::apply_effects;
+use crate::state::App;
 
-pub async fn listen(app: App, TicketUpdated(ticket): TicketUpdated) -> Result<(), Failure> {
-    carry_out(&app, &ticket, Ticket::updated(&ticket)).await
+pub async fn handle(app: App, TicketUpdated(ticket): TicketUpdated) -> Result<(), Failure> {
+    apply_effects(&app, &ticket, TicketReplica::updated(&ticket)).await
 }

@@ -1,12 +1,12 @@
-//! `user.created`: someone who may buy or sell, and how to reach them.
+//! `user.created`: the contact details of a new user.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::UserCreated;
 
-use crate::app::App;
-use crate::domain::Person;
+use crate::domain::UserReplica;
+use crate::state::App;
 
-pub async fn listen(app: App, UserCreated(user): UserCreated) -> Result<(), Failure> {
-    app.store.apply_person(&Person::of(&user)).await?;
+pub async fn handle(app: App, UserCreated(user): UserCreated) -> Result<(), Failure> {
+    app.store.apply_user(&UserReplica::of(&user)).await?;
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! `user.updated`: they are reached in another way from now on.
+//! `user.updated`: a user's contact details have changed.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::UserUpdated;
 
-use crate::app::App;
-use crate::domain::Person;
+use crate::domain::UserReplica;
+use crate::state::App;
 
-pub async fn listen(app: App, UserUpdated(user): UserUpdated) -> Result<(), Failure> {
-    app.store.apply_person(&Person::of(&user)).await?;
+pub async fn handle(app: App, UserUpdated(user): UserUpdated) -> Result<(), Failure> {
+    app.store.apply_user(&UserReplica::of(&user)).await?;
     Ok(())
 }

@@ -1,25 +1,24 @@
-//! `DELETE /api/orders/{id}`: give a hold up.
+//! `DELETE /api/orders/{id}`: cancels a reservation.
 
 use axum::extract::State;
-use common::auth::CurrentUser;
-use common::error::{Error, Result, problems};
-use common::extract::{IfMatch, PathId};
 use common::ids::OrderId;
-use common::permissions::{self, Action};
+use common::permissions::Action;
 use http::StatusCode;
+use httpkit::conditional::IfMatch;
+use httpkit::extract::PathId;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
-use crate::domain::Kept;
+use crate::state::App;
 
-pub async fn cancel(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<OrderId>,
     if_match: IfMatch,
 ) -> Result<StatusCode> {
-    let order = app.store.orders.change(id, |order| {
-        permissions::require(&user, Action::CancelOrder, order.owners())?;
-        let change = order.given_up(app.clock.now())?;
+    let order = app.store.try_update(id, |order| {
+        user.require(Action::CancelOrder, order.owners())?;
+        let change = order.cancel_by_buyer(app.clock.now())?;
         if change.is_some() {
             if_match.check(order.version)?;
         }
@@ -27,19 +26,4 @@ pub async fn cancel(
     });
     order.await?.ok_or_else(|| Error::not_found("order"))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-impl From<Kept> for Error {
-    fn from(kept: Kept) -> Error {
-        match kept {
-            Kept::Expired => Error::refused(&problems::ORDER_EXPIRED, "The hold has run out."),
-            Kept::Ended => {
-                Error::refused(&problems::ORDER_CANCELLED, "The order has ended already.")
-            }
-            Kept::Complete => Error::refused(
-                &problems::ORDER_COMPLETE,
-                "The order is paid; only its seller can refund it.",
-            ),
-        }
-    }
 }

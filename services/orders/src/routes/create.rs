@@ -1,50 +1,66 @@
-//! `POST /api/orders`: hold a ticket.
+//! `POST /api/orders`: reserves a ticket.
 
 use axum::extract::State;
-use common::auth::CurrentUser;
-use common::error::{Error, Result, Violation};
+use common::Money;
 use common::events::Stream;
-use common::extract::Body;
-use common::idempotency::{Created, Key, Keyed};
 use common::ids::TicketId;
-use common::money::{AmountInput, NotMoney};
-use common::mongo::read_your_writes;
-use common::permissions::{self, Action, Owners};
+use common::money::AmountInput;
+use common::permissions::{Action, Owners};
+use httpkit::extract::{Body, parse_id};
+use httpkit::idempotency::{Idempotent, RequestIdentity};
+use httpkit::validation::Rules;
+use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
-use validator::Validate;
+use store::{StoredResponse, read_your_writes};
 
-use crate::app::App;
+use crate::domain::TicketReplica;
 use crate::reserve::reserve;
+use crate::state::App;
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     ticket_id: String,
-    /// What the buyer saw: if it has changed since, nothing is ordered.
+    /// The price that the buyer saw: if it has changed since, nothing is ordered.
     price: Option<AmountInput>,
 }
 
-pub async fn create(
-    State(app): State<App>,
-    user: CurrentUser,
-    Keyed(key, Body(input)): Keyed<Body<Input>>,
-) -> Result<Created> {
-    app.store.orders.once(&key, order(&app, &key, &user, input)).await
+impl Input {
+    /// The ticket and the expected price.
+    fn parse(self) -> Result<(TicketId, Option<Money>)> {
+        let mut rules = Rules::default();
+        let price = self.price.map(|price| price.parse()).transpose();
+        match rules.check("price", price) {
+            Some(price) => Ok((parse_id(&self.ticket_id)?, price)),
+            None => Err(rules.into_error()),
+        }
+    }
 }
 
-async fn order(app: &App, key: &Key, user: &CurrentUser, input: Input) -> Result<Created> {
-    let wrong = |error: NotMoney| Error::invalid([Violation::of("price", error.to_string())]);
-    let seen = input.price.map(|price| price.parse()).transpose().map_err(wrong)?;
-    let missing = || Error::not_found("ticket");
-    let id: TicketId = input.ticket_id.parse().map_err(|_| missing())?;
-    let cut_off = || app.feeds.is_cut_off(Stream::Tickets);
+pub async fn handle(
+    State(app): State<App>,
+    user: CurrentUser,
+    Idempotent(request, Body(input)): Idempotent<Body<Input>>,
+) -> Result<StoredResponse> {
+    app.store.run_once(&request, order(&app, &request, &user, input)).await
+}
+
+async fn order(
+    app: &App,
+    request: &RequestIdentity,
+    user: &CurrentUser,
+    input: Input,
+) -> Result<StoredResponse> {
+    let (ticket_id, expected_price) = input.parse()?;
+    let ticket = find_ticket(app, ticket_id).await?;
+    user.require(Action::OrderTicket, Owners { seller: ticket.user_id, buyer: None })?;
+    reserve(app, request, user.id, &ticket, expected_price).await
+}
+
+/// The ticket, unless it was deleted. A recent one may be known to the client before its event arrives here.
+async fn find_ticket(app: &App, id: TicketId) -> Result<TicketReplica> {
+    let disconnected = || app.consumers.is_disconnected(Stream::Tickets);
     let find = async || Ok(app.store.ticket(id).await?);
-    let ticket = read_your_writes(id.made_at(), app.clock.now(), cut_off, find).await?;
-    let ticket = ticket.filter(|ticket| !ticket.deleted).ok_or_else(missing)?;
-    permissions::require(
-        user,
-        Action::OrderTicket,
-        Owners { seller: ticket.user_id, buyer: None },
-    )?;
-    reserve(app, key, user, &ticket, seen).await
+    let ticket = read_your_writes(id.created_at(), app.clock.now(), disconnected, find).await?;
+    ticket.filter(|ticket| !ticket.deleted).ok_or_else(|| Error::not_found("ticket"))
 }

@@ -1,19 +1,20 @@
-//! `GET /api/orders`: my orders, or those on my tickets (`as=seller`), newest first.
+//! `GET /api/orders`: a user's orders, or those of the user's tickets (`as=seller`), newest first.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::Time;
-use common::auth::CurrentUser;
-use common::cursor::{self, Cursor};
-use common::error::{Error, Result, Violation};
 use common::events::OrderStatus;
-use common::extract::Query;
-use common::server::personal;
+use common::ids::UserId;
+use common::problem::Violation;
+use httpkit::extract::Query;
+use httpkit::paging::{self, Cursor};
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
-use crate::store::Side;
+use crate::state::App;
+use crate::store::Party;
 use crate::view::OrderView;
 
 #[derive(Deserialize)]
@@ -31,19 +32,15 @@ struct Page {
     next: Option<String>,
 }
 
-pub async fn list(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     Query(input): Query<Input>,
 ) -> Result<impl IntoResponse> {
-    let side = match input.r#as.as_deref() {
-        None | Some("buyer") => Side::Buyer(user.id),
-        Some("seller") => Side::Seller(user.id),
-        Some(_) => return Err(Error::invalid([Violation::of("as", "must be buyer or seller")])),
-    };
+    let party = party(input.r#as.as_deref(), user.id)?;
     let statuses = statuses(&input.status)?;
-    let limit = cursor::limit(input.limit)?;
-    let filters = (matches!(side, Side::Seller(_)), user.id, &input.status);
+    let limit = paging::limit(input.limit)?;
+    let filters = (matches!(party, Party::Seller(_)), user.id, &input.status);
     let after = match input.cursor {
         Some(text) => {
             let cursor = Cursor::decode(&text, &filters)?;
@@ -52,22 +49,31 @@ pub async fn list(
         None => None,
     };
     let now = app.clock.now();
-    // One more than is shown tells whether there is a next page.
-    let mut orders = app.store.list(side, &statuses, now, after, limit + 1).await?;
-    let more = orders.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    orders.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    // One more than the page contains, to know whether there is a next page.
+    let mut orders = app.store.list(party, &statuses, now, after, limit + 1).await?;
+    let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = orders.len() > page_size;
+    orders.truncate(page_size);
     let next = orders
         .last()
-        .filter(|_| more)
+        .filter(|_| has_more)
         .map(|last| Cursor::after(last.created_at.millis(), last.id, &filters).encode());
     let orders = orders.into_iter().map(|order| OrderView::of(order, now)).collect();
     Ok(personal(None, Json(Page { orders, next })))
 }
 
-/// `active` stands for every live state.
-fn statuses(asked: &[String]) -> Result<Vec<OrderStatus>> {
+fn party(name: Option<&str>, user: UserId) -> Result<Party> {
+    match name {
+        None | Some("buyer") => Ok(Party::Buyer(user)),
+        Some("seller") => Ok(Party::Seller(user)),
+        Some(_) => Err(Error::invalid([Violation::of("as", "must be buyer or seller")])),
+    }
+}
+
+/// `active` stands for every live status.
+fn statuses(names: &[String]) -> Result<Vec<OrderStatus>> {
     let mut statuses = Vec::new();
-    for name in asked {
+    for name in names {
         let found = OrderStatus::ALL
             .into_iter()
             .filter(|status| status.as_str() == name || (name == "active" && status.is_live()));

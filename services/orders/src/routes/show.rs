@@ -3,28 +3,27 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::auth::CurrentUser;
-use common::error::{Error, Result};
-use common::extract::PathId;
 use common::ids::OrderId;
-use common::permissions::{self, Action};
-use common::server::personal;
+use common::permissions::Action;
+use httpkit::extract::PathId;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
+use crate::state::App;
 use crate::view::OrderView;
 
-pub async fn show(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
-    let order = app.store.orders.get(id).await?.ok_or_else(|| Error::not_found("order"))?;
-    permissions::require(&user, Action::ViewOrder, order.owners())?;
-    let other_side = match order.other_side(user.id) {
-        Some(person) => app.store.person(person).await?,
+    let order = app.store.order(id).await?.ok_or_else(|| Error::not_found("order"))?;
+    user.require(Action::ViewOrder, order.owners())?;
+    let counterparty = match order.counterparty(user.id) {
+        Some(id) => app.store.user(id).await?,
         None => None,
     };
     let version = order.version;
-    let view = OrderView::of(order, app.clock.now()).with_contact(other_side);
+    let view = OrderView::of(order, app.clock.now()).with_contact(counterparty);
     Ok(personal(Some(version), Json(view)))
 }

@@ -3,13 +3,14 @@
 use common::events::{OrderCancelled, PaymentCreated, Ticket, TicketUpdated};
 use common::ids::OrderId;
 use orders::domain::Order;
+use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, payment};
 
 /// A ticket that tickets says is locked for an order that nobody here knows.
 async fn locked_for_nobody(world: &World) -> Ticket {
-    let order_id = Some(OrderId::new(world.infra.clock.now()));
-    Ticket { order_id, hold: 5, version: 7, ..world.ticket().await }
+    let order_id = OrderId::new(world.infra.clock.now());
+    world.ticket().await.with_order(order_id).with_hold(5).with_version(7)
 }
 
 async fn tell(world: &World, ticket: &Ticket) {

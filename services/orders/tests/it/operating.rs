@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use common::bus::RESTORED;
 use common::events::{
     OrderCancelled, OrderCompleted, OrderCreated, Ticket, TicketCreated, TicketDeleted,
 };
+use store::RESTORE_VERSION_OFFSET;
 use testkit::eventually;
 
 use crate::world::{World, connect, payment, refund};
@@ -95,16 +95,25 @@ async fn after_a_restore_versions_and_holds_are_beyond_all_that_was_told() {
     operator.run(&["reannounce", "--restored"]).await.expect_success();
 
     let restored = world.stored(order.id).await;
-    assert_eq!((restored.version, restored.holds), (RESTORED + 1, vec![RESTORED + 2]));
+    assert_eq!(
+        (restored.version, restored.holds),
+        (RESTORE_VERSION_OFFSET + 1, vec![RESTORE_VERSION_OFFSET + 2])
+    );
     let created = world.bus().published::<OrderCreated>().await.pop().unwrap().0;
-    assert_eq!((created.id, created.version, created.hold), (order.id, RESTORED + 1, RESTORED + 2));
+    assert_eq!(
+        (created.id, created.version, created.hold),
+        (order.id, RESTORE_VERSION_OFFSET + 1, RESTORE_VERSION_OFFSET + 2)
+    );
     let cancelled = world.bus().published::<OrderCancelled>().await.pop().unwrap().0;
-    assert_eq!((cancelled.version, cancelled.hold), (RESTORED + 2, RESTORED + 1));
+    assert_eq!(
+        (cancelled.version, cancelled.hold),
+        (RESTORE_VERSION_OFFSET + 2, RESTORE_VERSION_OFFSET + 1)
+    );
 
     // Holds count on from there, also of tickets whose orders are all lost.
     world.cancel(&restored_order(&world, &order).await).await;
-    assert_eq!(world.order(&ticket).await.hold(), RESTORED + 3);
-    assert_eq!(world.order(&unordered).await.hold(), RESTORED + 1);
+    assert_eq!(world.order(&ticket).await.hold(), RESTORE_VERSION_OFFSET + 3);
+    assert_eq!(world.order(&unordered).await.hold(), RESTORE_VERSION_OFFSET + 1);
 }
 
 async fn restored_order(world: &World, order: &orders::domain::Order) -> orders::domain::Order {
@@ -143,7 +152,7 @@ async fn what_the_broker_lost_before_it_was_heard_is_told_again_by_itself() {
         world.told(order).await;
     }
     world.infra.nats.wipe().await;
-    world.infra.bus().is_told("ORDERS", "orders").await;
+    world.infra.bus().wait_for_replay("ORDERS", "orders").await;
     world.published().await;
     let mut told = BTreeSet::new();
     told.extend(world.bus().published::<OrderCreated>().await.into_iter().map(|event| event.0.id));
@@ -162,7 +171,10 @@ async fn a_dead_letter_is_handled_again_while_the_service_does_not_run() {
     let ticket = world.unheard_ticket();
     let World { infra, app, service, .. } = world;
     service.stop().await;
-    infra.bus().bury("orders", &TicketCreated(ticket.clone()), "the listener had a fault").await;
+    infra
+        .bus()
+        .publish_dead_letter("orders", &TicketCreated(ticket.clone()), "the listener had a fault")
+        .await;
     let replayed = infra.program("orders").run(&["dead-letters", "replay", "1"]).await;
     let expected = "1: ticket.created is handled, and off the list\n";
     assert_eq!(replayed.expect_success(), expected);
@@ -180,8 +192,10 @@ async fn two_at_once_tell_twice_and_lose_nothing() {
     other.expect_success();
     let second = connect(&world.infra).await;
     for order in orders {
-        let stored = second.store.orders.get(order.id).await.unwrap().unwrap();
-        assert!(stored.version > RESTORED && stored.version < 2 * RESTORED);
+        let stored = second.store.order(order.id).await.unwrap().unwrap();
+        assert!(
+            stored.version > RESTORE_VERSION_OFFSET && stored.version < 2 * RESTORE_VERSION_OFFSET
+        );
         eventually("its newest version to be told", || async {
             let told = world.told(&stored).await;
             told.iter().any(|(_, version)| *version == stored.version).then_some(())
@@ -199,5 +213,5 @@ async fn a_refund_that_comes_after_a_retelling_ends_the_order() {
     world.bus().publish(&common::events::PaymentRefunded(refund(&payment))).await;
     world.settled().await;
     let told = world.told(&order).await;
-    assert_eq!(told.last(), Some(&("cancelled", RESTORED + 3)), "{told:?}");
+    assert_eq!(told.last(), Some(&("cancelled", RESTORE_VERSION_OFFSET + 3)), "{told:?}");
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderStatus, OrderUpdated, RefundReason, RefundRequired, Stream,
+    OrderStatus, OrderUpdated, RefundReason, Stream,
 };
 use common::ids::OrderId;
 use orders::app;
 use orders::domain::Order;
-use orders::store::Placed;
+use orders::store::InsertOutcome;
+use testkit::fixtures::{self, OrderChanges as _, RefundRequiredChanges as _, TicketChanges as _};
 use testkit::{Infra, TestService};
 
 use crate::world::{RESERVATION, World, connect};
@@ -22,29 +23,18 @@ async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold(
     world.confirm_lock(&ticket, &order).await;
     world.expire(&order).await;
     world.pay(&order).await;
-    let deleted = events::Ticket { version: 5, ..ticket.clone() };
+    let deleted = ticket.clone().with_version(5);
     world.bus().publish(&events::TicketDeleted(deleted)).await;
     world.settled().await;
     world.published().await;
 
-    let state = |status, version, hold, cancel_reason| events::Order {
-        id: order.id,
-        hold,
-        user_id: world.buyer.id,
-        status,
-        cancel_reason,
-        expires_at: order.created_at + RESERVATION,
-        ticket: events::OrderedTicket {
-            id: ticket.id,
-            title: ticket.title.clone(),
-            price: ticket.price,
-            currency: ticket.currency.clone(),
-            user_id: world.seller.id,
-            date: None,
-            time_zone: ticket.time_zone.clone(),
-            venue: ticket.venue.clone(),
-        },
-        version,
+    let reserved = fixtures::order(&ticket, order.created_at)
+        .with_id(order.id)
+        .with_buyer(world.buyer.id)
+        .with_expiry(order.created_at + RESERVATION);
+    let state = |status, version: i64, hold: i64, cancel_reason: Option<CancelReason>| {
+        let state = reserved.clone().with_status(status).with_version(version);
+        state.with_hold(hold).with_cancel_reason(cancel_reason)
     };
     let bus = world.bus();
     let created = state(OrderStatus::Created, 1, 1, None);
@@ -55,9 +45,10 @@ async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold(
     assert_eq!(bus.published::<OrderCancelled>().await, [OrderCancelled(cancelled)]);
     let completed = state(OrderStatus::Complete, 4, 2, None);
     assert_eq!(bus.published::<OrderCompleted>().await, [OrderCompleted(completed)]);
-    let why = RefundReason::TicketDeleted;
     let payment_id = world.stored(order.id).await.payment.unwrap().id;
-    let required = RefundRequired { order_id: order.id, payment_id, why, version: 5 };
+    let required = fixtures::refund_required(order.id, payment_id)
+        .with_reason(RefundReason::TicketDeleted)
+        .with_version(5);
     assert_eq!(bus.published::<OrderRefundRequired>().await, [OrderRefundRequired(required)]);
     assert_eq!(bus.count(Stream::Orders, "order.>").await, 5);
 
@@ -78,21 +69,12 @@ async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold(
 }
 
 /// A process that died between its write and its publishing left this behind.
-async fn an_order_that_was_not_told(infra: &Infra, app: &app::App) -> Order {
+async fn an_order_that_was_not_told(infra: &Infra, app: &orders::state::App) -> Order {
     let (buyer, seller, now) = (infra.user(), infra.user(), infra.clock.now());
-    let ticket = events::OrderedTicket {
-        id: common::ids::TicketId::new(now),
-        title: "Aida".to_owned(),
-        price: common::Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        user_id: seller.id,
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-    };
+    let ticket = fixtures::ordered_ticket(&fixtures::ticket(now).with_seller(seller.id));
     let id = OrderId::new(now);
     let change = Order::reserve(id, buyer.id, ticket, 1, now, RESERVATION);
-    assert_eq!(app.store.reserve(&change).await.unwrap(), Placed::Yes);
+    assert_eq!(app.store.insert(&change).await.unwrap(), InsertOutcome::Inserted);
     change.thing
 }
 
@@ -102,7 +84,10 @@ async fn what_a_crash_left_unpublished_is_told_at_the_next_start() {
     let app = connect(&infra).await;
     let order = an_order_that_was_not_told(&infra, &app).await;
     let cancelled = order.cancel(CancelReason::User).unwrap();
-    assert_eq!(app.store.replace(order.version, &cancelled).await.unwrap(), Placed::Yes);
+    assert_eq!(
+        app.store.replace(order.version, &cancelled).await.unwrap(),
+        InsertOutcome::Inserted
+    );
     drop(app);
     assert!(infra.bus().published::<OrderCreated>().await.is_empty());
 

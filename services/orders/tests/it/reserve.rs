@@ -3,7 +3,7 @@
 use common::events::{CancelReason, OrderCancelled, OrderCreated, OrderStatus, Ticket};
 use futures::future::join_all;
 use orders::store::ONE_LIVE_ORDER;
-use testkit::{Answer, TestUser};
+use testkit::{Response, TestUser};
 
 use crate::world::World;
 
@@ -11,13 +11,13 @@ const BUYERS: usize = 100;
 const ROUNDS: usize = 20;
 
 /// All of them at once for one ticket that is free.
-async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Answer> {
+async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Response> {
     join_all(buyers.iter().map(|buyer| world.try_to_order(buyer, ticket.id))).await
 }
 
 async fn live_orders(world: &World, ticket: &Ticket) -> u64 {
     let live = bson::doc! { "ticketId": ticket.id, "active": true };
-    world.app.store.orders.collection().count_documents(live).await.unwrap()
+    world.app.store.documents().collection().count_documents(live).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn of_a_hundred_buyers_at_once_exactly_one_gets_the_ticket() {
 #[tokio::test]
 async fn without_the_unique_index_the_same_race_sells_a_ticket_twice() {
     let world = World::start().await;
-    let orders = world.app.store.orders.collection();
+    let orders = world.app.store.documents().collection();
     for index in [ONE_LIVE_ORDER, "one_order_per_hold"] {
         orders.drop_index(index).await.unwrap();
     }

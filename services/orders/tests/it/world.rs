@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::Money;
 use common::events::{
-    Expiration, ExpirationComplete, FailedPayment, Payment, Refund, RefundRequired, Stream, Ticket,
-    TicketCreated, TicketUpdated,
+    ExpirationComplete, FailedPayment, OrderCancelled, OrderCompleted, OrderCreated,
+    OrderRefundRequired, OrderUpdated, Payment, PaymentCreated, Refund, RefundRequired, Stream,
+    Ticket, TicketCreated, TicketUpdated,
 };
-use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderUpdated, PaymentCreated,
-};
-use common::ids::{OrderId, PaymentId, TicketId};
-use orders::app::{self, App, Settings};
+use common::ids::{OrderId, TicketId};
+use orders::app;
 use orders::domain::Order;
+use orders::state::{App, Settings};
 use serde_json::{Value, json};
-use testkit::{Answer, Bus, Client, Infra, TestService, TestUser};
+use testkit::fixtures::{self, FailedPaymentChanges as _, PaymentChanges as _, TicketChanges as _};
+use testkit::{Bus, Client, Infra, Response, TestService, TestUser};
 
 /// How long a hold lasts here.
 pub const RESERVATION: Duration = Duration::from_secs(900);
@@ -36,7 +35,7 @@ impl World {
         let infra = Infra::start().await;
         let app = connect(&infra).await;
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
-        infra.bus().hears("orders", &HEARD).await;
+        infra.bus().wait_for_consumers("orders", &HEARD).await;
         let (seller, buyer) = (infra.user(), infra.user());
         World { infra, app, service, seller, buyer }
     }
@@ -61,19 +60,7 @@ impl World {
 
     /// A ticket of the seller's that nobody has heard of.
     pub fn unheard_ticket(&self) -> Ticket {
-        Ticket {
-            id: TicketId::new(self.infra.clock.now()),
-            title: "Aida".to_owned(),
-            price: Money::from_minor(2050),
-            currency: "usd".parse().unwrap(),
-            user_id: self.seller.id,
-            date: None,
-            time_zone: "Europe/Berlin".to_owned(),
-            venue: Some("Arena".to_owned()),
-            order_id: None,
-            hold: 0,
-            version: 1,
-        }
+        fixtures::ticket(self.infra.clock.now()).with_seller(self.seller.id)
     }
 
     pub async fn tell_ticket(&self, ticket: &Ticket) {
@@ -88,7 +75,7 @@ impl World {
         ticket
     }
 
-    pub async fn try_to_order(&self, user: &TestUser, ticket: TicketId) -> Answer {
+    pub async fn try_to_order(&self, user: &TestUser, ticket: TicketId) -> Response {
         self.client(user).post("/api/orders", json!({ "ticketId": ticket })).await
     }
 
@@ -103,7 +90,7 @@ impl World {
     }
 
     pub async fn stored(&self, id: OrderId) -> Order {
-        self.app.store.orders.get(id).await.unwrap().unwrap()
+        self.app.store.order(id).await.unwrap().unwrap()
     }
 
     /// The order as its buyer sees it.
@@ -172,7 +159,7 @@ impl World {
 
     /// Waits until no order has an event that isn't on the bus.
     pub async fn published(&self) {
-        testkit::all_published(&self.app.store.orders).await;
+        testkit::all_published(self.app.store.documents()).await;
     }
 }
 
@@ -187,36 +174,23 @@ pub fn path(order: &Order) -> String {
 
 /// The ticket's next version: locked for an order.
 pub fn locked(ticket: &Ticket, order: &Order) -> Ticket {
-    let (order_id, hold) = (Some(order.id), order.hold());
-    Ticket { order_id, hold, version: ticket.version + 1, ..ticket.clone() }
+    let next = ticket.clone().with_version(ticket.version + 1);
+    next.with_order(order.id).with_hold(order.hold())
 }
 
 pub fn payment(order: &Order) -> Payment {
-    Payment {
-        id: PaymentId::new(order.created_at),
-        order_id: order.id,
-        stripe_id: format!("pi_{}", order.id),
-        amount: order.ticket.price,
-        currency: order.ticket.currency.clone(),
-        version: 3,
-    }
+    fixtures::payment(order.id, order.created_at).with_amount(order.ticket.listing.price)
 }
 
 pub fn failed(order: &Order, attempt: i64, r#final: bool) -> FailedPayment {
-    let id = PaymentId::new(order.created_at);
-    FailedPayment { id, order_id: order.id, attempt, r#final, version: 2 + attempt }
+    let failed = fixtures::failed_payment(order.id, order.created_at);
+    failed.with_attempt(attempt).with_final(r#final).with_version(2 + attempt)
 }
 
 pub fn refund(payment: &Payment) -> Refund {
-    Refund {
-        id: payment.id,
-        order_id: payment.order_id,
-        stripe_refund_id: format!("re_{}", payment.order_id),
-        amount: payment.amount,
-        version: payment.version + 2,
-    }
+    fixtures::refund(payment)
 }
 
 pub fn expiration(order: &Order) -> ExpirationComplete {
-    ExpirationComplete(Expiration { order_id: order.id, version: 1 })
+    ExpirationComplete(fixtures::expiration(order.id))
 }

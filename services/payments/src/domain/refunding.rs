@@ -1,83 +1,109 @@
-//! Giving back what was paid.
+//! Refunding a payment.
 
 use common::Time;
-use common::bus::Change;
 use common::events::RefundRequired;
+use store::Change;
 
-use super::{Payment, Refund, Status};
+use super::{NotPaid, OrderPayment, Payment, Refund, RefundNumber, Status};
 
-/// orders has heard of a charge that this database doesn't know to have succeeded, or not at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such charge that is known to be paid")]
-pub struct NotPaid;
-
-impl Payment {
-    /// What was paid is to be given back. None: it is on its way, or there is nothing to give back.
-    pub fn refund(&self, now: Time) -> Option<Change<Payment>> {
-        let change = self.with_charge(now, |charge| match charge.status {
-            Status::Completed => {
-                charge.status = Status::Refunding;
-                charge.refund = Some(Refund { key: 1, ask: false, stripe_id: None });
-                Some(())
-            }
-            Status::Created
-            | Status::Processing
-            | Status::Refunding
-            | Status::Refunded
-            | Status::Failed => None,
-        })?;
-        Some(Change::untold(Payment { work_at: Some(now), failures: 0, ..change.thing }))
+impl OrderPayment {
+    /// Begins the refund. None: it has begun, or there is nothing to refund.
+    pub fn begin_refund(&self, now: Time) -> Option<Change<OrderPayment>> {
+        let change = self
+            .edit_payment(now, |payment| payment.is_completed().then(|| payment.refund(false)))?;
+        Some(Change::without_event(OrderPayment {
+            next_run_at: Some(now),
+            failures: 0,
+            ..change.thing
+        }))
     }
 
-    /// orders can't honour what was paid. None: that is known.
+    /// orders can't honour the payment. None: its refund has begun.
     pub fn refund_required(
         &self,
         required: &RefundRequired,
         now: Time,
-    ) -> Result<Option<Change<Payment>>, NotPaid> {
-        let charge = self.charge.as_ref().filter(|charge| charge.id == required.payment_id);
-        match charge.ok_or(NotPaid)?.status {
+    ) -> Result<Option<Change<OrderPayment>>, NotPaid> {
+        let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
+        match payment.ok_or(NotPaid)?.status {
             Status::Created | Status::Processing | Status::Failed => Err(NotPaid),
-            Status::Completed | Status::Refunding | Status::Refunded => Ok(self.refund(now)),
+            Status::Completed | Status::Refunding | Status::Refunded => Ok(self.begin_refund(now)),
         }
     }
 
-    /// As [`Payment::must_ask`], for the refund.
-    pub fn must_ask_refund(&self, key: i64, now: Time) -> Option<Change<Payment>> {
-        self.with_refund(key, now, |refund| (!refund.ask).then(|| refund.ask = true))
+    /// As [`OrderPayment::mark_outcome_unknown`], for the refund.
+    pub fn mark_refund_outcome_unknown(
+        &self,
+        number: RefundNumber,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_refund(number, now, |refund| {
+            (!refund.outcome_unknown).then(|| refund.outcome_unknown = true)
+        })
     }
 
-    /// As [`Payment::attempt_key_spent`], for the refund.
-    pub fn refund_key_spent(&self, key: i64, now: Time) -> Option<Change<Payment>> {
-        self.with_refund(key, now, |refund| {
-            (refund.key, refund.ask) = (key + 1, false);
+    /// As [`OrderPayment::advance_attempt_number`], for the refund.
+    pub fn advance_refund_number(
+        &self,
+        number: RefundNumber,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_refund(number, now, |refund| {
+            (refund.number, refund.outcome_unknown) = (number + 1, false);
             Some(())
         })
     }
 
-    /// Stripe: the refund has succeeded.
-    pub fn refunded(&self, stripe_id: &str, now: Time) -> Option<Change<Payment>> {
-        let change = self.with_charge(now, |charge| {
-            let refund = charge.refund.as_mut()?;
+    /// Stripe's result: the refund has succeeded.
+    pub fn record_refund(&self, stripe_id: &str, now: Time) -> Option<Change<OrderPayment>> {
+        let change = self.edit_payment(now, |payment| {
+            let refund = payment.refund.as_mut()?;
             refund.stripe_id.is_none().then(|| {
                 refund.stripe_id = Some(stripe_id.to_owned());
-                charge.status = Status::Refunded;
+                payment.status = Status::Refunded;
             })
         })?;
-        let payment = Payment { work_at: None, ..change.thing };
-        let event = payment.refunded_event(payment.charge.as_ref()?)?;
-        Some(Change::told(payment, &event))
+        let next = OrderPayment { next_run_at: None, ..change.thing };
+        let event = next.refunded_event(next.payment.as_ref()?)?;
+        Some(Change::with_event(next, &event))
     }
 
-    fn with_refund(
+    fn edit_refund(
         &self,
-        key: i64,
+        number: RefundNumber,
         now: Time,
         edit: impl FnOnce(&mut Refund) -> Option<()>,
-    ) -> Option<Change<Payment>> {
-        self.with_charge(now, |charge| {
-            let refund = charge.refund.as_mut().filter(|refund| refund.key == key)?;
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_payment(now, |payment| {
+            let refund = payment.refund.as_mut().filter(|refund| refund.number == number)?;
             if refund.stripe_id.is_none() { edit(refund) } else { None }
         })
+    }
+}
+
+impl Payment {
+    /// orders knows of a refund that this database has lost (it was restored), or has lost the order itself: the
+    /// payment is refunded, after its existing refunds were retrieved.
+    pub(super) fn recover_refund(&mut self) {
+        if self.is_completed() {
+            self.refund(true);
+        }
+    }
+
+    fn is_completed(&self) -> bool {
+        match self.status {
+            Status::Completed => true,
+            Status::Created
+            | Status::Processing
+            | Status::Refunding
+            | Status::Refunded
+            | Status::Failed => false,
+        }
+    }
+
+    fn refund(&mut self, outcome_unknown: bool) {
+        self.status = Status::Refunding;
+        self.refund =
+            Some(Refund { number: RefundNumber::FIRST, outcome_unknown, stripe_id: None });
     }
 }

@@ -1,88 +1,98 @@
-//! The requests that a payment remembers, so that each is answered in the same way however often it is
-//! sent. At most one of them has no answer yet: the one whose attempt is under way.
+//! The requests that a document stores, so that each gets the same response however often it is sent. At most one of
+//! them has no outcome yet: the one whose attempt is in progress.
 
 use common::Time;
-use common::bus::Change;
-use common::error::{Error, Result, problems};
-use common::idempotency::{Key, Remembered};
 use serde::{Deserialize, Serialize};
+use store::{Change, KeyReusedError, RequestIdentity, StoredRequest};
 
-use super::Payment;
+use super::{CardToken, Limits, OrderPayment, PaymentRefusal, RefundRefusal, Version};
 
-/// What became of what a request began: as much as its answer needs.
+/// The outcome of a request: as much as its response needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub enum End {
+pub enum RequestOutcome {
     /// The card was charged: the payment was `completed`, in this version.
-    Paid { version: i64 },
+    Paid { version: Version },
     /// The card was declined.
     Declined { code: String, attempts_left: i64 },
-    /// The money is to be given back: the payment was `refunding`, in this version.
-    Refunding { version: i64 },
+    /// The refund has begun: the payment was `refunding`, in this version.
+    Refunding { version: Version },
 }
 
-/// How a request stands.
+/// How far a request has come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
-    Ended(End),
-    UnderWay {
+    Finished(RequestOutcome),
+    InProgress {
         since: Time,
     },
-    /// Nothing is known of it: it is new, or it came to nothing and may be made again.
+    /// Not stored: it is new, or it had no effect and may be sent again.
     Unknown,
 }
 
-impl Payment {
-    /// As [`Payment::claim`], for a request. None: it came before; [`Payment::progress`] tells the rest.
-    pub fn claim_for(
+impl OrderPayment {
+    /// As [`OrderPayment::begin_attempt`], for a request. None: it is a repeat; see [`OrderPayment::progress`].
+    pub fn begin_attempt_for(
         &self,
-        key: &Key,
-        token: &str,
-        attempts: i64,
+        request: &RequestIdentity,
+        token: &CardToken,
+        limits: Limits,
         now: Time,
-    ) -> Result<Option<Change<Payment>>> {
-        if key.among(&self.requests, now)?.is_some() {
+    ) -> Result<Option<Change<OrderPayment>>, PaymentRefusal> {
+        if StoredRequest::find_in(&self.requests, request, now)?.is_some() {
             return Ok(None);
         }
-        let mut change = self.claim(token, attempts, now)?;
-        change.thing.remember(key, None, now);
+        let mut change = self.begin_attempt(token, limits, now)?;
+        change.thing.store_request(request, None, now);
         Ok(Some(change))
     }
 
-    /// As [`Payment::refund`], for a request. None: it came before.
-    pub fn refund_for(&self, key: &Key, now: Time) -> Result<Option<Change<Payment>>> {
-        if key.among(&self.requests, now)?.is_some() {
+    /// As [`OrderPayment::begin_refund`], for a request. None: it is a repeat.
+    pub fn begin_refund_for(
+        &self,
+        request: &RequestIdentity,
+        now: Time,
+    ) -> Result<Option<Change<OrderPayment>>, RefundRefusal> {
+        if StoredRequest::find_in(&self.requests, request, now)?.is_some() {
             return Ok(None);
         }
-        let mut change = self.refund(now).ok_or_else(|| {
-            let detail = "Only a completed payment can be refunded, once.";
-            Error::refused(&problems::NOT_REFUNDABLE, detail)
-        })?;
+        let mut change = self.begin_refund(now).ok_or(RefundRefusal::NotRefundable)?;
         let version = change.thing.version;
-        change.thing.remember(key, Some(End::Refunding { version }), now);
+        change.thing.store_request(request, Some(RequestOutcome::Refunding { version }), now);
         Ok(Some(change))
     }
 
-    /// How a request stands. Refuses (422) a key that was used for another one.
-    pub fn progress(&self, key: &Key, now: Time) -> Result<Progress> {
-        Ok(match key.among(&self.requests, now)? {
+    /// How far a request has come. Refuses a key that was used for another one.
+    pub fn progress(
+        &self,
+        request: &RequestIdentity,
+        now: Time,
+    ) -> Result<Progress, KeyReusedError> {
+        Ok(match StoredRequest::find_in(&self.requests, request, now)? {
             None => Progress::Unknown,
-            Some(Remembered { answer: Some(end), .. }) => Progress::Ended(end.clone()),
-            Some(Remembered { answer: None, at, .. }) => Progress::UnderWay { since: *at },
+            Some(StoredRequest { response: Some(outcome), .. }) => {
+                Progress::Finished(outcome.clone())
+            }
+            Some(StoredRequest { response: None, at, .. }) => Progress::InProgress { since: *at },
         })
     }
 
-    fn remember(&mut self, key: &Key, end: Option<End>, now: Time) {
+    fn store_request(
+        &mut self,
+        request: &RequestIdentity,
+        outcome: Option<RequestOutcome>,
+        now: Time,
+    ) {
         self.requests.retain(|request| request.is_fresh(now));
-        self.requests.push(key.remember(end, now));
+        self.requests.push(StoredRequest::of(request, outcome, now));
     }
 
-    /// The attempt has ended, and this is the answer to the request that began it. None: it came to
-    /// nothing, and the request is forgotten.
-    pub(super) fn ended(mut self, end: Option<End>) -> Payment {
-        self.requests.retain(|request| request.answer.is_some() || end.is_some());
-        for request in self.requests.iter_mut().filter(|request| request.answer.is_none()) {
-            request.answer.clone_from(&end);
+    /// The attempt has ended, with this outcome of the request that began it. None: it had no effect, and the request
+    /// is removed.
+    pub(super) fn finish_request(mut self, outcome: Option<RequestOutcome>) -> OrderPayment {
+        self.requests.retain(|request| request.response.is_some() || outcome.is_some());
+        for request in self.requests.iter_mut().filter(|request| request.response.is_none()) {
+            request.response.clone_from(&outcome);
         }
         self
     }

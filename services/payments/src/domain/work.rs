@@ -1,66 +1,72 @@
-//! When a worker is to look at a payment, and who is at it meanwhile.
+//! When the background worker next executes a payment's steps, and which process executes them meanwhile: a lease.
 //!
-//! Whoever is at a payment has it on a lease: `work_at` is in the future, and is moved on while Stripe is
-//! asked. The lease of one who has died runs out, and whoever comes next takes the payment up. Nothing
-//! rests on it: two who are at one payment do no harm, they only get in each other's way.
+//! A process that executes steps keeps [`OrderPayment::next_run_at`] in the future, and renews that while it waits for
+//! Stripe. When it crashes, the lease expires and another process claims the payment. Correctness doesn't depend on
+//! the lease: two processes at one payment are safe, but waste each other's effort.
 
 use std::time::Duration;
 
 use common::Time;
-use common::bus::Change;
+use store::Change;
 
-use super::Payment;
+use super::{Limits, OrderPayment};
 
-/// How long a payment is left alone after the last that was heard of whoever is at it.
+/// A lease without a renewal expires after this time.
 const LEASE: Duration = Duration::from_secs(3);
-/// How often whoever is at it has to be heard of.
+/// How often a lease is renewed.
 pub const RENEWAL: Duration = Duration::from_secs(1);
 
-impl Payment {
-    /// Stripe is being asked: others leave the payment alone a while longer.
-    pub fn renewed(&self, now: Time) -> Option<Change<Payment>> {
-        self.work_at.map(|_| Change::untold(self.next().leased(now)))
+impl OrderPayment {
+    /// Extends the lease while Stripe's response is awaited.
+    pub fn renew_lease(&self, now: Time) -> Option<Change<OrderPayment>> {
+        self.next_run_at.map(|_| Change::without_event(self.next().lease(now)))
     }
 
-    /// Stripe could not be asked, or has no word yet: again at that time.
-    pub fn postponed(&self, until: Time) -> Option<Change<Payment>> {
-        self.work_at.map(|_| {
+    /// Stripe could not be reached, or the outcome is unknown: the next run is at that time.
+    pub fn postpone(&self, until: Time) -> Option<Change<OrderPayment>> {
+        self.next_run_at.map(|_| {
             let failures = self.failures + 1;
-            Change::untold(Payment { work_at: Some(until), failures, ..self.next() })
+            Change::without_event(OrderPayment {
+                next_run_at: Some(until),
+                failures,
+                ..self.next()
+            })
         })
     }
 
-    /// A worker takes it up, when it is due.
+    /// The background worker claims the payment, if it is due.
     ///
-    /// An attempt that is found unsent was left behind by someone who died or was cut off. Whoever waited
-    /// for it has been told that nothing was sent, or nothing at all: it is given up, and may be repeated.
-    pub fn taken_up(&self, attempts: i64, now: Time) -> Option<Change<Payment>> {
-        self.work_at.filter(|due| *due <= now)?;
+    /// An unsent attempt that it finds was left by a process that crashed or was stopped. Its client got *nothing was
+    /// sent* as a response, or none at all: the attempt is abandoned, and the client may retry.
+    pub fn claim(&self, limits: Limits, now: Time) -> Option<Change<OrderPayment>> {
+        self.next_run_at.filter(|due| *due <= now)?;
         match self.attempt().filter(|attempt| !attempt.sent) {
-            Some(attempt) => self.given_up(attempt.key, attempts, now),
-            None => Some(Change::untold(self.next().leased(now))),
+            Some(attempt) => self.abandon_attempt(attempt.number, limits, now),
+            None => Some(Change::without_event(self.next().lease(now))),
         }
     }
 
-    /// Someone is at it.
+    /// Whether a process has a lease on it.
     pub fn is_leased(&self, now: Time) -> bool {
-        self.work_at.is_some_and(|due| due > now)
+        self.next_run_at.is_some_and(|due| due > now)
     }
 
-    /// Nothing is left to do at Stripe: nobody need look at it.
-    pub fn at_rest(&self, attempts: i64, now: Time) -> Option<Change<Payment>> {
-        let idle = self.work_at.is_some() && self.next_step(attempts, now).is_none();
-        idle.then(|| Change::untold(Payment { work_at: None, failures: 0, ..self.next() }))
+    /// No step is left: no further run is needed.
+    pub fn idle(&self, limits: Limits, now: Time) -> Option<Change<OrderPayment>> {
+        let is_idle = self.next_run_at.is_some() && self.next_step(limits, now).is_none();
+        is_idle.then(|| {
+            Change::without_event(OrderPayment { next_run_at: None, failures: 0, ..self.next() })
+        })
     }
 
-    /// Held by whoever makes this change.
-    pub(super) fn leased(self, now: Time) -> Payment {
-        Payment { work_at: Some(now + LEASE), ..self }
+    /// With a lease for the process that makes this change.
+    pub(super) fn lease(self, now: Time) -> OrderPayment {
+        OrderPayment { next_run_at: Some(now + LEASE), ..self }
     }
 
-    /// To be looked at now, if there is anything to do at Stripe.
-    pub(super) fn due(self, attempts: i64, now: Time) -> Payment {
-        let work_at = self.next_step(attempts, now).map(|_| now);
-        Payment { work_at, ..self }
+    /// Due now, if a step is left.
+    pub(super) fn schedule(self, limits: Limits, now: Time) -> OrderPayment {
+        let next_run_at = self.next_step(limits, now).map(|_| now);
+        OrderPayment { next_run_at, ..self }
     }
 }

@@ -1,10 +1,10 @@
-//! `order.cancelled`: nothing may be charged any more, and what is open at Stripe is to be canceled.
+//! `order.cancelled`: nothing may be charged any more, and an unpaid PaymentIntent is cancelled at Stripe.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCancelled;
 
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, OrderCancelled(order): OrderCancelled) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCancelled(order): OrderCancelled) -> Result<(), Failure> {
     super::follow(&app, &order).await
 }

@@ -1,10 +1,10 @@
 //! `order.completed`: the order is paid.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCompleted;
 
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     super::follow(&app, &order).await
 }

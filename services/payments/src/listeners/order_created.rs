@@ -1,10 +1,10 @@
 //! `order.created`: an order that can be paid.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCreated;
 
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
     super::follow(&app, &order).await
 }

@@ -1,24 +1,15 @@
-//! `order.refund_required`: what was paid can't be honoured and is to be given back, once.
+//! `order.refund_required`: the order can't be completed, so its payment is refunded, once.
 
-use anyhow::{Context, anyhow};
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderRefundRequired;
 
-use crate::app::App;
+use crate::state::App;
 
-pub async fn listen(
+pub async fn handle(
     app: App,
-    OrderRefundRequired(refund): OrderRefundRequired,
+    OrderRefundRequired(required): OrderRefundRequired,
 ) -> Result<(), Failure> {
-    let now = app.clock.now();
-    let refunding = app.store.payments.change(refund.order_id, |payment| {
-        // A database that was restored asks Stripe, and then knows.
-        let change = payment.refund_required(&refund, now);
-        change.with_context(|| format!("payment {}", refund.payment_id)).map_err(Failure::Later)
-    });
-    if refunding.await?.is_none() {
-        return Err(Failure::Later(anyhow!("there is no order {}", refund.order_id)));
-    }
-    app.work.notify_one();
+    app.store.require_refund(&required, app.clock.now()).await?;
+    app.wake_worker.notify_one();
     Ok(())
 }

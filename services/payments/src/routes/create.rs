@@ -4,82 +4,73 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::edge::within;
-use common::error::{Error, Result, Violation};
-use common::events::Stream;
-use common::extract::Body;
-use common::idempotency::{Key, Keyed};
-use common::ids::OrderId;
-use common::mongo::read_your_writes;
-use common::permissions::{self, Action};
+use common::ids::{Id, OrderId};
+use common::permissions::Action;
+use httpkit::extract::Body;
+use httpkit::idempotency::{Idempotent, RequestIdentity};
+use httpkit::middleware::with_timeout;
+use httpkit::validation::Rules;
+use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 use tokio::time::Instant;
-use validator::Validate;
 
-use crate::answer::{self, PATIENCE};
-use crate::app::App;
-use crate::domain::Payment;
+use crate::domain::CardToken;
+use crate::response::{self, RESPONSE_TIMEOUT};
+use crate::state::App;
+use crate::store::Begun;
 
-/// How long an attempt may take to be claimed.
-const CLAIM: Duration = Duration::from_secs(4);
+/// How long it may take to begin an attempt.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);
 
-#[derive(Clone, Deserialize, Validate)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     order_id: String,
-    #[validate(length(min = 1, max = 255, message = "must be a Stripe token or payment method"))]
     token: String,
 }
 
-pub async fn create(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
-    Keyed(key, Body(input)): Keyed<Body<Input>>,
+    Idempotent(request, Body(input)): Idempotent<Body<Input>>,
 ) -> Result<Response> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RESPONSE_TIMEOUT;
     loop {
-        let request = (user.clone(), key.clone(), input.clone());
-        // Nothing is sent before this, and a silent database is no reason to wait as for Stripe. A claim
-        // that it writes after all, once the buyer was told 503, is nobody's: it is given up.
-        let (payment, begun) = within(CLAIM, claim(app.clone(), request)).await?;
-        if begun {
-            return answer::first(&app, payment, &key, deadline).await;
-        }
-        // An equal request was faster, and its answer is this one's. If it came to nothing, it is our turn.
-        if let Some(answer) = answer::again(&app, payment, &key, deadline).await? {
-            return Ok(answer);
+        let begin = begin(app.clone(), user.clone(), request.clone(), input.clone());
+        // Nothing is sent before this, so a database that doesn't respond is no reason to wait as long as for Stripe. An
+        // attempt that is stored after the 503 belongs to no request: the background worker abandons it.
+        match with_timeout(BEGIN_TIMEOUT, begin).await? {
+            Begun::New(payment) => {
+                return response::respond_to_new(&app, payment, &request, deadline).await;
+            }
+            // The same request was faster, and this one gets its response. If it had no effect, this one is the next to
+            // try.
+            Begun::Repeat(payment) => {
+                let response =
+                    response::respond_to_repeat(&app, payment, &request, deadline).await?;
+                if let Some(response) = response {
+                    return Ok(response);
+                }
+            }
         }
     }
 }
 
-/// Begins an attempt, and says whether it did: an equal request may have been faster.
-async fn claim(app: App, (user, key, input): (CurrentUser, Key, Input)) -> Result<(Payment, bool)> {
-    app.store.check(&key).await?;
-    let order = payable(&app, &user, &input).await?;
-    let mut begun = false;
-    let claim = app.store.payments.change(order, |payment| {
-        let claim = payment.claim_for(&key, &input.token, app.attempts, app.clock.now());
-        begun = matches!(claim, Ok(Some(_)));
-        claim
-    });
-    Ok((claim.await?.ok_or_else(missing)?, begun))
-}
-
-/// The order that is to be paid, if it is the user's.
-async fn payable(app: &App, user: &CurrentUser, input: &Input) -> Result<OrderId> {
-    if !input.token.starts_with("tok_") && !input.token.starts_with("pm_") {
-        let rule = "must be a Stripe token (tok_…) or payment method (pm_…)";
-        return Err(Error::invalid([Violation::of("token", rule)]));
-    }
-    let order: OrderId = input.order_id.parse().map_err(|_| missing())?;
-    let cut_off = || app.feeds.is_cut_off(Stream::Orders);
-    let find = async || Ok(app.store.payments.get(order).await?);
-    let payment = read_your_writes(order.made_at(), app.clock.now(), cut_off, find).await?;
-    permissions::require(user, Action::Pay, payment.ok_or_else(missing)?.owners())?;
-    Ok(order)
-}
-
-fn missing() -> Error {
-    Error::not_found("order")
+/// Begins an attempt, if the order is the user's.
+async fn begin(
+    app: App,
+    user: CurrentUser,
+    request: RequestIdentity,
+    input: Input,
+) -> Result<Begun> {
+    app.store.check_key(&request).await?;
+    let mut rules = Rules::default();
+    let Some(token) = rules.check("token", input.token.parse::<CardToken>()) else {
+        return Err(rules.into_error());
+    };
+    let payment = super::find_order(&app, &input.order_id).await?;
+    user.require(Action::Pay, payment.owners())?;
+    let order = payment.order_id;
+    let begun = app.store.begin_attempt(order, &request, &token, app.limits, &app.clock).await?;
+    begun.ok_or_else(|| Error::not_found(OrderId::NAMES))
 }

@@ -3,17 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::auth::CurrentUser;
-use common::error::{Error, Result, Violation};
-use common::events::Stream;
-use common::extract::Query;
-use common::ids::OrderId;
-use common::mongo::read_your_writes;
-use common::permissions::{self, Action};
-use common::server::personal;
+use common::permissions::Action;
+use common::problem::Violation;
+use httpkit::extract::Query;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
+use crate::state::App;
 use crate::view::PaymentView;
 
 #[derive(Deserialize)]
@@ -27,7 +24,7 @@ struct List {
     payments: Vec<PaymentView>,
 }
 
-pub async fn list(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     Query(input): Query<Input>,
@@ -35,13 +32,8 @@ pub async fn list(
     let Some(order) = input.order_id else {
         return Err(Error::invalid([Violation::of("orderId", "must be given")]));
     };
-    let missing = || Error::not_found("order");
-    let order: OrderId = order.parse().map_err(|_| missing())?;
-    let cut_off = || app.feeds.is_cut_off(Stream::Orders);
-    let find = async || Ok(app.store.payments.get(order).await?);
-    let payment = read_your_writes(order.made_at(), app.clock.now(), cut_off, find).await?;
-    let payment = payment.ok_or_else(missing)?;
-    permissions::require(&user, Action::ViewPayment, payment.owners())?;
-    let payments = PaymentView::of(payment, app.attempts).into_iter().collect();
+    let payment = super::find_order(&app, &order).await?;
+    user.require(Action::ViewPayment, payment.owners())?;
+    let payments = PaymentView::of(payment, app.limits).into_iter().collect();
     Ok(personal(None, Json(List { payments })))
 }

@@ -1,37 +1,35 @@
-//! `POST /api/payments/{id}/refund`: the ticket's seller gives the money back.
+//! `POST /api/payments/{id}/refund`: the ticket's seller refunds the buyer.
 
 use axum::extract::State;
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::error::{Error, Result};
-use common::extract::{AnyBody, PathId};
-use common::idempotency::Keyed;
-use common::ids::PaymentId;
-use common::permissions::{self, Action};
+use common::ids::{Id, PaymentId};
+use common::permissions::Action;
+use httpkit::extract::{AnyBody, PathId};
+use httpkit::idempotency::Idempotent;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::answer;
-use crate::app::App;
 use crate::domain::Progress;
+use crate::response;
+use crate::state::App;
 
-pub async fn refund(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
-    Keyed(key, AnyBody): Keyed<AnyBody>,
+    Idempotent(request, AnyBody): Idempotent<AnyBody>,
 ) -> Result<Response> {
-    app.store.check(&key).await?;
-    let missing = || Error::not_found("payment");
-    let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
-    permissions::require(&user, Action::Refund, payment.owners())?;
+    app.store.check_key(&request).await?;
+    let missing = || Error::not_found(PaymentId::NAMES);
+    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
+    user.require(Action::Refund, payment.owners())?;
     let now = app.clock.now();
-    let asked =
-        app.store.payments.change(payment.order_id, |payment| payment.refund_for(&key, now));
-    let payment = asked.await?.ok_or_else(missing)?;
-    // The worker asks Stripe; the order's end and the ticket's return follow from the refund.
-    app.work.notify_one();
-    // Both who asks first and who asks again find what was written for them.
-    match payment.progress(&key, now)? {
-        Progress::Ended(end) => answer::tell(payment, end),
-        Progress::UnderWay { .. } | Progress::Unknown => Err(Error::contended()),
+    let refunding = app.store.begin_refund(payment.order_id, &request, now).await?;
+    let payment = refunding.ok_or_else(missing)?;
+    // The worker creates the refund; the order's cancellation and the ticket's release follow from it.
+    app.wake_worker.notify_one();
+    // The first request and its repeats get the same stored outcome.
+    match payment.progress(&request, now)? {
+        Progress::Finished(outcome) => response::respond(payment, outcome),
+        Progress::InProgress { .. } | Progress::Unknown => Err(Error::conflict()),
     }
 }

@@ -3,24 +3,23 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::auth::CurrentUser;
-use common::error::{Error, Result};
-use common::extract::PathId;
-use common::ids::PaymentId;
-use common::permissions::{self, Action};
-use common::server::personal;
+use common::ids::{Id, PaymentId};
+use common::permissions::Action;
+use httpkit::extract::PathId;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
 
-use crate::app::App;
+use crate::state::App;
 use crate::view::PaymentView;
 
-pub async fn show(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
 ) -> Result<impl IntoResponse> {
-    let missing = || Error::not_found("payment");
-    let payment = app.store.by_payment(id).await?.ok_or_else(missing)?;
-    permissions::require(&user, Action::ViewPayment, payment.owners())?;
-    let view = PaymentView::of(payment, app.attempts).ok_or_else(missing)?;
-    Ok(personal(Some(view.version), Json(view)))
+    let missing = || Error::not_found(PaymentId::NAMES);
+    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
+    user.require(Action::ViewPayment, payment.owners())?;
+    let view = PaymentView::of(payment, app.limits).ok_or_else(missing)?;
+    Ok(personal(Some(view.version.get()), Json(view)))
 }

@@ -10,42 +10,42 @@ use testkit::{Forgery, Method};
 use crate::world::{World, order};
 
 #[tokio::test]
-async fn a_card_that_is_good_pays_the_order() {
+async fn a_valid_card_pays_the_order() {
     let world = World::start().await;
     let order = world.order().await;
 
-    let answer = world.pay(&order, "tok_visa").await;
-    let payment = answer.expect(201);
+    let response = world.pay(&order, "tok_visa").await;
+    let payment = response.expect(201);
     assert_eq!(
-        answer.header("location"),
+        response.header("location"),
         Some(&*format!("/api/payments/{}", payment["id"].as_str().unwrap()))
     );
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
     assert_eq!(payment["status"], "completed");
     assert_eq!(payment["amount"], "20.50");
     assert_eq!(payment["currency"], "usd");
     assert_eq!(payment["declines"], 0);
     assert_eq!(payment["orderId"], json!(order.id));
 
-    let told = world.infra.bus().wait_for::<PaymentCreated>(|_| true).await.0;
-    assert_eq!(json!(told.id), payment["id"]);
-    assert_eq!(told.order_id, order.id);
-    assert_eq!(told.amount.minor(), 2050);
-    assert_eq!(json!(told.stripe_id), payment["stripeId"]);
-    assert_eq!(world.taken().await, (1, 2050));
+    let event = world.infra.bus().wait_for::<PaymentCreated>(|_| true).await.0;
+    assert_eq!(json!(event.id), payment["id"]);
+    assert_eq!(event.order_id, order.id);
+    assert_eq!(event.amount.minor(), 2050);
+    assert_eq!(json!(event.stripe_id), payment["stripeId"]);
+    assert_eq!(world.charged().await, (1, 2050));
     let intent = &world.ledger().await["payment_intents"][0];
     assert_eq!(intent["metadata"]["order_id"], json!(order.id));
 }
 
 #[tokio::test]
-async fn a_payment_method_pays_as_a_token_does() {
+async fn a_payment_method_pays_the_order_like_a_token() {
     let world = World::start().await;
     let order = world.order().await;
     assert_eq!(world.pay(&order, "pm_card_visa").await.expect(201)["status"], "completed");
 }
 
 #[tokio::test]
-async fn a_declined_card_is_told_and_another_may_be_tried() {
+async fn a_declined_card_is_reported_and_another_one_may_be_tried() {
     let world = World::start().await;
     let order = world.order().await;
 
@@ -65,16 +65,18 @@ async fn a_declined_card_is_told_and_another_may_be_tried() {
         failed.iter().map(|event| (event.0.attempt, event.0.r#final)).collect::<Vec<_>>(),
         [(1, false)]
     );
-    assert_eq!(world.taken().await, (1, 2050));
+    assert_eq!(world.charged().await, (1, 2050));
 }
 
 #[tokio::test]
-async fn the_last_decline_ends_the_payment_once_stripe_has_canceled_it() {
+async fn after_the_last_decline_the_payment_fails_once_stripe_has_cancelled_the_intent() {
     let world = World::start().await;
     let order = world.order().await;
     for left in [2, 1, 0] {
         let declined = world.pay(&order, "tok_chargeDeclined").await.problem(402, "card-declined");
         assert_eq!(declined["attemptsLeft"], left);
+        let more = ["No attempts left.", "1 more attempt.", "2 more attempts."][left];
+        assert_eq!(declined["detail"], format!("The card was declined (generic_decline). {more}"));
         assert_eq!(declined["declineCode"], "generic_decline");
     }
     world.pay(&order, "tok_visa").await.problem(409, "payment-failed");
@@ -84,11 +86,11 @@ async fn the_last_decline_ends_the_payment_once_stripe_has_canceled_it() {
     world.payment_is(&order, "failed").await;
     assert_eq!(world.ledger().await["payment_intents"][0]["status"], "canceled");
     world.pay(&order, "tok_visa").await.problem(409, "payment-failed");
-    assert_eq!(world.taken().await, (0, 0));
+    assert_eq!(world.charged().await, (0, 0));
 }
 
 #[tokio::test]
-async fn a_card_that_asks_for_its_holder_is_declined_for_now() {
+async fn a_card_that_requires_authentication_is_declined() {
     let world = World::start().await;
     let order = world.order().await;
     let declined =
@@ -97,20 +99,20 @@ async fn a_card_that_asks_for_its_holder_is_declined_for_now() {
 }
 
 #[tokio::test]
-async fn a_token_that_stripe_does_not_know_is_the_clients_mistake_and_costs_no_attempt() {
+async fn an_unknown_token_is_an_invalid_request_and_costs_no_attempt() {
     let world = World::start().await;
     let order = world.order().await;
     for token in ["tok_nobody", "pm_nobody"] {
-        let answer = world.pay(&order, token).await;
-        answer.problem(400, "invalid");
-        assert_eq!(answer.invalid_fields(), ["token"]);
+        let response = world.pay(&order, token).await;
+        response.problem(400, "invalid");
+        assert_eq!(response.invalid_fields(), ["token"]);
     }
     assert_eq!(world.payment(&order).await["declines"], 0);
     world.pay(&order, "tok_visa").await.expect(201);
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be_paid_says_why() {
+async fn an_order_that_cannot_be_paid_is_refused_with_the_reason() {
     let world = World::start().await;
     let paid = world.order().await;
     world.pay(&paid, "tok_visa").await.expect(201);
@@ -125,11 +127,11 @@ async fn an_order_that_cannot_be_paid_says_why() {
         world.cancel(&order, why).await;
         world.pay(&order, "tok_visa").await.problem(409, slug);
     }
-    assert_eq!(world.taken().await, (1, 2050));
+    assert_eq!(world.charged().await, (1, 2050));
 }
 
 #[tokio::test]
-async fn from_one_second_before_the_end_nothing_is_sent_to_stripe() {
+async fn in_the_last_second_of_a_reservation_nothing_is_sent_to_stripe() {
     let start = Clock::manual(Clock::system().now());
     let world = World::start_at(start).await;
     let order = world.order().await;
@@ -154,13 +156,13 @@ async fn only_the_buyer_pays() {
     }
     for forgery in Forgery::ALL {
         let forged = world.infra.forged(&world.buyer, forgery);
-        let answer = world.service.client_as(&forged).post("/api/payments", body.clone()).await;
-        answer.problem(401, "not-signed-in");
+        let response = world.service.client_as(&forged).post("/api/payments", body.clone()).await;
+        response.problem(401, "not-signed-in");
     }
 }
 
 #[tokio::test]
-async fn rubbish_is_refused_in_the_one_shape() {
+async fn invalid_requests_are_refused_as_problems() {
     let world = World::start().await;
     let order = world.order().await;
     let client = world.as_buyer();
@@ -175,9 +177,9 @@ async fn rubbish_is_refused_in_the_one_shape() {
         (json!({ "orderId": order.id, "token": format!("tok_{}", "x".repeat(300)) }), "token"),
         (json!(7), ""),
     ] {
-        let answer = client.post("/api/payments", body.clone()).await;
-        answer.problem(400, "invalid");
-        assert_eq!(answer.invalid_fields(), [field], "{body}");
+        let response = client.post("/api/payments", body.clone()).await;
+        response.problem(400, "invalid");
+        assert_eq!(response.invalid_fields(), [field], "{body}");
     }
     for id in ["", "nonsense", "00000000-0000-0000-0000-000000000000"] {
         let body = json!({ "orderId": id, "token": "tok_visa" });
@@ -194,35 +196,35 @@ async fn rubbish_is_refused_in_the_one_shape() {
         .send()
         .await
         .problem(415, "unsupported-media-type");
-    let answer = client.request(Method::PUT, "/api/payments").send().await;
-    answer.problem(405, "method-not-allowed");
-    assert!(answer.header("allow").unwrap().contains("POST"));
-    assert_eq!(world.taken().await, (0, 0));
+    let response = client.request(Method::PUT, "/api/payments").send().await;
+    response.problem(405, "method-not-allowed");
+    assert!(response.header("allow").unwrap().contains("POST"));
+    assert_eq!(world.charged().await, (0, 0));
 }
 
 #[tokio::test]
-async fn what_has_just_been_ordered_can_be_paid_at_once() {
+async fn a_new_order_can_be_paid_before_its_event_has_arrived() {
     let world = World::start().await;
     let order =
         order(world.infra.clock.now(), Duration::from_secs(900), world.buyer.id, world.seller.id);
-    let (answer, ()) = tokio::join!(world.pay(&order, "tok_visa"), async {
+    let (response, ()) = tokio::join!(world.pay(&order, "tok_visa"), async {
         // The request is on its way before the event is.
         tokio::task::yield_now().await;
         world.infra.bus().publish(&OrderCreated(order.clone())).await;
     });
-    answer.expect(201);
+    response.expect(201);
 }
 
 #[tokio::test]
-async fn while_the_broker_is_down_an_unknown_order_is_not_said_to_be_missing() {
+async fn while_the_broker_is_down_an_unknown_order_is_unavailable_not_missing() {
     let world = World::start().await;
     let long_ago = common::Time::from_millis(1_700_000_000_000);
     let order = order(long_ago, Duration::from_secs(900), world.buyer.id, world.seller.id);
     world.pay(&order, "tok_visa").await.problem(404, "not-found");
     world.infra.nats.kill();
-    testkit::eventually("payments to notice that it is cut off", || async {
-        let answer = world.pay(&order, "tok_visa").await;
-        (answer.status == 503).then(|| answer.problem(503, "unavailable"))
+    testkit::eventually("payments to notice that it is disconnected", || async {
+        let response = world.pay(&order, "tok_visa").await;
+        (response.status == 503).then(|| response.problem(503, "unavailable"))
     })
     .await;
 }

@@ -3,7 +3,10 @@
 use common::ids::{OrderId, PaymentId};
 use common::money::Currency;
 use common::{Clock, Money};
-use payments::gateway::{Gateway, Intent, RefundWord, Trouble};
+use payments::domain::{
+    AttemptNumber, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState, StripeResult,
+};
+use payments::gateway::Gateway;
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;
 
@@ -18,7 +21,7 @@ impl Stripe {
         let order = OrderId::new(Clock::system().now());
         #[expect(
             clippy::disallowed_methods,
-            reason = "whoever has a key of Stripe's own says so by it"
+            reason = "the environment may contain a key for Stripe's own test mode"
         )]
         if let Ok(key) = std::env::var("TEST_STRIPE_KEY") {
             let url = "https://api.stripe.com/".parse().unwrap();
@@ -31,12 +34,18 @@ impl Stripe {
     }
 
     async fn intent(&self) -> String {
-        self.gateway.make_intent(self.order, 1, Money::from_minor(2050), &usd()).await.unwrap()
+        self.create_intent(2050).await.unwrap()
     }
 
-    async fn confirm(&self, key: i64, intent: &str, token: &str) -> Result<Intent, Trouble> {
-        let method = self.gateway.make_method(self.order, key, token).await.unwrap();
-        self.gateway.confirm(self.order, key, intent, &method).await
+    async fn create_intent(&self, minor: i64) -> StripeResult<String> {
+        let amount = Money::from_minor(minor);
+        self.gateway.create_intent(self.order, IntentNumber::FIRST, amount, &usd()).await
+    }
+
+    async fn confirm(&self, number: i64, intent: &str, token: &str) -> StripeResult<IntentState> {
+        let (number, token) = (AttemptNumber::from(number), token.parse().unwrap());
+        let method = self.gateway.create_payment_method(self.order, number, &token).await.unwrap();
+        self.gateway.confirm(self.order, number, intent, &method).await
     }
 }
 
@@ -45,63 +54,68 @@ fn usd() -> Currency {
 }
 
 #[tokio::test]
-async fn a_charge_and_its_refund_are_done_once_under_one_key() {
+async fn a_charge_and_its_refund_happen_once_under_one_key() {
     let stripe = Stripe::start().await;
     let intent = stripe.intent().await;
     assert_eq!(stripe.intent().await, intent, "the same key, the same PaymentIntent");
     for _ in 0..2 {
-        assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), Intent::Succeeded);
+        assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
     }
-    assert_eq!(stripe.gateway.ask(&intent).await.unwrap(), Intent::Succeeded);
-    assert_eq!(stripe.gateway.ask_refund(&intent).await.unwrap(), None);
+    assert_eq!(stripe.gateway.retrieve_intent(&intent).await.unwrap(), IntentState::Succeeded);
+    assert_eq!(stripe.gateway.retrieve_refunds(&intent).await.unwrap(), None);
 
     let payment = PaymentId::new(Clock::system().now());
-    let refund = stripe.gateway.refund(payment, 1, &intent).await.unwrap();
-    assert!(matches!(refund, RefundWord::Succeeded { .. }));
-    assert_eq!(stripe.gateway.refund(payment, 1, &intent).await.unwrap(), refund);
+    let refund = stripe.gateway.create_refund(payment, RefundNumber::FIRST, &intent).await.unwrap();
+    assert!(matches!(refund, RefundState::Succeeded { .. }));
+    assert_eq!(
+        stripe.gateway.create_refund(payment, RefundNumber::FIRST, &intent).await.unwrap(),
+        refund
+    );
     assert!(matches!(
-        stripe.gateway.refund(payment, 2, &intent).await,
-        Err(Trouble::Refused { .. })
+        stripe.gateway.create_refund(payment, RefundNumber::from(2), &intent).await,
+        Err(GatewayError::Refused { .. })
     ));
-    assert_eq!(stripe.gateway.ask_refund(&intent).await.unwrap(), Some(refund));
+    assert_eq!(stripe.gateway.retrieve_refunds(&intent).await.unwrap(), Some(refund));
 }
 
 #[tokio::test]
-async fn a_decline_has_its_code_and_leaves_the_intent_open() {
+async fn a_decline_has_a_code_and_leaves_the_intent_unpaid() {
     let stripe = Stripe::start().await;
     let intent = stripe.intent().await;
     let declined = stripe.confirm(1, &intent, "tok_chargeDeclinedInsufficientFunds").await;
-    let Err(Trouble::Declined { code, charge: Some(charge) }) = declined else {
+    let Err(GatewayError::Declined { code, charge: Some(charge) }) = declined else {
         panic!("{declined:?}")
     };
     assert_eq!(code, "insufficient_funds");
-    let open = Intent::Open { charge: Some(charge), decline: Some(code) };
-    assert_eq!(stripe.gateway.ask(&intent).await.unwrap(), open);
-    assert_eq!(stripe.confirm(2, &intent, "tok_visa").await.unwrap(), Intent::Succeeded);
+    let unpaid =
+        IntentState::RequiresPaymentMethod { last_charge: Some(charge), decline_code: Some(code) };
+    assert_eq!(stripe.gateway.retrieve_intent(&intent).await.unwrap(), unpaid);
+    assert_eq!(stripe.confirm(2, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
 }
 
 #[tokio::test]
-async fn a_canceled_intent_can_not_be_charged_and_a_charged_one_not_canceled() {
+async fn a_cancelled_intent_cannot_be_charged_and_a_charged_one_cannot_be_cancelled() {
     let stripe = Stripe::start().await;
     let intent = stripe.intent().await;
-    assert_eq!(stripe.gateway.cancel(&intent).await.unwrap(), Intent::Canceled);
-    assert!(matches!(stripe.confirm(1, &intent, "tok_visa").await, Err(Trouble::Refused { .. })));
+    assert_eq!(stripe.gateway.cancel_intent(&intent).await.unwrap(), IntentState::Canceled);
+    assert!(matches!(
+        stripe.confirm(1, &intent, "tok_visa").await,
+        Err(GatewayError::Refused { .. })
+    ));
 
-    let order = OrderId::new(Clock::system().now());
-    let intent =
-        stripe.gateway.make_intent(order, 1, Money::from_minor(2050), &usd()).await.unwrap();
-    let method = stripe.gateway.make_method(order, 1, "tok_visa").await.unwrap();
-    assert_eq!(
-        stripe.gateway.confirm(order, 1, &intent, &method).await.unwrap(),
-        Intent::Succeeded
-    );
-    assert!(matches!(stripe.gateway.cancel(&intent).await, Err(Trouble::Refused { .. })));
+    let stripe = Stripe { order: OrderId::new(Clock::system().now()), ..stripe };
+    let intent = stripe.intent().await;
+    assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
+    assert!(matches!(
+        stripe.gateway.cancel_intent(&intent).await,
+        Err(GatewayError::Refused { .. })
+    ));
 }
 
 #[tokio::test]
-async fn too_small_an_amount_is_refused() {
+async fn an_amount_below_the_minimum_is_refused() {
     let stripe = Stripe::start().await;
-    let made = stripe.gateway.make_intent(stripe.order, 1, Money::from_minor(49), &usd()).await;
-    let Err(Trouble::Refused { code, .. }) = made else { panic!("{made:?}") };
+    let refused = stripe.create_intent(49).await;
+    let Err(GatewayError::Refused { code, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(code.as_deref(), Some("amount_too_small"));
 }

@@ -1,28 +1,38 @@
-//! Each listener gets its event twice, late and out of order: the same end state.
+//! Every listener is idempotent: duplicate, late and reordered events lead to the same state.
 
 use common::events::{
-    CancelReason, Event, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderStatus, RefundReason, RefundRequired, Stream,
+    CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderStatus,
+    RefundReason, Stream, Subject,
 };
 use common::ids::PaymentId;
 use payments::app;
 use testkit::eventually;
+use testkit::fixtures::{self, RefundRequiredChanges as _};
 
 use crate::world::{World, cancelled, completed, order};
 
-/// Every subject that the map names has a case here, or this fails.
+/// Fails if a subscribed subject has no case here.
 #[tokio::test]
-async fn every_listener_has_the_same_end_state_when_its_event_comes_twice_late_and_out_of_order() {
+async fn every_listener_is_idempotent_for_duplicate_late_and_reordered_events() {
     let world = World::start().await;
     for subject in app::listeners(world.app.clone()).subjects() {
         match subject {
-            OrderCreated::SUBJECT => created(&world).await,
-            OrderCancelled::SUBJECT => {
+            Subject::OrderCreated => created(&world).await,
+            Subject::OrderCancelled => {
                 ended(&world, |order| cancelled(order, CancelReason::Expired)).await
             }
-            OrderCompleted::SUBJECT => ended(&world, completed).await,
-            OrderRefundRequired::SUBJECT => refund_required(&world).await,
-            other => panic!("no case for {other}"),
+            Subject::OrderCompleted => ended(&world, completed).await,
+            Subject::OrderRefundRequired => refund_required(&world).await,
+            Subject::OrderUpdated
+            | Subject::TicketCreated
+            | Subject::TicketUpdated
+            | Subject::TicketDeleted
+            | Subject::PaymentCreated
+            | Subject::PaymentFailed
+            | Subject::PaymentRefunded
+            | Subject::ExpirationComplete
+            | Subject::UserCreated
+            | Subject::UserUpdated => panic!("no case for {subject}"),
         }
     }
     assert_eq!(world.infra.bus().dead_letters().await.len(), 0);
@@ -30,10 +40,10 @@ async fn every_listener_has_the_same_end_state_when_its_event_comes_twice_late_a
 
 async fn created(world: &World) {
     let order = world.order().await;
-    let before = world.app.store.payments.get(order.id).await.unwrap();
+    let before = world.app.store.find(order.id).await.unwrap();
     world.infra.bus().publish_again(&OrderCreated(order.clone())).await;
     world.infra.bus().settled("payments").await;
-    assert_eq!(world.app.store.payments.get(order.id).await.unwrap(), before);
+    assert_eq!(world.app.store.find(order.id).await.unwrap(), before);
     world.pay(&order, "tok_visa").await.expect(201);
     // Late: after it was paid.
     world.infra.bus().publish_again(&OrderCreated(order.clone())).await;
@@ -41,7 +51,7 @@ async fn created(world: &World) {
     world.pay(&order, "tok_visa").await.problem(409, "already-paid");
 }
 
-/// The end overtakes the beginning, and comes again: nothing can be paid.
+/// The order's end arrives before its creation, and is delivered again: nothing can be paid.
 async fn ended(world: &World, end: impl Fn(&common::events::Order) -> common::events::Order) {
     let bus = world.infra.bus();
     let order = order(
@@ -63,20 +73,19 @@ async fn ended(world: &World, end: impl Fn(&common::events::Order) -> common::ev
     publish().await;
     bus.publish_again(&OrderCreated(order.clone())).await;
     bus.settled("payments").await;
-    let payment = world.app.store.payments.get(order.id).await.unwrap().unwrap();
+    let payment = world.app.store.find(order.id).await.unwrap().unwrap();
     assert_eq!(payment.order.status, last.status);
     assert_eq!(world.pay(&order, "tok_visa").await.status, 409);
-    assert_eq!(world.app.store.payments.get(order.id).await.unwrap(), Some(payment));
+    assert_eq!(world.app.store.find(order.id).await.unwrap(), Some(payment));
 }
 
-/// It may come before payments itself knows of its charge (a restored database): then it waits.
+/// The payment may have been lost by a restore: then the event is retried.
 async fn refund_required(world: &World) {
     let order = world.order().await;
     let payment = world.pay(&order, "tok_visa").await.expect(201);
     let payment_id: PaymentId = payment["id"].as_str().unwrap().parse().unwrap();
-    let why = RefundReason::OrderCancelled;
-    let event =
-        OrderRefundRequired(RefundRequired { order_id: order.id, payment_id, why, version: 2 });
+    let required = fixtures::refund_required(order.id, payment_id);
+    let event = OrderRefundRequired(required.with_reason(RefundReason::OrderCancelled));
     world.infra.bus().publish(&event).await;
     let refunded = world.payment_is(&order, "refunded").await;
     world.infra.bus().publish_again(&event).await;
@@ -85,7 +94,7 @@ async fn refund_required(world: &World) {
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_event_lands_in_the_dead_letters_and_the_consumer_goes_on() {
+async fn a_malformed_message_becomes_a_dead_letter_and_the_consumer_continues() {
     let world = World::start().await;
     world.infra.bus().publish_raw("order.created", "{\"id\":7}").await;
     let letter =

@@ -1,14 +1,14 @@
-//! Payments through its doors: the HTTP API, the bus, and Stripe (the local double, or the real one).
+//! payments through its interfaces: the HTTP API, the bus, and Stripe (the local double, or the real one).
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a test fails where an expectation is violated")]
 
+mod admin;
 mod create;
 mod gateway;
 mod idempotency;
 mod listeners;
-mod operating;
 mod races;
 mod refund;
 mod show;
-mod unknown;
+mod unknown_outcomes;
 mod world;

@@ -1,4 +1,4 @@
-//! Two at once.
+//! Concurrent requests and events.
 
 use common::events::{
     CancelReason, OrderRefundRequired, PaymentRefunded, RefundReason, RefundRequired,
@@ -9,42 +9,42 @@ use futures::future::join_all;
 use crate::world::World;
 
 #[tokio::test]
-async fn sixteen_payments_at_once_for_one_order_charge_once() {
+async fn sixteen_concurrent_payments_of_one_order_charge_once() {
     let world = World::start().await;
     let order = world.order().await;
-    let answers = join_all((0..16).map(|_| world.pay(&order, "tok_visa"))).await;
-    let paid = answers.iter().filter(|answer| answer.status == 201).count();
+    let responses = join_all((0..16).map(|_| world.pay(&order, "tok_visa"))).await;
+    let paid = responses.iter().filter(|response| response.status == 201).count();
     assert_eq!(paid, 1);
-    for answer in answers.iter().filter(|answer| answer.status != 201) {
-        assert_eq!(answer.status, 409, "{answer:?}");
+    for response in responses.iter().filter(|response| response.status != 201) {
+        assert_eq!(response.status, 409, "{response:?}");
     }
-    assert_eq!(world.taken().await, (1, 2050));
+    assert_eq!(world.charged().await, (1, 2050));
     assert_eq!(world.ledger().await["payment_intents"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn an_order_that_ends_while_it_is_paid_is_paid_or_canceled_at_stripe_but_not_both() {
+async fn an_order_cancelled_while_it_is_paid_is_either_charged_or_cancelled_at_stripe() {
     let world = World::start().await;
     for _ in 0..20 {
         let order = world.order().await;
-        let before = world.taken().await.0;
-        let (answer, ()) =
+        let before = world.charged().await.0;
+        let (response, ()) =
             tokio::join!(world.pay(&order, "tok_visa"), world.cancel(&order, CancelReason::User));
-        match answer.status.as_u16() {
-            201 => assert_eq!(world.taken().await.0, before + 1),
+        match response.status.as_u16() {
+            201 => assert_eq!(world.charged().await.0, before + 1),
             409 => {
-                assert_eq!(world.taken().await.0, before);
+                assert_eq!(world.charged().await.0, before);
                 if world.payment(&order).await["stripeId"].is_string() {
                     world.payment_is(&order, "failed").await;
                 }
             }
-            status => panic!("{status}: {answer:?}"),
+            status => panic!("{status}: {response:?}"),
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_to_be_refunded_is_refunded_once_however_often_it_is_told() {
+async fn a_refund_that_is_required_repeatedly_happens_once() {
     let world = World::start().await;
     let order = world.order().await;
     let payment = world.pay(&order, "tok_visa").await.expect(201);
@@ -61,9 +61,9 @@ async fn what_is_to_be_refunded_is_refunded_once_however_often_it_is_told() {
 
     let refunded = world.payment_is(&order, "refunded").await;
     assert!(refunded["stripeRefundId"].as_str().unwrap().starts_with("re_"));
-    let told = world.infra.bus().wait_for::<PaymentRefunded>(|_| true).await.0;
-    assert_eq!((told.id, told.amount.minor()), (payment_id, 2050));
-    assert_eq!(world.taken().await, (1, 0));
+    let refund = world.infra.bus().wait_for::<PaymentRefunded>(|_| true).await.0;
+    assert_eq!((refund.id, refund.amount.minor()), (payment_id, 2050));
+    assert_eq!(world.charged().await, (1, 0));
     assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 1);
     world.pay(&order, "tok_visa").await.problem(409, "order-cancelled");
 }

@@ -7,7 +7,7 @@ use testkit::eventually;
 use crate::world::World;
 
 #[tokio::test]
-async fn the_seller_gives_the_money_back_once() {
+async fn the_seller_refunds_once() {
     let world = World::start().await;
     let order = world.order().await;
     let payment = world.pay(&order, "tok_visa").await.expect(201);
@@ -19,9 +19,9 @@ async fn the_seller_gives_the_money_back_once() {
     for user in [&world.buyer, &world.infra.user()] {
         refund(user).await.problem(403, "not-allowed");
     }
-    let answer = refund(&world.seller).await;
-    assert_eq!(answer.expect(202)["status"], "refunding");
-    assert_eq!(answer.header("location"), path.strip_suffix("/refund"));
+    let response = refund(&world.seller).await;
+    assert_eq!(response.expect(202)["status"], "refunding");
+    assert_eq!(response.header("location"), path.strip_suffix("/refund"));
     refund(&world.seller).await.problem(409, "not-refundable");
 
     world.payment_is(&order, "refunded").await;
@@ -29,12 +29,12 @@ async fn the_seller_gives_the_money_back_once() {
         world.infra.bus().wait_for::<PaymentRefunded>(|_| true).await.0.amount.minor(),
         2050
     );
-    assert_eq!(world.taken().await, (1, 0));
+    assert_eq!(world.charged().await, (1, 0));
     refund(&world.infra.admin()).await.problem(409, "not-refundable");
 }
 
 #[tokio::test]
-async fn only_what_was_paid_can_be_given_back() {
+async fn only_a_completed_payment_can_be_refunded() {
     let world = World::start().await;
     let order = world.order().await;
     world.pay(&order, "tok_chargeDeclined").await.problem(402, "card-declined");
@@ -50,10 +50,10 @@ async fn only_what_was_paid_can_be_given_back() {
     }
 }
 
-/// Stripe fails before and after, breaks off, hesitates and speaks in riddles, and the bank takes its
-/// time or says no: the money is given back, and once.
+/// Stripe fails before and after executing the request, closes the connection, sends unreadable responses, limits the
+/// rate, and the bank declines the refund: the payment is refunded, once.
 #[tokio::test]
-async fn a_refund_is_tried_until_stripe_has_given_the_money_back() {
+async fn a_refund_is_retried_until_it_has_succeeded_at_stripe() {
     let world = World::start().await;
     const KINDS: [&str; 8] = [
         "error_before",
@@ -72,7 +72,7 @@ async fn a_refund_is_tried_until_stripe_has_given_the_money_back() {
         let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
         world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
         world.payment_is(&order, "refunded").await;
-        assert_eq!(world.taken().await.1, 0, "{kind}");
+        assert_eq!(world.charged().await.1, 0, "{kind}");
     }
     let ledger = world.ledger().await;
     assert_eq!(ledger["totals"]["usd"]["refunds_succeeded"], KINDS.len());
@@ -82,13 +82,13 @@ async fn a_refund_is_tried_until_stripe_has_given_the_money_back() {
 }
 
 #[tokio::test]
-async fn a_refund_that_pends_is_refunded_when_it_has_succeeded() {
+async fn a_pending_refund_is_recorded_once_it_has_succeeded() {
     let world = World::start().await;
     let order = world.order().await;
     let payment = world.pay(&order, "tok_pendingRefund").await.expect(201);
     let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
     world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
-    eventually("the refund to pend", || async {
+    eventually("the refund to be pending", || async {
         (world.ledger().await["totals"]["usd"]["refunds_pending"] == 1).then_some(())
     })
     .await;
@@ -101,9 +101,9 @@ async fn a_refund_that_pends_is_refunded_when_it_has_succeeded() {
     );
 }
 
-/// As orders asks for it, whatever ended the order; and the answer gets lost.
+/// Required by orders for each reason, while Stripe's response is lost.
 #[tokio::test]
-async fn what_can_not_be_honoured_is_given_back_once_also_if_the_answer_gets_lost() {
+async fn a_payment_that_cannot_be_honoured_is_refunded_once_even_if_the_response_is_lost() {
     let world = World::start().await;
     for (why, kind) in [
         (RefundReason::TooLate, "error_after"),
@@ -120,9 +120,9 @@ async fn what_can_not_be_honoured_is_given_back_once_also_if_the_answer_gets_los
         world.infra.bus().publish_again(&OrderRefundRequired(required)).await;
         world.infra.bus().settled("payments").await;
     }
-    assert_eq!(world.taken().await, (3, 0));
+    assert_eq!(world.charged().await, (3, 0));
     assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 3);
     world.published().await;
-    let told = world.infra.bus().published::<PaymentRefunded>().await;
-    assert_eq!(told.len(), 3);
+    let events = world.infra.bus().published::<PaymentRefunded>().await;
+    assert_eq!(events.len(), 3);
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::World;
 
 #[tokio::test]
-async fn the_payer_and_the_seller_see_a_payment_and_nobody_else() {
+async fn the_buyer_the_seller_and_an_admin_see_a_payment_and_nobody_else() {
     let world = World::start().await;
     let order = world.order().await;
     let payment = world.pay(&order, "tok_visa").await.expect(201);
@@ -14,10 +14,10 @@ async fn the_payer_and_the_seller_see_a_payment_and_nobody_else() {
 
     for user in [world.buyer.clone(), world.seller.clone(), world.infra.admin()] {
         let client = world.service.client_as(&user);
-        let answer = client.get(&one).await;
-        assert_eq!(answer.expect(200)["id"], payment["id"]);
-        assert_eq!(answer.header("etag"), Some(&*format!("\"{}\"", payment["version"])));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let response = client.get(&one).await;
+        assert_eq!(response.expect(200)["id"], payment["id"]);
+        assert_eq!(response.header("etag"), Some(&*format!("\"{}\"", payment["version"])));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
         assert_eq!(client.get(&of_order).await.expect(200)["payments"][0]["id"], payment["id"]);
     }
     let other = world.service.client_as(&world.infra.user());
@@ -28,7 +28,7 @@ async fn the_payer_and_the_seller_see_a_payment_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_payments_and_orders_are_not_found() {
     let world = World::start().await;
     let client = world.as_buyer();
     for id in
@@ -37,14 +37,14 @@ async fn what_is_not_there_is_not_found() {
         client.get(&format!("/api/payments/{id}")).await.problem(404, "not-found");
         client.get(&format!("/api/payments?orderId={id}")).await.problem(404, "not-found");
     }
-    let answer = client.get("/api/payments").await;
-    answer.problem(400, "invalid");
-    assert_eq!(answer.invalid_fields(), ["orderId"]);
+    let response = client.get("/api/payments").await;
+    response.problem(400, "invalid");
+    assert_eq!(response.invalid_fields(), ["orderId"]);
     client.get("/api/payments/a/b").await.problem(404, "not-found");
 }
 
 #[tokio::test]
-async fn an_order_that_nobody_tried_to_pay_has_no_payments() {
+async fn an_order_without_an_attempt_has_no_payments() {
     let world = World::start().await;
     let order = world.order().await;
     let list =

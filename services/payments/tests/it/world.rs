@@ -1,19 +1,18 @@
-//! A payments service with a Stripe of its own, and orders to pay.
+//! A payments service with its own local Stripe, and orders to pay.
 
 use std::time::Duration;
 
 use clap::Parser;
-use common::Clock;
-use common::events::{
-    CancelReason, Order, OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Stream,
-};
-use common::ids::{OrderId, TicketId, UserId};
-use common::{Money, Time};
-use payments::app::{self, App, Settings};
+use common::events::{CancelReason, Order, OrderCancelled, OrderCreated, Stream};
+use common::ids::UserId;
+use common::{Clock, Time};
+use payments::app;
+use payments::state::{App, Settings};
 use serde_json::{Value, json};
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;
-use testkit::{Answer, Client, Infra, TestService, TestUser, eventually};
+use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
+use testkit::{Client, Infra, Response, TestService, TestUser, eventually};
 
 pub struct World {
     pub infra: Infra,
@@ -36,18 +35,18 @@ impl World {
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
         let app = connect(&infra, &stripe.url()).await;
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
-        infra.bus().hears("payments", &[Stream::Orders]).await;
+        infra.bus().wait_for_consumers("payments", &[Stream::Orders]).await;
         let (buyer, seller) = (infra.user(), infra.user());
         World { infra, app, service, stripe, buyer, seller, _journal: journal }
     }
 
-    /// An order that is to be paid within 15 minutes, and that payments has heard of.
+    /// An order that expires in 15 minutes, after payments has consumed its event.
     pub async fn order(&self) -> Order {
         self.order_for(Duration::from_secs(900)).await
     }
 
-    pub async fn order_for(&self, time: Duration) -> Order {
-        let order = order(self.infra.clock.now(), time, self.buyer.id, self.seller.id);
+    pub async fn order_for(&self, reservation: Duration) -> Order {
+        let order = order(self.infra.clock.now(), reservation, self.buyer.id, self.seller.id);
         self.infra.bus().publish(&OrderCreated(order.clone())).await;
         self.infra.bus().settled("payments").await;
         order
@@ -57,7 +56,7 @@ impl World {
         self.service.client_as(&self.buyer)
     }
 
-    pub async fn pay(&self, order: &Order, token: &str) -> Answer {
+    pub async fn pay(&self, order: &Order, token: &str) -> Response {
         self.as_buyer().post("/api/payments", json!({ "orderId": order.id, "token": token })).await
     }
 
@@ -75,23 +74,23 @@ impl World {
         .await
     }
 
-    /// Waits until no payment has an event that isn't on the bus.
+    /// Waits until every event is published.
     pub async fn published(&self) {
-        testkit::all_published(&self.app.store.payments).await;
+        testkit::all_published(self.app.store.documents()).await;
     }
 
     pub async fn ledger(&self) -> Value {
         Client::new(&self.stripe.url()).get("/_ledger").await.expect(200)
     }
 
-    /// How many charges have succeeded, and how much of that we keep.
-    pub async fn taken(&self) -> (i64, i64) {
+    /// How many charges have succeeded, and the amount that remains after refunds.
+    pub async fn charged(&self) -> (i64, i64) {
         let totals = &self.ledger().await["totals"]["usd"];
         let number = |name: &str| totals[name].as_i64().unwrap_or(0);
         (number("charges_succeeded"), number("kept"))
     }
 
-    /// How often Stripe was asked this, such as `POST /v1/refunds`.
+    /// How many requests Stripe got at an endpoint, such as `POST /v1/refunds`.
     pub async fn requests(&self, endpoint: &str) -> u64 {
         let requests = Client::new(&self.stripe.url()).get("/_requests").await.expect(200);
         let by_status = requests[endpoint].as_object().cloned().unwrap_or_default();
@@ -102,7 +101,7 @@ impl World {
         self.fault_for(Duration::from_secs(11), method, path, kind, times).await;
     }
 
-    /// A fault that takes a while, for the kinds that do.
+    /// A fault with a duration, for the kinds that have one.
     pub async fn fault_for(
         &self,
         time: Duration,
@@ -115,8 +114,8 @@ impl World {
         let fault = json!({
             "match": { "method": method, "path": path }, "kind": kind, "times": times, "delay_ms": delay,
         });
-        let answer = Client::new(&self.stripe.url()).post("/_faults", fault).await;
-        assert!(answer.status.is_success(), "{answer:?}");
+        let response = Client::new(&self.stripe.url()).post("/_faults", fault).await;
+        assert!(response.status.is_success(), "{response:?}");
     }
 
     pub async fn cancel(&self, order: &Order, why: CancelReason) {
@@ -131,37 +130,15 @@ pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
     App::connect(&Settings::parse_from(args).state, infra.clock.clone()).await.unwrap()
 }
 
-pub fn order(now: Time, time: Duration, buyer: UserId, seller: UserId) -> Order {
-    Order {
-        id: OrderId::new(now),
-        hold: 1,
-        user_id: buyer,
-        status: OrderStatus::Created,
-        cancel_reason: None,
-        expires_at: now + time,
-        ticket: OrderedTicket {
-            id: TicketId::new(now),
-            title: "Aida".to_owned(),
-            price: Money::from_minor(2050),
-            currency: "usd".parse().unwrap(),
-            user_id: seller,
-            date: None,
-            time_zone: "UTC".to_owned(),
-            venue: None,
-        },
-        version: 1,
-    }
+pub fn order(now: Time, reservation: Duration, buyer: UserId, seller: UserId) -> Order {
+    let ticket = fixtures::ticket(now).with_seller(seller);
+    fixtures::order(&ticket, now).with_buyer(buyer).with_expiry(now + reservation)
 }
 
 pub fn cancelled(order: &Order, why: CancelReason) -> Order {
-    Order {
-        status: OrderStatus::Cancelled,
-        cancel_reason: Some(why),
-        version: order.version + 1,
-        ..order.clone()
-    }
+    fixtures::cancelled(order, why)
 }
 
 pub fn completed(order: &Order) -> Order {
-    Order { status: OrderStatus::Complete, version: order.version + 1, ..order.clone() }
+    fixtures::completed(order)
 }

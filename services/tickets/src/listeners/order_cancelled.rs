@@ -1,14 +1,11 @@
-//! `order.cancelled`. An order has ended without a sale: its ticket is free again, unless another order has it.
+//! `order.cancelled`: the order has ended without a sale; the ticket is available, unless a newer order has it.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCancelled;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
-pub async fn order_cancelled(
-    app: App,
-    OrderCancelled(order): OrderCancelled,
-) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCancelled(order): OrderCancelled) -> Result<(), Failure> {
     follow(&app, &order).await
 }

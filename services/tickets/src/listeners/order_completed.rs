@@ -1,14 +1,11 @@
-//! `order.completed`. A ticket is sold.
+//! `order.completed`: the ticket is sold.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCompleted;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
-pub async fn order_completed(
-    app: App,
-    OrderCompleted(order): OrderCompleted,
-) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCompleted(order): OrderCompleted) -> Result<(), Failure> {
     follow(&app, &order).await
 }

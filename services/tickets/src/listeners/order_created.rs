@@ -1,11 +1,11 @@
-//! `order.created`. A buyer holds a ticket: it is locked until the hold runs out.
+//! `order.created`: a buyer has reserved the ticket, which can't be changed until the order ends.
 
-use common::bus::Failure;
+use bus::Failure;
 use common::events::OrderCreated;
 
 use super::follow;
-use crate::app::App;
+use crate::state::App;
 
-pub async fn order_created(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
+pub async fn handle(app: App, OrderCreated(order): OrderCreated) -> Result<(), Failure> {
     follow(&app, &order).await
 }

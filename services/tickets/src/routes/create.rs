@@ -1,27 +1,27 @@
-//! `POST /api/tickets`: someone offers a ticket.
+//! `POST /api/tickets`: lists a ticket for sale.
 
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
-use common::extract::Body;
-use common::idempotency::{Created, Keyed};
+use httpkit::extract::Body;
+use httpkit::idempotency::Idempotent;
+use httpkit::{CurrentUser, Result};
+use store::StoredResponse;
 
-use crate::app::App;
+use crate::body::TicketBody;
 use crate::domain::Ticket;
-use crate::draft::{Draft, Input};
+use crate::state::App;
 use crate::view;
 
-pub async fn create(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
-    Keyed(key, Body(input)): Keyed<Body<Input>>,
-) -> Result<Created> {
-    let offer = async {
+    Idempotent(request, Body(body)): Idempotent<Body<TicketBody>>,
+) -> Result<StoredResponse> {
+    let create = async {
         let now = app.clock.now();
-        let offer = Ticket::offer(user.id, Draft::parse(input, &app.market, now)?, now);
-        let answer = view::created(&offer.thing, &user, now)?;
-        app.store.insert(&key, &answer, offer).await?;
-        Ok(answer)
+        let created = Ticket::create(user.id, body.parse(&app.market, now)?, now);
+        let response = view::created(&created.thing, &user, now)?;
+        app.store.insert(&request, &response, created).await?;
+        Ok(response)
     };
-    app.store.once(&key, offer).await
+    app.store.run_once(&request, create).await
 }

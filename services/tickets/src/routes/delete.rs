@@ -1,26 +1,27 @@
-//! `DELETE /api/tickets/{id}`: its seller takes a ticket off the market.
+//! `DELETE /api/tickets/{id}`: removes a listing.
 
 use axum::extract::State;
-use common::Result;
-use common::auth::CurrentUser;
-use common::extract::{IfMatch, PathId};
 use common::ids::TicketId;
 use http::StatusCode;
+use httpkit::conditional::IfMatch;
+use httpkit::extract::PathId;
+use httpkit::{CurrentUser, Result};
 
-use super::edit::may_change;
-use crate::app::App;
+use super::edit::check_change;
+use super::errors::not_found;
 use crate::domain::Ticket;
+use crate::state::App;
 
-pub async fn delete(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<TicketId>,
-    seen: IfMatch,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
-    let decide = |ticket: &Ticket| {
-        may_change(ticket, &user, &seen)?;
+    let decide = |ticket: &Ticket| -> Result<_> {
+        check_change(ticket, &user, &if_match)?;
         Ok(ticket.delete()?)
     };
-    app.store.change(id, decide).await?;
+    app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,42 +1,45 @@
-//! `PUT /api/tickets/{id}`: its seller says everything about a ticket anew.
+//! `PUT /api/tickets/{id}`: replaces everything that the seller wrote about a ticket.
 
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::extract::{Body, IfMatch, PathId};
 use common::ids::TicketId;
-use common::permissions::{Action, Owners, require};
-use common::{Error, Result};
+use common::permissions::{Action, Owners};
+use httpkit::conditional::IfMatch;
+use httpkit::extract::{Body, PathId};
+use httpkit::{CurrentUser, Result};
 
-use crate::app::App;
+use super::errors::not_found;
+use crate::body::TicketBody;
 use crate::domain::Ticket;
-use crate::draft::{Draft, Input};
+use crate::state::App;
 use crate::view;
 
-pub async fn edit(
+pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<TicketId>,
-    seen: IfMatch,
+    if_match: IfMatch,
     request: Request,
 ) -> Result<Response> {
-    // Whether it may be changed at all is said before the body is looked at.
-    may_change(&app.store.ticket(id).await?, &user, &seen)?;
-    let Body(input) = Body::<Input>::from_request(request, &app).await?;
+    // Whether the ticket can be changed at all is checked before the body.
+    let ticket = app.store.ticket(id).await?.ok_or_else(not_found)?;
+    check_change(&ticket, &user, &if_match)?;
+    let Body(body) = Body::<TicketBody>::from_request(request, &app).await?;
     let now = app.clock.now();
-    let draft = Draft::parse(input, &app.market, now)?;
-    let decide = |ticket: &Ticket| {
-        may_change(ticket, &user, &seen)?;
+    let draft = body.parse(&app.market, now)?;
+    let decide = |ticket: &Ticket| -> Result<_> {
+        check_change(ticket, &user, &if_match)?;
         Ok(ticket.edit(draft.clone())?)
     };
-    let ticket = app.store.change(id, decide).await?;
+    let ticket = app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(view::one(ticket, Some(&user), now))
 }
 
-/// Refuses (403) all but its seller, (412) who has seen another version, (409) while it is an order's.
-pub(super) fn may_change(ticket: &Ticket, user: &CurrentUser, seen: &IfMatch) -> Result<(), Error> {
+/// Refuses anyone but the seller and admins (403), another version than the one in `If-Match` (412), and a ticket that
+/// is reserved or sold (409).
+pub(super) fn check_change(ticket: &Ticket, user: &CurrentUser, if_match: &IfMatch) -> Result<()> {
     let owners = Owners { seller: ticket.user_id, buyer: ticket.buyer_id };
-    require(user, Action::EditTicket, owners)?;
-    seen.check(ticket.version)?;
-    Ok(ticket.is_free()?)
+    user.require(Action::EditTicket, owners)?;
+    if_match.check(ticket.version)?;
+    Ok(ticket.check_changeable()?)
 }

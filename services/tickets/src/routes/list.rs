@@ -1,23 +1,23 @@
-//! `GET /api/tickets`: what is on sale, or what one sells oneself, narrowed, sorted and in pages.
+//! `GET /api/tickets`: the tickets on sale, or the user's own; filtered, sorted and paged.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use common::auth::CurrentUser;
-use common::cursor::{self, Cursor};
-use common::error::Violation;
-use common::extract::Query;
-use common::{Error, Money, Result, Time};
-use serde::{Deserialize, Serialize};
+use common::{Money, Time};
+use httpkit::extract::Query;
+use httpkit::paging::{self, Cursor};
+use httpkit::validation::Rules;
+use httpkit::{CurrentUser, Error, Result};
+use serde::Deserialize;
 
-use crate::app::App;
-use crate::search::{Search, Sort, Whose, words};
-use crate::view::{self, TicketView};
+use crate::domain::search::words;
+use crate::domain::{Search, SearchScope, Sort};
+use crate::state::App;
+use crate::view;
 
-/// The longest search, in characters: as long as a title.
-const LONGEST_QUERY: usize = 200;
+/// As long as a title.
+const MAX_QUERY_CHARS: usize = 200;
 
-/// The query string as it was sent. An empty parameter, as a form sends it, is one that is left out.
+/// The query string as it was sent. An empty parameter, as a form sends it, counts as omitted.
 #[derive(Debug, Deserialize)]
 pub struct Parameters {
     q: Option<String>,
@@ -31,88 +31,82 @@ pub struct Parameters {
     mine: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Page {
-    tickets: Vec<TicketView>,
-    next: Option<String>,
-}
-
-pub async fn list(
+pub async fn handle(
     State(app): State<App>,
     viewer: Option<CurrentUser>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response> {
-    let Asked { search, limit, cursor } = read(parameters, viewer.as_ref())?;
-    let limit = cursor::limit(limit)?;
+    let ListRequest { search, limit, cursor } = parameters.parse(viewer.as_ref())?;
+    let limit = paging::limit(limit)?;
     let after = cursor.map(|text| Cursor::decode(&text, &search)).transpose()?;
     let now = app.clock.now();
     let (tickets, more) = app.store.page(&search, now, after.as_ref(), limit).await?;
     let last = tickets.last().filter(|_| more);
     let next = last.map(|last| Cursor::after(search.sort.key(last), last.id, &search).encode());
-    let view = |ticket| TicketView::of(ticket, viewer.as_ref(), now);
-    let page = Page { tickets: tickets.into_iter().map(view).collect(), next };
-    Ok(view::answer(None, viewer.as_ref(), Json(page)))
+    Ok(view::page(tickets, next, viewer.as_ref(), now))
 }
 
 /// The parameters, parsed.
-struct Asked {
+struct ListRequest {
     search: Search,
     limit: Option<i64>,
     cursor: Option<String>,
 }
 
-/// Refuses with one entry for every parameter that can't be read.
-fn read(sent: Parameters, viewer: Option<&CurrentUser>) -> Result<Asked> {
-    const TIME: &str = "must be a time such as 2026-01-31T19:30:00Z";
-    const AMOUNT: &str = "must be an amount such as 20.50";
-    let mut broken = Broken(Vec::new());
-    let fits = |text: &str| text.chars().count() <= LONGEST_QUERY;
-    let query = broken.read("q", sent.q, "must have at most 200 characters", |text| {
-        fits(text).then(|| words(text))
-    });
-    let amount = |text: &str| text.parse::<Money>().ok().map(Money::minor);
-    let asked = Asked {
-        search: Search {
-            whose: Whose::OnSale,
-            terms: query,
-            min_price: broken.read("min_price", sent.min_price, AMOUNT, amount),
-            max_price: broken.read("max_price", sent.max_price, AMOUNT, amount),
-            from: broken.read("from", sent.from, TIME, Time::parse),
-            to: broken.read("to", sent.to, TIME, Time::parse),
-            sort: broken
-                .read("sort", sent.sort, "must be -createdAt, price, -price or date", Sort::parse)
-                .unwrap_or_default(),
-        },
-        limit: broken.read("limit", sent.limit, "must be a number", |text| text.parse().ok()),
-        cursor: sent.cursor.filter(|text| !text.is_empty()),
-    };
-    let mine = broken.read("mine", sent.mine, "must be true or false", |text| text.parse().ok());
-    if !broken.0.is_empty() {
-        return Err(Error::Invalid(broken.0));
+impl Parameters {
+    /// Refuses with one violation for every parameter that can't be parsed.
+    fn parse(self, viewer: Option<&CurrentUser>) -> Result<ListRequest> {
+        const TIME: &str = "must be a date and time like 2026-01-31T19:30:00Z";
+        const AMOUNT: &str = "must be a number, like 20 or 20.50";
+        const SORT: &str = "must be -createdAt, price, -price or date";
+        let terms = |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| words(text));
+        let too_long = format!("must be at most {MAX_QUERY_CHARS} characters");
+        let amount = |text: &str| text.parse::<Money>().ok();
+
+        let mut rules = Rules::default();
+        let terms = rules.check("q", optional(self.q, terms, &too_long));
+        let min_price = rules.check("min_price", optional(self.min_price, amount, AMOUNT));
+        let max_price = rules.check("max_price", optional(self.max_price, amount, AMOUNT));
+        let from = rules.check("from", optional(self.from, Time::parse, TIME));
+        let to = rules.check("to", optional(self.to, Time::parse, TIME));
+        let sort = rules.check("sort", optional(self.sort, Sort::parse, SORT));
+        let limit = |text: &str| text.parse().ok();
+        let limit = rules.check("limit", optional(self.limit, limit, "must be a number"));
+        let mine = |text: &str| text.parse().ok();
+        let mine = rules.check("mine", optional(self.mine, mine, "must be true or false"));
+        let (
+            Some(terms),
+            Some(min_price),
+            Some(max_price),
+            Some(from),
+            Some(to),
+            Some(sort),
+            Some(limit),
+            Some(mine),
+        ) = (terms, min_price, max_price, from, to, sort, limit, mine)
+        else {
+            return Err(rules.into_error());
+        };
+
+        let scope = match mine {
+            Some(true) => SearchScope::Seller(viewer.ok_or_else(Error::not_signed_in)?.id),
+            Some(false) | None => SearchScope::OnSale,
+        };
+        let sort = sort.unwrap_or_default();
+        let search = Search { scope, terms, min_price, max_price, from, to, sort };
+        let cursor = self.cursor.filter(|text| !text.is_empty());
+        Ok(ListRequest { search, limit, cursor })
     }
-    let whose = match mine {
-        Some(true) => Whose::Of(viewer.ok_or_else(Error::not_signed_in)?.id),
-        Some(false) | None => Whose::OnSale,
-    };
-    Ok(Asked { search: Search { whose, ..asked.search }, ..asked })
 }
 
-/// The parameters that could not be read so far.
-struct Broken(Vec<Violation>);
-
-impl Broken {
-    fn read<T>(
-        &mut self,
-        name: &str,
-        sent: Option<String>,
-        rule: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let sent = sent.filter(|text| !text.trim().is_empty())?;
-        let parsed = parse(sent.trim());
-        if parsed.is_none() {
-            self.0.push(Violation::of(name, rule));
-        }
-        parsed
+/// A parameter that may be omitted; refuses one that can't be parsed with the text of its rule.
+fn optional<T>(
+    sent: Option<String>,
+    parse: impl Fn(&str) -> Option<T>,
+    rule: &str,
+) -> Result<Option<T>, &str> {
+    match sent.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => parse(text).map(Some).ok_or(rule),
+        None => Ok(None),
     }
 }

@@ -4,19 +4,19 @@ use common::events::TicketCreated;
 use serde_json::{Value, json};
 use testkit::Method;
 
-use crate::market::{Market, path, text};
+use crate::world::{World, path, text};
 
 #[tokio::test]
-async fn a_ticket_that_is_offered_is_answered_stored_and_told() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let date = market.clock().now() + Duration::from_secs(3600);
+async fn a_new_ticket_is_returned_stored_and_published() {
+    let world = World::start().await;
+    let seller = world.user();
+    let date = world.clock().now() + Duration::from_secs(3600);
     let body = json!({
         "title": "  Motörhead ", "price": 20.5, "description": "Row 3\nSeat 7",
         "date": date, "timeZone": "europe/berlin", "venue": "Zénith", "color": "red",
     });
-    let answer = market.client_as(&seller).post("/api/tickets", body).await;
-    let ticket = answer.expect(201);
+    let response = world.client_as(&seller).post("/api/tickets", body).await;
+    let ticket = response.expect(201);
 
     assert_eq!(
         ticket,
@@ -24,28 +24,28 @@ async fn a_ticket_that_is_offered_is_answered_stored_and_told() {
             "id": ticket["id"], "title": "Motörhead", "price": "20.50", "currency": "usd",
             "description": "Row 3\nSeat 7", "date": date, "timeZone": "Europe/Berlin",
             "venue": "Zénith", "userId": seller.id, "status": "available", "version": 1,
-            "createdAt": market.clock().now(),
+            "createdAt": world.clock().now(),
         })
     );
-    assert_eq!(answer.header("location"), Some(path(&ticket).as_str()));
-    assert_eq!(answer.header("etag"), Some("\"1\""));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.header("vary"), Some("Cookie"));
-    assert_eq!(market.look(&seller, &ticket).await.expect(200), ticket);
+    assert_eq!(response.header("location"), Some(path(&ticket).as_str()));
+    assert_eq!(response.header("etag"), Some("\"1\""));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("vary"), Some("Cookie"));
+    assert_eq!(world.get(&seller, &ticket).await.expect(200), ticket);
 
-    let event = market.infra.bus().wait_for::<TicketCreated>(|_| true).await.0;
+    let event = world.infra.bus().wait_for::<TicketCreated>(|_| true).await.0;
     assert_eq!(event.id.to_string(), text(&ticket["id"]));
-    assert_eq!((event.price.minor(), event.hold, event.version), (2050, 0, 1));
-    assert_eq!((event.user_id, event.date, event.order_id), (seller.id, Some(date), None));
-    assert_eq!(event.venue.as_deref(), Some("Zénith"));
-    assert_eq!(event.time_zone, "Europe/Berlin");
+    assert_eq!((event.listing.price.minor(), event.hold, event.version), (2050, 0, 1));
+    assert_eq!((event.user_id, event.listing.date, event.order_id), (seller.id, Some(date), None));
+    assert_eq!(event.listing.venue.as_deref(), Some("Zénith"));
+    assert_eq!(event.listing.time_zone, "Europe/Berlin");
 }
 
 #[tokio::test]
-async fn what_is_left_out_null_or_blank_is_not_there() {
-    let market = Market::open().await;
+async fn members_that_are_omitted_null_or_blank_are_not_returned() {
+    let world = World::start().await;
     let body = json!({ "title": "x", "price": "1", "date": null, "venue": " ", "description": "" });
-    let ticket = market.offer(&market.user(), body).await;
+    let ticket = world.list_ticket(&world.user(), body).await;
     for member in ["date", "venue", "description", "orderId", "reservedUntil"] {
         assert!(ticket.get(member).is_none(), "{member}");
     }
@@ -53,9 +53,9 @@ async fn what_is_left_out_null_or_blank_is_not_there() {
 }
 
 #[tokio::test]
-async fn every_broken_rule_is_told_with_its_field() {
-    let market = Market::open().await;
-    let client = market.client_as(&market.user());
+async fn every_violation_is_reported_with_its_field() {
+    let world = World::start().await;
+    let client = world.client_as(&world.user());
     let good = json!({ "title": "x", "price": "20.50" });
     let long = |length: usize| "x".repeat(length);
     let rules: Vec<(&str, Value)> = vec![
@@ -96,29 +96,29 @@ async fn every_broken_rule_is_told_with_its_field() {
     for (field, value) in rules {
         let mut body = good.clone();
         body[field] = value.clone();
-        let answer = client.post("/api/tickets", body).await;
-        assert_eq!(answer.invalid_fields(), [field], "{value}");
+        let response = client.post("/api/tickets", body).await;
+        assert_eq!(response.invalid_fields(), [field], "{value}");
     }
 
     let all = json!({
         "title": "", "price": "0", "description": long(5001), "date": "x", "timeZone": "x",
         "venue": long(201),
     });
-    let answer = client.post("/api/tickets", all).await;
+    let response = client.post("/api/tickets", all).await;
     let fields = ["date", "description", "price", "timeZone", "title", "venue"];
-    assert_eq!(answer.invalid_fields(), fields);
-    assert!(answer.text.contains("from 0.50 to 999999.99"), "{}", answer.text);
+    assert_eq!(response.invalid_fields(), fields);
+    assert!(response.text.contains("between 0.50 and 999999.99"), "{}", response.text);
     assert_eq!(client.post("/api/tickets", json!({})).await.invalid_fields(), ["price", "title"]);
 
-    let database = market.infra.database("tickets").await;
+    let database = world.infra.database("tickets").await;
     let stored = database.collection::<bson::Document>("tickets");
     assert_eq!(stored.count_documents(bson::doc! {}).await.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn the_bounds_themselves_are_taken() {
-    let market = Market::open().await;
-    let seller = market.user();
+async fn the_bounds_themselves_are_valid() {
+    let world = World::start().await;
+    let seller = world.user();
     for (member, value) in [
         ("price", json!("0.50")),
         ("price", json!(0.5)),
@@ -127,26 +127,26 @@ async fn the_bounds_themselves_are_taken() {
         ("title", json!("🎸".repeat(200))),
         ("description", json!("🎸".repeat(5000))),
         ("venue", json!("é".repeat(200))),
-        ("date", json!(market.clock().now())),
+        ("date", json!(world.clock().now())),
     ] {
         let mut body = json!({ "title": "x", "price": "20.50" });
         body[member] = value;
-        market.offer(&seller, body).await;
+        world.list_ticket(&seller, body).await;
     }
 }
 
 #[tokio::test]
-async fn a_member_of_a_wrong_type_is_told_by_its_name() {
-    let market = Market::open().await;
-    let client = market.client_as(&market.user());
+async fn a_member_of_a_wrong_type_is_reported_by_its_name() {
+    let world = World::start().await;
+    let client = world.client_as(&world.user());
     let members = ["title", "price", "description", "date", "timeZone", "venue"];
     let wrong = [json!(true), json!([]), json!({ "$gt": "" })];
     for member in members {
         for value in &wrong {
             let mut body = json!({ "title": "x", "price": "20.50" });
             body[member] = value.clone();
-            let answer = client.post("/api/tickets", body).await;
-            assert_eq!(answer.invalid_fields(), [member], "{value}");
+            let response = client.post("/api/tickets", body).await;
+            assert_eq!(response.invalid_fields(), [member], "{value}");
         }
     }
     for member in members.into_iter().filter(|member| *member != "price") {
@@ -157,9 +157,9 @@ async fn a_member_of_a_wrong_type_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_object_of_json_is_refused() {
-    let market = Market::open().await;
-    let client = market.client_as(&market.user());
+async fn a_body_that_is_not_a_json_object_is_refused() {
+    let world = World::start().await;
+    let client = world.client_as(&world.user());
     let send = |content_type: &'static str, body: Vec<u8>| {
         let request = client.request(Method::POST, "/api/tickets");
         request.header("content-type", content_type).body(body).send()
@@ -183,8 +183,8 @@ async fn a_body_that_is_no_object_of_json_is_refused() {
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_offers_nothing() {
-    let market = Market::open().await;
-    let answer = market.service.client().post("/api/tickets", json!({ "title": "" })).await;
-    answer.problem(401, "not-signed-in");
+async fn creating_a_ticket_requires_signing_in() {
+    let world = World::start().await;
+    let response = world.service.client().post("/api/tickets", json!({ "title": "" })).await;
+    response.problem(401, "not-signed-in");
 }

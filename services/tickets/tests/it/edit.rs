@@ -2,32 +2,32 @@ use std::time::Duration;
 
 use common::events::TicketUpdated;
 use serde_json::{Value, json};
-use testkit::{Answer, Client, Method};
+use testkit::{Client, Method, Response};
 
-use crate::market::{Market, path};
+use crate::world::{World, path};
 
-fn new_words() -> Value {
+fn new_content() -> Value {
     json!({ "title": "Hawkwind", "price": "30" })
 }
 
-async fn put_if(client: &Client, ticket: &Value, seen: &str, body: Value) -> Answer {
+async fn put_if(client: &Client, ticket: &Value, seen: &str, body: Value) -> Response {
     client.request(Method::PUT, &path(ticket)).header("if-match", seen).json(body).send().await
 }
 
 #[tokio::test]
-async fn a_seller_says_everything_anew_and_what_is_left_out_is_cleared() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let date = market.clock().now() + Duration::from_secs(3600);
-    let ticket = market
-        .offer(
+async fn an_edit_replaces_everything_and_clears_what_is_omitted() {
+    let world = World::start().await;
+    let seller = world.user();
+    let date = world.clock().now() + Duration::from_secs(3600);
+    let ticket = world
+        .list_ticket(
             &seller,
             json!({ "title": "x", "price": 1, "description": "d", "date": date, "venue": "v",
                     "timeZone": "Europe/Berlin" }),
         )
         .await;
-    let answer = market.client_as(&seller).put(&path(&ticket), new_words()).await;
-    let edited = answer.expect(200);
+    let response = world.client_as(&seller).put(&path(&ticket), new_content()).await;
+    let edited = response.expect(200);
     assert_eq!(
         edited,
         json!({
@@ -36,109 +36,117 @@ async fn a_seller_says_everything_anew_and_what_is_left_out_is_cleared() {
             "createdAt": ticket["createdAt"],
         })
     );
-    assert_eq!(answer.header("etag"), Some("\"2\""));
-    assert_eq!(market.look(&seller, &ticket).await.expect(200), edited);
+    assert_eq!(response.header("etag"), Some("\"2\""));
+    assert_eq!(world.get(&seller, &ticket).await.expect(200), edited);
 
-    let event = market.infra.bus().wait_for::<TicketUpdated>(|_| true).await.0;
-    assert_eq!((event.title.as_str(), event.price.minor(), event.version), ("Hawkwind", 3000, 2));
-    assert_eq!((event.date, event.venue), (None, None));
+    let event = world.infra.bus().wait_for::<TicketUpdated>(|_| true).await.0;
+    assert_eq!(
+        (event.listing.title.as_str(), event.listing.price.minor(), event.version),
+        ("Hawkwind", 3000, 2)
+    );
+    assert_eq!((event.listing.date, event.listing.venue), (None, None));
 
     let search = |q: &str| {
-        let (client, path) = (market.service.client(), format!("/api/tickets?q={q}"));
+        let (client, path) = (world.service.client(), format!("/api/tickets?q={q}"));
         async move { client.get(&path).await.expect(200)["tickets"].as_array().unwrap().len() }
     };
-    assert_eq!((search("hawk").await, search("x").await), (1, 0), "it is found by its new words");
+    assert_eq!(
+        (search("hawk").await, search("x").await),
+        (1, 0),
+        "searches find it by its new title"
+    );
 }
 
 #[tokio::test]
-async fn refusals_come_in_their_order() {
-    let market = Market::open().await;
-    let (seller, buyer) = (market.user(), market.user());
-    let ticket = market.any_ticket(&seller).await;
-    market.tell(&market.buying(&buyer, &ticket).created(1, 1)).await;
+async fn refusals_have_a_fixed_precedence() {
+    let world = World::start().await;
+    let (seller, buyer) = (world.user(), world.user());
+    let ticket = world.default_ticket(&seller).await;
+    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
     let wrong = json!({ "title": 7 });
 
-    // Each of these breaks the rules that follow too.
-    let unknown = format!("/api/tickets/{}", common::ids::TicketId::new(market.clock().now()));
-    market.service.client().put(&unknown, wrong.clone()).await.problem(401, "not-signed-in");
-    market.client_as(&buyer).put(&unknown, wrong.clone()).await.problem(404, "not-found");
-    market.client_as(&buyer).put("/api/tickets/1", wrong.clone()).await.problem(404, "not-found");
-    let theirs = put_if(&market.client_as(&buyer), &ticket, "\"1\"", wrong.clone()).await;
+    // Each of these would be refused by the checks that follow, too.
+    let unknown = format!("/api/tickets/{}", common::ids::TicketId::new(world.clock().now()));
+    world.service.client().put(&unknown, wrong.clone()).await.problem(401, "not-signed-in");
+    world.client_as(&buyer).put(&unknown, wrong.clone()).await.problem(404, "not-found");
+    world.client_as(&buyer).put("/api/tickets/1", wrong.clone()).await.problem(404, "not-found");
+    let theirs = put_if(&world.client_as(&buyer), &ticket, "\"1\"", wrong.clone()).await;
     theirs.problem(403, "not-allowed");
-    let stale = put_if(&market.client_as(&seller), &ticket, "\"1\"", wrong.clone()).await;
+    let stale = put_if(&world.client_as(&seller), &ticket, "\"1\"", wrong.clone()).await;
     stale.problem(412, "precondition-failed");
-    let held = market.client_as(&seller).put(&path(&ticket), wrong.clone()).await;
-    held.problem(409, "ticket-reserved");
-    market.tell(&market.buying(&buyer, &ticket).cancelled(1, 2)).await;
-    let free = market.client_as(&seller).put(&path(&ticket), wrong).await;
+    let reserved = world.client_as(&seller).put(&path(&ticket), wrong.clone()).await;
+    reserved.problem(409, "ticket-reserved");
+    world.deliver(&world.order(&buyer, &ticket).cancelled(1, 2)).await;
+    let free = world.client_as(&seller).put(&path(&ticket), wrong).await;
     assert_eq!(free.invalid_fields(), ["title"]);
 }
 
 #[tokio::test]
-async fn a_body_is_held_to_the_rules_of_a_new_ticket() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let ticket = market.any_ticket(&seller).await;
-    let client = market.client_as(&seller);
-    let answer = client.put(&path(&ticket), json!({ "price": "0.49", "venue": "a\nb" })).await;
-    assert_eq!(answer.invalid_fields(), ["price", "title", "venue"]);
+async fn a_body_is_validated_like_that_of_a_new_ticket() {
+    let world = World::start().await;
+    let seller = world.user();
+    let ticket = world.default_ticket(&seller).await;
+    let client = world.client_as(&seller);
+    let response = client.put(&path(&ticket), json!({ "price": "0.49", "venue": "a\nb" })).await;
+    assert_eq!(response.invalid_fields(), ["price", "title", "venue"]);
     let request = || client.request(Method::PUT, &path(&ticket));
     request().send().await.problem(415, "unsupported-media-type");
     let broken = request().header("content-type", "application/json").body("{").send().await;
     broken.problem(400, "malformed");
-    assert_eq!(market.look(&seller, &ticket).await.expect(200), ticket);
+    assert_eq!(world.get(&seller, &ticket).await.expect(200), ticket);
 }
 
 #[tokio::test]
-async fn a_hold_that_has_run_out_still_guards_until_its_end_is_told() {
-    let market = Market::open().await;
-    let (seller, buyer) = (market.user(), market.user());
-    let ticket = market.any_ticket(&seller).await;
-    let buying = market.buying(&buyer, &ticket);
-    market.tell(&buying.created(1, 1)).await;
-    market.clock().advance(Duration::from_secs(901));
-    let client = market.client_as(&seller);
-    client.put(&path(&ticket), new_words()).await.problem(409, "ticket-reserved");
+async fn an_expired_reservation_prevents_changes_until_its_order_ends() {
+    let world = World::start().await;
+    let (seller, buyer) = (world.user(), world.user());
+    let ticket = world.default_ticket(&seller).await;
+    let order = world.order(&buyer, &ticket);
+    world.deliver(&order.created(1, 1)).await;
+    world.clock().advance(Duration::from_secs(901));
+    let client = world.client_as(&seller);
+    client.put(&path(&ticket), new_content()).await.problem(409, "ticket-reserved");
 
-    market.tell(&buying.completed(1, 2)).await;
-    client.put(&path(&ticket), new_words()).await.problem(409, "ticket-sold");
-    market.tell(&buying.cancelled(1, 3)).await;
-    client.put(&path(&ticket), new_words()).await.expect(200);
+    world.deliver(&order.completed(1, 2)).await;
+    client.put(&path(&ticket), new_content()).await.problem(409, "ticket-sold");
+    world.deliver(&order.cancelled(1, 3)).await;
+    client.put(&path(&ticket), new_content()).await.expect(200);
 }
 
 #[tokio::test]
-async fn an_admin_may_edit_and_the_ticket_stays_its_sellers() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let ticket = market.any_ticket(&seller).await;
-    let admin = market.client_as(&market.infra.admin());
-    let edited = admin.put(&path(&ticket), new_words()).await.expect(200);
+async fn an_admin_may_edit_and_the_seller_stays_the_same() {
+    let world = World::start().await;
+    let seller = world.user();
+    let ticket = world.default_ticket(&seller).await;
+    let admin = world.client_as(&world.infra.admin());
+    let edited = admin.put(&path(&ticket), new_content()).await.expect(200);
     assert_eq!(edited["userId"], json!(seller.id));
 }
 
 #[tokio::test]
-async fn of_many_who_have_seen_one_version_one_changes_it() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let ticket = market.any_ticket(&seller).await;
-    let client = market.client_as(&seller);
-    let all = (0..12).map(|_| put_if(&client, &ticket, "\"1\"", new_words()));
-    let answers = futures::future::join_all(all).await;
-    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+async fn of_concurrent_edits_of_one_version_exactly_one_succeeds() {
+    let world = World::start().await;
+    let seller = world.user();
+    let ticket = world.default_ticket(&seller).await;
+    let client = world.client_as(&seller);
+    let all = (0..12).map(|_| put_if(&client, &ticket, "\"1\"", new_content()));
+    let responses = futures::future::join_all(all).await;
+    let count = |status: u16| responses.iter().filter(|response| response.status == status).count();
     assert_eq!((count(200), count(412)), (1, 11));
-    assert_eq!(market.look(&seller, &ticket).await.expect(200)["version"], 2);
-    put_if(&client, &ticket, "\"1\", \"2\"", new_words()).await.expect(200);
-    put_if(&client, &ticket, "*", new_words()).await.expect(200);
-    put_if(&client, &ticket, "W/\"4\"", new_words()).await.problem(412, "precondition-failed");
+    assert_eq!(world.get(&seller, &ticket).await.expect(200)["version"], 2);
+    put_if(&client, &ticket, "\"1\", \"2\"", new_content()).await.expect(200);
+    put_if(&client, &ticket, "*", new_content()).await.expect(200);
+    put_if(&client, &ticket, "W/\"4\"", new_content()).await.problem(412, "precondition-failed");
 }
 
 #[tokio::test]
-async fn edits_that_cross_are_all_made_and_all_told() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let ticket = market.any_ticket(&seller).await;
-    let client = market.client_as(&seller);
-    let edits = (0..8).map(|_| async { client.put(&path(&ticket), new_words()).await.expect(200) });
+async fn concurrent_edits_without_if_match_all_succeed_and_are_all_published() {
+    let world = World::start().await;
+    let seller = world.user();
+    let ticket = world.default_ticket(&seller).await;
+    let client = world.client_as(&seller);
+    let edits =
+        (0..8).map(|_| async { client.put(&path(&ticket), new_content()).await.expect(200) });
     let mut versions: Vec<i64> = futures::future::join_all(edits)
         .await
         .iter()
@@ -147,7 +155,7 @@ async fn edits_that_cross_are_all_made_and_all_told() {
     versions.sort_unstable();
     assert_eq!(versions, (2..=9).collect::<Vec<_>>());
 
-    market.infra.bus().wait_for::<TicketUpdated>(|event| event.0.version == 9).await;
-    let told = market.infra.bus().published::<TicketUpdated>().await;
-    assert_eq!(told.iter().map(|event| event.0.version).collect::<Vec<_>>(), versions);
+    world.infra.bus().wait_for::<TicketUpdated>(|event| event.0.version == 9).await;
+    let published = world.infra.bus().published::<TicketUpdated>().await;
+    assert_eq!(published.iter().map(|event| event.0.version).collect::<Vec<_>>(), versions);
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Client, TestUser};
 
-use crate::market::{Market, path, text};
+use crate::world::{World, path, text};
 
 pub async fn list(client: &Client, query: &str) -> Vec<Value> {
     let page = client.get(&format!("/api/tickets?{query}")).await.expect(200);
@@ -15,14 +15,14 @@ pub async fn titles(client: &Client, query: &str) -> Vec<String> {
     tickets.iter().map(|ticket| text(&ticket["title"]).to_owned()).collect()
 }
 
-/// Every page, one after the other, as a client would.
-async fn walk(client: &Client, query: &str) -> Vec<Value> {
+/// All pages, one after the other, as a client would request them.
+async fn all_pages(client: &Client, query: &str) -> Vec<Value> {
     let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
         let page = client.get(&format!("/api/tickets?{query}&cursor={cursor}")).await.expect(200);
         let tickets = page["tickets"].as_array().unwrap();
-        assert!(!tickets.is_empty() || all.is_empty(), "a page with nothing on it");
+        assert!(!tickets.is_empty() || all.is_empty(), "an empty page");
         all.extend(tickets.iter().cloned());
         match page["next"].as_str() {
             Some(next) => next.clone_into(&mut cursor),
@@ -31,18 +31,18 @@ async fn walk(client: &Client, query: &str) -> Vec<Value> {
     }
 }
 
-/// 23 tickets, many of which share a price, a date, or the moment they were offered in.
-async fn stock(market: &Market, seller: &TestUser) -> Vec<Value> {
+/// 23 tickets, many of which have the same price, date or creation time.
+async fn many_tickets(world: &World, seller: &TestUser) -> Vec<Value> {
     let mut tickets = Vec::new();
     for number in 0..23_u64 {
         if number % 4 == 0 {
-            market.clock().advance(Duration::from_millis(1));
+            world.clock().advance(Duration::from_millis(1));
         }
-        let day = market.clock().now() + Duration::from_secs(86_400 * (1 + number % 5));
+        let day = world.clock().now() + Duration::from_secs(86_400 * (1 + number % 5));
         let date = (number % 3 != 0).then_some(day);
         let body =
             json!({ "title": format!("Ticket {number}"), "price": 1 + number % 4, "date": date });
-        tickets.push(market.offer(seller, body).await);
+        tickets.push(world.list_ticket(seller, body).await);
     }
     tickets
 }
@@ -63,34 +63,34 @@ fn in_order(tickets: &[Value], sort: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn the_pages_of_every_order_have_each_ticket_once() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let tickets = stock(&market, &seller).await;
+async fn the_pages_of_every_sort_contain_each_ticket_once() {
+    let world = World::start().await;
+    let seller = world.user();
+    let tickets = many_tickets(&world, &seller).await;
     for sort in ["", "-createdAt", "price", "-price", "date"] {
         let expected = in_order(&tickets, sort);
         for limit in [1, 4, 23, 100] {
             for (client, whose) in
-                [(market.service.client(), ""), (market.client_as(&seller), "&mine=true")]
+                [(world.service.client(), ""), (world.client_as(&seller), "&mine=true")]
             {
                 let query = format!("sort={sort}&limit={limit}{whose}");
-                assert_eq!(walk(&client, &query).await, expected, "{query}");
+                assert_eq!(all_pages(&client, &query).await, expected, "{query}");
             }
         }
     }
-    let searched = walk(&market.service.client(), "q=ticket&sort=price&limit=5").await;
+    let searched = all_pages(&world.service.client(), "q=ticket&sort=price&limit=5").await;
     assert_eq!(searched, in_order(&tickets, "price"));
 }
 
 #[tokio::test]
-async fn what_comes_and_goes_between_two_pages_moves_no_other_ticket() {
-    let market = Market::open().await;
-    let seller = market.user();
-    let tickets = in_order(&stock(&market, &seller).await, "-createdAt");
-    let client = market.client_as(&seller);
+async fn tickets_added_or_removed_between_two_pages_do_not_shift_the_next_page() {
+    let world = World::start().await;
+    let seller = world.user();
+    let tickets = in_order(&many_tickets(&world, &seller).await, "-createdAt");
+    let client = world.client_as(&seller);
     let first = client.get("/api/tickets?limit=10").await.expect(200);
-    market.clock().advance(Duration::from_secs(1));
-    market.any_ticket(&seller).await;
+    world.clock().advance(Duration::from_secs(1));
+    world.default_ticket(&seller).await;
     client.delete(&path(&tickets[9])).await.expect(204);
 
     let cursor = text(&first["next"]);
@@ -99,21 +99,21 @@ async fn what_comes_and_goes_between_two_pages_moves_no_other_ticket() {
 }
 
 #[tokio::test]
-async fn a_page_has_twenty_unless_it_is_asked_for_more() {
-    let market = Market::open().await;
-    stock(&market, &market.user()).await;
-    let client = market.service.client();
+async fn a_page_has_twenty_tickets_by_default() {
+    let world = World::start().await;
+    many_tickets(&world, &world.user()).await;
+    let client = world.service.client();
     assert_eq!(list(&client, "").await.len(), 20);
     assert_eq!(list(&client, "limit=").await.len(), 20);
     assert_eq!(list(&client, "limit=100").await.len(), 23);
 }
 
 #[tokio::test]
-async fn a_cursor_goes_on_only_under_its_own_filters() {
-    let market = Market::open().await;
-    let (seller, other) = (market.user(), market.user());
-    stock(&market, &seller).await;
-    let client = market.client_as(&seller);
+async fn a_cursor_is_valid_only_with_its_own_filters() {
+    let world = World::start().await;
+    let (seller, other) = (world.user(), world.user());
+    many_tickets(&world, &seller).await;
+    let client = world.client_as(&seller);
     let page = client.get("/api/tickets?q=tick&min_price=1&limit=2").await.expect(200);
     let cursor = text(&page["next"]);
     client
@@ -130,23 +130,23 @@ async fn a_cursor_goes_on_only_under_its_own_filters() {
         "q=tick&min_price=1&from=2020-01-01T00:00:00Z",
         "q=tick&min_price=1&mine=true",
     ] {
-        let answer = client.get(&format!("/api/tickets?{filters}&cursor={cursor}")).await;
-        assert_eq!(answer.invalid_fields(), ["cursor"], "{filters}");
+        let response = client.get(&format!("/api/tickets?{filters}&cursor={cursor}")).await;
+        assert_eq!(response.invalid_fields(), ["cursor"], "{filters}");
     }
 
     let mine = client.get("/api/tickets?mine=true&limit=2").await.expect(200);
     let stolen = format!("/api/tickets?mine=true&cursor={}", text(&mine["next"]));
-    assert_eq!(market.client_as(&other).get(&stolen).await.invalid_fields(), ["cursor"]);
+    assert_eq!(world.client_as(&other).get(&stolen).await.invalid_fields(), ["cursor"]);
     for cursor in ["x", "%00", "e30", "eyJrZXkiOjF9", &"A".repeat(5000)] {
-        let answer = client.get(&format!("/api/tickets?cursor={cursor}")).await;
-        assert_eq!(answer.invalid_fields(), ["cursor"], "{cursor}");
+        let response = client.get(&format!("/api/tickets?cursor={cursor}")).await;
+        assert_eq!(response.invalid_fields(), ["cursor"], "{cursor}");
     }
 }
 
 #[tokio::test]
-async fn a_parameter_that_can_not_be_read_is_told_by_its_name() {
-    let market = Market::open().await;
-    let client = market.client_as(&market.user());
+async fn an_invalid_parameter_is_reported_by_its_name() {
+    let world = World::start().await;
+    let client = world.client_as(&world.user());
     let long = "x".repeat(201);
     let long = long.as_str();
     let values: &[(&str, &[&str])] = &[
@@ -161,12 +161,12 @@ async fn a_parameter_that_can_not_be_read_is_told_by_its_name() {
     ];
     for (name, values) in values {
         for value in *values {
-            let answer = client.get(&format!("/api/tickets?{name}={value}")).await;
-            assert_eq!(answer.invalid_fields(), [*name], "{value}");
+            let response = client.get(&format!("/api/tickets?{name}={value}")).await;
+            assert_eq!(response.invalid_fields(), [*name], "{value}");
         }
     }
-    let answer = client.get("/api/tickets?min_price=x&to=x&sort=x").await;
-    assert_eq!(answer.invalid_fields(), ["min_price", "sort", "to"]);
+    let response = client.get("/api/tickets?min_price=x&to=x&sort=x").await;
+    assert_eq!(response.invalid_fields(), ["min_price", "sort", "to"]);
     client.get("/api/tickets?sort=price&sort=date").await.problem(400, "invalid");
     for fine in
         ["color=red", "q=&min_price=&max_price=&from=&to=&sort=&limit=&cursor=&mine=", "%FF=1"]
@@ -176,17 +176,17 @@ async fn a_parameter_that_can_not_be_read_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_list_is_narrowed_by_price_and_date() {
-    let market = Market::open().await;
-    let (seller, client) = (market.user(), market.service.client());
-    let day = |days: u64| market.clock().now() + Duration::from_secs(86_400 * days);
+async fn a_list_is_filtered_by_price_and_date() {
+    let world = World::start().await;
+    let (seller, client) = (world.user(), world.service.client());
+    let day = |days: u64| world.clock().now() + Duration::from_secs(86_400 * days);
     for (title, price, date) in [
         ("cheap", "0.50", Some(day(1))),
         ("middle", "20.00", Some(day(2))),
         ("dear", "100.00", Some(day(3))),
         ("undated", "30.00", None),
     ] {
-        market.offer(&seller, json!({ "title": title, "price": price, "date": date })).await;
+        world.list_ticket(&seller, json!({ "title": title, "price": price, "date": date })).await;
     }
     let (first, second) = (day(1), day(2));
     for (query, expected) in [
@@ -205,19 +205,19 @@ async fn a_list_is_narrowed_by_price_and_date() {
 }
 
 #[tokio::test]
-async fn on_sale_is_what_is_neither_sold_nor_past_its_date() {
-    let market = Market::open().await;
-    let (seller, buyer) = (market.user(), market.user());
-    let soon = market.clock().now() + Duration::from_secs(3600);
-    let offer = |title: &str| {
+async fn a_ticket_is_on_sale_unless_it_is_sold_or_its_date_has_passed() {
+    let world = World::start().await;
+    let (seller, buyer) = (world.user(), world.user());
+    let soon = world.clock().now() + Duration::from_secs(3600);
+    let create = |title: &str| {
         let body = json!({ "title": title, "price": 1, "date": soon });
-        market.offer(&seller, body)
+        world.list_ticket(&seller, body)
     };
-    let (held, sold) = (offer("held").await, offer("sold").await);
-    market.offer(&seller, json!({ "title": "undated", "price": 1 })).await;
-    market.tell(&market.buying(&buyer, &held).created(1, 1)).await;
-    market.tell(&market.buying(&buyer, &sold).completed(1, 2)).await;
-    let (anyone, client) = (market.service.client(), market.client_as(&seller));
+    let (reserved, sold) = (create("reserved").await, create("sold").await);
+    world.list_ticket(&seller, json!({ "title": "undated", "price": 1 })).await;
+    world.deliver(&world.order(&buyer, &reserved).created(1, 1)).await;
+    world.deliver(&world.order(&buyer, &sold).completed(1, 2)).await;
+    let (anyone, client) = (world.service.client(), world.client_as(&seller));
 
     let listed = list(&anyone, "sort=date").await;
     assert_eq!(listed.len(), 2);
@@ -225,29 +225,29 @@ async fn on_sale_is_what_is_neither_sold_nor_past_its_date() {
     assert!(listed[0]["reservedUntil"].is_string());
     assert_eq!(listed[1]["status"], "available");
 
-    market.clock().advance(Duration::from_secs(3600));
+    world.clock().advance(Duration::from_secs(3600));
     assert_eq!(list(&anyone, "").await.len(), 2, "its date has come, but hasn't passed");
-    market.clock().advance(Duration::from_millis(1));
+    world.clock().advance(Duration::from_millis(1));
     assert_eq!(titles(&anyone, "").await, ["undated"]);
     let mut mine = titles(&client, "mine=true").await;
     mine.sort();
-    assert_eq!(mine, ["held", "sold", "undated"]);
-    client.get(&path(&held)).await.expect(200);
+    assert_eq!(mine, ["reserved", "sold", "undated"]);
+    client.get(&path(&reserved)).await.expect(200);
 }
 
 #[tokio::test]
-async fn mine_are_ones_own_alone() {
-    let market = Market::open().await;
-    let (seller, other) = (market.user(), market.user());
-    let ticket = market.any_ticket(&seller).await;
-    market.any_ticket(&other).await;
-    market.service.client().get("/api/tickets?mine=true").await.problem(401, "not-signed-in");
-    let answer = market.client_as(&seller).get("/api/tickets?mine=true").await;
-    assert_eq!(answer.expect(200), json!({ "tickets": [ticket], "next": null }));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.header("vary"), Some("Cookie"));
+async fn mine_lists_only_the_users_own_tickets() {
+    let world = World::start().await;
+    let (seller, other) = (world.user(), world.user());
+    let ticket = world.default_ticket(&seller).await;
+    world.default_ticket(&other).await;
+    world.service.client().get("/api/tickets?mine=true").await.problem(401, "not-signed-in");
+    let response = world.client_as(&seller).get("/api/tickets?mine=true").await;
+    assert_eq!(response.expect(200), json!({ "tickets": [ticket], "next": null }));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("vary"), Some("Cookie"));
 
-    let all = market.service.client().get("/api/tickets?mine=false").await;
+    let all = world.service.client().get("/api/tickets?mine=false").await;
     assert_eq!(all.expect(200)["tickets"].as_array().unwrap().len(), 2);
     assert_eq!(all.header("cache-control"), Some("no-cache"));
     assert_eq!(all.header("vary"), Some("Cookie"));

@@ -1,15 +1,15 @@
-//! The service through its door, on real servers.
-#![expect(clippy::unwrap_used, reason = "what fails beside a test fails the test")]
+//! The service through its HTTP API, on real servers.
+#![expect(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
+mod admin;
 mod create;
 mod delete;
-mod door;
 mod edit;
+mod http;
 mod idempotency;
 mod list;
 mod listeners;
-mod market;
-mod operating;
-mod plans;
+mod query_plans;
 mod search;
 mod show;
+mod world;

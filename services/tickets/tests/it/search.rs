@@ -1,19 +1,19 @@
 use serde_json::json;
 
 use crate::list::titles;
-use crate::market::Market;
+use crate::world::World;
 
 #[tokio::test]
-async fn tickets_are_found_by_the_beginnings_of_their_words() {
-    let market = Market::open().await;
-    let (seller, client) = (market.user(), market.service.client());
+async fn tickets_are_found_by_prefixes_of_their_words() {
+    let world = World::start().await;
+    let (seller, client) = (world.user(), world.service.client());
     for (title, venue) in [
         ("Motörhead, live!", "Zénith Paris"),
         ("Édith Piaf — a tribute", "L'Olympia, Paris"),
         ("AC/DC (Power Up)", "Wembley"),
         ("東京 コンサート", "武道館"),
     ] {
-        market.offer(&seller, json!({ "title": title, "price": 1, "venue": venue })).await;
+        world.list_ticket(&seller, json!({ "title": title, "price": 1, "venue": venue })).await;
     }
     let (lemmy, piaf, angus, tokyo) =
         ("Motörhead, live!", "Édith Piaf — a tribute", "AC/DC (Power Up)", "東京 コンサート");

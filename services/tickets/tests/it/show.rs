@@ -3,75 +3,78 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::TestUser;
 
-use crate::market::{Market, path};
+use crate::world::{World, path};
 
 #[tokio::test]
-async fn anyone_looks_at_a_ticket() {
-    let market = Market::open().await;
-    let ticket = market.any_ticket(&market.user()).await;
-    let answer = market.service.client().get(&path(&ticket)).await;
-    assert_eq!(answer.expect(200), ticket);
-    assert_eq!(answer.header("etag"), Some("\"1\""));
-    assert_eq!(answer.header("vary"), Some("Cookie"));
-    assert_eq!(answer.header("cache-control"), Some("no-cache"));
+async fn anyone_can_see_a_ticket() {
+    let world = World::start().await;
+    let ticket = world.default_ticket(&world.user()).await;
+    let response = world.service.client().get(&path(&ticket)).await;
+    assert_eq!(response.expect(200), ticket);
+    assert_eq!(response.header("etag"), Some("\"1\""));
+    assert_eq!(response.header("vary"), Some("Cookie"));
+    assert_eq!(response.header("cache-control"), Some("no-cache"));
 
-    let signed_in = market.look(&market.user(), &ticket).await;
+    let signed_in = world.get(&world.user(), &ticket).await;
     assert_eq!(signed_in.expect(200), ticket);
     assert_eq!(signed_in.header("cache-control"), Some("no-store"));
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_can_not_be_is_not_found() {
-    let market = Market::open().await;
-    let client = market.service.client();
-    let unknown = common::ids::TicketId::new(market.clock().now()).to_string();
+async fn unknown_and_malformed_ids_are_not_found() {
+    let world = World::start().await;
+    let client = world.service.client();
+    let unknown = common::ids::TicketId::new(world.clock().now()).to_string();
     let capitals = unknown.to_uppercase();
     let ids =
         [unknown.as_str(), &capitals, "1", "%00", "null", "a%2Fb", "%FF", "..%2F", "%7B$gt:1%7D"];
     for id in ids {
-        let answer = client.get(&format!("/api/tickets/{id}")).await;
-        answer.problem(404, "not-found");
-        assert_eq!(answer.header("vary"), Some("Cookie"));
+        let response = client.get(&format!("/api/tickets/{id}")).await;
+        response.problem(404, "not-found");
+        assert_eq!(response.header("vary"), Some("Cookie"));
     }
 }
 
 #[tokio::test]
-async fn an_order_shows_itself_to_those_whom_it_concerns() {
-    let market = Market::open().await;
-    let (seller, buyer, other) = (market.user(), market.user(), market.user());
-    let ticket = market.any_ticket(&seller).await;
-    let buying = market.buying(&buyer, &ticket);
+async fn an_order_id_is_shown_to_its_buyer_the_seller_and_admins_only() {
+    let world = World::start().await;
+    let (seller, buyer, other) = (world.user(), world.user(), world.user());
+    let ticket = world.default_ticket(&seller).await;
+    let order = world.order(&buyer, &ticket);
     let order_of =
-        async |user: &TestUser| market.look(user, &ticket).await.expect(200)["orderId"].clone();
-    let admin = market.infra.admin();
+        async |user: &TestUser| world.get(user, &ticket).await.expect(200)["orderId"].clone();
+    let admin = world.infra.admin();
 
-    for order in [buying.created(1, 1), buying.completed(1, 2)] {
-        market.tell(&order).await;
+    for state in [order.created(1, 1), order.completed(1, 2)] {
+        world.deliver(&state).await;
         for user in [&seller, &buyer, &admin] {
-            assert_eq!(order_of(user).await, buying.id());
+            assert_eq!(order_of(user).await, order.id());
         }
         assert_eq!(order_of(&other).await, json!(null));
-        let anyone = market.service.client().get(&path(&ticket)).await.expect(200);
+        let anyone = world.service.client().get(&path(&ticket)).await.expect(200);
         assert_eq!(anyone["orderId"], json!(null));
     }
 }
 
 #[tokio::test]
-async fn a_ticket_is_reserved_until_its_hold_runs_out_and_then_available_at_once() {
-    let market = Market::open().await;
-    let (seller, buyer) = (market.user(), market.user());
-    let ticket = market.any_ticket(&seller).await;
-    let until = market.clock().now() + Duration::from_secs(900);
-    market.tell(&market.buying(&buyer, &ticket).created(1, 1)).await;
+async fn a_ticket_is_reserved_until_its_reservation_expires_and_available_from_then_on() {
+    let world = World::start().await;
+    let (seller, buyer) = (world.user(), world.user());
+    let ticket = world.default_ticket(&seller).await;
+    let until = world.clock().now() + Duration::from_secs(900);
+    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
 
-    let held = market.look(&buyer, &ticket).await.expect(200);
-    assert_eq!((&held["status"], &held["reservedUntil"]), (&json!("reserved"), &json!(until)));
-    assert_eq!(held["version"], 2);
+    let reserved = world.get(&buyer, &ticket).await.expect(200);
+    assert_eq!(
+        (&reserved["status"], &reserved["reservedUntil"]),
+        (&json!("reserved"), &json!(until))
+    );
+    assert_eq!(reserved["version"], 2);
 
-    market.clock().advance(Duration::from_millis(899_999));
-    assert_eq!(market.look(&buyer, &ticket).await.expect(200)["status"], "reserved");
-    market.clock().advance(Duration::from_millis(1));
-    let free = market.look(&buyer, &ticket).await.expect(200);
+    world.clock().advance(Duration::from_millis(899_999));
+    assert_eq!(world.get(&buyer, &ticket).await.expect(200)["status"], "reserved");
+    world.clock().advance(Duration::from_millis(1));
+    let free = world.get(&buyer, &ticket).await.expect(200);
     assert_eq!(free["status"], "available");
     assert_eq!((free.get("reservedUntil"), free.get("orderId")), (None, None));
 }

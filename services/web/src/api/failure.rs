@@ -1,23 +1,22 @@
-//! What a call can end with instead of an answer.
+//! How a call to a service can fail.
 
 use std::fmt;
 
-use common::Error;
-use common::error::{Problem, Violation, problems};
+use common::problem::{self, Problem, Violation};
+use httpkit::Error;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Why there is no answer.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The service has refused, and says why.
+    /// The service refused the request, and gave a reason.
     Refused(Box<Refusal>),
-    /// The service can't be reached, or doesn't do what it should. Whether a write has happened isn't
-    /// known.
+    /// The service is unreachable or failed. Whether a write took effect isn't known.
     Down(anyhow::Error),
 }
 
-/// A problem document (RFC 9457), as the services answer it.
+/// A problem document (RFC 9457).
 #[derive(Debug, Deserialize)]
 pub struct Refusal {
     #[serde(rename = "type")]
@@ -35,12 +34,12 @@ impl Refusal {
         self.slug() == problem.slug
     }
 
-    /// Whether a rule for this field is broken.
+    /// Whether it reports a violation of this field.
     pub fn is_about(&self, field: &str) -> bool {
         self.errors.iter().any(|violation| violation.field.as_deref() == Some(field))
     }
 
-    /// One more member of this problem, such as `orderId`.
+    /// An extension member of the problem, such as `orderId`.
     pub fn member(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)
     }
@@ -51,7 +50,7 @@ impl Refusal {
 }
 
 impl Failure {
-    /// The refusal, if it is this one.
+    /// The refusal, if it is this problem.
     pub fn refusal(&self, problem: &Problem) -> Option<&Refusal> {
         match self {
             Failure::Refused(refusal) if refusal.is(problem) => Some(refusal),
@@ -59,23 +58,21 @@ impl Failure {
         }
     }
 
-    /// Whether the service doesn't know who is asking.
+    /// Whether the service requires a session.
     pub fn is_not_signed_in(&self) -> bool {
-        self.refusal(&problems::NOT_SIGNED_IN).is_some()
+        self.refusal(&problem::NOT_SIGNED_IN).is_some()
     }
 }
 
-/// A page that can't do without the answer fails as the call has.
+/// A page that needs the response fails like the call.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         match failure {
             Failure::Down(cause) => Error::Unavailable(cause),
             Failure::Refused(refusal) => {
-                match problems::ALL.iter().find(|problem| refusal.is(problem)) {
+                match problem::ALL.iter().find(|problem| refusal.is(problem)) {
                     Some(problem) => Error::refused(problem, refusal.detail.clone()),
-                    None => {
-                        Error::Internal(anyhow::anyhow!("a refusal that we don't know: {refusal}"))
-                    }
+                    None => Error::Internal(anyhow::anyhow!("unknown problem: {refusal}")),
                 }
             }
         }

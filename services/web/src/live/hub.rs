@@ -1,52 +1,52 @@
-//! The hub: it counts the changes that this process hears of, remembers the last ones, and tells the streams
-//! that are open.
+//! The hub: it counts the invalidations that this process receives, keeps a history of the last ones, and
+//! notifies the open streams.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::topic::{Change, Topic};
+use super::topic::{Invalidation, Topic};
 
-/// How many changes are remembered: on a busy day, those of about a minute. Some 500 kB.
-const REMEMBERED: usize = 10_000;
+/// The length of the history: on a busy day, about a minute. Some 500 kB.
+const HISTORY: usize = 10_000;
 
 pub struct Hub {
-    /// Another one for each process, so that a position says whose it is.
+    /// Random for each process, so that a resume token names its hub.
     name: String,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many changes there have been.
+    /// How many invalidations there have been.
     count: u64,
     /// The last of them.
-    recent: VecDeque<Change>,
-    waiting: HashMap<u64, Waiting>,
-    listeners_of: HashMap<Topic, BTreeSet<u64>>,
-    next_listener: u64,
+    history: VecDeque<Invalidation>,
+    subscribers: HashMap<u64, Subscriber>,
+    subscribers_of: HashMap<Topic, BTreeSet<u64>>,
+    next_id: u64,
 }
 
-/// What a listener has not been told yet.
-struct Waiting {
-    news: News,
+/// The state of a subscription.
+struct Subscriber {
+    pending: Pending,
     wake: Arc<Notify>,
 }
 
-/// What has changed of that which a listener follows.
+/// What a subscription has not sent yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct Pending {
     /// Anything may have changed.
-    pub anything: bool,
-    /// What has changed for certain, and to which version, if that is known.
+    pub resync: bool,
+    /// The changed topics, with their new versions if known.
     pub changed: BTreeMap<Topic, Option<i64>>,
 }
 
-/// One who follows some topics, until it is dropped.
-pub struct Listener {
+/// A subscription to some topics, until it is dropped.
+pub struct Subscription {
     hub: Arc<Hub>,
-    number: u64,
+    id: u64,
     topics: BTreeSet<Topic>,
     wake: Arc<Notify>,
 }
@@ -58,63 +58,67 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// Where the hub is now: all that changed before is known to whoever reads it only afterwards.
-    pub fn position(&self) -> String {
-        self.written(self.state().count)
+    /// The current resume token: data that is loaded afterwards reflects every invalidation before it.
+    pub fn resume_token(&self) -> String {
+        self.token(self.state().count)
     }
 
-    /// This has changed.
-    pub fn tell(&self, changes: Vec<Change>) {
+    /// Notifies the subscriptions of these topics.
+    pub fn publish(&self, invalidations: Vec<Invalidation>) {
         let state = &mut *self.state();
-        for change in changes {
+        for invalidation in invalidations {
             state.count += 1;
-            state.recent.push_back(change);
-            if state.recent.len() > REMEMBERED {
-                state.recent.pop_front();
+            state.history.push_back(invalidation);
+            if state.history.len() > HISTORY {
+                state.history.pop_front();
             }
-            for number in state.listeners_of.get(&change.topic).into_iter().flatten() {
-                if let Some(waiting) = state.waiting.get_mut(number) {
-                    waiting.news.add(change);
-                    waiting.wake.notify_one();
+            for id in state.subscribers_of.get(&invalidation.topic).into_iter().flatten() {
+                if let Some(subscriber) = state.subscribers.get_mut(id) {
+                    subscriber.pending.add(invalidation);
+                    subscriber.wake.notify_one();
                 }
             }
         }
     }
 
-    /// Things have changed that the hub was not told of: everybody has to look.
-    pub fn may_have_missed(&self) {
+    /// The hub may have missed events: invalidates every topic.
+    pub fn resync(&self) {
         let state = &mut *self.state();
         state.count += 1;
-        state.recent.clear();
-        for waiting in state.waiting.values_mut() {
-            waiting.news.anything = true;
-            waiting.wake.notify_one();
+        state.history.clear();
+        for subscriber in state.subscribers.values_mut() {
+            subscriber.pending.resync = true;
+            subscriber.wake.notify_one();
         }
     }
 
-    /// Follows these topics, from a position on that someone has read.
-    pub fn listen(self: &Arc<Self>, topics: BTreeSet<Topic>, since: Option<&str>) -> Listener {
+    /// Subscribes to these topics, from a resume token on.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        topics: BTreeSet<Topic>,
+        since: Option<&str>,
+    ) -> Subscription {
         let mut state = self.state();
-        let known = since.and_then(|position| self.read(position));
-        let news = state.since(known, &topics);
+        let since = since.and_then(|token| self.count_of(token));
+        let pending = state.since(since, &topics);
         let wake = Arc::new(Notify::new());
-        let number = state.next_listener;
-        state.next_listener += 1;
+        let id = state.next_id;
+        state.next_id += 1;
         for topic in &topics {
-            state.listeners_of.entry(*topic).or_default().insert(number);
+            state.subscribers_of.entry(*topic).or_default().insert(id);
         }
-        state.waiting.insert(number, Waiting { news, wake: Arc::clone(&wake) });
-        state.measure();
-        Listener { hub: Arc::clone(self), number, topics, wake }
+        state.subscribers.insert(id, Subscriber { pending, wake: Arc::clone(&wake) });
+        state.record_gauge();
+        Subscription { hub: Arc::clone(self), id, topics, wake }
     }
 
-    fn written(&self, count: u64) -> String {
+    fn token(&self, count: u64) -> String {
         format!("{}-{count}", self.name)
     }
 
-    /// The count that a position says, if it is this hub's.
-    fn read(&self, position: &str) -> Option<u64> {
-        let (name, count) = position.split_once('-')?;
+    /// The count in a resume token, if it is this hub's.
+    fn count_of(&self, token: &str) -> Option<u64> {
+        let (name, count) = token.split_once('-')?;
         (name == self.name).then(|| count.parse().ok()).flatten()
     }
 
@@ -124,64 +128,65 @@ impl Hub {
 }
 
 impl State {
-    /// What has changed of the topics after the first `known` changes, as far as the hub remembers.
-    fn since(&self, known: Option<u64>, topics: &BTreeSet<Topic>) -> News {
-        let mut news = News::default();
-        let missed = known.and_then(|known| self.count.checked_sub(known));
+    /// The invalidations of the topics after the first `since` ones, or a resync if the history is too short.
+    fn since(&self, since: Option<u64>, topics: &BTreeSet<Topic>) -> Pending {
+        let mut pending = Pending::default();
+        let missed = since.and_then(|since| self.count.checked_sub(since));
         match missed.and_then(|missed| usize::try_from(missed).ok()) {
-            Some(missed) if missed <= self.recent.len() => {
-                let after = self.recent.iter().skip(self.recent.len() - missed);
+            Some(missed) if missed <= self.history.len() => {
+                let after = self.history.iter().skip(self.history.len() - missed);
                 after
-                    .filter(|change| topics.contains(&change.topic))
-                    .for_each(|change| news.add(*change));
+                    .filter(|invalidation| topics.contains(&invalidation.topic))
+                    .for_each(|invalidation| pending.add(*invalidation));
             }
-            Some(_) | None => news.anything = true,
+            Some(_) | None => pending.resync = true,
         }
-        news
+        pending
     }
 
-    fn measure(&self) {
-        metrics::gauge!("live_streams").set(u32::try_from(self.waiting.len()).unwrap_or(u32::MAX));
+    fn record_gauge(&self) {
+        let streams = u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("live_streams").set(streams);
     }
 }
 
-impl News {
-    fn add(&mut self, Change { topic, version }: Change) {
+impl Pending {
+    fn add(&mut self, Invalidation { topic, version }: Invalidation) {
         let newest = self.changed.entry(topic).or_insert(version);
-        // Of an unknown version, whoever follows it has to look in any case.
+        // An unknown version counts as newer than any.
         *newest = newest.zip(version).map(|(one, other)| one.max(other));
     }
 }
 
-impl Listener {
-    /// Until there may be news.
-    pub async fn woken(&self) {
+impl Subscription {
+    /// Waits until something may be pending.
+    pub async fn notified(&self) {
         self.wake.notified().await;
     }
 
-    /// The news since it last asked, and the position that it has reached by them.
-    pub fn news(&self) -> (News, String) {
+    /// Takes what is pending, and the resume token that it leads to.
+    pub fn take_pending(&self) -> (Pending, String) {
         let mut state = self.hub.state();
         let count = state.count;
-        let waiting = state.waiting.get_mut(&self.number);
-        let news = waiting.map(|waiting| std::mem::take(&mut waiting.news)).unwrap_or_default();
-        (news, self.hub.written(count))
+        let subscriber = state.subscribers.get_mut(&self.id);
+        let pending = subscriber.map(|subscriber| std::mem::take(&mut subscriber.pending));
+        (pending.unwrap_or_default(), self.hub.token(count))
     }
 }
 
-impl Drop for Listener {
+impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.hub.state();
-        state.waiting.remove(&self.number);
+        state.subscribers.remove(&self.id);
         for topic in &self.topics {
-            if let Some(listeners) = state.listeners_of.get_mut(topic) {
-                listeners.remove(&self.number);
-                if listeners.is_empty() {
-                    state.listeners_of.remove(topic);
+            if let Some(subscribers) = state.subscribers_of.get_mut(topic) {
+                subscribers.remove(&self.id);
+                if subscribers.is_empty() {
+                    state.subscribers_of.remove(topic);
                 }
             }
         }
-        state.measure();
+        state.record_gauge();
     }
 }
 
@@ -195,102 +200,104 @@ mod tests {
         Topic::Ticket(TicketId::new(Time::from_millis(1_700_000_000_000)))
     }
 
-    fn change(topic: Topic, version: i64) -> Change {
-        Change { topic, version: Some(version) }
+    fn invalidation(topic: Topic, version: i64) -> Invalidation {
+        Invalidation { topic, version: Some(version) }
     }
 
-    fn listen(hub: &Arc<Hub>, topic: Topic, since: &str) -> Listener {
-        hub.listen(BTreeSet::from([topic]), Some(since))
+    fn subscribe(hub: &Arc<Hub>, topic: Topic, since: &str) -> Subscription {
+        hub.subscribe(BTreeSet::from([topic]), Some(since))
     }
 
-    fn changed(changed: impl IntoIterator<Item = (Topic, Option<i64>)>) -> News {
-        News { anything: false, changed: changed.into_iter().collect() }
+    fn changed(changed: impl IntoIterator<Item = (Topic, Option<i64>)>) -> Pending {
+        Pending { resync: false, changed: changed.into_iter().collect() }
     }
 
-    fn anything() -> News {
-        News { anything: true, changed: BTreeMap::new() }
+    fn resync() -> Pending {
+        Pending { resync: true, changed: BTreeMap::new() }
     }
 
     #[test]
-    fn who_listens_is_told_what_changed_since_the_position_that_the_page_had() {
+    fn a_subscription_receives_what_changed_since_its_resume_token() {
         let (hub, (ours, other)) = (Arc::<Hub>::default(), (ticket(), ticket()));
-        hub.tell(vec![change(ours, 1)]);
-        let page = hub.position();
-        hub.tell(vec![change(ours, 2), change(other, 7), change(ours, 3)]);
-        let listener = listen(&hub, ours, &page);
-        assert_eq!(listener.news(), (changed([(ours, Some(3))]), hub.position()));
-        assert_eq!(listener.news().0, News::default());
-        assert_eq!(listen(&hub, ours, &hub.position()).news().0, News::default());
+        hub.publish(vec![invalidation(ours, 1)]);
+        let page = hub.resume_token();
+        hub.publish(vec![invalidation(ours, 2), invalidation(other, 7), invalidation(ours, 3)]);
+        let subscription = subscribe(&hub, ours, &page);
+        assert_eq!(subscription.take_pending(), (changed([(ours, Some(3))]), hub.resume_token()));
+        assert_eq!(subscription.take_pending().0, Pending::default());
+        assert_eq!(subscribe(&hub, ours, &hub.resume_token()).take_pending().0, Pending::default());
     }
 
     #[test]
-    fn who_comes_from_elsewhere_or_from_long_ago_has_to_look() {
+    fn a_token_of_another_hub_or_beyond_the_history_causes_a_resync() {
         let (hub, ours) = (Arc::<Hub>::default(), ticket());
-        let page = hub.position();
-        let other = Hub::default().position();
+        let page = hub.resume_token();
+        let other = Hub::default().resume_token();
         let future = format!("{}-{}", hub.name, u64::MAX);
-        for position in [other.as_str(), future.as_str(), "", "-", "0", "a-b"] {
-            assert_eq!(listen(&hub, ours, position).news().0, anything(), "{position}");
+        for token in [other.as_str(), future.as_str(), "", "-", "0", "a-b"] {
+            assert_eq!(subscribe(&hub, ours, token).take_pending().0, resync(), "{token}");
         }
-        assert_eq!(hub.listen(BTreeSet::from([ours]), None).news().0, anything());
+        assert_eq!(hub.subscribe(BTreeSet::from([ours]), None).take_pending().0, resync());
 
-        assert_eq!(listen(&hub, ours, &page).news().0, News::default());
-        for _ in 0..REMEMBERED {
-            hub.tell(vec![change(ticket(), 1)]);
+        assert_eq!(subscribe(&hub, ours, &page).take_pending().0, Pending::default());
+        for _ in 0..HISTORY {
+            hub.publish(vec![invalidation(ticket(), 1)]);
         }
-        assert_eq!(listen(&hub, ours, &page).news().0, News::default());
-        hub.tell(vec![change(ticket(), 1)]);
-        assert_eq!(listen(&hub, ours, &page).news().0, anything());
+        assert_eq!(subscribe(&hub, ours, &page).take_pending().0, Pending::default());
+        hub.publish(vec![invalidation(ticket(), 1)]);
+        assert_eq!(subscribe(&hub, ours, &page).take_pending().0, resync());
     }
 
     #[test]
-    fn after_the_hub_was_cut_off_everybody_has_to_look_once() {
+    fn after_a_disconnection_every_subscription_resyncs_once() {
         let (hub, ours) = (Arc::<Hub>::default(), ticket());
-        let page = hub.position();
-        let listener = listen(&hub, ours, &page);
-        hub.may_have_missed();
-        assert_eq!(listener.news().0, anything());
-        assert_eq!(listener.news().0, News::default());
-        assert_eq!(listen(&hub, ours, &page).news().0, anything());
-        assert_eq!(listen(&hub, ours, &hub.position()).news().0, News::default());
+        let page = hub.resume_token();
+        let subscription = subscribe(&hub, ours, &page);
+        hub.resync();
+        assert_eq!(subscription.take_pending().0, resync());
+        assert_eq!(subscription.take_pending().0, Pending::default());
+        assert_eq!(subscribe(&hub, ours, &page).take_pending().0, resync());
+        assert_eq!(subscribe(&hub, ours, &hub.resume_token()).take_pending().0, Pending::default());
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_by_what_it_follows_alone() {
+    async fn a_subscription_is_notified_of_its_own_topics_only() {
         let (hub, ours) = (Arc::<Hub>::default(), ticket());
-        let listener = listen(&hub, ours, &hub.position());
-        hub.tell(vec![change(ticket(), 1)]);
-        let woken = async |listener: &Listener| {
+        let subscription = subscribe(&hub, ours, &hub.resume_token());
+        hub.publish(vec![invalidation(ticket(), 1)]);
+        let notified = async |subscription: &Subscription| {
             let moment = std::time::Duration::from_millis(20);
-            tokio::time::timeout(moment, listener.woken()).await.is_ok()
+            tokio::time::timeout(moment, subscription.notified()).await.is_ok()
         };
-        assert!(!woken(&listener).await);
-        hub.tell(vec![change(ours, 1)]);
-        assert!(woken(&listener).await);
+        assert!(!notified(&subscription).await);
+        hub.publish(vec![invalidation(ours, 1)]);
+        assert!(notified(&subscription).await);
     }
 
     #[test]
-    fn a_slow_reader_finds_the_newest_version_alone_and_unknown_ones_outweigh() {
+    fn a_slow_reader_receives_only_the_newest_version_and_unknown_counts_as_newer() {
         let (hub, (ours, other)) = (Arc::<Hub>::default(), (ticket(), ticket()));
         let both = BTreeSet::from([ours, other]);
-        let listener = hub.listen(both, Some(&hub.position()));
+        let subscription = hub.subscribe(both, Some(&hub.resume_token()));
         for version in (1..1000).rev() {
-            hub.tell(vec![change(ours, version), change(other, version)]);
+            hub.publish(vec![invalidation(ours, version), invalidation(other, version)]);
         }
-        hub.tell(vec![Change { topic: other, version: None }, change(other, 5)]);
-        assert_eq!(listener.news().0, changed([(ours, Some(999)), (other, None)]));
+        hub.publish(vec![Invalidation { topic: other, version: None }, invalidation(other, 5)]);
+        assert_eq!(subscription.take_pending().0, changed([(ours, Some(999)), (other, None)]));
     }
 
     #[test]
-    fn of_a_listener_that_has_gone_nothing_stays() {
+    fn a_dropped_subscription_leaves_nothing_behind() {
         let (hub, ours) = (Arc::<Hub>::default(), ticket());
-        let (one, other) =
-            (listen(&hub, ours, &hub.position()), listen(&hub, ours, &hub.position()));
+        let (one, other) = (
+            subscribe(&hub, ours, &hub.resume_token()),
+            subscribe(&hub, ours, &hub.resume_token()),
+        );
         drop(one);
-        hub.tell(vec![change(ours, 1)]);
-        assert_eq!(other.news().0, changed([(ours, Some(1))]));
+        hub.publish(vec![invalidation(ours, 1)]);
+        assert_eq!(other.take_pending().0, changed([(ours, Some(1))]));
         drop(other);
         let state = hub.state();
-        assert!(state.waiting.is_empty() && state.listeners_of.is_empty());
+        assert!(state.subscribers.is_empty() && state.subscribers_of.is_empty());
     }
 }

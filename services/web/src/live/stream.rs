@@ -1,4 +1,4 @@
-//! `GET /live?since=POSITION&topic=ticket:ID&topic=order:ID&topic=me`: what changes, as it changes.
+//! `GET /live?since=RESUME_TOKEN&topic=ticket:ID&topic=order:ID&topic=me`: invalidations of these topics.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use std::collections::BTreeSet;
@@ -9,36 +9,36 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use common::error::Violation;
-use common::extract::Query;
-use common::{Error, Result};
+use common::problem::Violation;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use httpkit::extract::Query;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::hub::{Listener, News};
+use super::hub::{Pending, Subscription};
 use super::topic::{ME, Topic};
-use crate::app::App;
-use crate::session::{Visitor, Who};
+use crate::session::{Identity, Visitor};
+use crate::state::App;
 
-/// How many topics a page may follow: those of its longest list, and some more.
-const TOPICS: usize = 110;
-/// Who hears nothing for longer than this is cut off. It keeps the connection open at all that is in between.
+/// How many topics a page may subscribe to: those of the longest list, and some more.
+const MAX_TOPICS: usize = 110;
+/// Keeps idle connections open at every proxy in between.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// What changes within this time is told at once: one purchase makes several events.
-const TOGETHER: Duration = Duration::from_millis(100);
-/// A stream is opened anew now and then, with whatever is true then of the visitor.
-const LIFETIME: std::ops::Range<u64> = 12 * 60..15 * 60;
-/// After how many milliseconds a browser opens a broken stream again. Not all at once.
-const RETRY: std::ops::Range<u64> = 1_000..5_000;
-/// How many orders are asked for at once.
-const AT_ONCE: usize = 8;
-/// After how many seconds there may be room for one more stream.
-const ROOM: &str = "60";
+/// Invalidations within this time are sent together: one purchase publishes several events.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// The lifetime of a stream in seconds. Browsers reopen it, with the visitor's session as it is then.
+const LIFETIME_SECONDS: std::ops::Range<u64> = 12 * 60..15 * 60;
+/// After how many milliseconds a browser reconnects, with jitter.
+const RETRY_MILLIS: std::ops::Range<u64> = 1_000..5_000;
+/// How many orders are requested concurrently.
+const CONCURRENT_REQUESTS: usize = 8;
+/// `Retry-After`, in seconds, while all slots are taken.
+const RETRY_AFTER_SECONDS: &str = "60";
 
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct Params {
     #[serde(default)]
     topic: Vec<String>,
     since: Option<String>,
@@ -48,72 +48,77 @@ pub async fn open(
     State(app): State<App>,
     visitor: Visitor,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
-    let topics = topics(&asked.topic, &visitor)?;
+    let topics = topics(&params.topic, &visitor)?;
     let Ok(slot) = Arc::clone(&app.live.slots).try_acquire_owned() else {
-        let later = [(header::RETRY_AFTER, ROOM)];
+        let later = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)];
         return Ok((StatusCode::SERVICE_UNAVAILABLE, later).into_response());
     };
-    may_see(&visitor, &topics).await?;
+    authorize(&visitor, &topics).await?;
 
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let listener = app.live.hub.listen(topics, last.or(asked.since.as_deref()));
-    let events =
-        futures::stream::unfold((listener, slot, true), |(listener, slot, first)| async move {
+    let subscription = app.live.hub.subscribe(topics, last.or(params.since.as_deref()));
+    let events = futures::stream::unfold(
+        (subscription, slot, true),
+        |(subscription, slot, first)| async move {
             if !first {
-                something_to_say(&listener).await;
+                changed_or_heartbeat(&subscription).await;
             }
-            let events = events(listener.news());
-            Some((futures::stream::iter(events), (listener, slot, false)))
-        });
+            let events = events(subscription.take_pending());
+            Some((futures::stream::iter(events), (subscription, slot, false)))
+        },
+    );
     let events = futures::stream::iter([retry()]).chain(events.flatten());
-    Ok(answer(events.take_until(end(&app, &visitor))))
+    Ok(respond(events.take_until(end(&app, &visitor))))
 }
 
-/// The topics that a page has named. Their number is limited, and `me` is somebody.
+/// Parses the requested topics. `me` requires a session.
 fn topics(names: &[String], visitor: &Visitor) -> Result<BTreeSet<Topic>> {
-    let wrong = |message: &str| Error::invalid([Violation::of("topic", message)]);
-    if names.is_empty() || names.len() > TOPICS {
-        return Err(wrong(&format!("must be named 1 to {TOPICS} times")));
+    let invalid = |message: &str| Error::invalid([Violation::of("topic", message)]);
+    if names.is_empty() || names.len() > MAX_TOPICS {
+        return Err(invalid(&format!("must be named 1 to {MAX_TOPICS} times")));
     }
-    let me = match &visitor.who {
-        Who::SignedIn(user) => Some(user.id),
-        Who::Anyone if names.iter().any(|name| name == ME) => return Err(Error::not_signed_in()),
-        Who::Unsure if names.iter().any(|name| name == ME) => {
-            return Err(Error::Unavailable(anyhow::anyhow!("a session can't be renewed")));
+    let me = match &visitor.identity {
+        Identity::SignedIn(user) => Some(user.id),
+        Identity::Anonymous if names.iter().any(|name| name == ME) => {
+            return Err(Error::not_signed_in());
         }
-        Who::Anyone | Who::Unsure => None,
+        Identity::SessionUnknown if names.iter().any(|name| name == ME) => {
+            return Err(Error::Unavailable(anyhow::anyhow!("session renewal failed")));
+        }
+        Identity::Anonymous | Identity::SessionUnknown => None,
     };
     let expected = "must be ticket:ID, order:ID or me";
-    names.iter().map(|name| Topic::named(name, me).ok_or_else(|| wrong(expected))).collect()
+    names.iter().map(|name| Topic::parse(name, me).ok_or_else(|| invalid(expected))).collect()
 }
 
-/// Refuses as the API does who asks for an order that is none of theirs. Tickets are everybody's to see.
-async fn may_see(visitor: &Visitor, topics: &BTreeSet<Topic>) -> Result<()> {
+/// Checks with the API that the visitor may see the orders. Tickets are public.
+async fn authorize(visitor: &Visitor, topics: &BTreeSet<Topic>) -> Result<()> {
     let orders = topics.iter().filter_map(|topic| match topic {
         Topic::Order(id) => Some(*id),
-        Topic::Ticket(_) | Topic::Person(_) => None,
+        Topic::Ticket(_) | Topic::User(_) => None,
     });
-    let asked = orders.map(|id| {
+    let requests = orders.map(|id| {
         let api = visitor.api.clone();
         async move { api.order(id).await.map(drop) }
     });
-    let asked = futures::stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
-    Ok(asked.try_collect::<()>().await?)
+    let requests =
+        futures::stream::iter(requests.collect::<Vec<_>>()).buffer_unordered(CONCURRENT_REQUESTS);
+    Ok(requests.try_collect::<()>().await?)
 }
 
-/// Until something has changed, or it is time to say that nothing has.
-async fn something_to_say(listener: &Listener) {
-    if tokio::time::timeout(HEARTBEAT, listener.woken()).await.is_ok() {
-        tokio::time::sleep(TOGETHER).await;
+/// Waits for an invalidation, or for the next heartbeat.
+async fn changed_or_heartbeat(subscription: &Subscription) {
+    if tokio::time::timeout(HEARTBEAT, subscription.notified()).await.is_ok() {
+        tokio::time::sleep(DEBOUNCE).await;
     }
 }
 
-/// Until the stream has to end: the service stops, the visitor's session is over, or it has lasted long enough.
+/// Waits until the stream has to end: the service stops, the session ends, or the lifetime is over.
 fn end(app: &App, visitor: &Visitor) -> impl Future<Output = ()> + Send + 'static {
-    let lifetime = Duration::from_secs(rand::random_range(LIFETIME));
-    let session = visitor.until.map(|until| app.clock.now().until(until));
+    let lifetime = Duration::from_secs(rand::random_range(LIFETIME_SECONDS));
+    let session = visitor.session_until.map(|until| app.clock.now().until(until));
     let lifetime = session.map_or(lifetime, |session| session.min(lifetime));
     let stop = app.live.stop.clone();
     async move {
@@ -122,29 +127,28 @@ fn end(app: &App, visitor: &Visitor) -> impl Future<Output = ()> + Send + 'stati
 }
 
 fn retry() -> Event {
-    Event::default().retry(Duration::from_millis(rand::random_range(RETRY)))
+    Event::default().retry(Duration::from_millis(rand::random_range(RETRY_MILLIS)))
 }
 
-/// What has changed; then, in any case, how far the stream has got. Browsers keep that to themselves, so
-/// without news it is the heartbeat.
-fn events((news, position): (News, String)) -> Vec<Event> {
+/// The invalidations, then the resume token. Without invalidations, it is the heartbeat: pages don't see it.
+fn events((pending, resume_token): (Pending, String)) -> Vec<Event> {
     let changed =
         |data: serde_json::Value| Event::default().event("changed").data(data.to_string());
-    let anything = news.anything.then(|| changed(json!({})));
-    let certain = news.changed.into_iter().map(|(topic, version)| match version {
+    let resync = pending.resync.then(|| changed(json!({})));
+    let topics = pending.changed.into_iter().map(|(topic, version)| match version {
         Some(version) => changed(json!({ "topic": topic.to_string(), "version": version })),
         None => changed(json!({ "topic": topic.to_string() })),
     });
-    let reached = Event::default().id(position).comment("");
-    anything.into_iter().chain(certain).chain([reached]).collect()
+    let token = Event::default().id(resume_token).comment("");
+    resync.into_iter().chain(topics).chain([token]).collect()
 }
 
-fn answer(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     let mut response = Sse::new(events.map(Ok::<_, Infallible>)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // To nginx: pass on each event at once.
+    // nginx must not buffer events.
     let buffering = HeaderName::from_static("x-accel-buffering");
     headers.insert(buffering, HeaderValue::from_static("no"));
     response

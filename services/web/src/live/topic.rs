@@ -1,55 +1,50 @@
-//! What a page can follow, and which events concern it.
+//! The topics that a page can subscribe to, and the events that invalidate them.
 
 use std::fmt;
 
-use common::events::{
-    Event, FailedPayment, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderUpdated, Payment, PaymentCreated, PaymentFailed, PaymentRefunded, Refund, RefundRequired,
-    Ticket, TicketCreated, TicketDeleted, TicketUpdated,
-};
+use common::events::{FailedPayment, Order, Payment, Refund, RefundRequired, Subject, Ticket};
 use common::ids::{OrderId, TicketId, UserId};
 use serde::Deserialize;
 
-/// What a page can follow.
+/// What a page can subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     Ticket(TicketId),
     Order(OrderId),
-    /// All that someone has bought and sold.
-    Person(UserId),
+    /// Everything that a user has bought and sold.
+    User(UserId),
 }
 
-/// Something has changed.
+/// A topic has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Invalidation {
     pub topic: Topic,
-    /// What version it has by the change; none if what changed is not the thing itself but something that is
-    /// shown with it.
+    /// Its new version; none if not the ticket or order itself has changed, but something shown with it.
     pub version: Option<i64>,
 }
 
 impl Topic {
-    /// Reads a topic as a page names it. `me` is whoever asks.
-    pub fn named(name: &str, me: Option<UserId>) -> Option<Topic> {
+    /// Parses a topic that a page requests. `me` is the visitor.
+    pub fn parse(name: &str, me: Option<UserId>) -> Option<Topic> {
         match name.split_once(':') {
             Some(("ticket", id)) => id.parse().ok().map(Topic::Ticket),
             Some(("order", id)) => id.parse().ok().map(Topic::Order),
             Some(_) => None,
-            None if name == ME => me.map(Topic::Person),
+            None if name == ME => me.map(Topic::User),
             None => None,
         }
     }
 
-    fn has_changed(self) -> Change {
-        Change { topic: self, version: None }
+    fn invalidated(self) -> Invalidation {
+        Invalidation { topic: self, version: None }
     }
 
-    fn is_at(self, version: i64) -> Change {
-        Change { topic: self, version: Some(version) }
+    fn at_version(self, version: i64) -> Invalidation {
+        Invalidation { topic: self, version: Some(version) }
     }
 }
 
-/// The topic of whoever asks.
+/// The visitor's own topic.
 pub const ME: &str = "me";
 
 impl fmt::Display for Topic {
@@ -57,46 +52,50 @@ impl fmt::Display for Topic {
         match self {
             Topic::Ticket(id) => write!(f, "ticket:{id}"),
             Topic::Order(id) => write!(f, "order:{id}"),
-            // Nobody follows anybody else.
-            Topic::Person(_) => f.write_str(ME),
+            // A user can subscribe only to their own.
+            Topic::User(_) => f.write_str(ME),
         }
     }
 }
 
-/// What an event says has changed. Of subjects that no page follows, nothing.
-pub fn changes(subject: &str, data: &[u8]) -> serde_json::Result<Vec<Change>> {
-    Ok(match subject {
-        TicketCreated::SUBJECT | TicketUpdated::SUBJECT | TicketDeleted::SUBJECT => {
-            let ticket: Ticket = read(data)?;
-            vec![Topic::Ticket(ticket.id).is_at(ticket.version)]
+/// The topics that an event invalidates.
+pub fn invalidations(subject: Subject, data: &[u8]) -> serde_json::Result<Vec<Invalidation>> {
+    match subject {
+        Subject::TicketCreated | Subject::TicketUpdated | Subject::TicketDeleted => {
+            read(data, |ticket: Ticket| vec![Topic::Ticket(ticket.id).at_version(ticket.version)])
         }
-        OrderCreated::SUBJECT
-        | OrderUpdated::SUBJECT
-        | OrderCompleted::SUBJECT
-        | OrderCancelled::SUBJECT => {
-            let order: Order = read(data)?;
+        Subject::OrderCreated
+        | Subject::OrderUpdated
+        | Subject::OrderCompleted
+        | Subject::OrderCancelled => read(data, |order: Order| {
             vec![
-                Topic::Order(order.id).is_at(order.version),
-                Topic::Ticket(order.ticket.id).has_changed(),
-                Topic::Person(order.user_id).has_changed(),
-                Topic::Person(order.ticket.user_id).has_changed(),
+                Topic::Order(order.id).at_version(order.version),
+                Topic::Ticket(order.ticket.id).invalidated(),
+                Topic::User(order.user_id).invalidated(),
+                Topic::User(order.ticket.user_id).invalidated(),
             ]
+        }),
+        Subject::OrderRefundRequired => {
+            read(data, |required: RefundRequired| payment_of(required.order_id))
         }
-        OrderRefundRequired::SUBJECT => of_order(read::<RefundRequired>(data)?.order_id),
-        PaymentCreated::SUBJECT => of_order(read::<Payment>(data)?.order_id),
-        PaymentFailed::SUBJECT => of_order(read::<FailedPayment>(data)?.order_id),
-        PaymentRefunded::SUBJECT => of_order(read::<Refund>(data)?.order_id),
-        _ => Vec::new(),
-    })
+        Subject::PaymentCreated => read(data, |payment: Payment| payment_of(payment.order_id)),
+        Subject::PaymentFailed => read(data, |failed: FailedPayment| payment_of(failed.order_id)),
+        Subject::PaymentRefunded => read(data, |refund: Refund| payment_of(refund.order_id)),
+        // No page shows these, and their streams aren't subscribed to.
+        Subject::UserCreated | Subject::UserUpdated | Subject::ExpirationComplete => Ok(Vec::new()),
+    }
 }
 
-fn read<'a, T: Deserialize<'a>>(data: &'a [u8]) -> serde_json::Result<T> {
-    serde_json::from_slice(data)
+fn read<'a, T: Deserialize<'a>>(
+    data: &'a [u8],
+    invalidated: impl FnOnce(T) -> Vec<Invalidation>,
+) -> serde_json::Result<Vec<Invalidation>> {
+    serde_json::from_slice(data).map(invalidated)
 }
 
-/// What is shown with an order has changed: its payment.
-fn of_order(id: OrderId) -> Vec<Change> {
-    vec![Topic::Order(id).has_changed()]
+/// The payment of an order has changed, which is shown with the order.
+fn payment_of(order: OrderId) -> Vec<Invalidation> {
+    vec![Topic::Order(order).invalidated()]
 }
 
 #[cfg(test)]
@@ -111,19 +110,19 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_read_as_it_is_written_and_one_s_own_only_by_who_is_signed_in() {
+    fn topics_parse_as_displayed_and_me_requires_a_session() {
         let (ticket, order, me, _) = ids();
-        for topic in [Topic::Ticket(ticket), Topic::Order(order), Topic::Person(me)] {
-            assert_eq!(Topic::named(&topic.to_string(), Some(me)), Some(topic));
+        for topic in [Topic::Ticket(ticket), Topic::Order(order), Topic::User(me)] {
+            assert_eq!(Topic::parse(&topic.to_string(), Some(me)), Some(topic));
         }
-        assert_eq!(Topic::named("me", None), None);
+        assert_eq!(Topic::parse("me", None), None);
         for wrong in ["", "ticket", "ticket:", "ticket:1", "user:1", &format!("me:{me}")] {
-            assert_eq!(Topic::named(wrong, Some(me)), None, "{wrong}");
+            assert_eq!(Topic::parse(wrong, Some(me)), None, "{wrong}");
         }
     }
 
     #[test]
-    fn an_order_s_event_concerns_the_order_its_ticket_and_both_sides() {
+    fn an_order_event_invalidates_the_order_its_ticket_buyer_and_seller() {
         let (ticket, order, buyer, seller) = ids();
         let data = json!({
             "id": order, "hold": 1, "userId": buyer, "status": "created", "version": 3,
@@ -131,26 +130,25 @@ mod tests {
             "ticket": { "id": ticket, "title": "Tosca", "price": 2050, "currency": "usd",
                 "userId": seller, "timeZone": "UTC" },
         });
-        let changes = changes("order.created", data.to_string().as_bytes()).unwrap();
-        let told = |topic, version| Change { topic, version };
+        let invalidations = invalidations(Subject::OrderCreated, data.to_string().as_bytes());
+        let expected = |topic, version| Invalidation { topic, version };
         assert_eq!(
-            changes,
+            invalidations.unwrap(),
             [
-                told(Topic::Order(order), Some(3)),
-                told(Topic::Ticket(ticket), None),
-                told(Topic::Person(buyer), None),
-                told(Topic::Person(seller), None),
+                expected(Topic::Order(order), Some(3)),
+                expected(Topic::Ticket(ticket), None),
+                expected(Topic::User(buyer), None),
+                expected(Topic::User(seller), None),
             ]
         );
     }
 
     #[test]
-    fn every_event_of_a_ticket_an_order_or_a_payment_concerns_somebody() {
-        use common::events::{CATALOGUE, Stream};
-        for (subject, stream) in CATALOGUE {
-            let is_watched = matches!(stream, Stream::Tickets | Stream::Orders | Stream::Payments);
-            // What concerns nobody isn't even read.
-            assert_eq!(changes(subject, b"rubbish").is_err(), is_watched, "{subject}");
+    fn every_event_of_a_watched_stream_invalidates_something() {
+        for subject in Subject::ALL {
+            let is_watched = subject.stream().watchers().contains(&"web");
+            // Events that invalidate nothing aren't even parsed.
+            assert_eq!(invalidations(*subject, b"rubbish").is_err(), is_watched, "{subject}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! `/account`: who one is here.
+//! `/account`: the signed-in user's own details.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::{Error, Result};
+use httpkit::{Error, Result};
 
 use crate::api::User;
-use crate::app::App;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "account.html")]

@@ -1,42 +1,42 @@
-//! `/`: what is on sale, searched and sorted. Whoever is sent the address sees the same.
+//! `/`: the tickets on sale, searched and sorted. The address holds the whole search, and can be shared.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::Query;
-use common::{Result, Time};
+use common::{Time, problem};
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::api::{Ticket, TicketStatus};
-use crate::app::App;
-use crate::format::{Countdown, When, price, stock};
-use crate::forms::{Complaints, Named, typed_amount, with_query};
+use crate::format::{Countdown, When, price, ticket_colour};
+use crate::forms::{FieldError, FormErrors, typed_amount, with_query};
 use crate::page::{Cache, Frame, Page};
 use crate::session::Visitor;
+use crate::state::App;
 
-/// How many tickets a page shows: a multiple of both the columns that there may be.
-const ON_A_PAGE: &str = "24";
+/// Tickets per page: a multiple of the number of columns.
+const PAGE_SIZE: &str = "24";
 
 #[derive(Template)]
 #[template(path = "browse.html")]
 struct BrowsePage {
     frame: Frame,
-    asked: Asked,
-    complaints: Complaints,
+    params: Params,
+    errors: FormErrors,
     cards: Vec<Card>,
     next: Option<String>,
     first: String,
     canonical: String,
 }
 
-/// The query string, as it was typed into the form.
+/// The query string, as typed into the form.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct Params {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -53,21 +53,31 @@ pub struct Asked {
     cursor: String,
 }
 
-const FIELDS: &[Named] = &[
-    ("q", "q", "The search"),
-    ("min_price", "min_price", "Price from"),
-    ("max_price", "max_price", "Price up to"),
-    ("from", "from", "Date from"),
-    ("to", "to", "Date up to"),
-    ("sort", "sort", "The order"),
-];
+/// The message for a rule of tickets that this field breaks.
+fn field_error(field: &str) -> Option<FieldError> {
+    Some(match field {
+        "q" => FieldError::on("q", "Search must be at most 200 characters"),
+        "min_price" => {
+            FieldError::on("min_price", "Minimum price must be a number, like 20 or 20.50")
+        }
+        "max_price" => {
+            FieldError::on("max_price", "Maximum price must be a number, like 20 or 20.50")
+        }
+        "from" => FieldError::on("from", DATE_FORMAT),
+        "to" => FieldError::on("to", DATE_FORMAT),
+        "sort" => FieldError::on("sort", "Choose a sort order from the list"),
+        _ => return None,
+    })
+}
 
-/// How a list can be sorted: as the API calls it, and as people do.
+const DATE_FORMAT: &str = "Enter a date in the format 2026-01-31";
+
+/// The sort orders: the API's name and the label.
 const SORTS: [(&str, &str); 4] = [
     ("-createdAt", "Newest first"),
-    ("date", "Soonest first"),
-    ("price", "Cheapest first"),
-    ("-price", "Dearest first"),
+    ("date", "Date: soonest first"),
+    ("price", "Price: low to high"),
+    ("-price", "Price: high to low"),
 ];
 
 /// A ticket in a list.
@@ -75,16 +85,16 @@ struct Card {
     ticket: Ticket,
     price: String,
     date: Option<When>,
-    held: Option<Countdown>,
-    /// Whether the year has to be said.
+    reservation: Option<Countdown>,
+    /// Whether to show the year.
     is_next_year: bool,
-    stock: usize,
+    colour: usize,
 }
 
 impl Card {
     fn of(app: &App, visitor: &Visitor, ticket: Ticket) -> Card {
         let zone = &app.settings.market.time_zone;
-        let held = match ticket.status {
+        let reserved_until = match ticket.status {
             TicketStatus::Reserved => ticket.reserved_until,
             TicketStatus::Available | TicketStatus::Sold => None,
         };
@@ -94,8 +104,8 @@ impl Card {
             price: price(ticket.price, &ticket.currency),
             is_next_year: date.as_ref().is_some_and(|date| date.year != this_year),
             date,
-            held: held.map(|end| Countdown::to(end, visitor.now, zone)),
-            stock: stock(ticket.id),
+            reservation: reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
+            colour: ticket_colour(ticket.id),
             ticket,
         }
     }
@@ -115,8 +125,8 @@ impl BrowsePage {
     }
 }
 
-impl Asked {
-    /// Whether any of what is folded away says something.
+impl Params {
+    /// Whether any of the collapsed filters is set.
     fn is_filtered(&self) -> bool {
         let fields = [&self.min_price, &self.max_price, &self.from, &self.to];
         fields.iter().any(|field| !field.is_empty()) || !matches!(&*self.sort, "" | "-createdAt")
@@ -126,8 +136,8 @@ impl Asked {
         self.is_filtered() || !self.q.is_empty()
     }
 
-    /// As the form can show it: a date field takes nothing but dates.
-    fn showable(mut self) -> Asked {
+    /// As the form can show it: a date field accepts only dates.
+    fn displayable(mut self) -> Params {
         for date in [&mut self.from, &mut self.to] {
             let read = date.trim().parse::<Date>();
             *date = read.map(|read| read.to_string()).unwrap_or_default();
@@ -135,7 +145,7 @@ impl Asked {
         self
     }
 
-    /// The address of the same search, from this cursor on.
+    /// The address of the same search, starting at this cursor.
     fn address(&self, cursor: &str) -> String {
         let all = [
             ("q", &*self.q),
@@ -150,41 +160,29 @@ impl Asked {
         if pairs.is_empty() { "/".to_owned() } else { with_query("/", &pairs) }
     }
 
-    /// What tickets is asked for. Dates are whole days, in the deployment's zone.
-    fn query(&self, zone: &str) -> Result<Vec<(&'static str, String)>, Complaints> {
-        const DATE: &str = "A date is written as 2026-01-31.";
+    /// The query to tickets, which validates every field. Dates are whole days in the market's zone; one that
+    /// can't be converted is sent as typed, so that tickets rejects it along with all other errors.
+    fn query(&self, zone: &str) -> Vec<(&'static str, String)> {
         let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-        let mut complaints = Complaints::none();
-        let mut day = |name: &'static str, text: &str, is_end: bool| {
+        let day = |text: &str, is_end: bool| {
             let text = text.trim();
-            if text.is_empty() {
-                return String::new();
-            }
-            let time = midnight(text, is_end, &zone);
-            if time.is_none() {
-                complaints.add(Complaints::about(name, DATE));
-            }
-            time.map(|time| time.to_string()).unwrap_or_default()
+            midnight(text, is_end, &zone).map_or_else(|| text.to_owned(), |time| time.to_string())
         };
-        let (from, to) = (day("from", &self.from, false), day("to", &self.to, true));
-        if !complaints.is_empty() {
-            return Err(complaints);
-        }
         let all = [
             ("q", self.q.trim().to_owned()),
             ("min_price", typed_amount(&self.min_price)),
             ("max_price", typed_amount(&self.max_price)),
-            ("from", from),
-            ("to", to),
+            ("from", day(&self.from, false)),
+            ("to", day(&self.to, true)),
             ("sort", self.sort.clone()),
             ("cursor", self.cursor.clone()),
-            ("limit", ON_A_PAGE.to_owned()),
+            ("limit", PAGE_SIZE.to_owned()),
         ];
-        Ok(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+        all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
-/// The beginning of a day, or its last millisecond.
+/// The start of a day, or its last millisecond.
 fn midnight(text: &str, is_end: bool, zone: &TimeZone) -> Option<Time> {
     let date: Date = text.parse().ok()?;
     let date = if is_end { date.checked_add(1.day()).ok()? } else { date };
@@ -196,36 +194,32 @@ fn midnight(text: &str, is_end: bool, zone: &TimeZone) -> Option<Time> {
 pub async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
-    let search = async {
-        let query = asked.query(&app.settings.market.time_zone)?;
-        let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
-        Ok(visitor.api.tickets(&query).await)
-    };
-    let (found, frame) = tokio::join!(search, Frame::of(&app, &visitor));
-    let (list, complaints) = match found {
-        Ok(Ok(list)) => (Some(list), Complaints::none()),
-        Ok(Err(failure)) => match failure.refusal(&problems::INVALID) {
-            // The list has moved on under this place in it.
+    let query = params.query(&app.settings.market.time_zone);
+    let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
+    let (found, frame) = tokio::join!(visitor.api.tickets(&query), Frame::of(&app, &visitor));
+    let (list, errors) = match found {
+        Ok(list) => (Some(list), FormErrors::none()),
+        Err(failure) => match failure.refusal(&problem::INVALID) {
+            // The cursor is no longer valid.
             Some(refusal) if refusal.is_about("cursor") => {
-                return Ok(Redirect::to(&asked.address("")).into_response());
+                return Ok(Redirect::to(&params.address("")).into_response());
             }
-            Some(refusal) => (None, Complaints::from_refusal(refusal, FIELDS)),
+            Some(refusal) => (None, FormErrors::from_refusal(refusal, field_error)),
             None => return Err(failure.into()),
         },
-        Err(complaints) => (None, complaints),
     };
     let status = if list.is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let (items, next) = list.map(|list| (list.items, list.next)).unwrap_or_default();
     let page = BrowsePage {
         frame,
-        complaints,
+        errors,
         cards: items.into_iter().map(|ticket| Card::of(&app, &visitor, ticket)).collect(),
-        next: next.map(|cursor| asked.address(&cursor)),
-        first: asked.address(""),
+        next: next.map(|cursor| params.address(&cursor)),
+        first: params.address(""),
         canonical: app.absolute("/"),
-        asked: asked.showable(),
+        params: params.displayable(),
     };
     page.show_as(status)
 }
@@ -234,28 +228,31 @@ pub async fn show(
 mod tests {
     use super::*;
 
-    fn asked() -> Asked {
-        Asked { q: "aïda & co".to_owned(), to: "2026-03-29".to_owned(), ..Asked::default() }
+    fn params() -> Params {
+        Params { q: "aïda & co".to_owned(), to: "2026-03-29".to_owned(), ..Params::default() }
     }
 
     #[test]
-    fn an_address_holds_the_whole_search_and_nothing_else() {
-        assert_eq!(asked().address("abc"), "/?q=a%C3%AFda+%26+co&to=2026-03-29&cursor=abc");
-        assert_eq!(Asked::default().address(""), "/");
+    fn the_address_holds_the_whole_search_and_nothing_else() {
+        assert_eq!(params().address("abc"), "/?q=a%C3%AFda+%26+co&to=2026-03-29&cursor=abc");
+        assert_eq!(Params::default().address(""), "/");
     }
 
     #[test]
-    fn days_are_whole_ones_in_the_deployment_s_zone_also_when_the_clocks_change() {
-        let query = Asked { from: "2026-03-29".to_owned(), ..asked() }.query("Europe/Berlin");
-        let query = query.unwrap();
+    fn days_are_whole_in_the_market_s_zone_when_clocks_change() {
+        let query = Params { from: "2026-03-29".to_owned(), ..params() }.query("Europe/Berlin");
         assert!(query.contains(&("from", "2026-03-28T23:00:00.000Z".to_owned())), "{query:?}");
         assert!(query.contains(&("to", "2026-03-29T21:59:59.999Z".to_owned())), "{query:?}");
     }
 
     #[test]
-    fn what_is_no_date_is_told_beside_its_field() {
-        let asked = Asked { from: "tomorrow".to_owned(), to: "2026-02-30".to_owned(), ..asked() };
-        let complaints = asked.query("UTC").unwrap_err();
-        assert!(complaints.on("from").is_some() && complaints.on("to").is_some());
+    fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
+        let params =
+            Params { from: "tomorrow".to_owned(), to: "2026-02-30".to_owned(), ..params() };
+        let query = params.query("UTC");
+        for (name, text) in [("from", "tomorrow"), ("to", "2026-02-30")] {
+            assert!(query.contains(&(name, text.to_owned())), "{query:?}");
+            assert_eq!(Time::parse(text), None);
+        }
     }
 }

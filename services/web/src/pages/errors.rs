@@ -1,10 +1,10 @@
-//! The pages of all that goes wrong: what happened, and a way on.
+//! The error pages: what happened, and where to go next.
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use common::Error;
-use common::error::problems;
+use common::problem;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
+use httpkit::Error;
 
 use crate::page::{Cache, Frame, Page};
 
@@ -15,9 +15,9 @@ struct ErrorPage {
     status: u16,
     title: &'static str,
     text: String,
-    /// Whether it helps to ask again.
+    /// Whether to offer *Try again*.
     retry: bool,
-    /// For whoever asks an operator.
+    /// Quoted to support.
     request_id: Option<String>,
 }
 
@@ -34,14 +34,15 @@ pub async fn not_found() -> Error {
 }
 
 pub async fn method_not_allowed(method: Method) -> Error {
-    Error::refused(&problems::METHOD_NOT_ALLOWED, format!("{method} is not taken here."))
+    Error::refused(&problem::METHOD_NOT_ALLOWED, format!("This page doesn't accept {method}."))
 }
 
-/// How the edge shows an error (`common::server`). Whom it met stands in the answer, if that is known.
-pub fn render(error: &Error, met: &Extensions, request_id: &str) -> Response {
-    let frame = met.get::<Frame>().cloned().unwrap_or_else(Frame::plain);
+/// Renders an error for the server's middleware. The response's extensions hold the visitor's [`Frame`], if
+/// the session is known.
+pub fn render(error: &Error, extensions: &Extensions, request_id: &str) -> Response {
+    let frame = extensions.get::<Frame>().cloned().unwrap_or_else(Frame::plain);
     let status = error.problem().status;
-    let (title, text) = say(error);
+    let (title, text) = copy(error);
     let page = ErrorPage {
         frame,
         status: status.as_u16(),
@@ -50,7 +51,7 @@ pub fn render(error: &Error, met: &Extensions, request_id: &str) -> Response {
         retry: status == StatusCode::SERVICE_UNAVAILABLE,
         request_id: status.is_server_error().then(|| request_id.to_owned()),
     };
-    // Without a page there is still a status.
+    // If even the error page fails to render, the status remains.
     let mut response = page.show_as(status).unwrap_or_else(|_| status.into_response());
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -59,39 +60,33 @@ pub fn render(error: &Error, met: &Extensions, request_id: &str) -> Response {
 }
 
 /// A headline, and a sentence or two.
-fn say(error: &Error) -> (&'static str, String) {
+fn copy(error: &Error) -> (&'static str, String) {
     let (title, text) = match error.problem().status {
         StatusCode::NOT_FOUND => (
-            "There is nothing here",
-            "The page has moved, the ticket is off the market, or the address has a slip in it.",
+            "Page not found",
+            "It may have moved or been removed, or there’s a typo in the address.",
         ),
-        StatusCode::FORBIDDEN if *error.problem() == problems::CROSS_SITE => (
-            "That came from another site",
-            "A form is only taken from our own pages. Go to the page here, and send it again.",
+        StatusCode::FORBIDDEN if *error.problem() == problem::CROSS_SITE => (
+            "We couldn’t accept that form",
+            "Please open the page on this site and submit it again.",
         ),
-        StatusCode::FORBIDDEN => (
-            "That is someone else’s",
-            "You are signed in, but this isn’t yours to see or to change.",
-        ),
-        StatusCode::METHOD_NOT_ALLOWED => (
-            "That can’t be done here",
-            "The page is there, but it doesn’t take what your browser has sent.",
-        ),
+        StatusCode::FORBIDDEN => ("You can’t view this page", "It belongs to another account."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("This action isn’t available", "The page exists, but it doesn’t support this action.")
+        }
         StatusCode::PAYLOAD_TOO_LARGE => {
-            ("That is too much", "The form holds more than we take. Go back, and make it shorter.")
+            ("That’s too long", "Go back and shorten your text, then submit the form again.")
         }
-        StatusCode::TOO_MANY_REQUESTS => {
-            ("That was too often", "Wait a little, and then try again.")
-        }
+        StatusCode::TOO_MANY_REQUESTS => ("Too many attempts", "Wait a minute and try again."),
         StatusCode::SERVICE_UNAVAILABLE => (
-            "A part of Ticketing is down",
-            "It should be back in a moment. What you hold stays yours, and nothing is charged twice.",
+            "We’re having a problem",
+            "It should be fixed shortly. Reserved tickets stay reserved, and you won’t be charged twice.",
         ),
         status if status.is_server_error() => (
-            "Something went wrong on our side",
-            "We have noted it. Try again, and tell us the number below if it stays so.",
+            "Something went wrong",
+            "We’ve logged the problem. If it keeps happening, contact support and quote the reference below.",
         ),
-        _ => return ("That didn’t work", error.to_string()),
+        _ => return ("We couldn’t process your request", error.to_string()),
     };
     (title, text.to_owned())
 }

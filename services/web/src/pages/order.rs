@@ -1,24 +1,24 @@
-//! `/orders/{id}`: one order, for its buyer and its ticket's seller: how it stands, and what to do next.
+//! `/orders/{id}`: one order, for its buyer and its ticket's seller: its state, and what to do next.
 
 mod outcome;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::OrderId;
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
 use crate::api::{Failure, Order, Payment};
-use crate::app::App;
 use crate::cards::{self, TestCard};
-use crate::format::{Countdown, When, price, stock};
+use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 use outcome::{Ended, Money, Outcome, Side};
 
 #[derive(Template)]
@@ -33,7 +33,7 @@ struct OrderPage {
     date: Option<When>,
     ordered: When,
     countdown: Countdown,
-    stock: usize,
+    colour: usize,
     key: String,
     stripe_key: Option<String>,
 }
@@ -45,29 +45,28 @@ impl Page for OrderPage {
         &self.frame
     }
 
-    fn holds_stripe_s_form(&self) -> bool {
-        self.stripe_key.is_some() && self.takes_cards()
+    fn embeds_stripe(&self) -> bool {
+        self.stripe_key.is_some() && self.asks_for_card()
     }
 }
 
 impl OrderPage {
-    /// Whether a card is asked for.
-    fn takes_cards(&self) -> bool {
+    fn asks_for_card(&self) -> bool {
         self.side == Side::Buyer && matches!(self.outcome, Outcome::Unpaid { .. })
     }
 
-    /// A word for what is shown: while it stays the same, nobody's typing is disturbed.
+    /// Identifies what is shown: while it stays the same, app.js keeps the form and what was typed into it.
     fn state(&self) -> String {
         let declines = self.payment.as_ref().map_or(0, |payment| payment.declines);
         format!("{} {declines}", self.outcome.name())
     }
 
-    /// Whether there will be news in a moment: without a script the page looks again by itself.
+    /// Whether the state is about to change: without a script, the page refreshes automatically.
     fn is_waiting(&self) -> bool {
         match &self.outcome {
-            Outcome::Asking | Outcome::Ending { .. } | Outcome::Settling => true,
+            Outcome::Processing | Outcome::NoAttemptsLeft { .. } | Outcome::Confirming => true,
             Outcome::Paid { refund } => refund.is_some() || self.order.contact.is_none(),
-            Outcome::Ended { money, .. } => matches!(money, Money::Asking | Money::OnItsWayBack),
+            Outcome::Ended { money, .. } => matches!(money, Money::Processing | Money::Refunding),
             Outcome::Unpaid { .. } | Outcome::Unknown => false,
         }
     }
@@ -85,19 +84,21 @@ pub async fn show(
     let (order, payment, frame) =
         tokio::join!(visitor.api.order(id), visitor.api.payment_of(id), Frame::of(&app, &visitor));
     let order = order?;
-    // The page does without: it says that payments can't be asked.
-    let payment = payment.inspect_err(|failure| tracing::warn!(?failure, "an order's payment"));
+    // The page works without the payment, and says that payments is unavailable.
+    let payment = payment.inspect_err(|failure| {
+        tracing::warn!(?failure, "could not load payment for order page");
+    });
     let zone = &app.settings.market.time_zone;
     let ticket_zone = order.ticket.time_zone.as_deref().unwrap_or(zone);
     OrderPage {
-        frame: frame.without_hold_of(id),
+        frame: frame.without_reservation_of(id),
         side: if order.user_id == user.id { Side::Buyer } else { Side::Seller },
         outcome: Outcome::of(&order, payment.as_ref().ok().map(Option::as_ref)),
         price: price(order.ticket.price, &order.ticket.currency),
         date: order.ticket.date.map(|date| When::of(date, ticket_zone)),
         ordered: When::of(order.created_at, zone),
         countdown: Countdown::to(order.expires_at, visitor.now, zone),
-        stock: stock(order.ticket.id),
+        colour: ticket_colour(order.ticket.id),
         key: new_key(),
         stripe_key: app.settings.stripe_publishable_key.clone(),
         payment: payment.ok().flatten(),
@@ -108,13 +109,13 @@ pub async fn show(
 
 #[derive(Deserialize)]
 pub struct Card {
-    /// What Stripe's form, or the list of test cards, has made of a card.
+    /// The payment method from Stripe's form, or the token of a test card.
     #[serde(default)]
     token: String,
     key: String,
 }
 
-/// The buyer pays. Its page says what came of it.
+/// The buyer pays. The order's page shows the result.
 pub async fn pay(
     SignedIn { visitor, .. }: SignedIn,
     PathId(id): PathId<OrderId>,
@@ -124,15 +125,15 @@ pub async fn pay(
     let next = match visitor.api.pay(id, &card.token, &card.key).await {
         Ok(_) => page,
         Err(Failure::Down(cause)) => {
-            tracing::warn!(error = format!("{cause:#}"), "a payment could not be asked for");
+            tracing::warn!(error = format!("{cause:#}"), "payment request failed");
             Notice::PaymentsDown.at(&page)
         }
         Err(Failure::Refused(refusal)) => match refusal.status {
-            // Declined: why, and how often still, stands on the page.
+            // Declined: the page shows the reason and how many attempts are left.
             402 => page,
             400 => Notice::CardUnread.at(&page),
-            409 if refusal.is(&problems::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
-            // It is being paid, has ended, or this very form was sent before: the page says which.
+            409 if refusal.is(&problem::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
+            // A payment is in progress, the order has ended, or the form was submitted before: the page shows which.
             409 | 422 => page,
             _ => return Err(Error::from(Failure::Refused(refusal))),
         },
@@ -140,7 +141,7 @@ pub async fn pay(
     Ok(Redirect::to(&next).into_response())
 }
 
-/// The buyer gives the ticket up.
+/// The buyer cancels the reservation.
 pub async fn cancel(
     SignedIn { visitor, .. }: SignedIn,
     PathId(id): PathId<OrderId>,
@@ -148,15 +149,15 @@ pub async fn cancel(
     let page = format!("/orders/{id}");
     let next = match visitor.api.cancel_order(id).await {
         Ok(()) => page,
-        Err(Failure::Down(_)) => Notice::OrdersDown.at(&page),
-        // It has ended otherwise, or is paid: the page says which.
+        Err(Failure::Down(_)) => Notice::CancelDown.at(&page),
+        // The order has already ended, or is paid: the page shows which.
         Err(Failure::Refused(refusal)) if refusal.status == 409 => page,
         Err(failure) => return Err(failure.into()),
     };
     Ok(Redirect::to(&next).into_response())
 }
 
-/// Whoever asks for the address of a form, as after signing in, is led to its page.
+/// GET on the address of a form, as after signing in, redirects to the order's page.
 pub async fn back(PathId(id): PathId<OrderId>) -> Redirect {
     Redirect::to(&format!("/orders/{id}"))
 }

@@ -1,19 +1,19 @@
-//! `/orders`: what one has bought, holds, or has let go.
+//! `/orders`: the visitor's purchases and reservations.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::Result;
 use common::events::{CancelReason, OrderStatus};
-use common::extract::Query;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::Deserialize;
 
 use crate::api::Order;
-use crate::app::App;
-use crate::format::{Countdown, When, price, stock};
+use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::with_query;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "orders.html")]
@@ -28,8 +28,19 @@ struct Row {
     order: Order,
     price: String,
     date: Option<When>,
-    end: Countdown,
-    stock: usize,
+    countdown: Countdown,
+    colour: usize,
+}
+
+impl Row {
+    /// Names the row's state for tests.
+    fn state(&self) -> &'static str {
+        match self.order.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => "unpaid",
+            OrderStatus::Complete => "paid",
+            OrderStatus::Cancelled => "cancelled",
+        }
+    }
 }
 
 impl Page for OrdersPage {
@@ -41,7 +52,7 @@ impl Page for OrdersPage {
 }
 
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct Params {
     #[serde(default)]
     cursor: String,
 }
@@ -49,9 +60,9 @@ pub struct Asked {
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
-    let cursor = Some(("cursor", &*asked.cursor)).filter(|(_, cursor)| !cursor.is_empty());
+    let cursor = Some(("cursor", &*params.cursor)).filter(|(_, cursor)| !cursor.is_empty());
     let query: Vec<_> = cursor.into_iter().chain([("limit", "20")]).collect();
     let (list, frame) = tokio::join!(visitor.api.orders(&query), Frame::of(&app, &visitor));
     let list = list?;
@@ -62,15 +73,15 @@ pub async fn show(
             .ticket
             .date
             .map(|date| When::of(date, order.ticket.time_zone.as_deref().unwrap_or(zone))),
-        end: Countdown::to(order.expires_at, visitor.now, zone),
-        stock: stock(order.ticket.id),
+        countdown: Countdown::to(order.expires_at, visitor.now, zone),
+        colour: ticket_colour(order.ticket.id),
         order,
     };
     OrdersPage {
         frame,
         rows: list.items.into_iter().map(row).collect(),
         next: list.next.map(|cursor| with_query("/orders", &[("cursor", &cursor)])),
-        is_first: asked.cursor.is_empty(),
+        is_first: params.cursor.is_empty(),
     }
     .show()
 }

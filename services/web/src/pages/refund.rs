@@ -1,21 +1,21 @@
-//! `/orders/{id}/refund`: GET asks the seller, POST gives the buyer's money back.
+//! `/orders/{id}/refund`: GET asks the seller for confirmation, POST refunds the buyer.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::{OrderId, PaymentId};
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
 use crate::api::{Failure, Order, PaymentStatus};
-use crate::app::App;
 use crate::format::price;
 use crate::forms::{Form, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "refund.html")]
@@ -50,7 +50,7 @@ pub async fn show(
         tokio::join!(visitor.api.order(id), visitor.api.payment_of(id), Frame::of(&app, &visitor));
     let (order, payment) = (order?, payment?);
     if order.user_id == user.id && !user.is_admin() {
-        return Err(Error::not_allowed("Only the seller gives money back."));
+        return Err(Error::not_allowed("Only the seller can refund the buyer."));
     }
     let completed = payment.filter(|payment| payment.status == PaymentStatus::Completed);
     let Some(payment) = completed else {
@@ -68,8 +68,8 @@ pub async fn submit(
     let page = format!("/orders/{id}");
     let next = match visitor.api.refund(input.payment, &input.key).await {
         Ok(_) => Notice::Refunding.at(&page),
-        Err(Failure::Down(_)) => Notice::PaymentsDown.at(&page),
-        Err(failure) if failure.refusal(&problems::NOT_REFUNDABLE).is_some() => page,
+        Err(Failure::Down(_)) => Notice::RefundsDown.at(&page),
+        Err(failure) if failure.refusal(&problem::NOT_REFUNDABLE).is_some() => page,
         Err(failure) => return Err(failure.into()),
     };
     Ok(Redirect::to(&next).into_response())

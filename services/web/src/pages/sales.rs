@@ -1,26 +1,26 @@
-//! `/sales`: one's listings, and what became of them: held, sold, paid, given back.
+//! `/sales`: the visitor's listings, and whether they are reserved, sold, paid or refunded.
 
 use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::Result;
 use common::events::CancelReason;
-use common::extract::Query;
 use common::ids::{OrderId, TicketId};
 use futures::StreamExt;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::Deserialize;
 
 use crate::api::{Caller, PaymentStatus, Ticket, TicketStatus};
-use crate::app::App;
-use crate::format::{Countdown, When, price, stock};
+use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::with_query;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 
-/// How many payments are asked about side by side.
-const AT_ONCE: usize = 8;
+/// How many payments are requested concurrently.
+const CONCURRENT_REQUESTS: usize = 8;
 
 #[derive(Template)]
 #[template(path = "sales.html")]
@@ -29,7 +29,7 @@ struct SalesPage {
     rows: Vec<Row>,
     next: Option<String>,
     is_first: bool,
-    /// orders can't be asked about sales that were undone.
+    /// Refunded sales are missing, because orders is unavailable.
     orders_down: bool,
 }
 
@@ -38,22 +38,37 @@ struct Row {
     price: String,
     date: Option<When>,
     is_past: bool,
-    held: Option<Countdown>,
-    stock: usize,
-    /// Where the money of a sold ticket is.
+    reservation: Option<Countdown>,
+    colour: usize,
+    /// The payment of a sold ticket.
     money: Option<Money>,
-    /// The newest sale of it that was undone.
+    /// The latest sale that was refunded.
     refunded: Option<OrderId>,
 }
 
-/// Where the money of a sale is.
+/// The state of a sale's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Money {
     Paid,
-    OnItsWayBack,
-    GivenBack,
-    /// payments can't be asked.
+    Refunding,
+    Refunded,
+    /// payments is unavailable.
     Unknown,
+}
+
+impl Row {
+    /// Names the row's state for tests.
+    fn state(&self) -> &'static str {
+        match (self.ticket.status, self.money) {
+            (TicketStatus::Available, _) => "listing-available",
+            (TicketStatus::Reserved, _) => "listing-reserved",
+            (TicketStatus::Sold, Some(Money::Paid)) => "listing-sold listing-paid",
+            (
+                TicketStatus::Sold,
+                Some(Money::Refunding | Money::Refunded | Money::Unknown) | None,
+            ) => "listing-sold",
+        }
+    }
 }
 
 impl Page for SalesPage {
@@ -65,7 +80,7 @@ impl Page for SalesPage {
 }
 
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct Params {
     #[serde(default)]
     cursor: String,
 }
@@ -73,12 +88,12 @@ pub struct Asked {
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
-    let cursor = Some(("cursor", &*asked.cursor)).filter(|(_, cursor)| !cursor.is_empty());
+    let cursor = Some(("cursor", &*params.cursor)).filter(|(_, cursor)| !cursor.is_empty());
     let query: Vec<_> = cursor.into_iter().chain([("mine", "true"), ("limit", "20")]).collect();
-    let (list, undone, frame) =
-        tokio::join!(visitor.api.tickets(&query), undone(&visitor.api), Frame::of(&app, &visitor));
+    let (list, refunds, frame) =
+        tokio::join!(visitor.api.tickets(&query), refunds(&visitor.api), Frame::of(&app, &visitor));
     let list = list?;
     let money = money(&visitor.api, &list.items).await;
     let zone = &app.settings.market.time_zone;
@@ -86,47 +101,47 @@ pub async fn show(
         price: price(ticket.price, &ticket.currency),
         date: ticket.date.map(|date| When::of(date, &ticket.time_zone)),
         is_past: ticket.date.is_some_and(|date| date < visitor.now),
-        held: ticket.reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
-        stock: stock(ticket.id),
+        reservation: ticket.reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
+        colour: ticket_colour(ticket.id),
         money: money.get(&ticket.id).copied(),
-        refunded: undone.as_ref().and_then(|undone| undone.get(&ticket.id).copied()),
+        refunded: refunds.as_ref().and_then(|refunds| refunds.get(&ticket.id).copied()),
         ticket,
     };
     SalesPage {
         frame,
         rows: list.items.into_iter().map(row).collect(),
         next: list.next.map(|cursor| with_query("/sales", &[("cursor", &cursor)])),
-        is_first: asked.cursor.is_empty(),
-        orders_down: undone.is_none(),
+        is_first: params.cursor.is_empty(),
+        orders_down: refunds.is_none(),
     }
     .show()
 }
 
-/// The sales that were undone, by ticket; of several the newest. None: orders can't be asked.
-async fn undone(api: &Caller) -> Option<HashMap<TicketId, OrderId>> {
+/// The latest refunded order of each ticket. None if orders is unavailable.
+async fn refunds(api: &Caller) -> Option<HashMap<TicketId, OrderId>> {
     let query = [("as", "seller"), ("status", "cancelled"), ("limit", "100")];
     let list = api.orders(&query).await.ok()?;
-    let undone = list
+    let refunds = list
         .items
         .into_iter()
         .rev()
         .filter(|order| order.cancel_reason == Some(CancelReason::Refunded))
         .map(|order| (order.ticket.id, order.id));
-    Some(undone.collect())
+    Some(refunds.collect())
 }
 
-/// Where the money of each sold ticket is.
+/// The payment of each sold ticket.
 async fn money(api: &Caller, tickets: &[Ticket]) -> HashMap<TicketId, Money> {
     let sold = tickets.iter().filter_map(|ticket| match ticket.status {
         TicketStatus::Sold => Some((ticket.id, ticket.order_id?)),
         TicketStatus::Available | TicketStatus::Reserved => None,
     });
     let sold: Vec<_> = sold.collect();
-    let asked = sold.into_iter().map(|(ticket, order)| async move {
+    let params = sold.into_iter().map(|(ticket, order)| async move {
         let money = match api.payment_of(order).await {
             Ok(Some(payment)) => match payment.status {
-                PaymentStatus::Refunding => Money::OnItsWayBack,
-                PaymentStatus::Refunded => Money::GivenBack,
+                PaymentStatus::Refunding => Money::Refunding,
+                PaymentStatus::Refunded => Money::Refunded,
                 PaymentStatus::Created
                 | PaymentStatus::Processing
                 | PaymentStatus::Completed
@@ -136,5 +151,5 @@ async fn money(api: &Caller, tickets: &[Ticket]) -> HashMap<TicketId, Money> {
         };
         (ticket, money)
     });
-    futures::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await
+    futures::stream::iter(params).buffer_unordered(CONCURRENT_REQUESTS).collect().await
 }

@@ -1,19 +1,19 @@
-//! `/auth/signin`: in again, and back to where one wanted to go.
+//! `/auth/signin`: signs in, and returns to the page that required it.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
-use crate::app::App;
-use crate::forms::{Complaints, Form, Named, next_page};
+use crate::forms::{FieldError, Form, FormErrors, next_page};
 use crate::page::{Cache, Frame, Page};
 use crate::session::{Visitor, set_cookies};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "signin.html")]
@@ -21,7 +21,7 @@ struct SignInPage {
     frame: Frame,
     email: String,
     next: String,
-    complaints: Complaints,
+    errors: FormErrors,
 }
 
 impl Page for SignInPage {
@@ -33,7 +33,7 @@ impl Page for SignInPage {
 }
 
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct Params {
     next: Option<String>,
 }
 
@@ -47,21 +47,30 @@ pub struct Input {
     next: String,
 }
 
-const FIELDS: &[Named] =
-    &[("email", "email", "E-mail address"), ("password", "password", "Password")];
+impl Input {
+    fn field_error(field: &str) -> Option<FieldError> {
+        match field {
+            "email" => {
+                Some(FieldError::on("email", "Enter an email address like name@example.com"))
+            }
+            "password" => Some(FieldError::on("password", "Enter your password")),
+            _ => None,
+        }
+    }
+}
 
 pub async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
-    let next = next_page(asked.next.as_deref());
+    let next = next_page(params.next.as_deref());
     if visitor.user().is_some() {
         return Ok(Redirect::to(next).into_response());
     }
     let frame = Frame::of(&app, &visitor).await;
     let (email, next) = (String::new(), next.to_owned());
-    SignInPage { frame, email, next, complaints: Complaints::none() }.show()
+    SignInPage { frame, email, next, errors: FormErrors::none() }.show()
 }
 
 pub async fn submit(
@@ -70,23 +79,22 @@ pub async fn submit(
     Form(input): Form<Input>,
 ) -> Result<Response> {
     let next = next_page(Some(&input.next)).to_owned();
-    let (status, complaints) = match visitor.api.sign_in(&input).await {
+    let (status, errors) = match visitor.api.sign_in(&input).await {
         Ok(signed) => {
             let mut response = Redirect::to(&next).into_response();
             set_cookies(&mut response, signed.cookies);
             return Ok(response);
         }
-        Err(failure) => complain(&failure, FIELDS),
+        Err(failure) => form_errors(&failure),
     };
     let frame = Frame::of(&app, &visitor).await;
-    SignInPage { frame, email: input.email, next, complaints }.show_as(status)
+    SignInPage { frame, email: input.email, next, errors }.show_as(status)
 }
 
-/// What the form says about a failure, and the status that it is shown under.
-fn complain(failure: &Failure, fields: &[Named]) -> (StatusCode, Complaints) {
-    if failure.refusal(&problems::INVALID_CREDENTIALS).is_some() {
-        let wrong = "The e-mail address and the password don’t belong together.";
-        return (StatusCode::UNPROCESSABLE_ENTITY, Complaints::about("password", wrong));
+fn form_errors(failure: &Failure) -> (StatusCode, FormErrors) {
+    if failure.refusal(&problem::INVALID_CREDENTIALS).is_some() {
+        let wrong = FieldError::on("password", "Incorrect email address or password");
+        return (StatusCode::UNPROCESSABLE_ENTITY, wrong.into());
     }
-    Complaints::from_failure(failure, fields)
+    FormErrors::from_failure(failure, Input::field_error)
 }

@@ -1,14 +1,14 @@
-//! `/auth/signout`: GET asks, POST does.
+//! `/auth/signout`: GET asks for confirmation, POST signs out.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
+use httpkit::Result;
 
-use crate::app::App;
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::{Visitor, set_cookies};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "signout.html")]

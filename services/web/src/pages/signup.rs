@@ -1,19 +1,19 @@
-//! `/auth/signup`: a new user, signed in at once.
+//! `/auth/signup`: creates an account, and signs in.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
-use crate::app::App;
-use crate::forms::{Complaints, Form, Named, next_page};
+use crate::forms::{FieldError, Form, FormErrors, next_page, with_query};
 use crate::page::{Cache, Frame, Page};
 use crate::session::{Visitor, set_cookies};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "signup.html")]
@@ -21,7 +21,7 @@ struct SignUpPage {
     frame: Frame,
     typed: Input,
     next: String,
-    complaints: Complaints,
+    errors: FormErrors,
 }
 
 impl Page for SignUpPage {
@@ -33,7 +33,7 @@ impl Page for SignUpPage {
 }
 
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct Params {
     next: Option<String>,
 }
 
@@ -51,25 +51,42 @@ pub struct Input {
     next: String,
 }
 
-const FIELDS: &[Named] = &[
-    ("email", "email", "E-mail address"),
-    ("password", "password", "Password"),
-    ("name", "name", "Name"),
-    ("phone", "phone", "Phone"),
-];
+/// The longest name that auth accepts.
+const NAME_MAX_CHARS: usize = 100;
+
+impl Input {
+    fn field_error(&self, field: &str) -> Option<FieldError> {
+        match field {
+            "email" => {
+                Some(FieldError::on("email", "Enter an email address like name@example.com"))
+            }
+            "password" => {
+                let rule = "Password must be between 8 and 128 characters";
+                Some(FieldError::on("password", rule))
+            }
+            "name" if self.name.chars().count() > NAME_MAX_CHARS => {
+                let rule = format!("Name must be at most {NAME_MAX_CHARS} characters");
+                Some(FieldError::on("name", rule))
+            }
+            "name" => Some(FieldError::on("name", "Name can’t contain line breaks")),
+            "phone" => Some(FieldError::on("phone", "Enter a phone number like +420 777 123 456")),
+            _ => None,
+        }
+    }
+}
 
 pub async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
-    let next = next_page(asked.next.as_deref());
+    let next = next_page(params.next.as_deref());
     if visitor.user().is_some() {
         return Ok(Redirect::to(next).into_response());
     }
     let frame = Frame::of(&app, &visitor).await;
     let (typed, next) = (Input::default(), next.to_owned());
-    SignUpPage { frame, typed, next, complaints: Complaints::none() }.show()
+    SignUpPage { frame, typed, next, errors: FormErrors::none() }.show()
 }
 
 pub async fn submit(
@@ -78,22 +95,24 @@ pub async fn submit(
     Form(typed): Form<Input>,
 ) -> Result<Response> {
     let next = next_page(Some(&typed.next)).to_owned();
-    let (status, complaints) = match visitor.api.sign_up(&typed).await {
+    let (status, errors) = match visitor.api.sign_up(&typed).await {
         Ok(signed) => {
             let mut response = Redirect::to(&next).into_response();
             set_cookies(&mut response, signed.cookies);
             return Ok(response);
         }
-        Err(failure) => complain(&failure),
+        Err(failure) => form_errors(&failure, &typed, &next),
     };
     let frame = Frame::of(&app, &visitor).await;
-    SignUpPage { frame, typed, next, complaints }.show_as(status)
+    SignUpPage { frame, typed, next, errors }.show_as(status)
 }
 
-fn complain(failure: &Failure) -> (StatusCode, Complaints) {
-    if failure.refusal(&problems::EMAIL_IN_USE).is_some() {
-        let in_use = "Someone has signed up with this e-mail address. If it was you, sign in.";
-        return (StatusCode::UNPROCESSABLE_ENTITY, Complaints::about("email", in_use));
+fn form_errors(failure: &Failure, typed: &Input, next: &str) -> (StatusCode, FormErrors) {
+    if failure.refusal(&problem::EMAIL_IN_USE).is_some() {
+        let in_use =
+            FieldError::on("email", "You already have an account with this email address.")
+                .linked(with_query("/auth/signin", &[("next", next)]), "Sign in instead");
+        return (StatusCode::UNPROCESSABLE_ENTITY, in_use.into());
     }
-    Complaints::from_failure(failure, FIELDS)
+    FormErrors::from_failure(failure, |field| typed.field_error(field))
 }

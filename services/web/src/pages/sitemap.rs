@@ -1,4 +1,4 @@
-//! `/sitemap.xml` and `/robots.txt`: so that what is on sale is found, and nothing else.
+//! `/sitemap.xml` and `/robots.txt`: search engines index the tickets on sale and nothing else.
 //! <https://www.sitemaps.org/protocol.html>
 
 use std::fmt::Write as _;
@@ -7,70 +7,71 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use common::Time;
 use common::ids::TicketId;
-use common::{Error, Result, Time};
 use http::{HeaderMap, header};
+use httpkit::{Error, Result};
 use tokio::sync::Mutex;
 
 use crate::api::Failure;
-use crate::app::App;
+use crate::state::App;
 
-/// The most addresses that one file may hold.
-const IN_A_FILE: usize = 50_000;
-/// Where the list is cut: two files' worth, and a thousand calls.
-const MOST: usize = 100_000;
-/// How old the list may be. A ticket that was sold since still has its page.
-const FRESH: Duration = Duration::from_secs(15 * 60);
+/// The maximum number of addresses per file.
+const FILE_MAX_URLS: usize = 50_000;
+/// The maximum number of tickets: two files, and a thousand calls.
+const MAX_TICKETS: usize = 100_000;
+/// How long the list is cached. A ticket sold in the meantime still has its page.
+const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// The tickets on sale, as they were a moment ago. All that ask while it is made wait for the same one.
+/// The cached list of tickets on sale. Concurrent requests wait for the same refresh.
 #[derive(Clone, Default)]
-pub struct Sitemap(Arc<Mutex<Option<Made>>>);
+pub struct Sitemap(Arc<Mutex<Option<Cached>>>);
 
-/// When, and what it was.
-type Made = (Time, Arc<[TicketId]>);
+/// When it was loaded, and its tickets.
+type Cached = (Time, Arc<[TicketId]>);
 
 impl Sitemap {
     async fn tickets(&self, app: &App) -> Result<Arc<[TicketId]>, Failure> {
-        let mut known = self.0.lock().await;
+        let mut cached = self.0.lock().await;
         let now = app.clock.now();
-        if let Some((made, tickets)) = &*known
-            && now < *made + FRESH
+        if let Some((loaded_at, tickets)) = &*cached
+            && now < *loaded_at + MAX_AGE
         {
             return Ok(Arc::clone(tickets));
         }
         let tickets: Arc<[TicketId]> = on_sale(app).await?.into();
-        *known = Some((now, Arc::clone(&tickets)));
+        *cached = Some((now, Arc::clone(&tickets)));
         Ok(tickets)
     }
 }
 
 async fn on_sale(app: &App) -> Result<Vec<TicketId>, Failure> {
-    let nobody = app.api.caller(&HeaderMap::new(), None);
+    let anonymous = app.api.caller(&HeaderMap::new(), None);
     let mut tickets = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", "100")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let list = nobody.tickets(&query).await?;
+        let list = anonymous.tickets(&query).await?;
         tickets.extend(list.items.iter().map(|ticket| ticket.id));
         cursor = list.next;
-        if cursor.is_none() || tickets.len() >= MOST {
+        if cursor.is_none() || tickets.len() >= MAX_TICKETS {
             return Ok(tickets);
         }
     }
 }
 
-/// All addresses, or, if they are too many for one file, the files that hold them.
+/// All addresses, or an index of files if there are too many for one.
 pub async fn index(State(app): State<App>) -> Result<Response> {
     let tickets = app.sitemap.tickets(&app).await?;
-    if tickets.len() < IN_A_FILE {
+    if tickets.len() < FILE_MAX_URLS {
         return Ok(xml(addresses(&app, &tickets, true)));
     }
     let mut text =
         String::from(r#"<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">"#);
-    for number in 1..=tickets.chunks(IN_A_FILE).count() {
+    for number in 1..=tickets.chunks(FILE_MAX_URLS).count() {
         let address = app.absolute(&format!("/sitemaps/{number}"));
-        // A String takes all that is written.
+        // Writing to a String never fails.
         _ = write!(text, "<sitemap><loc>{address}</loc></sitemap>");
     }
     text.push_str("</sitemapindex>");
@@ -79,7 +80,7 @@ pub async fn index(State(app): State<App>) -> Result<Response> {
 
 pub async fn file(State(app): State<App>, Path(number): Path<usize>) -> Result<Response> {
     let tickets = app.sitemap.tickets(&app).await?;
-    let chunk = number.checked_sub(1).and_then(|at| tickets.chunks(IN_A_FILE).nth(at));
+    let chunk = number.checked_sub(1).and_then(|at| tickets.chunks(FILE_MAX_URLS).nth(at));
     let chunk = chunk.ok_or_else(|| Error::not_found("file"))?;
     Ok(xml(addresses(&app, chunk, false)))
 }

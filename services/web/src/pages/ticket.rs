@@ -1,22 +1,23 @@
-//! `/tickets/{id}`: one ticket, its state now, and the way to buy it.
+//! `/tickets/{id}`: one ticket, its current state, and the form to buy it.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::{Problem, problems};
-use common::extract::PathId;
+use common::Money;
 use common::ids::TicketId;
-use common::{Money, Result};
+use common::problem::{self, Problem};
+use httpkit::Result;
+use httpkit::extract::PathId;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::{Failure, Ticket, TicketStatus};
-use crate::app::App;
-use crate::format::{Countdown, When, price, stock};
+use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key, with_query};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::{SignedIn, Visitor};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "ticket.html")]
@@ -26,21 +27,21 @@ struct TicketPage {
     price: String,
     date: Option<When>,
     is_past: bool,
-    held: Option<Countdown>,
+    reservation: Option<Countdown>,
     viewer: Viewer,
-    stock: usize,
+    colour: usize,
     key: String,
     canonical: String,
     json_ld: String,
 }
 
-/// What the ticket is to whoever looks.
+/// The visitor's relation to the ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Viewer {
     Anyone,
     SignedIn,
     Seller,
-    /// Who holds it, or has bought it.
+    /// Has reserved or bought it.
     Buyer,
 }
 
@@ -57,22 +58,39 @@ impl TicketPage {
         with_query("/auth/signin", &[("next", &format!("/tickets/{}", self.ticket.id))])
     }
 
-    /// What is said to those who don't see it when it changes.
+    /// Announced to screen readers when the state changes.
     fn announcement(&self) -> &'static str {
         match (self.ticket.status, self.viewer) {
-            (TicketStatus::Available, _) => "The ticket is on sale.",
-            (TicketStatus::Reserved, Viewer::Buyer) => "You hold the ticket.",
-            (TicketStatus::Reserved, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
-                "Someone holds the ticket."
+            (TicketStatus::Available, _) => "This ticket is on sale.",
+            (TicketStatus::Reserved, Viewer::Buyer) => "This ticket is reserved for you.",
+            (TicketStatus::Reserved, Viewer::Anyone | Viewer::SignedIn) => {
+                "Someone else is buying this ticket."
             }
-            (TicketStatus::Sold, Viewer::Buyer) => "The ticket is yours.",
+            (TicketStatus::Reserved, Viewer::Seller) => "A buyer is at checkout.",
+            (TicketStatus::Sold, Viewer::Buyer) => "You bought this ticket.",
             (TicketStatus::Sold, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
-                "The ticket is sold."
+                "This ticket has been sold."
             }
         }
     }
 
-    /// A sentence for search engines, and for where the page is shared.
+    /// Names the ticket's state, as this visitor sees it, for tests.
+    fn state(&self) -> &'static str {
+        match (self.ticket.status, self.viewer) {
+            (TicketStatus::Available, _) if self.is_past => "ticket-past",
+            (TicketStatus::Available, _) => "ticket-available",
+            (TicketStatus::Reserved, Viewer::Buyer) => "ticket-reserved-for-me",
+            (TicketStatus::Reserved, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
+                "ticket-reserved"
+            }
+            (TicketStatus::Sold, Viewer::Buyer) => "ticket-bought",
+            (TicketStatus::Sold, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
+                "ticket-sold"
+            }
+        }
+    }
+
+    /// The description for search engines and link previews.
     fn summary(&self) -> String {
         let mut parts = Vec::new();
         parts.extend(self.date.as_ref().map(|date| format!("{}, {}", date.date, date.time)));
@@ -102,9 +120,9 @@ pub async fn show(
         price: price(ticket.price, &ticket.currency),
         date: ticket.date.map(|date| When::of(date, &ticket.time_zone)),
         is_past: ticket.date.is_some_and(|date| date < visitor.now),
-        held: ticket.reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
+        reservation: ticket.reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
         viewer,
-        stock: stock(id),
+        colour: ticket_colour(id),
         key: new_key(),
         json_ld: json_ld(&ticket, &canonical),
         canonical,
@@ -113,14 +131,14 @@ pub async fn show(
     .show()
 }
 
-/// The ticket for search engines: an event, if its date is known. <https://schema.org/Event>
+/// Structured data for search engines: an event, if the date is known. <https://schema.org/Event>
 fn json_ld(ticket: &Ticket, url: &str) -> String {
     let availability = match ticket.status {
         TicketStatus::Available => "https://schema.org/InStock",
         TicketStatus::Reserved => "https://schema.org/LimitedAvailability",
         TicketStatus::Sold => "https://schema.org/SoldOut",
     };
-    let mut thing = json!({
+    let mut item = json!({
         "@context": "https://schema.org",
         "@type": "Product",
         "name": ticket.title,
@@ -134,29 +152,29 @@ fn json_ld(ticket: &Ticket, url: &str) -> String {
         },
     });
     if let Some(description) = &ticket.description {
-        thing["description"] = json!(description);
+        item["description"] = json!(description);
     }
     if let Some(date) = ticket.date {
-        thing["@type"] = json!("Event");
-        thing["startDate"] = json!(When::of(date, &ticket.time_zone).iso);
-        thing["eventStatus"] = json!("https://schema.org/EventScheduled");
-        thing["offers"]["validFrom"] = json!(ticket.created_at);
+        item["@type"] = json!("Event");
+        item["startDate"] = json!(When::of(date, &ticket.time_zone).iso);
+        item["eventStatus"] = json!("https://schema.org/EventScheduled");
+        item["offers"]["validFrom"] = json!(ticket.created_at);
         if let Some(venue) = &ticket.venue {
-            thing["location"] = json!({ "@type": "Place", "name": venue, "address": venue });
+            item["location"] = json!({ "@type": "Place", "name": venue, "address": venue });
         }
     }
-    // It stands inside of a script element, which a `<` in a title must not end.
-    thing.to_string().replace('<', "\\u003c")
+    // Embedded in a script element, which a `<` in a title must not close.
+    item.to_string().replace('<', "\\u003c")
 }
 
 #[derive(Deserialize)]
 pub struct Purchase {
-    /// What the buyer saw, in minor units.
+    /// The price that the buyer saw, in minor units.
     price: i64,
     key: String,
 }
 
-/// The buyer takes the ticket.
+/// The buyer reserves the ticket.
 pub async fn buy(
     SignedIn { visitor, .. }: SignedIn,
     PathId(id): PathId<TicketId>,
@@ -167,41 +185,43 @@ pub async fn buy(
     let page = format!("/tickets/{id}");
     let next = match placed {
         Ok(order) => format!("/orders/{}", order.id),
-        Err(failure) => match why_not(&failure) {
-            Some(WhyNot::YoursAlready(order)) => format!("/orders/{order}"),
-            Some(WhyNot::Says(notice)) => notice.at(&page),
+        Err(failure) => match PurchaseRefusal::of(&failure) {
+            Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}"),
+            Some(PurchaseRefusal::Notice(notice)) => notice.at(&page),
             None => return Err(failure.into()),
         },
     };
     Ok(Redirect::to(&next).into_response())
 }
 
-/// Why a ticket could not be taken.
-enum WhyNot {
-    /// The visitor has it: this is the order.
-    YoursAlready(String),
-    Says(Notice),
+/// Why a ticket could not be reserved.
+enum PurchaseRefusal {
+    /// The visitor has already reserved or bought it, with this order.
+    AlreadyReserved(String),
+    Notice(Notice),
 }
 
-fn why_not(failure: &Failure) -> Option<WhyNot> {
-    const SAID: [(Problem, Notice); 5] = [
-        (problems::TICKET_RESERVED, Notice::Taken),
-        (problems::TICKET_SOLD, Notice::Sold),
-        (problems::TICKET_PAST, Notice::Past),
-        (problems::PRICE_CHANGED, Notice::PriceChanged),
-        (problems::OWN_TICKET, Notice::OwnTicket),
-    ];
-    match failure {
-        Failure::Down(_) => Some(WhyNot::Says(Notice::OrdersDown)),
-        Failure::Refused(refusal) => match refusal.member("orderId") {
-            Some(order) => Some(WhyNot::YoursAlready(order.to_owned())),
-            None => {
-                let said = SAID.iter().find(|(problem, _)| refusal.is(problem));
-                let said = said.map(|(_, notice)| *notice);
-                let otherwise = (refusal.status == 409).then_some(Notice::ChangedMeanwhile);
-                said.or(otherwise).map(WhyNot::Says)
-            }
-        },
+impl PurchaseRefusal {
+    fn of(failure: &Failure) -> Option<PurchaseRefusal> {
+        const NOTICES: [(Problem, Notice); 5] = [
+            (problem::TICKET_RESERVED, Notice::Reserved),
+            (problem::TICKET_SOLD, Notice::Sold),
+            (problem::TICKET_PAST, Notice::Past),
+            (problem::PRICE_CHANGED, Notice::PriceChanged),
+            (problem::OWN_TICKET, Notice::OwnTicket),
+        ];
+        match failure {
+            Failure::Down(_) => Some(PurchaseRefusal::Notice(Notice::OrdersDown)),
+            Failure::Refused(refusal) => match refusal.member("orderId") {
+                Some(order) => Some(PurchaseRefusal::AlreadyReserved(order.to_owned())),
+                None => {
+                    let known = NOTICES.iter().find(|(problem, _)| refusal.is(problem));
+                    let known = known.map(|(_, notice)| *notice);
+                    let conflict = (refusal.status == 409).then_some(Notice::ListingChanged);
+                    known.or(conflict).map(PurchaseRefusal::Notice)
+                }
+            },
+        }
     }
 }
 
@@ -210,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_can_t_end_the_script_that_it_stands_in() {
+    fn a_title_can_t_close_the_script_element_of_the_structured_data() {
         let ticket: Ticket = serde_json::from_value(json!({
             "id": "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5b",
             "title": "</script><script>alert(1)</script><!--",

@@ -1,21 +1,21 @@
-//! `/tickets/{id}/delete`: GET asks, POST takes the ticket off the market.
+//! `/tickets/{id}/delete`: GET asks for confirmation, POST removes the listing.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::TicketId;
-use common::{Error, Result};
+use common::problem;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 use serde::Deserialize;
 
-use super::ticket_edit::is_an_order_s;
+use super::ticket_edit::is_reserved_or_sold;
 use crate::api::Ticket;
-use crate::app::App;
 use crate::forms::Form;
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "ticket-delete.html")]
@@ -45,7 +45,7 @@ pub async fn show(
     let (ticket, frame) = tokio::join!(visitor.api.ticket(id), Frame::of(&app, &visitor));
     let ticket = ticket?;
     if ticket.user_id != user.id && !user.is_admin() {
-        return Err(Error::not_allowed("The ticket is someone else's."));
+        return Err(Error::not_allowed("The ticket belongs to another user."));
     }
     DeleteTicketPage { frame, ticket }.show()
 }
@@ -58,11 +58,11 @@ pub async fn submit(
     let ticket = format!("/tickets/{id}");
     let next = match visitor.api.delete_ticket(id, input.version).await {
         Ok(()) => Notice::Deleted.at("/sales"),
-        // Deleted before, as by a second click.
-        Err(failure) if failure.refusal(&problems::NOT_FOUND).is_some() => "/sales".to_owned(),
-        Err(failure) if is_an_order_s(&failure) => ticket,
-        Err(failure) if failure.refusal(&problems::PRECONDITION_FAILED).is_some() => {
-            Notice::ChangedMeanwhile.at(&ticket)
+        // Already deleted, as by a second click.
+        Err(failure) if failure.refusal(&problem::NOT_FOUND).is_some() => "/sales".to_owned(),
+        Err(failure) if is_reserved_or_sold(&failure) => ticket,
+        Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
+            Notice::ListingChanged.at(&ticket)
         }
         Err(failure) => return Err(failure.into()),
     };

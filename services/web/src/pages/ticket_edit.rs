@@ -1,21 +1,21 @@
-//! `/tickets/{id}/edit`: its seller says everything about a ticket anew.
+//! `/tickets/{id}/edit`: the seller edits a listing.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::error::problems;
-use common::extract::PathId;
 use common::ids::TicketId;
-use common::{Error, Result};
+use common::problem;
 use http::StatusCode;
+use httpkit::extract::PathId;
+use httpkit::{Error, Result};
 
-use super::ticket_form::{self, FIELDS, Offer, Typed};
+use super::ticket_form::{self, PriceRules, Typed};
 use crate::api::{Failure, Ticket, TicketStatus};
-use crate::app::App;
-use crate::forms::{Complaints, Form};
+use crate::forms::{FieldError, Form, FormErrors};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::{SignedIn, Visitor};
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "ticket-edit.html")]
@@ -23,8 +23,8 @@ struct EditTicketPage {
     frame: Frame,
     id: TicketId,
     typed: Typed,
-    complaints: Complaints,
-    offer: Offer,
+    errors: FormErrors,
+    price_rules: PriceRules,
 }
 
 impl Page for EditTicketPage {
@@ -36,8 +36,8 @@ impl Page for EditTicketPage {
 }
 
 impl EditTicketPage {
-    fn new(app: &App, frame: Frame, id: TicketId, typed: Typed, complaints: Complaints) -> Self {
-        EditTicketPage { frame, id, typed, complaints, offer: Offer::of(app) }
+    fn new(app: &App, frame: Frame, id: TicketId, typed: Typed, errors: FormErrors) -> Self {
+        EditTicketPage { frame, id, typed, errors, price_rules: PriceRules::of(app) }
     }
 }
 
@@ -49,16 +49,16 @@ pub async fn show(
     let (ticket, frame) = tokio::join!(visitor.api.ticket(id), Frame::of(&app, &visitor));
     let ticket = ticket?;
     if ticket.user_id != user.id && !user.is_admin() {
-        return Err(Error::not_allowed("The ticket is someone else's."));
+        return Err(Error::not_allowed("The ticket belongs to another user."));
     }
     match ticket.status {
         TicketStatus::Available => {}
-        // Its own page says why not.
+        // The ticket's page explains why it can't be edited.
         TicketStatus::Reserved | TicketStatus::Sold => {
             return Ok(Redirect::to(&format!("/tickets/{id}")).into_response());
         }
     }
-    EditTicketPage::new(&app, frame, id, Typed::of(&ticket), Complaints::none()).show()
+    EditTicketPage::new(&app, frame, id, Typed::of(&ticket), FormErrors::none()).show()
 }
 
 pub async fn submit(
@@ -67,38 +67,40 @@ pub async fn submit(
     PathId(id): PathId<TicketId>,
     Form(mut typed): Form<Typed>,
 ) -> Result<Response> {
-    let (status, complaints) = match typed.draft() {
-        Err(complaints) => (StatusCode::UNPROCESSABLE_ENTITY, complaints),
-        Ok(draft) => match visitor.api.edit_ticket(id, &draft, typed.version).await {
-            Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
-            Err(failure) if is_an_order_s(&failure) => return Ok(to(&format!("/tickets/{id}"))),
-            Err(failure) if failure.refusal(&problems::PRECONDITION_FAILED).is_some() => {
-                typed.version = present(&visitor, id).await?.version;
-                let text = "The ticket was changed elsewhere since you opened this page. Here is what \
-                    you typed: save it again to replace the other change.";
-                (StatusCode::UNPROCESSABLE_ENTITY, Complaints::of(text))
-            }
-            Err(failure) if says_no(&failure) => return Err(failure.into()),
-            Err(failure) => Complaints::from_failure(&failure, FIELDS),
-        },
+    let (status, errors) = match visitor.api.edit_ticket(id, &typed.draft(), typed.version).await {
+        Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
+        Err(failure) if is_reserved_or_sold(&failure) => {
+            return Ok(to(&format!("/tickets/{id}")));
+        }
+        Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
+            typed.version = current(&visitor, id).await?.version;
+            let text = "This listing was changed in another tab or device. Your version is below. \
+                Save again to overwrite the other one.";
+            (StatusCode::UNPROCESSABLE_ENTITY, FieldError::of_form(text).into())
+        }
+        Err(failure) if is_denied(&failure) => return Err(failure.into()),
+        Err(failure) => {
+            let price_rules = PriceRules::of(&app);
+            FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
+        }
     };
     let frame = Frame::of(&app, &visitor).await;
-    EditTicketPage::new(&app, frame, id, typed, complaints).show_as(status)
+    EditTicketPage::new(&app, frame, id, typed, errors).show_as(status)
 }
 
-/// Whether someone holds or has bought the ticket meanwhile.
-pub(super) fn is_an_order_s(failure: &Failure) -> bool {
-    let problems = [problems::TICKET_RESERVED, problems::TICKET_SOLD];
+/// Whether the ticket has been reserved or sold in the meantime.
+pub(super) fn is_reserved_or_sold(failure: &Failure) -> bool {
+    let problems = [problem::TICKET_RESERVED, problem::TICKET_SOLD];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 
-/// Whether it isn't about what was typed.
-fn says_no(failure: &Failure) -> bool {
-    let problems = [problems::NOT_ALLOWED, problems::NOT_FOUND, problems::NOT_SIGNED_IN];
+/// Whether the refusal has nothing to do with the entries.
+fn is_denied(failure: &Failure) -> bool {
+    let problems = [problem::NOT_ALLOWED, problem::NOT_FOUND, problem::NOT_SIGNED_IN];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 
-async fn present(visitor: &Visitor, id: TicketId) -> Result<Ticket> {
+async fn current(visitor: &Visitor, id: TicketId) -> Result<Ticket> {
     Ok(visitor.api.ticket(id).await?)
 }
 

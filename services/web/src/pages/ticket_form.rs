@@ -1,55 +1,63 @@
-//! What a seller writes about a ticket: the fields of the two pages that offer and edit one.
+//! The fields of a listing, shared by the pages that list and edit a ticket.
 
 use std::sync::LazyLock;
 
-use common::Time;
-use common::config::MarketSettings;
+use common::settings::MarketSettings;
+use common::{Money, Time};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;
 
 use crate::api::{Ticket, TicketDraft};
-use crate::app::App;
-use crate::forms::{Complaints, Named, typed_amount};
+use crate::format::price;
+use crate::forms::{FieldError, typed_amount};
+use crate::state::App;
 
-/// The fields, as they were typed.
+/// The fields, as the seller typed them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Typed {
     pub title: String,
     pub price: String,
-    /// As `datetime-local` writes it: `2026-01-31T19:30`, in the zone below.
+    /// In the format of `datetime-local`, in the zone below: `2026-01-31T19:30`.
     pub date: String,
     pub time_zone: String,
     pub venue: String,
     pub description: String,
-    /// The form's key, or the version that was edited.
+    /// The idempotency key of a new listing.
     pub key: String,
+    /// The version that is being edited.
     pub version: i64,
 }
 
-pub const FIELDS: &[Named] = &[
-    ("title", "title", "Title"),
-    ("price", "price", "Price"),
-    ("date", "date", "Date"),
-    ("timeZone", "time_zone", "Time zone"),
-    ("venue", "venue", "Venue"),
-    ("description", "description", "Description"),
-];
+/// The longest title, venue and description that tickets accepts.
+const TITLE_MAX_CHARS: usize = 200;
+const VENUE_MAX_CHARS: usize = 200;
+const DESCRIPTION_MAX_CHARS: usize = 5000;
 
-/// What the deployment sells for.
-pub struct Offer {
+/// The market's rules for prices, as the form shows them.
+pub struct PriceRules {
     /// `USD`
     pub currency: String,
-    pub price_hint: String,
+    pub hint: String,
+    /// The message for any other price.
+    error: String,
 }
 
-impl Offer {
-    pub fn of(app: &App) -> Offer {
+impl PriceRules {
+    pub fn of(app: &App) -> PriceRules {
         let MarketSettings { currency, min_price, .. } = &app.settings.market;
-        Offer {
+        PriceRules {
             currency: currency.as_str().to_uppercase(),
-            price_hint: format!("At least {min_price}. It is all that the buyer pays."),
+            hint: format!(
+                "Minimum {}. Buyers pay exactly this; we add no fees.",
+                price(*min_price, currency)
+            ),
+            error: format!(
+                "Enter a price between {} and {}, like 20 or 20.50",
+                price(*min_price, currency),
+                price(Money::MAX, currency)
+            ),
         }
     }
 }
@@ -72,22 +80,63 @@ impl Typed {
         }
     }
 
-    /// What tickets is told, which judges all but the date: only here it is known how that was typed.
-    pub fn draft(&self) -> Result<TicketDraft, Complaints> {
+    /// The message for a rule of tickets that this field breaks.
+    pub fn field_error(&self, field: &str, price_rules: &PriceRules) -> Option<FieldError> {
+        let too_long = |text: &str, max: usize| text.trim().chars().count() > max;
+        Some(match field {
+            "title" if too_long(&self.title, TITLE_MAX_CHARS) => {
+                let rule = format!("Title must be at most {TITLE_MAX_CHARS} characters");
+                FieldError::on("title", rule)
+            }
+            "title" if self.title.trim().contains(char::is_control) => {
+                FieldError::on("title", "Title can’t contain line breaks")
+            }
+            "title" => FieldError::on("title", "Enter a title"),
+            "price" => FieldError::on("price", price_rules.error.clone()),
+            "date" => match read_date(self.date.trim(), &self.time_zone) {
+                Ok(_) => FieldError::on("date", "Date and time must be in the future"),
+                Err(error) => error,
+            },
+            "timeZone" => unknown_zone(),
+            "venue" if too_long(&self.venue, VENUE_MAX_CHARS) => {
+                let rule = format!("Venue must be at most {VENUE_MAX_CHARS} characters");
+                FieldError::on("venue", rule)
+            }
+            "venue" => FieldError::on("venue", "Venue can’t contain line breaks"),
+            "description" if too_long(&self.description, DESCRIPTION_MAX_CHARS) => {
+                FieldError::on("description", "Description must be at most 5,000 characters")
+            }
+            "description" => {
+                FieldError::on("description", "Description can’t contain control characters")
+            }
+            _ => return None,
+        })
+    }
+
+    /// The request to tickets, which validates every field. A date that can't be converted is sent as typed, so
+    /// that tickets rejects it along with all other errors.
+    pub fn draft(&self) -> TicketDraft {
         let date = match self.date.trim() {
             "" => None,
-            text => Some(read_date(text, &self.time_zone)?.to_string()),
+            text => Some(
+                read_date(text, &self.time_zone)
+                    .map_or_else(|_| text.to_owned(), |time| time.to_string()),
+            ),
         };
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
-        Ok(TicketDraft {
+        TicketDraft {
             title: self.title.clone(),
             price: typed_amount(&self.price),
             description: filled(&self.description),
             date,
             time_zone: filled(&self.time_zone),
             venue: filled(&self.venue),
-        })
+        }
     }
+}
+
+fn unknown_zone() -> FieldError {
+    FieldError::on("time_zone", "Choose a time zone from the list")
 }
 
 fn typed_date(date: Time, zone: &str) -> String {
@@ -96,25 +145,23 @@ fn typed_date(date: Time, zone: &str) -> String {
     timestamp.to_zoned(zone).strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
-/// The moment at which a clock in that zone shows this.
-fn read_date(text: &str, zone: &str) -> Result<Time, Complaints> {
-    const UNREAD: &str = "A date is written as 2026-01-31T19:30.";
-    let unread = || Complaints::about("date", UNREAD);
-    let unknown = || Complaints::about("time_zone", "Choose one of the time zones.");
+/// The time at which a clock in that zone shows this.
+fn read_date(text: &str, zone: &str) -> Result<Time, FieldError> {
+    let unread = || FieldError::on("date", "Enter a date and time in the format 2026-01-31T19:30");
     let shown: DateTime = text.parse().map_err(|_| unread())?;
-    let zone = TimeZone::get(zone).map_err(|_| unknown())?;
+    let zone = TimeZone::get(zone).map_err(|_| unknown_zone())?;
     let ambiguous = zone.to_ambiguous_timestamp(shown);
     if let AmbiguousOffset::Gap { .. } = ambiguous.offset() {
-        let text = "There is no such time on that day: the clocks go forward, and leave it out.";
-        return Err(Complaints::about("date", text));
+        let text = "That time doesn’t exist on this date because the clocks go forward.";
+        return Err(FieldError::on("date", text));
     }
-    // Of a time that a clock shows twice, the first.
+    // When clocks go back, a time occurs twice: the first one is meant.
     let timestamp = ambiguous.earlier().map_err(|_| unread())?;
     let millis = timestamp.as_millisecond();
     if millis < 0 { Err(unread()) } else { Ok(Time::from_millis(millis)) }
 }
 
-/// The zones to choose from: continents with their places.
+/// The time zones to choose from, by continent.
 pub struct Continent {
     pub name: &'static str,
     pub zones: Vec<Zone>,
@@ -150,8 +197,8 @@ pub static ZONES: LazyLock<Vec<Continent>> = LazyLock::new(|| {
     CONTINENTS.into_iter().map(|name| Continent { name, zones: zones(name) }).collect()
 });
 
-/// Whether a zone is among those to choose from; UTC always is.
-pub fn is_offered(name: &str) -> bool {
+/// Whether a zone is in the list; UTC always is.
+pub fn is_listed(name: &str) -> bool {
     name == "UTC"
         || ZONES.iter().flat_map(|continent| &continent.zones).any(|zone| zone.name == name)
 }
@@ -160,42 +207,52 @@ pub fn is_offered(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn at(text: &str, zone: &str) -> Result<String, Complaints> {
+    fn at(text: &str, zone: &str) -> Result<String, FieldError> {
         read_date(text, zone).map(|time| time.to_string())
     }
 
     #[test]
-    fn a_date_is_read_in_its_own_zone() {
+    fn dates_are_read_in_the_chosen_zone() {
         assert_eq!(at("2026-07-01T19:30", "Europe/Berlin").unwrap(), "2026-07-01T17:30:00.000Z");
         assert_eq!(at("2026-07-01T19:30:15", "UTC").unwrap(), "2026-07-01T19:30:15.000Z");
     }
 
     #[test]
-    fn a_time_that_the_clocks_leave_out_is_refused_and_one_that_comes_twice_is_the_first() {
-        let left_out = at("2026-03-29T02:30", "Europe/Berlin").unwrap_err();
-        assert!(left_out.on("date").unwrap().contains("clocks go forward"));
+    fn a_skipped_time_is_refused_and_a_repeated_one_is_the_first() {
+        let skipped = at("2026-03-29T02:30", "Europe/Berlin").unwrap_err();
+        assert_eq!(skipped.field, Some("date"));
         assert_eq!(at("2026-10-25T02:30", "Europe/Berlin").unwrap(), "2026-10-25T00:30:00.000Z");
     }
 
     #[test]
-    fn what_is_no_date_or_no_zone_is_told_beside_its_field() {
+    fn an_invalid_date_or_zone_is_an_error_of_its_field() {
         for text in ["soon", "2026-02-30T10:00", "1960-01-01T10:00", "2026-01-01"] {
             let read = at(text, "UTC");
             // A date alone is midnight: what a browser without a picker may send.
             assert_eq!(read.is_ok(), text == "2026-01-01", "{text}: {read:?}");
         }
-        assert!(at("2026-01-01T10:00", "Mars/Olympus").unwrap_err().on("time_zone").is_some());
+        let error = at("2026-01-01T10:00", "Mars/Olympus").unwrap_err();
+        assert_eq!(error.field, Some("time_zone"));
     }
 
     #[test]
-    fn a_date_is_shown_as_it_was_typed() {
+    fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
+        for date in ["soon", "2026-03-29T02:30"] {
+            let typed = Typed { date: date.to_owned(), ..Typed::empty("Europe/Berlin") };
+            assert_eq!(typed.draft().date.as_deref(), Some(date));
+            assert_eq!(Time::parse(date), None);
+        }
+    }
+
+    #[test]
+    fn a_date_is_shown_as_typed() {
         let time = read_date("2026-07-01T19:30", "America/New_York").unwrap();
         assert_eq!(typed_date(time, "America/New_York"), "2026-07-01T19:30");
     }
 
     #[test]
-    fn the_world_is_there_to_choose_from() {
-        assert!(is_offered("UTC") && is_offered("Europe/Berlin") && is_offered("Asia/Kolkata"));
-        assert!(!is_offered("EST5EDT") && !is_offered(""));
+    fn zones_of_every_continent_are_listed() {
+        assert!(is_listed("UTC") && is_listed("Europe/Berlin") && is_listed("Asia/Kolkata"));
+        assert!(!is_listed("EST5EDT") && !is_listed(""));
     }
 }

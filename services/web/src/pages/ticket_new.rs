@@ -1,29 +1,29 @@
-//! `/tickets/new`: a ticket is offered, from scratch or like another one.
+//! `/tickets/new`: lists a ticket, from scratch or from an earlier one.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Result;
-use common::error::problems;
-use common::extract::Query;
 use common::ids::TicketId;
+use common::problem;
 use http::StatusCode;
+use httpkit::Result;
+use httpkit::extract::Query;
 use serde::Deserialize;
 
-use super::ticket_form::{self, FIELDS, Offer, Typed};
-use crate::app::App;
-use crate::forms::{Complaints, Form, new_key};
+use super::ticket_form::{self, PriceRules, Typed};
+use crate::forms::{FieldError, Form, FormErrors, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::session::SignedIn;
+use crate::state::App;
 
 #[derive(Template)]
 #[template(path = "ticket-new.html")]
 struct NewTicketPage {
     frame: Frame,
     typed: Typed,
-    complaints: Complaints,
-    offer: Offer,
+    errors: FormErrors,
+    price_rules: PriceRules,
 }
 
 impl Page for NewTicketPage {
@@ -35,30 +35,30 @@ impl Page for NewTicketPage {
 }
 
 impl NewTicketPage {
-    fn new(app: &App, frame: Frame, typed: Typed, complaints: Complaints) -> Self {
-        NewTicketPage { frame, typed, complaints, offer: Offer::of(app) }
+    fn new(app: &App, frame: Frame, typed: Typed, errors: FormErrors) -> Self {
+        NewTicketPage { frame, typed, errors, price_rules: PriceRules::of(app) }
     }
 }
 
 #[derive(Deserialize)]
-pub struct Asked {
-    /// The ticket that the new one is to be like.
+pub struct Params {
+    /// The listing to prefill the form from.
     like: Option<TicketId>,
 }
 
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Query(asked): Query<Asked>,
+    Query(params): Query<Params>,
 ) -> Result<Response> {
     let like = async {
-        // One that can't be had is as good as none.
-        visitor.api.ticket(asked.like?).await.ok().map(|ticket| Typed::of(&ticket))
+        // The form works without it.
+        visitor.api.ticket(params.like?).await.ok().map(|ticket| Typed::of(&ticket))
     };
     let (like, frame) = tokio::join!(like, Frame::of(&app, &visitor));
     let typed = like.unwrap_or_else(|| Typed::empty(&app.settings.market.time_zone));
     let typed = Typed { key: new_key(), ..typed };
-    NewTicketPage::new(&app, frame, typed, Complaints::none()).show()
+    NewTicketPage::new(&app, frame, typed, FormErrors::none()).show()
 }
 
 pub async fn submit(
@@ -66,22 +66,22 @@ pub async fn submit(
     SignedIn { visitor, .. }: SignedIn,
     Form(mut typed): Form<Typed>,
 ) -> Result<Response> {
-    let (status, complaints) = match typed.draft() {
-        Err(complaints) => (StatusCode::UNPROCESSABLE_ENTITY, complaints),
-        Ok(draft) => match visitor.api.list_ticket(&draft, &typed.key).await {
-            Ok(ticket) => {
-                let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
-                return Ok(Redirect::to(&next).into_response());
-            }
-            Err(failure) if failure.refusal(&problems::IDEMPOTENCY_KEY_REUSED).is_some() => {
-                typed.key = new_key();
-                let text = "You have put a ticket on sale with this form already; My sales shows it. \
-                    If this is another one, send it again.";
-                (StatusCode::UNPROCESSABLE_ENTITY, Complaints::of(text))
-            }
-            Err(failure) => Complaints::from_failure(&failure, FIELDS),
-        },
+    let (status, errors) = match visitor.api.list_ticket(&typed.draft(), &typed.key).await {
+        Ok(ticket) => {
+            let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
+            return Ok(Redirect::to(&next).into_response());
+        }
+        Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
+            typed.key = new_key();
+            let listed = "You’ve already listed this ticket. To list another one, submit again.";
+            let listed = FieldError::of_form(listed).linked("/sales", "My listings");
+            (StatusCode::UNPROCESSABLE_ENTITY, listed.into())
+        }
+        Err(failure) => {
+            let price_rules = PriceRules::of(&app);
+            FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
+        }
     };
     let frame = Frame::of(&app, &visitor).await;
-    NewTicketPage::new(&app, frame, typed, complaints).show_as(status)
+    NewTicketPage::new(&app, frame, typed, errors).show_as(status)
 }

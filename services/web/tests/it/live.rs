@@ -1,42 +1,29 @@
-//! Streams, as far as web itself decides: how long they last, and what is told when the bus is cut off.
+//! Streams, as far as web itself decides: how long they last, and what they send after a disconnection from the bus.
 
 use std::time::{Duration, Instant};
 
-use common::Time;
 use common::events::{Ticket, TicketUpdated};
-use common::ids::{TicketId, UserId};
+use common::ids::TicketId;
 use serde_json::json;
+use testkit::fixtures::{self, TicketChanges as _};
 use testkit::{Infra, Method, StatusCode, TestUser, eventually};
 
 use crate::world::alone;
 
-/// For how long the test's users are signed in (`testkit::Infra::user`).
-const SIGNED_IN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The lifetime of a test user's session (`testkit::Infra::user`).
+const SESSION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 fn ticket(infra: &Infra, version: i64) -> Ticket {
-    let now: Time = infra.clock.now();
-    Ticket {
-        id: TicketId::new(now),
-        title: "Tosca".to_owned(),
-        price: common::Money::from_minor(2050),
-        currency: "usd".parse().unwrap(),
-        user_id: UserId::new(now),
-        date: None,
-        time_zone: "UTC".to_owned(),
-        venue: None,
-        order_id: None,
-        hold: 0,
-        version,
-    }
+    fixtures::ticket(infra.clock.now()).with_version(version)
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_the_session_and_then_only_what_is_public_can_be_followed() {
+async fn a_stream_ends_with_the_session_and_then_only_public_topics_are_allowed() {
     let infra = Infra::start().await;
     let web = alone(&infra).await;
     let me: TestUser = infra.user();
     let client = web.client_as(&me);
-    infra.clock.advance(SIGNED_IN - Duration::from_secs(2));
+    infra.clock.advance(SESSION - Duration::from_secs(2));
     let opened = Instant::now();
     let mut stream = client.request(Method::GET, "/live?topic=me").open().await.unwrap();
     while stream.next().await.is_some() {}
@@ -50,7 +37,7 @@ async fn a_stream_ends_with_the_session_and_then_only_what_is_public_can_be_foll
 }
 
 #[tokio::test]
-async fn whose_order_it_is_can_t_be_told_while_orders_is_down() {
+async fn an_order_can_t_be_subscribed_to_while_orders_is_down() {
     let infra = Infra::start().await;
     let web = alone(&infra).await;
     let client = web.client_as(&infra.user());
@@ -60,15 +47,15 @@ async fn whose_order_it_is_can_t_be_told_while_orders_is_down() {
 }
 
 #[tokio::test]
-async fn a_burst_is_told_in_few_words_and_a_wiped_broker_is_told_of() {
+async fn a_burst_is_sent_as_few_events_and_a_wiped_broker_causes_a_resync() {
     let infra = Infra::start().await;
     let web = alone(&infra).await;
     let mut ticket = ticket(&infra, 0);
     let topic = format!("ticket:{}", ticket.id);
     let address = format!("/live?topic={topic}");
     let mut stream = web.client().request(Method::GET, &address).open().await.unwrap();
-    // Until the hub hears what is published.
-    eventually("the hub to watch the bus", || async {
+    // Until the hub receives what is published.
+    eventually("the hub to subscribe to the bus", || async {
         (infra.bus().consumers(common::events::Stream::Tickets).await > 0).then_some(())
     })
     .await;
@@ -76,15 +63,15 @@ async fn a_burst_is_told_in_few_words_and_a_wiped_broker_is_told_of() {
         ticket.version += 1;
         infra.bus().publish(&TicketUpdated(ticket.clone())).await;
     }
-    let mut words = 0;
+    let mut events = 0;
     loop {
         let changed = stream.event("changed").await;
-        words += 1;
+        events += 1;
         if changed["version"] == ticket.version {
             break;
         }
     }
-    assert!(words < 100, "{words}");
+    assert!(events < 100, "{events}");
 
     infra.nats.wipe().await;
     infra.bus().create_streams().await;

@@ -1,4 +1,4 @@
-//! web through its own door, without the services behind it.
+//! web over HTTP, without the services behind it.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 

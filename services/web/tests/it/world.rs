@@ -1,10 +1,11 @@
-//! web alone: nobody answers its calls.
+//! web alone: all its calls fail.
 
 use clap::Parser;
 use testkit::{Infra, TestService};
-use web::app::{self, Settings};
+use web::app;
+use web::state::Settings;
 
-/// web as it runs in production, in front of services that are all down.
+/// web as in production, in front of services that are all down.
 pub async fn alone(infra: &Infra) -> TestService {
     let nowhere = "http://127.0.0.1:9";
     let public_key = infra.public_key_file().display().to_string();

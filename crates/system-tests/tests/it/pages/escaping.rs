@@ -1,4 +1,4 @@
-//! What users wrote is shown as text, wherever it stands.
+//! Users' content is shown as text everywhere.
 
 use serde_json::json;
 use testkit::eventually;
@@ -10,7 +10,7 @@ const SCRIPT: &str = "<script>alert(1)</script>";
 
 #[tokio::test]
 async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let (seller, buyer) = (stack.browser(), stack.browser());
     for person in [&seller, &buyer] {
         let email = format!("mallory-{}@example.com", Uuid::now_v7());
@@ -29,10 +29,10 @@ async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
     let edit = format!("{ticket}/edit");
     let like = format!("/tickets/new?like={}", ticket.trim_start_matches("/tickets/"));
     let search = format!("/?q={mark}");
-    let held = eventually("the ticket to be held", || async {
-        Some(seller.opens(&ticket).await).filter(|page| page.main().contains("held until"))
+    let reserved = eventually("the ticket to be reserved", || async {
+        Some(seller.opens(&ticket).await).filter(|page| page.has("ticket-reserved"))
     });
-    let mut pages = vec![held.await, buyer.opens("/").await];
+    let mut pages = vec![reserved.await, buyer.opens("/").await];
     for address in [&*ticket, &order, "/orders", &search] {
         pages.push(buyer.opens(address).await);
     }
@@ -41,7 +41,7 @@ async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
     }
     buyer.pays(&order, "tok_visa").await.expect(200);
     let paid = eventually("the order to be paid", || async {
-        Some(buyer.opens(&order).await).filter(|page| page.main().contains("Receipt"))
+        Some(buyer.opens(&order).await).filter(|page| page.has("receipt"))
     });
     pages.push(paid.await);
     pages.push(seller.opens(&order).await);
@@ -64,7 +64,7 @@ async fn a_script_as_title_venue_description_or_name_is_text_everywhere() {
 
 #[tokio::test]
 async fn what_is_searched_for_is_shown_as_text() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let page =
         stack.browser().opens("/?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&sort=%22%3E").await;
     assert!(!page.answer.text.contains(SCRIPT), "{}", page.answer.text);

@@ -1,4 +1,4 @@
-//! What guards every page, and who may keep it.
+//! The security headers and the cache policy of every page.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use testkit::Method;
 
 use crate::shared;
 
-/// The pages of someone with a listing and an order, and of errors.
+/// The pages of a user with a listing and an order, and error pages.
 async fn pages() -> Vec<Page> {
-    let stack = shared::usual().await;
-    let (seller, buyer, nobody) = (stack.browser(), stack.browser(), stack.browser());
+    let stack = shared::default().await;
+    let (seller, buyer, anonymous) = (stack.browser(), stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     buyer.signs_up("Bert").await;
     let ticket = seller.lists("Otello", "10").await;
@@ -20,7 +20,7 @@ async fn pages() -> Vec<Page> {
     for address in
         ["/", "/?q=otello", &ticket, "/auth/signin", "/auth/signup", "/nowhere", "/tickets/1"]
     {
-        pages.push(nobody.opens(address).await);
+        pages.push(anonymous.opens(address).await);
     }
     for address in ["/", &ticket, "/orders", &order, "/account", "/auth/signout", "/tickets/new"] {
         pages.push(buyer.opens(address).await);
@@ -33,7 +33,7 @@ async fn pages() -> Vec<Page> {
 }
 
 #[tokio::test]
-async fn no_page_holds_a_script_or_a_style_of_its_own_or_may_load_one_from_elsewhere() {
+async fn no_page_has_inline_scripts_or_styles_or_may_load_foreign_ones() {
     for page in pages().await {
         let address = &page.address;
         let policy = page.answer.header("content-security-policy").unwrap_or_default().to_owned();
@@ -54,7 +54,7 @@ async fn no_page_holds_a_script_or_a_style_of_its_own_or_may_load_one_from_elsew
 }
 
 #[tokio::test]
-async fn every_page_has_one_headline_a_title_and_a_way_past_the_navigation() {
+async fn every_page_has_one_headline_a_title_and_a_skip_link() {
     for page in pages().await {
         assert_eq!(page.texts("h1").len(), 1, "{}", page.address);
         assert!(!page.text("title").trim_start_matches(" · ").is_empty(), "{}", page.address);
@@ -63,7 +63,7 @@ async fn every_page_has_one_headline_a_title_and_a_way_past_the_navigation() {
         let mut once = ids.clone();
         once.sort();
         once.dedup();
-        assert_eq!(once.len(), ids.len(), "{}: an id is there twice: {ids:?}", page.address);
+        assert_eq!(once.len(), ids.len(), "{}: a duplicate id: {ids:?}", page.address);
         for label in page.attributes("label", "for") {
             assert!(ids.contains(&label), "{}: a label of {label}", page.address);
         }
@@ -72,30 +72,30 @@ async fn every_page_has_one_headline_a_title_and_a_way_past_the_navigation() {
 
 #[tokio::test]
 async fn what_is_personal_is_kept_by_nobody_and_the_rest_is_not_sent_again() {
-    let stack = shared::usual().await;
-    let (seller, nobody) = (stack.browser(), stack.browser());
+    let stack = shared::default().await;
+    let (seller, anonymous) = (stack.browser(), stack.browser());
     seller.signs_up("Ada").await;
     let ticket = seller.lists("Wozzeck", "10").await;
     for address in ["/", &ticket, "/account", "/orders", "/sales"] {
         let page = seller.opens(address).await;
         assert_eq!(page.answer.header("cache-control"), Some("no-store"), "{address}");
     }
-    // *Back* brings back the form that was sent, with its key.
+    // *Back* restores the submitted form, with its key.
     let page = seller.opens("/tickets/new").await;
     assert_eq!(page.answer.header("cache-control"), Some("private, no-cache"));
 
-    let page = nobody.opens(&ticket).await;
+    let page = anonymous.opens(&ticket).await;
     assert_eq!(page.answer.header("cache-control"), Some("no-cache"));
     assert!(page.answer.header("vary").unwrap().contains("Cookie"));
     let etag = page.answer.header("etag").unwrap().to_owned();
-    let again = nobody.client.header("if-none-match", &etag).get(&ticket).await;
+    let again = anonymous.client.header("if-none-match", &etag).get(&ticket).await;
     assert_eq!(again.status, 304);
     assert!(again.text.is_empty());
 }
 
 #[tokio::test]
 async fn a_first_visit_is_light_and_its_assets_are_kept_for_ever() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let visitor = stack.browser();
     let home = visitor.opens("/").await;
     let mut assets = home.attributes("link[rel='stylesheet'], link[rel='icon']", "href");
@@ -123,7 +123,7 @@ async fn a_first_visit_is_light_and_its_assets_are_kept_for_ever() {
 
 #[tokio::test]
 async fn stripe_s_hosts_are_named_only_where_its_form_is_and_only_with_its_key() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let web = stack.other_web(&[("STRIPE_PUBLISHABLE_KEY", "pk_test_1")]).await;
     let (seller, buyer) = (web.browser(), web.browser());
     seller.signs_up("Ada").await;
@@ -134,14 +134,14 @@ async fn stripe_s_hosts_are_named_only_where_its_form_is_and_only_with_its_key()
     assert!(policy.contains("https://js.stripe.com") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(order.attributes("form[data-stripe-key]", "data-stripe-key"), ["pk_test_1"]);
     assert!(order.attributes("input[type='radio']", "value").is_empty(), "no test cards");
-    assert!(order.answer.text.contains("needs JavaScript"));
+    assert!(order.answer.text.contains("stripe-needs-script"));
     let home = buyer.opens("/").await;
     assert!(!home.answer.header("content-security-policy").unwrap().contains("stripe"));
 }
 
 #[tokio::test]
 async fn search_engines_find_what_is_on_sale_and_nothing_else() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let seller = stack.person("ada").await;
     let body = serde_json::json!({
         "title": "Faust", "price": "10", "date": "2099-01-31T19:30:00+01:00",
@@ -158,7 +158,7 @@ async fn search_engines_find_what_is_on_sale_and_nothing_else() {
     assert_eq!(event["startDate"], "2099-01-31T19:30:00+01:00");
     assert_eq!(event["offers"]["availability"], "https://schema.org/InStock");
 
-    // A web of our own, whose list isn't an older one.
+    // A web process of our own, without a cached list.
     let web = stack.other_web(&[]).await;
     let sitemap = web.browser().client.get("/sitemap.xml").await;
     assert_eq!(sitemap.media_type(), Some("application/xml"));
@@ -178,7 +178,7 @@ async fn seller_s_page(stack: &system_tests::Stack) -> Page {
 
 #[tokio::test]
 async fn a_head_is_answered_as_a_get_without_its_body() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let begun = Instant::now();
     let answer = stack.browser().client.request(Method::HEAD, "/").send().await;
     assert_eq!(answer.status, 200);

@@ -1,4 +1,4 @@
-//! Many tickets make no page heavier or slower.
+//! Many tickets make pages neither larger nor slower.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use system_tests::{PlainBrowser, Stack};
 use testkit::Client;
 
-/// The middle one of several times that a page takes.
+/// The median time of a page.
 async fn time_of(browser: &PlainBrowser, address: &str) -> Duration {
     let mut times = Vec::new();
     for _ in 0..21 {
@@ -19,7 +19,7 @@ async fn time_of(browser: &PlainBrowser, address: &str) -> Duration {
     times[times.len() / 2]
 }
 
-/// What a first visit downloads: the page and all that it names, compressed.
+/// The bytes of a first visit: the page and its assets, compressed.
 async fn weight(browser: &PlainBrowser, client: &Client) -> usize {
     let home = browser.opens("/").await;
     let mut addresses = vec!["/".to_owned()];
@@ -56,8 +56,8 @@ async fn ten_thousand_tickets_are_one_light_page_as_fast_as_with_ten() {
     }
     let with_ten = time_of(&visitor, "/").await;
     futures::stream::iter(10..MANY).map(offer).buffer_unordered(48).count().await;
-    // More cards are shown than ten; what lies behind them must not count. The news of ten thousand tickets
-    // keeps everybody busy for a while.
+    // More cards are shown than ten; the other tickets must not count. The events of ten thousand tickets keep all
+    // services busy for a while.
     let bound = with_ten * 3 + Duration::from_millis(20);
     let mut with_many = time_of(&visitor, "/").await;
     for _ in 0..30 {

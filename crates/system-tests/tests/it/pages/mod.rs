@@ -1,4 +1,4 @@
-//! The pages, as a browser without scripts sees and sends them.
+//! The pages, in a browser without scripts.
 
 mod down;
 mod errors;

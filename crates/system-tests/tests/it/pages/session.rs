@@ -1,12 +1,12 @@
-//! A session goes on by itself.
+//! Sessions are renewed automatically.
 
 use testkit::Client;
 
 use crate::shared;
 
-/// The refresh token of someone who has just signed up.
+/// The refresh token of a new user.
 async fn refresh_token() -> String {
-    let browser = shared::usual().await.browser();
+    let browser = shared::default().await.browser();
     let form = browser.opens("/auth/signup").await.form("/auth/signup");
     let email = format!("ada-{}@example.com", uuid::Uuid::now_v7());
     let answer = browser.posts(&form.with("email", &email).with("password", "correct horse")).await;
@@ -15,7 +15,7 @@ async fn refresh_token() -> String {
 
 #[tokio::test]
 async fn whoever_was_away_for_long_is_still_signed_in() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let answer = away.get("/account").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -26,7 +26,7 @@ async fn whoever_was_away_for_long_is_still_signed_in() {
 
 #[tokio::test]
 async fn a_form_that_was_left_open_for_long_is_still_taken() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let post = away.request(testkit::Method::POST, "/tickets/new");
     let post = post.header("content-type", "application/x-www-form-urlencoded");
@@ -37,7 +37,7 @@ async fn a_form_that_was_left_open_for_long_is_still_taken() {
 
 #[tokio::test]
 async fn two_pages_that_are_opened_at_once_both_go_on() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let (one, other) = tokio::join!(away.get("/orders"), away.get("/account"));
     assert_eq!((one.status.as_u16(), other.status.as_u16()), (200, 200));
@@ -46,7 +46,7 @@ async fn two_pages_that_are_opened_at_once_both_go_on() {
 
 #[tokio::test]
 async fn a_session_that_has_ended_leaves_no_cookies_behind() {
-    let stack = shared::usual().await;
+    let stack = shared::default().await;
     let client = Client::new(&stack.url());
     for token in ["rubbish", &revoked(stack).await] {
         let answer = client.cookie("refresh", token).get("/").await;

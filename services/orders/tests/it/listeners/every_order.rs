@@ -1,6 +1,8 @@
 //! The table of all listeners: each event delivered twice, late and in every order, with the same end.
 
+use common::events::Subject;
 use std::sync::Arc;
+use testkit::fixtures::TicketChanges as _;
 
 use common::events::{
     CancelReason, Event, ExpirationComplete, OrderStatus, PaymentCreated, PaymentFailed,
@@ -31,13 +33,13 @@ struct Case {
     history: Vec<Delivery>,
     status: OrderStatus,
     reason: Option<CancelReason>,
-    ticket: domain::Ticket,
-    person: Option<domain::Person>,
+    ticket: domain::TicketReplica,
+    person: Option<domain::UserReplica>,
 }
 
 impl Case {
     fn of(history: Vec<Delivery>, status: OrderStatus, ticket: &Ticket) -> Case {
-        let ticket = domain::Ticket::of(ticket, false);
+        let ticket = domain::TicketReplica::of(ticket, false);
         Case { history, status, reason: None, ticket, person: None }
     }
 
@@ -50,13 +52,10 @@ impl Case {
 type MakeCase = fn(&Ticket, &Order) -> Case;
 
 /// By subject, a history in which that event matters. A new listener needs a new line.
-const TABLE: [(&str, MakeCase); 9] = [
+const TABLE: [(Subject, MakeCase); 9] = [
     (TicketCreated::SUBJECT, |ticket, _| {
-        let [second, third] = [(2, "Tosca"), (3, "Carmen")].map(|(version, title)| Ticket {
-            title: title.to_owned(),
-            version,
-            ..ticket.clone()
-        });
+        let [second, third] = [(2, "Tosca"), (3, "Carmen")]
+            .map(|(version, title)| ticket.clone().with_title(title).with_version(version));
         let history = vec![
             event(TicketCreated(ticket.clone())),
             event(TicketUpdated(second)),
@@ -135,7 +134,7 @@ fn people(ticket: &Ticket, id: UserId) -> Case {
         status: UserStatus::Active,
         version,
     });
-    let person = Some(domain::Person::of(&third));
+    let person = Some(domain::UserReplica::of(&third));
     let history =
         vec![event(UserCreated(first)), event(UserUpdated(second)), event(UserUpdated(third))];
     Case { person, ..Case::of(history, OrderStatus::Created, ticket) }
@@ -163,7 +162,7 @@ async fn every_event_ends_the_same_when_it_comes_twice_late_and_out_of_order() {
     }
 }
 
-async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [usize; 3]) {
+async fn deliver(world: &World, subject: Subject, case: MakeCase, in_this_order: [usize; 3]) {
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let case = case(&ticket, &order);
@@ -184,7 +183,7 @@ async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [u
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}");
     if let Some(person) = &case.person {
-        let replica = world.app.store.person(person.id).await.unwrap();
+        let replica = world.app.store.user(person.id).await.unwrap();
         assert_eq!(replica.as_ref(), Some(person), "{what}");
     }
     let told = world.told(&order).await;
@@ -198,7 +197,7 @@ async fn deliver(world: &World, subject: &str, case: MakeCase, in_this_order: [u
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}, late");
     if let Some(person) = &case.person {
-        let replica = world.app.store.person(person.id).await.unwrap();
+        let replica = world.app.store.user(person.id).await.unwrap();
         assert_eq!(replica.as_ref(), Some(person), "{what}, late");
     }
     assert_eq!(world.told(&order).await, told, "{what}, late");

@@ -30,7 +30,7 @@ async fn a_timer_that_is_early_is_put_off_until_our_clock_says_so() {
     world.infra.clock.advance(RESERVATION - Duration::from_millis(100));
     world.bus().publish(&expiration(&order)).await;
     eventually("the event to be put off and delivered again", || async {
-        world.bus().is_delivered_again("orders", Stream::Expiration).await.then_some(())
+        world.bus().is_redelivered("orders", Stream::Expiration).await.then_some(())
     })
     .await;
     assert_eq!(world.stored(order.id).await, order);

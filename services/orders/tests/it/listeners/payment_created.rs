@@ -6,6 +6,7 @@ use common::events::{
     RefundReason, Ticket, TicketDeleted, TicketUpdated,
 };
 use orders::domain::{Answer, Order};
+use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, failed, path, payment, refund};
 
@@ -160,14 +161,14 @@ async fn a_ticket_that_is_deleted_or_costs_something_else_by_now_is_not_taken_ba
     let ticket = world.ticket().await;
     let late = world.order(&ticket).await;
     world.expire(&late).await;
-    world.bus().publish(&TicketDeleted(Ticket { version: 2, ..ticket })).await;
+    world.bus().publish(&TicketDeleted(ticket.with_version(2))).await;
     world.settled().await;
     world.pay(&late).await;
     is_to_be_refunded(&world, &late, CancelReason::Expired, RefundReason::TooLate).await;
 
-    let dearer = |ticket: &mut Ticket| ticket.price = Money::from_minor(2051);
-    let cheaper = |ticket: &mut Ticket| ticket.price = Money::from_minor(2049);
-    let foreign = |ticket: &mut Ticket| ticket.currency = "eur".parse().unwrap();
+    let dearer = |ticket: &mut Ticket| ticket.listing.price = Money::from_minor(2051);
+    let cheaper = |ticket: &mut Ticket| ticket.listing.price = Money::from_minor(2049);
+    let foreign = |ticket: &mut Ticket| ticket.listing.currency = "eur".parse().unwrap();
     let changes: [&dyn Fn(&mut Ticket); 3] = [&dearer, &cheaper, &foreign];
     for change in changes {
         let mut ticket = world.ticket().await;
@@ -193,7 +194,7 @@ async fn what_was_paid_for_an_order_that_is_lost_is_given_back_once() {
         order
     }))
     .await;
-    let orders = world.app.store.orders.collection();
+    let orders = world.app.store.documents().collection();
     orders.delete_many(bson::doc! {}).await.unwrap();
     for order in &lost {
         let charge = PaymentCreated(payment(order));

@@ -3,11 +3,12 @@
 use common::events::{
     CancelReason, OrderStatus, PaymentRefunded, RefundReason, Ticket, TicketDeleted, TicketUpdated,
 };
+use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, refund};
 
 async fn delete(world: &World, ticket: &Ticket, version: i64) {
-    let deleted = Ticket { version, ..ticket.clone() };
+    let deleted = ticket.clone().with_version(version);
     world.bus().publish(&TicketDeleted(deleted)).await;
     world.settled().await;
 }
@@ -18,7 +19,7 @@ async fn a_deleted_ticket_can_not_be_ordered_whatever_else_is_told_of_it_late() 
     let ticket = world.ticket().await;
     delete(&world, &ticket, 3).await;
     world.try_to_order(&world.buyer, ticket.id).await.problem(404, "not-found");
-    world.bus().publish(&TicketUpdated(Ticket { version: 2, ..ticket.clone() })).await;
+    world.bus().publish(&TicketUpdated(ticket.clone().with_version(2))).await;
     world.settled().await;
     world.try_to_order(&world.buyer, ticket.id).await.problem(404, "not-found");
 
@@ -79,7 +80,7 @@ async fn an_order_that_crossed_the_deletion_is_ended_when_it_is_told_again() {
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let tombstone = Ticket { version: 2, ..ticket.clone() };
-    let tombstone = orders::domain::Ticket::of(&tombstone, true);
+    let tombstone = orders::domain::TicketReplica::of(&tombstone, true);
     world.app.store.apply_ticket(&tombstone).await.unwrap();
     assert_eq!(world.stored(order.id).await.status, OrderStatus::Created);
 

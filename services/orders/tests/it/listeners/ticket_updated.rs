@@ -2,6 +2,7 @@
 
 use common::Money;
 use common::events::{OrderStatus, Ticket, TicketUpdated};
+use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, locked};
 
@@ -11,12 +12,12 @@ async fn an_update_that_is_older_than_what_is_known_does_not_undo_it() {
     let ticket = world.ticket().await;
     for (version, price) in [(3, 3000), (2, 2000)] {
         let price = Money::from_minor(price);
-        let update = Ticket { price, version, ..ticket.clone() };
+        let update = ticket.clone().with_price(price).with_version(version);
         world.bus().publish(&TicketUpdated(update)).await;
         world.settled().await;
     }
     let order = world.order(&ticket).await;
-    assert_eq!(order.ticket.price, Money::from_minor(3000));
+    assert_eq!(order.ticket.listing.price, Money::from_minor(3000));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `POST /api/orders`.
 
 use std::time::Duration;
+use testkit::fixtures::TicketChanges as _;
 
 use common::Money;
 use common::events::{OrderCreated, OrderStatus, TicketCreated, TicketUpdated};
@@ -89,10 +90,10 @@ async fn nobody_buys_their_own_ticket_an_admin_neither() {
 async fn a_ticket_past_its_date_is_refused_from_that_moment_on() {
     let world = World::start().await;
     let mut ticket = world.unheard_ticket();
-    ticket.date = Some(world.infra.clock.now() + Duration::from_secs(60));
+    ticket.listing.date = Some(world.infra.clock.now() + Duration::from_secs(60));
     world.tell_ticket(&ticket).await;
     let order = world.order(&ticket).await;
-    assert_eq!(world.seen(&order).await["ticket"]["date"], json!(ticket.date));
+    assert_eq!(world.seen(&order).await["ticket"]["date"], json!(ticket.listing.date));
     world.cancel(&order).await;
 
     world.infra.clock.advance(Duration::from_millis(59_999));
@@ -106,7 +107,7 @@ async fn a_ticket_past_its_date_is_refused_from_that_moment_on() {
 async fn a_price_that_has_changed_since_the_buyer_looked_is_told() {
     let world = World::start().await;
     let mut ticket = world.ticket().await;
-    ticket.price = Money::from_minor(3000);
+    ticket.listing.price = Money::from_minor(3000);
     ticket.version = 2;
     world.bus().publish(&TicketUpdated(ticket.clone())).await;
     world.settled().await;
@@ -133,12 +134,7 @@ async fn an_edit_after_the_order_does_not_change_what_was_ordered() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    let edited = common::events::Ticket {
-        title: "Tosca".to_owned(),
-        price: Money::from_minor(1),
-        version: 2,
-        ..ticket
-    };
+    let edited = ticket.with_title("Tosca").with_price(Money::from_minor(1)).with_version(2);
     world.bus().publish(&TicketUpdated(edited)).await;
     world.settled().await;
     assert_eq!(world.seen(&order).await["ticket"]["title"], "Aida");

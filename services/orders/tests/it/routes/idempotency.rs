@@ -1,30 +1,31 @@
 //! `POST /api/orders` under an `Idempotency-Key`.
 
 use std::time::Duration;
+use store::REQUESTS;
+use store::RETENTION;
 
 use bson::doc;
-use common::bus::REQUESTS;
 use common::events::{OrderCreated, Ticket, TicketDeleted};
-use common::idempotency::MEMORY;
 use futures::future::join_all;
 use serde_json::json;
-use testkit::{Answer, Client, eventually};
+use testkit::fixtures::TicketChanges as _;
+use testkit::{Client, Response, eventually};
 
 use crate::world::{World, connect};
 
 const PATH: &str = "/api/orders";
 const ROUNDS: usize = 10;
 
-async fn order(client: &Client, ticket: &Ticket) -> Answer {
+async fn order(client: &Client, ticket: &Ticket) -> Response {
     client.post(PATH, json!({ "ticketId": ticket.id })).await
 }
 
 fn buyer(world: &World, key: &str) -> Client {
-    world.client(&world.buyer).keyed(key)
+    world.client(&world.buyer).with_idempotency_key(key)
 }
 
 async fn orders(world: &World) -> u64 {
-    world.app.store.orders.collection().count_documents(doc! {}).await.unwrap()
+    world.app.store.documents().collection().count_documents(doc! {}).await.unwrap()
 }
 
 #[tokio::test]
@@ -33,7 +34,7 @@ async fn ten_equal_orders_at_once_are_one_order_and_ten_equal_answers() {
     for round in 0..2 * ROUNDS {
         if round == ROUNDS {
             // Made anew, it is the last index that an insert is checked against, no more the first.
-            world.app.store.orders.collection().drop_index(REQUESTS).await.unwrap();
+            world.app.store.documents().collection().drop_index(REQUESTS).await.unwrap();
             connect(&world.infra).await;
         }
         let ticket = world.ticket().await;
@@ -41,7 +42,7 @@ async fn ten_equal_orders_at_once_are_one_order_and_ten_equal_answers() {
         let answers = join_all((0..10).map(|_| order(&client, &ticket))).await;
         answers[0].expect(201);
         for answer in &answers {
-            assert_eq!(answer.essence(), answers[0].essence(), "round {round}");
+            assert_eq!(answer.stored_parts(), answers[0].stored_parts(), "round {round}");
         }
         assert_eq!(orders(&world).await, round as u64 + 1);
     }
@@ -79,7 +80,7 @@ async fn of_ten_different_orders_at_once_under_one_key_one_is_placed() {
 #[tokio::test]
 async fn without_the_unique_index_the_same_race_places_more_than_one() {
     let world = World::start().await;
-    world.app.store.orders.collection().drop_index(REQUESTS).await.unwrap();
+    world.app.store.documents().collection().drop_index(REQUESTS).await.unwrap();
     for round in 0..ROUNDS {
         if ten_tickets(&world, &format!("round-{round}")).await > 1 {
             return;
@@ -97,7 +98,7 @@ async fn the_first_answer_is_given_again_when_the_order_has_moved_on() {
     assert_eq!(first.expect(201)["status"], "created");
     let again = async || {
         let again = order(&client, &ticket).await;
-        assert_eq!(again.essence(), first.essence());
+        assert_eq!(again.stored_parts(), first.stored_parts());
         assert_eq!(again.header("cache-control"), first.header("cache-control"));
         assert_eq!(again.media_type(), first.media_type());
     };
@@ -109,7 +110,7 @@ async fn the_first_answer_is_given_again_when_the_order_has_moved_on() {
     again().await;
     world.order_as(&world.infra.user(), &ticket).await;
     again().await;
-    world.bus().publish(&TicketDeleted(Ticket { version: 9, ..ticket.clone() })).await;
+    world.bus().publish(&TicketDeleted(ticket.clone().with_version(9))).await;
     world.settled().await;
     again().await;
     assert_eq!(orders(&world).await, 2);
@@ -127,7 +128,7 @@ async fn a_key_stands_for_one_request_of_one_user() {
     // Also before it is said that there is no such ticket.
     client.post(PATH, json!({ "ticketId": "?" })).await.problem(422, "idempotency-key-reused");
 
-    let someone = world.client(&world.infra.user()).keyed("1");
+    let someone = world.client(&world.infra.user()).with_idempotency_key("1");
     order(&someone, &ticket).await.problem(409, "ticket-reserved");
     assert_ne!(order(&someone, &other).await.expect(201)["id"], placed["id"]);
     // Without the key, or under another one, it is another request.
@@ -155,14 +156,14 @@ async fn after_a_day_a_key_is_free_again() {
     let ticket = world.ticket().await;
     let client = buyer(&world, "1");
     let first = order(&client, &ticket).await;
-    world.infra.clock.advance(MEMORY - Duration::from_millis(1));
-    assert_eq!(order(&client, &ticket).await.essence(), first.essence());
+    world.infra.clock.advance(RETENTION - Duration::from_millis(1));
+    assert_eq!(order(&client, &ticket).await.stored_parts(), first.stored_parts());
     world.infra.clock.advance(Duration::from_millis(1));
 
     let answers = join_all((0..10).map(|_| order(&client, &ticket))).await;
     assert_ne!(answers[0].expect(201)["id"], first.body["id"]);
     for answer in &answers {
-        assert_eq!(answer.essence(), answers[0].essence());
+        assert_eq!(answer.stored_parts(), answers[0].stored_parts());
     }
     assert_eq!(orders(&world).await, 2);
 }
@@ -188,7 +189,7 @@ async fn a_client_that_hangs_up_in_the_middle_changes_nothing() {
         };
         let placed = answer.expect(201);
         let of_ticket = doc! { "ticketId": ticket.id };
-        let orders = world.app.store.orders.collection();
+        let orders = world.app.store.documents().collection();
         assert_eq!(orders.count_documents(of_ticket).await.unwrap(), 1);
         assert_eq!(order(&client, &ticket).await.expect(201), placed);
     }

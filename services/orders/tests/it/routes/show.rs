@@ -1,8 +1,10 @@
 //! `GET /api/orders/{id}`.
 
-use common::events::{User, UserCreated, UserStatus};
+use common::Time;
+use common::events::{User, UserCreated};
 use serde_json::json;
 use testkit::TestUser;
+use testkit::fixtures::{self, UserChanges as _};
 
 use crate::world::{World, path};
 
@@ -64,7 +66,7 @@ async fn buyer_and_seller_reach_each_other_once_it_is_paid_and_nobody_else_does(
     let world = World::start().await;
     let admin = world.infra.admin();
     for (user, name) in [(&world.buyer, "Bo"), (&world.seller, "Sal")] {
-        world.bus().publish(&UserCreated(signed_up(user, name))).await;
+        world.bus().publish(&UserCreated(signed_up(user, name, world.infra.clock.now()))).await;
     }
     let order = world.order(&world.ticket().await).await;
     let contact = async |user| {
@@ -87,12 +89,7 @@ async fn buyer_and_seller_reach_each_other_once_it_is_paid_and_nobody_else_does(
     assert_eq!(contact(&world.buyer).await, None, "the sale was undone");
 }
 
-fn signed_up(user: &TestUser, name: &str) -> User {
-    User {
-        id: user.id,
-        email: format!("{name}@example.com"),
-        name: Some(name.to_owned()),
-        status: UserStatus::Active,
-        version: 1,
-    }
+fn signed_up(user: &TestUser, name: &str, now: Time) -> User {
+    let signed_up = fixtures::user(now).with_id(user.id).with_name(name.to_owned());
+    signed_up.with_email(format!("{name}@example.com"))
 }

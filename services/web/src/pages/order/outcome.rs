@@ -1,10 +1,10 @@
-//! How an order stands, out of what orders and payments say: pure.
+//! The state of an order as its page shows it, derived from orders and payments: pure.
 
 use common::events::{CancelReason, OrderStatus};
 
 use crate::api::{Order, Payment, PaymentStatus};
 
-/// Whose order it is to whoever looks.
+/// The visitor's side of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Buyer,
@@ -13,21 +13,21 @@ pub enum Side {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is held, and waits for a card.
+    /// Reserved, and waiting for a card.
     Unpaid {
         declined: Option<Declined>,
     },
-    /// It is held, and payments can't be asked how it stands.
+    /// Reserved, and payments is unavailable.
     Unknown,
-    /// The bank has been asked, and hasn't said yet.
-    Asking,
-    /// The last card that may be tried was declined; in a moment the order knows it.
-    Ending {
+    /// A payment is in progress at the bank.
+    Processing,
+    /// The last allowed card was declined; orders is about to receive the event.
+    NoAttemptsLeft {
         why: &'static str,
     },
-    /// The money is there; in a moment the order knows it.
-    Settling,
-    /// The ticket is the buyer's.
+    /// The payment succeeded; orders is about to receive the event.
+    Confirming,
+    /// The ticket is sold to the buyer.
     Paid {
         refund: Option<Money>,
     },
@@ -37,10 +37,12 @@ pub enum Outcome {
     },
 }
 
-/// A card that was tried.
+/// A declined card.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declined {
-    /// A sentence for its owner.
+    /// Stripe's decline code.
+    pub code: String,
+    /// What it means, for the card's owner.
     pub why: &'static str,
     pub attempts_left: Option<i64>,
 }
@@ -48,7 +50,7 @@ pub struct Declined {
 /// Why an order has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    GivenUp,
+    CancelledByBuyer,
     Expired,
     Declined,
     TicketDeleted,
@@ -56,41 +58,43 @@ pub enum Ended {
     Banned,
 }
 
-/// Where the money of an order is that has ended or is ending.
+/// The payment of an order that has ended or is being refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Money {
     NeverTaken,
-    /// It may have been taken; then it is given back.
-    Asking,
-    OnItsWayBack,
-    GivenBack,
-    /// payments can't be asked.
+    /// The bank hasn't responded yet. A charge will be refunded.
+    Processing,
+    Refunding,
+    Refunded,
+    /// payments is unavailable.
     Unknown,
 }
 
 impl Outcome {
-    /// `payment` is none if payments can't be asked, and holds none before the first card.
+    /// `payment` is none if payments is unavailable, and holds none before the first card.
     pub fn of(order: &Order, payment: Option<Option<&Payment>>) -> Outcome {
         let status = payment.map(|payment| payment.map(|payment| payment.status));
         match order.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => match status {
                 None => Outcome::Unknown,
-                // Whatever is given back ends the order in a moment.
+                // A refund is about to end the order.
                 Some(Some(
                     PaymentStatus::Completed | PaymentStatus::Refunding | PaymentStatus::Refunded,
-                )) => Outcome::Settling,
-                Some(Some(PaymentStatus::Processing)) => Outcome::Asking,
+                )) => Outcome::Confirming,
+                Some(Some(PaymentStatus::Processing)) => Outcome::Processing,
                 Some(None | Some(PaymentStatus::Created | PaymentStatus::Failed)) => {
                     match payment.flatten().and_then(Declined::of) {
-                        Some(Declined { why, attempts_left: Some(0) }) => Outcome::Ending { why },
+                        Some(Declined { why, attempts_left: Some(0), .. }) => {
+                            Outcome::NoAttemptsLeft { why }
+                        }
                         declined => Outcome::Unpaid { declined },
                     }
                 }
             },
             OrderStatus::Complete => Outcome::Paid {
                 refund: match status {
-                    Some(Some(PaymentStatus::Refunding)) => Some(Money::OnItsWayBack),
-                    Some(Some(PaymentStatus::Refunded)) => Some(Money::GivenBack),
+                    Some(Some(PaymentStatus::Refunding)) => Some(Money::Refunding),
+                    Some(Some(PaymentStatus::Refunded)) => Some(Money::Refunded),
                     None
                     | Some(
                         None
@@ -107,11 +111,11 @@ impl Outcome {
                 why: Ended::of(order.cancel_reason),
                 money: match status {
                     None => Money::Unknown,
-                    Some(Some(PaymentStatus::Processing)) => Money::Asking,
+                    Some(Some(PaymentStatus::Processing)) => Money::Processing,
                     Some(Some(PaymentStatus::Completed | PaymentStatus::Refunding)) => {
-                        Money::OnItsWayBack
+                        Money::Refunding
                     }
-                    Some(Some(PaymentStatus::Refunded)) => Money::GivenBack,
+                    Some(Some(PaymentStatus::Refunded)) => Money::Refunded,
                     Some(None | Some(PaymentStatus::Created | PaymentStatus::Failed)) => {
                         Money::NeverTaken
                     }
@@ -122,39 +126,59 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// One word for it.
+    /// A name for it, for app.js and for tests.
     pub fn name(&self) -> &'static str {
         match self {
             Outcome::Unpaid { .. } => "unpaid",
             Outcome::Unknown => "unknown",
-            Outcome::Asking => "asking",
-            Outcome::Ending { .. } => "ending",
-            Outcome::Settling => "settling",
+            Outcome::Processing => "processing",
+            Outcome::NoAttemptsLeft { .. } => "no-attempts-left",
+            Outcome::Confirming => "confirming",
             Outcome::Paid { refund: None } => "paid",
             Outcome::Paid { refund: Some(_) } => "refunding",
-            Outcome::Ended { .. } => "ended",
+            Outcome::Ended { why, .. } => match why {
+                Ended::CancelledByBuyer => "cancelled",
+                Ended::Expired => "expired",
+                Ended::Declined => "payment-failed",
+                Ended::TicketDeleted => "listing-removed",
+                Ended::Refunded => "refunded",
+                Ended::Banned => "suspended",
+            },
         }
     }
 
-    /// What is said to those who don't see it when it changes.
+    /// Announced to screen readers when the state changes.
     pub fn announcement(&self, side: Side) -> &'static str {
         match (self, side) {
             (Outcome::Unpaid { declined: None } | Outcome::Unknown, Side::Buyer) => {
-                "The ticket is held for you."
+                "This ticket is reserved for you."
             }
             (Outcome::Unpaid { declined: Some(_) }, _) => "The card was declined.",
             (Outcome::Unpaid { declined: None } | Outcome::Unknown, Side::Seller) => {
-                "Someone is buying your ticket."
+                "A buyer is at checkout."
             }
-            (Outcome::Asking, _) => "The bank is being asked.",
-            (Outcome::Ending { .. }, _) => "The last card was declined.",
-            (Outcome::Settling, _) => "The money has arrived.",
-            (Outcome::Paid { refund: None }, Side::Buyer) => "Paid. The ticket is yours.",
+            (Outcome::Processing, _) => "Payment in progress.",
+            (Outcome::NoAttemptsLeft { .. }, _) => "The last card was declined.",
+            (Outcome::Confirming, _) => "Payment received.",
+            (Outcome::Paid { refund: None }, Side::Buyer) => "Paid. You bought this ticket.",
             (Outcome::Paid { refund: None }, Side::Seller) => "Your ticket is sold.",
-            (Outcome::Paid { refund: Some(_) }, _) => "The money is on its way back.",
-            (Outcome::Ended { why: Ended::Expired, .. }, _) => "The time ran out.",
-            (Outcome::Ended { why: Ended::Refunded, .. }, _) => "The order is refunded.",
-            (Outcome::Ended { .. }, _) => "The order has ended.",
+            (Outcome::Paid { refund: Some(_) }, _) => "Refund in progress.",
+            (Outcome::Ended { why: Ended::Expired, .. }, _) => "The reservation expired.",
+            (Outcome::Ended { why: Ended::Refunded, .. }, _) => "The order was refunded.",
+            (Outcome::Ended { .. }, _) => "The order was cancelled.",
+        }
+    }
+}
+
+impl Money {
+    /// A name for it, for tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Money::NeverTaken => "never-taken",
+            Money::Processing => "processing",
+            Money::Refunding => "refunding",
+            Money::Refunded => "refunded",
+            Money::Unknown => "unknown",
         }
     }
 }
@@ -162,7 +186,7 @@ impl Outcome {
 impl Ended {
     fn of(reason: Option<CancelReason>) -> Ended {
         match reason {
-            Some(CancelReason::User) => Ended::GivenUp,
+            Some(CancelReason::User) => Ended::CancelledByBuyer,
             Some(CancelReason::Expired) | None => Ended::Expired,
             Some(CancelReason::PaymentFailed) => Ended::Declined,
             Some(CancelReason::TicketDeleted) => Ended::TicketDeleted,
@@ -175,33 +199,32 @@ impl Ended {
 impl Declined {
     fn of(payment: &Payment) -> Option<Declined> {
         (payment.declines > 0).then(|| Declined {
+            code: payment.decline_code.clone().unwrap_or_default(),
             why: sentence(payment.decline_code.as_deref().unwrap_or_default()),
             attempts_left: payment.attempts_left,
         })
     }
 }
 
-/// What Stripe's code means to the card's owner. That a card is reported lost or stolen is between them
-/// and their bank. <https://docs.stripe.com/declines/codes>
+/// What Stripe's decline code means to the card's owner. Codes for lost or stolen cards get the generic
+/// sentence: the details are for the owner and the bank. <https://docs.stripe.com/declines/codes>
 fn sentence(code: &str) -> &'static str {
     match code {
-        "insufficient_funds" => "There isn’t enough money on the card.",
+        "insufficient_funds" => "Insufficient funds.",
         "expired_card" => "The card has expired.",
-        "incorrect_cvc" | "invalid_cvc" => "The security code isn’t the card’s.",
-        "incorrect_number" | "invalid_number" => "The card’s number isn’t right.",
-        "processing_error" | "try_again_later" => {
-            "The bank could not handle it just now. The same card may work in a moment."
-        }
+        "incorrect_cvc" | "invalid_cvc" => "The security code is incorrect.",
+        "incorrect_number" | "invalid_number" => "The card number is incorrect.",
+        "processing_error" | "try_again_later" => "Your bank couldn’t process the payment.",
         "authentication_required" => {
-            "The bank wants to ask you in person (3-D Secure), which can’t be done here."
+            "Your bank requires verification (3-D Secure), which we don’t support yet. Use another card."
         }
         "card_velocity_exceeded" | "withdrawal_count_limit_exceeded" => {
             "The card has reached its limit."
         }
         "card_not_supported" | "currency_not_supported" => {
-            "The card can’t be used for this purchase."
+            "This card can’t be used for this purchase."
         }
-        _ => "The bank didn’t say why. It will tell you, if you ask it.",
+        _ => "Your bank didn’t give a reason. Contact your bank or use another card.",
     }
 }
 
@@ -237,54 +260,59 @@ mod tests {
     }
 
     #[test]
-    fn a_held_ticket_waits_for_a_card_and_says_what_came_of_the_last_one() {
-        let held = order("created", None);
-        assert_eq!(Outcome::of(&held, Some(None)), Outcome::Unpaid { declined: None });
-        assert_eq!(Outcome::of(&held, None), Outcome::Unknown);
+    fn an_unpaid_order_asks_for_a_card_and_reports_the_last_decline() {
+        let reserved = order("created", None);
+        assert_eq!(Outcome::of(&reserved, Some(None)), Outcome::Unpaid { declined: None });
+        assert_eq!(Outcome::of(&reserved, None), Outcome::Unknown);
         let Outcome::Unpaid { declined: Some(declined) } =
             outcome("awaiting:payment", "created", 1)
         else {
-            panic!("a decline is told");
+            panic!("the decline is shown");
         };
         assert_eq!(declined.attempts_left, Some(2));
-        assert!(declined.why.contains("enough money"));
+        assert_eq!(declined.code, "insufficient_funds");
+        assert_eq!(declined.why, sentence("insufficient_funds"));
     }
 
     #[test]
-    fn after_the_last_card_nothing_is_asked_for_any_more_and_the_order_is_about_to_end() {
-        let why = "There isn’t enough money on the card.";
+    fn after_the_last_allowed_card_no_other_is_asked_for() {
+        let why = sentence("insufficient_funds");
         for paid in ["created", "failed"] {
-            assert_eq!(outcome("awaiting:payment", paid, 3), Outcome::Ending { why }, "{paid}");
+            assert_eq!(
+                outcome("awaiting:payment", paid, 3),
+                Outcome::NoAttemptsLeft { why },
+                "{paid}"
+            );
         }
     }
 
     #[test]
-    fn nobody_pays_twice_while_the_bank_is_asked_or_the_order_is_catching_up() {
-        assert_eq!(outcome("awaiting:payment", "processing", 0), Outcome::Asking);
-        assert_eq!(outcome("awaiting:payment", "completed", 0), Outcome::Settling);
+    fn nobody_pays_twice_while_a_payment_is_in_progress_or_being_confirmed() {
+        assert_eq!(outcome("awaiting:payment", "processing", 0), Outcome::Processing);
+        assert_eq!(outcome("awaiting:payment", "completed", 0), Outcome::Confirming);
     }
 
     #[test]
-    fn an_order_that_has_ended_says_where_its_money_is() {
+    fn a_cancelled_order_shows_the_state_of_its_payment() {
         for (paid, money) in [
             ("created", Money::NeverTaken),
             ("failed", Money::NeverTaken),
-            ("processing", Money::Asking),
-            ("completed", Money::OnItsWayBack),
-            ("refunding", Money::OnItsWayBack),
-            ("refunded", Money::GivenBack),
+            ("processing", Money::Processing),
+            ("completed", Money::Refunding),
+            ("refunding", Money::Refunding),
+            ("refunded", Money::Refunded),
         ] {
             let ended = Outcome::Ended { why: Ended::Expired, money };
             assert_eq!(outcome("cancelled", paid, 0), ended, "{paid}");
         }
-        let why_unknown = Outcome::of(&order("cancelled", Some("user")), None);
-        assert_eq!(why_unknown, Outcome::Ended { why: Ended::GivenUp, money: Money::Unknown });
+        let unknown = Outcome::of(&order("cancelled", Some("user")), None);
+        assert_eq!(unknown, Outcome::Ended { why: Ended::CancelledByBuyer, money: Money::Unknown });
     }
 
     #[test]
-    fn a_paid_order_is_paid_also_while_payments_is_down() {
+    fn a_paid_order_is_shown_as_paid_while_payments_is_down() {
         assert_eq!(Outcome::of(&order("complete", None), None), Outcome::Paid { refund: None });
-        let refunding = Outcome::Paid { refund: Some(Money::OnItsWayBack) };
+        let refunding = Outcome::Paid { refund: Some(Money::Refunding) };
         assert_eq!(outcome("complete", "refunding", 0), refunding);
     }
 }

@@ -1,0 +1,174 @@
+//! The signed-in user: the claims of a session token, their verification with the public key, and the extractor that
+//! passes the user to a handler.
+//!
+//! Only the auth service can issue a token (EdDSA, RFC 8037); every other service verifies.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
+use common::ids::{SessionId, UserId};
+use common::permissions::{self, Action, Owners, Principal};
+use common::{Clock, Time};
+use http::request::Parts;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::{Deserialize, Serialize};
+use tower_cookies::Cookies;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// Who issues tokens.
+pub const ISSUER: &str = "ticketing/auth";
+/// For whom they are issued.
+pub const AUDIENCE: &str = "ticketing";
+/// The group whose members may do everything.
+pub const ADMIN: &str = "admin";
+
+/// What a session token says (RFC 7519 §4.1); times are seconds since 1970.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    pub aud: String,
+    pub sub: UserId,
+    pub sid: SessionId,
+    pub iat: i64,
+    pub exp: i64,
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// The signed-in user who sent the request: an extractor that responds 401 to anyone else. As `Option<CurrentUser>` it
+/// admits them. The token is verified once per request, however many extractors ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentUser {
+    pub id: UserId,
+    pub session: SessionId,
+    pub groups: Vec<String>,
+}
+
+impl CurrentUser {
+    /// Whether the user belongs to the group [`ADMIN`].
+    pub fn is_admin(&self) -> bool {
+        self.groups.iter().any(|group| group == ADMIN)
+    }
+
+    /// Responds 403 unless the rules ([`common::permissions`]) allow the user to do this.
+    pub fn require(&self, action: Action, owners: Owners) -> Result<()> {
+        let principal = Principal { id: self.id, is_admin: self.is_admin() };
+        if permissions::may(principal, action, owners) {
+            return Ok(());
+        }
+        let (problem, detail) = action.refusal();
+        Err(Error::refused(problem, detail))
+    }
+}
+
+/// Verifies session tokens with the public keys, several of which may be valid at once (a rotation).
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    keys: Vec<DecodingKey>,
+    cookie: &'static str,
+    clock: Clock,
+}
+
+impl Verifier {
+    /// Reads a file of one or more Ed25519 public keys in PEM, one after the other.
+    pub fn from_file(path: &PathBuf, public_url: &Url, clock: Clock) -> anyhow::Result<Self> {
+        let pem = std::fs::read_to_string(path)
+            .with_context(|| format!("JWT_PUBLIC_KEYS: can't read {}", path.display()))?;
+        Self::new(&pem, public_url, clock)
+            .with_context(|| format!("JWT_PUBLIC_KEYS: {}", path.display()))
+    }
+
+    pub fn new(pem: &str, public_url: &Url, clock: Clock) -> anyhow::Result<Self> {
+        const END: &str = "-----END PUBLIC KEY-----";
+        let keys = pem
+            .split_inclusive(END)
+            .filter(|block| block.contains(END))
+            .map(|block| DecodingKey::from_ed_pem(block.trim().as_bytes()))
+            .collect::<Result<Vec<_>, _>>()
+            .context("expected Ed25519 public keys in PEM")?;
+        anyhow::ensure!(!keys.is_empty(), "expected at least one Ed25519 public key in PEM");
+        Ok(Verifier(Arc::new(Inner { keys, cookie: session_cookie(public_url), clock })))
+    }
+
+    /// The user whom the token names, if one of our keys signed it and it hasn't expired.
+    pub fn verify(&self, token: &str) -> Option<CurrentUser> {
+        self.verify_until(token).map(|(user, _)| user)
+    }
+
+    /// As [`Verifier::verify`], and when the token expires.
+    pub fn verify_until(&self, token: &str) -> Option<(CurrentUser, Time)> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // `exp` is checked below, against the clock that we were given.
+        validation.validate_exp = false;
+        let claims = self
+            .0
+            .keys
+            .iter()
+            .find_map(|key| jsonwebtoken::decode::<Claims>(token, key, &validation).ok())?
+            .claims;
+        let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
+        let user = CurrentUser { id: claims.sub, session: claims.sid, groups: claims.groups };
+        (self.0.clock.now() < expires).then_some((user, expires))
+    }
+
+    fn current(&self, parts: &mut Parts) -> Option<CurrentUser> {
+        if let Some(Verified(user)) = parts.extensions.get::<Verified>() {
+            return user.clone();
+        }
+        let cookie = parts.extensions.get::<Cookies>().and_then(|all| all.get(self.0.cookie));
+        let user = cookie.and_then(|cookie| self.verify(cookie.value()));
+        parts.extensions.insert(Verified(user.clone()));
+        user
+    }
+}
+
+/// On a request: the outcome of the verification.
+#[derive(Clone)]
+struct Verified(Option<CurrentUser>);
+
+/// `__Host-` binds a cookie to our very host, but browsers accept it over https only (RFC 6265bis).
+pub fn session_cookie(public_url: &Url) -> &'static str {
+    if is_https(public_url) { "__Host-session" } else { "session" }
+}
+
+/// As [`session_cookie`], for the refresh token.
+pub fn refresh_cookie(public_url: &Url) -> &'static str {
+    if is_https(public_url) { "__Host-refresh" } else { "refresh" }
+}
+
+pub fn is_https(public_url: &Url) -> bool {
+    public_url.scheme() == "https"
+}
+
+impl<S> FromRequestParts<S> for CurrentUser
+where
+    S: Send + Sync,
+    Verifier: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        Verifier::from_ref(state).current(parts).ok_or_else(Error::not_signed_in)
+    }
+}
+
+impl<S> OptionalFromRequestParts<S> for CurrentUser
+where
+    S: Send + Sync,
+    Verifier: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>> {
+        Ok(Verifier::from_ref(state).current(parts))
+    }
+}

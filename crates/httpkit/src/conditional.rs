@@ -1,0 +1,42 @@
+//! Conditional requests: entity tags that carry a version (RFC 9110 §8.8.3 and §13).
+
+use axum::extract::FromRequestParts;
+use common::problem;
+use headers::{ETag, HeaderMapExt};
+use http::request::Parts;
+
+use crate::error::{Error, Result};
+
+/// The entity tag of a version: `"7"`.
+pub fn etag(version: i64) -> Option<ETag> {
+    format!("\"{version}\"").parse().ok()
+}
+
+/// The version that the client has seen (`If-Match: "7"`), if it named one.
+pub struct IfMatch(Option<headers::IfMatch>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let header = parts.headers.typed_try_get::<headers::IfMatch>();
+        header.map(IfMatch).map_err(|_| {
+            let detail = "If-Match must be * or entity tags, such as \"7\".";
+            Error::refused(&problem::MALFORMED, detail)
+        })
+    }
+}
+
+impl IfMatch {
+    /// Refuses (412) unless the client named no version, `*`, or this one (RFC 9110 §13.1.1).
+    pub fn check(&self, version: i64) -> Result<()> {
+        let matches = |wanted: &headers::IfMatch| {
+            etag(version).is_some_and(|current| wanted.precondition_passes(&current))
+        };
+        if self.0.as_ref().is_none_or(matches) {
+            return Ok(());
+        }
+        let detail = format!("The current version is {version}. Fetch it before you change it.");
+        Err(Error::refused(&problem::PRECONDITION_FAILED, detail))
+    }
+}

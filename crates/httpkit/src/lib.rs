@@ -1,0 +1,23 @@
+//! HTTP, as every service serves it: middleware, extractors, responses, errors, the signed-in user, paging, and the
+//! server itself with its admin port and graceful shutdown.
+//!
+//! Boundary: no database and no bus. A service that stores something adds those through the crate `service`.
+
+pub mod auth;
+mod client_ip;
+pub mod conditional;
+pub mod error;
+pub mod extract;
+mod graceful_shutdown;
+pub mod idempotency;
+pub mod middleware;
+pub mod paging;
+pub mod response;
+pub mod run;
+pub mod server;
+pub mod settings;
+pub mod validation;
+
+pub use auth::CurrentUser;
+pub use error::{Error, Result};
+pub use server::Service;

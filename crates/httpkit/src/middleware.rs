@@ -1,0 +1,177 @@
+//! The middleware of every service: request id, tracing, cross-site protection, time limit, errors, metrics.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use common::problem;
+use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, field};
+use uuid::Uuid;
+
+use crate::client_ip;
+use crate::error::{Error, ErrorExtension};
+
+/// The time limit of a route, by method and path, where it differs from the service's.
+pub(crate) type RouteTimeout = (Method, &'static str, Duration);
+
+/// How an error becomes a response: the error, the response's other extensions, and the request's id.
+pub type RenderError = fn(&Error, &Extensions, &str) -> Response;
+
+#[derive(Clone)]
+pub(crate) struct Middleware {
+    pub origin: Arc<str>,
+    pub requests: TaskTracker,
+    pub stop: CancellationToken,
+    pub timeout: Duration,
+    pub route_timeouts: Arc<[RouteTimeout]>,
+    pub render_error: RenderError,
+    pub trusted_proxies: usize,
+}
+
+impl Middleware {
+    fn client_ip(&self, request: &Request) -> IpAddr {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
+        client_ip::address(request.headers(), peer, self.trusted_proxies)
+    }
+
+    fn timeout(&self, method: &Method, route: &str) -> Duration {
+        let mut own = self.route_timeouts.iter().filter(|(of, at, _)| of == method && *at == route);
+        own.next().map_or(self.timeout, |(.., timeout)| *timeout)
+    }
+}
+
+/// Every request gets an id and a span, is refused if it comes from another site's page, runs to completion whether or not
+/// the client waits, and is counted and logged once.
+pub(crate) async fn handle(
+    State(middleware): State<Middleware>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let id = request_id(request.headers());
+    let client_ip = middleware.client_ip(&request);
+    client_ip::rewrite_forwarded_for(request.headers_mut(), client_ip);
+    let span = tracing::info_span!(
+        "request",
+        request_id = id,
+        %client_ip,
+        %method,
+        path = request.uri().path(),
+        trace_id = field::Empty,
+    );
+    let traceparent =
+        request.headers().get(telemetry::TRACEPARENT).and_then(|value| value.to_str().ok());
+    telemetry::continue_trace(&span, traceparent);
+    let id_header = HeaderValue::from_str(&id).ok();
+    if let Some(id) = id_header.clone() {
+        // A handler that calls another service forwards it.
+        request.headers_mut().insert("x-request-id", id);
+    }
+
+    async {
+        let response = if is_cross_site(&method, request.headers(), &middleware.origin) {
+            Error::refused(&problem::CROSS_SITE, "Writes are only accepted from our own pages.")
+                .into_response()
+        } else {
+            let timeout = middleware.timeout(&method, &route);
+            run_to_completion(&middleware.requests, timeout, next.run(request)).await
+        };
+        let mut response = render_error(response, middleware.render_error, &id);
+        if let Some(id) = id_header {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        if middleware.stop.is_cancelled() {
+            // The next request should go to another replica.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let status = response.status().as_u16();
+        let elapsed = started.elapsed();
+        tracing::info!(status, milliseconds = elapsed.as_secs_f64() * 1e3, "request completed");
+        let labels =
+            [("method", method.to_string()), ("route", route), ("status", status.to_string())];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(elapsed);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// A handler is a task of its own: a client that disconnects doesn't stop it between two writes (or drop a driver's
+/// future half-way), a panic is a 500, and a handler that exceeds its time limit is a 503.
+async fn run_to_completion(
+    requests: &TaskTracker,
+    timeout: Duration,
+    response: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let response = requests.spawn(response.in_current_span());
+    wait_for(timeout, response).await.unwrap_or_else(Error::into_response)
+}
+
+/// Runs a part of a handler that has a shorter time limit than the whole, to completion likewise. 503 means that a
+/// dependency is slow, not that the part won't complete.
+pub async fn with_timeout<T: Send + 'static>(
+    timeout: Duration,
+    part: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    wait_for(timeout, tokio::spawn(part.in_current_span())).await?
+}
+
+async fn wait_for<T>(timeout: Duration, task: JoinHandle<T>) -> Result<T, Error> {
+    match tokio::time::timeout(timeout, task).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(panic)) => Err(Error::Internal(anyhow::anyhow!("the handler panicked: {panic}"))),
+        Err(_) => Err(Error::Unavailable(anyhow::anyhow!("not completed within {timeout:?}"))),
+    }
+}
+
+/// Logs an error and writes its body; nothing else does.
+fn render_error(response: Response, render: RenderError, request_id: &str) -> Response {
+    let Some(ErrorExtension(error)) = response.extensions().get::<ErrorExtension>().cloned() else {
+        return response;
+    };
+    error.log();
+    let mut rendered = render(&error, response.extensions(), request_id);
+    for (name, value) in response.headers() {
+        // `Allow`, cookies that are cleared: other headers of the error's response are kept.
+        if name != header::CONTENT_LENGTH {
+            rendered.headers_mut().append(name, value.clone());
+        }
+    }
+    rendered
+}
+
+/// The id that the gateway assigned (or accepted from the client, by the same rule), or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let fits = |id: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        (1..=128).contains(&id.len()) && id.bytes().all(plain)
+    };
+    given.filter(fits).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// Whether a browser declares that a write comes from another site's page. Programs send neither header.
+/// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Fetch-Site>
+fn is_cross_site(method: &Method, headers: &HeaderMap, our_origin: &str) -> bool {
+    if method.is_safe() {
+        return false;
+    }
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    headers.get(header::ORIGIN).is_some_and(|origin| origin != our_origin)
+}

@@ -1,0 +1,73 @@
+//! From `main` to a running service: settings, telemetry, sockets, signals.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Service;
+use crate::settings::ServerSettings;
+
+/// The `main` of a service without admin commands: reads its settings, and serves until SIGTERM.
+pub async fn main<S, F>(
+    name: &'static str,
+    server: impl Fn(&S) -> &ServerSettings,
+    build: impl FnOnce(S) -> F,
+) -> ExitCode
+where
+    S: Parser,
+    F: Future<Output = anyhow::Result<Service>>,
+{
+    let settings = S::parse();
+    run(name, server(&settings).clone(), build(settings)).await
+}
+
+/// Builds a service and serves it until SIGTERM.
+pub async fn run(
+    name: &'static str,
+    server: ServerSettings,
+    build: impl Future<Output = anyhow::Result<Service>>,
+) -> ExitCode {
+    let result = async {
+        telemetry::init(name, &server.log).context("LOG")?;
+        let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
+        let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
+        let service = build.await?.trusted_proxies(server.trusted_proxies);
+        service.serve(api, admin, &server.public_url, on_signal()?).await
+    };
+    match result.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "{name} stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{setting}: can't listen on {address}"))
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+fn on_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("shutting down");
+        token.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,226 @@
+//! The server of every service: its routes behind the same middleware, the admin port, background tasks, and graceful
+//! shutdown.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use common::problem;
+use futures::future::BoxFuture;
+use http::{Method, StatusCode};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_cookies::CookieManagerLayer;
+use url::Url;
+
+use crate::error::Error;
+use crate::middleware::{Middleware, RenderError, RouteTimeout};
+use crate::settings::DEFAULT_TRUSTED_PROXIES;
+use crate::{graceful_shutdown, middleware};
+
+/// The largest body that a service reads: a description of 5,000 characters fits many times.
+const BODY_LIMIT: usize = 64 * 1024;
+/// A request that isn't answered within this time is answered 503.
+const TIMEOUT: Duration = Duration::from_secs(6);
+/// How long requests and background tasks may take to end when a service is stopped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+
+type Task = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+type Check = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, Result<(), String>> + Send>;
+type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// A service, ready to be served: its routes, what it takes to serve them, and its background tasks.
+pub struct Service {
+    name: &'static str,
+    routes: Router,
+    readiness: Option<Probe>,
+    background: VecDeque<Task>,
+    checks: Vec<Check>,
+    timeout: Duration,
+    route_timeouts: Vec<RouteTimeout>,
+    render_error: RenderError,
+    on_stop: CancellationToken,
+    trusted_proxies: usize,
+}
+
+impl Service {
+    /// Ready as soon as it serves, unless [`Service::ready_when`] says more.
+    pub fn new(name: &'static str, routes: Router) -> Self {
+        Service {
+            name,
+            routes,
+            readiness: None,
+            background: VecDeque::new(),
+            checks: Vec::new(),
+            timeout: TIMEOUT,
+            route_timeouts: Vec::new(),
+            render_error: |error, _, request_id| error.render(request_id),
+            on_stop: CancellationToken::new(),
+            trusted_proxies: DEFAULT_TRUSTED_PROXIES,
+        }
+    }
+
+    /// What it takes to answer requests: `/readyz` calls it, and responds 503 with its error.
+    pub fn ready_when<F>(mut self, probe: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.readiness = Some(Arc::new(move || Box::pin(probe())));
+        self
+    }
+
+    /// The number of proxies in front, whose entries in `X-Forwarded-For` are trusted.
+    pub fn trusted_proxies(mut self, count: usize) -> Self {
+        self.trusted_proxies = count;
+        self
+    }
+
+    /// Renders errors as pages, for a service whose clients are browsers, instead of as problem documents.
+    pub fn render_errors(mut self, render: RenderError) -> Self {
+        self.render_error = render;
+        self
+    }
+
+    /// A task that runs as long as the service does, until its token is cancelled.
+    pub fn background<F, Fut>(mut self, work: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.background.push_back(Box::new(|stop| Box::pin(work(stop))));
+        self
+    }
+
+    /// A token to cancel at the beginning of the shutdown, before requests in flight are waited for: for responses
+    /// that stream for as long as the client stays.
+    pub fn on_stop(mut self, token: CancellationToken) -> Self {
+        self.on_stop = token;
+        self
+    }
+
+    /// A check that runs beside the service until it succeeds; if it fails, the service stops.
+    pub fn check<F, Fut>(mut self, check: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.checks.push(Box::new(|stop| Box::pin(check(stop))));
+        self
+    }
+
+    /// The time limit of all routes, where it isn't six seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The time limit of one route.
+    pub fn route_timeout(mut self, method: Method, route: &'static str, timeout: Duration) -> Self {
+        self.route_timeouts.push((method, route, timeout));
+        self
+    }
+
+    /// Serves until `stop` is cancelled; then accepts nothing new, completes what is in flight, and returns. A failed
+    /// check ends it in the same way, with an error.
+    pub async fn serve(
+        self,
+        api: TcpListener,
+        admin: TcpListener,
+        public_url: &Url,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        // Before the first metric is recorded.
+        telemetry::metrics();
+        let stop = stop.child_token();
+        let requests = TaskTracker::new();
+        let layer = Middleware {
+            origin: public_url.origin().ascii_serialization().into(),
+            requests: requests.clone(),
+            stop: stop.clone(),
+            timeout: self.timeout,
+            route_timeouts: self.route_timeouts.into(),
+            render_error: self.render_error,
+            trusted_proxies: self.trusted_proxies,
+        };
+        let app = self
+            .routes
+            .fallback(|| async { Error::not_found("page") })
+            .method_not_allowed_fallback(|method: Method| async move {
+                let detail = format!("{method} is not allowed here; see Allow.");
+                Error::refused(&problem::METHOD_NOT_ALLOWED, detail)
+            })
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(CookieManagerLayer::new())
+            .layer(from_fn_with_state(layer, middleware::handle));
+
+        let background_stop = CancellationToken::new();
+        let background = TaskTracker::new();
+        for work in self.background {
+            background.spawn(work(background_stop.clone()));
+        }
+        background.close();
+        let checks = run_checks(self.checks, &stop);
+
+        let admin_app = admin_routes(self.readiness);
+        let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
+        tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
+        let server = tokio::spawn(graceful_shutdown::serve(api, app, stop.clone()));
+
+        stop.cancelled().await;
+        self.on_stop.cancel();
+        let rest = async {
+            // Requests first: the relay then still publishes their events.
+            server.await??;
+            requests.close();
+            requests.wait().await;
+            background_stop.cancel();
+            background.wait().await;
+            anyhow::Ok(())
+        };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await.is_err() {
+            tracing::warn!("shutdown timed out, remaining work continues at the next start");
+        }
+        admin_server.abort();
+        checks.await?.map_err(anyhow::Error::msg)
+    }
+}
+
+/// Runs the checks. The first that fails stops the service, and is the task's result.
+fn run_checks(checks: Vec<Check>, stop: &CancellationToken) -> JoinHandle<Result<(), String>> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let checks = checks.into_iter().map(|check| check(stop.clone()));
+        let outcome = futures::future::try_join_all(checks).await;
+        if outcome.is_err() {
+            stop.cancel();
+        }
+        outcome.map(drop)
+    })
+}
+
+fn admin_routes(readiness: Option<Probe>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(|| async { telemetry::metrics().render() }))
+        .route("/readyz", get(readyz))
+        .with_state(readiness)
+}
+
+async fn readyz(State(readiness): State<Option<Probe>>) -> Response {
+    let ready = match readiness {
+        None => Ok(()),
+        Some(probe) => probe().await,
+    };
+    match ready {
+        Ok(()) => "ready\n".into_response(),
+        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")).into_response(),
+    }
+}

@@ -1,0 +1,210 @@
+//! The middleware, the admin port and the graceful shutdown of every service.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::sse::{Event, Sse};
+use axum::routing::{get, post};
+use futures::{StreamExt, stream};
+use http::HeaderMap;
+use httpkit::Service;
+use testkit::{Method, TestService, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+async fn serve(routes: Router) -> TestService {
+    TestService::serve(Service::new("test", routes)).await
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_without_internals_but_with_the_request_id() {
+    let routes = Router::new().route(
+        "/",
+        get(|| async {
+            if true {
+                panic!("secret")
+            }
+        }),
+    );
+    let answer = serve(routes).await.client().get("/").await;
+    let problem = answer.problem(500, "internal");
+    assert!(!answer.text.contains("secret"));
+    let id = answer.header("x-request-id").unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains(id));
+}
+
+#[tokio::test]
+async fn a_handler_that_exceeds_its_time_limit_is_a_503_and_still_runs_to_completion() {
+    let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (waits, tells) = (Arc::clone(&go_on), Arc::clone(&done));
+    let handler = move || async move {
+        waits.notified().await;
+        tells.notify_one();
+    };
+    let routes = Router::new().route("/", post(handler));
+    let service = Service::new("test", routes);
+    let impatient = service.route_timeout(Method::POST, "/", Duration::from_millis(500));
+    let service = TestService::serve(impatient).await;
+    let answer = service.client().post("/", serde_json::json!({})).await;
+    answer.problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    // The client is gone, and the handler still completes.
+    go_on.notify_one();
+    tokio::time::timeout(Duration::from_secs(5), done.notified())
+        .await
+        .expect("the handler runs on");
+}
+
+#[tokio::test]
+async fn a_streaming_response_ends_at_shutdown() {
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let endless = move || async move {
+        let events = stream::iter([Event::default().event("first")]).chain(stream::pending());
+        Sse::new(events.map(Ok::<_, Infallible>).take_until(until.cancelled_owned()))
+    };
+    let routes = Router::new().route("/", get(endless));
+    let service = Service::new("test", routes).on_stop(stop);
+    let service = TestService::serve(service).await;
+    let mut opened = service.client().request(Method::GET, "/").open().await.unwrap();
+    assert_eq!(opened.next().await.and_then(|event| event.event), Some("first".to_owned()));
+    let stopped = tokio::time::timeout(Duration::from_secs(5), service.stop());
+    stopped.await.expect("it waits for nobody who only listens");
+    assert_eq!(opened.next().await, None);
+}
+
+#[tokio::test]
+async fn a_client_can_not_choose_its_ip_address_but_trusted_proxies_can() {
+    let routes = || {
+        let seen = |headers: HeaderMap| async move { format!("{:?}", headers["x-forwarded-for"]) };
+        Router::new().route("/", get(seen))
+    };
+    let forwarded = "6.6.6.6, 203.0.113.7, 10.1.1.1";
+    for (proxies, seen) in [(0, "\"127.0.0.1\""), (1, "\"10.1.1.1\""), (2, "\"203.0.113.7\"")] {
+        let service = Service::new("test", routes());
+        let service = TestService::serve(service.trusted_proxies(proxies)).await;
+        let visitor = service.client().header("x-forwarded-for", forwarded);
+        assert_eq!(visitor.get("/").await.text, seen, "{proxies} proxies");
+        // Not through a proxy: the peer counts.
+        assert_eq!(service.client().get("/").await.text, "\"127.0.0.1\"");
+    }
+}
+
+#[tokio::test]
+async fn connections_from_before_the_shutdown_are_served_and_later_ones_refused() {
+    let routes = Router::new().route("/", get(|| async { "here" }));
+    let service = Service::new("test", routes);
+    let (api, admin) = (listener().await, listener().await);
+    let address = api.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let served = tokio::spawn(async move {
+        let public_url = testkit::PUBLIC_URL.parse().unwrap();
+        service.serve(api, admin, &public_url, until).await
+    });
+    let mut came = Vec::new();
+    for _ in 0..50 {
+        came.push(TcpStream::connect(address).await.unwrap());
+    }
+    stop.cancel();
+    for connection in &mut came {
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        connection.write_all(request).await.unwrap();
+    }
+    for mut connection in came {
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("here"), "{answer}");
+    }
+    served.await.unwrap().unwrap();
+    TcpStream::connect(address).await.expect_err("nobody is there any more");
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_write_from_another_site_is_refused_and_one_from_a_program_is_not() {
+    let service = serve(Router::new().route("/", post(|| async { "written" }))).await;
+    let send = async |name: &str, value: &str| {
+        service.client().header(name, value).post("/", serde_json::json!({})).await
+    };
+    for site in ["cross-site", "same-site", "rubbish"] {
+        send("sec-fetch-site", site).await.problem(403, "cross-site");
+    }
+    for site in ["same-origin", "none"] {
+        send("sec-fetch-site", site).await.expect(200);
+    }
+    for origin in
+        ["https://evil.example", "null", "http://localhost:8081", "https://localhost:8080"]
+    {
+        send("origin", origin).await.problem(403, "cross-site");
+    }
+    send("origin", testkit::PUBLIC_URL).await.expect(200);
+    send("accept", "*/*").await.expect(200);
+    let reads = service.client().header("sec-fetch-site", "cross-site");
+    reads.get("/").await.problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems() {
+    let service = serve(Router::new().route("/here", get(|| async {}))).await;
+    service.client().get("/nowhere").await.problem(404, "not-found");
+    let answer = service.client().request(Method::DELETE, "/here").send().await;
+    answer.problem(405, "method-not-allowed");
+    assert!(answer.header("allow").unwrap().contains("GET"));
+}
+
+#[tokio::test]
+async fn an_operator_sees_health_readiness_and_metrics() {
+    let service = serve(Router::new().route("/here", get(|| async {}))).await;
+    service.client().get("/here").await.expect(200);
+    let admin = service.admin_port();
+    admin.get("/healthz").await.expect(200);
+    eventually("it to be ready", || async {
+        (admin.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    let metrics = admin.get("/metrics").await.text;
+    assert!(metrics.contains("http_requests_total{"), "{metrics}");
+    assert!(metrics.contains("route=\"/here\""), "{metrics}");
+    service.client().get("/metrics").await.problem(404, "not-found");
+}
+
+/// Sends a request on a kept connection, and returns the head of the response.
+async fn ask(connection: &mut TcpStream) -> String {
+    connection.write_all(b"GET /here HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.expect("an answer"));
+    }
+    String::from_utf8(head).unwrap().to_lowercase()
+}
+
+#[tokio::test]
+async fn a_stopping_service_answers_on_kept_connections_and_refuses_new_ones() {
+    let service = serve(Router::new().route("/here", get(|| async {}))).await;
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let mut kept = TcpStream::connect(&address).await.unwrap();
+    let first = ask(&mut kept).await;
+    assert!(first.starts_with("http/1.1 200") && !first.contains("connection: close"), "{first}");
+    let mut fresh = TcpStream::connect(&address).await.unwrap();
+
+    let stopping = tokio::spawn(service.stop());
+    eventually("new connections to be refused", || async {
+        TcpStream::connect(&address).await.is_err().then_some(())
+    })
+    .await;
+    for connection in [&mut kept, &mut fresh] {
+        let answer = ask(connection).await;
+        assert!(answer.starts_with("http/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert_eq!(connection.read(&mut [0; 1]).await.unwrap(), 0, "and it is closed");
+    }
+    stopping.await.unwrap();
+}

@@ -1,0 +1,129 @@
+//! What a service that stores something works with: its database, the bus and the time, whether it serves or runs an
+//! admin command.
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::FromRef;
+use bus::{Bus, ConsumerHealth, Listeners};
+use common::Clock;
+use common::durability::DurabilityError;
+use futures::future::BoxFuture;
+use httpkit::Service;
+use httpkit::auth::Verifier;
+use mongodb::Database;
+use store::{Aggregate, Documents, mongo};
+use tokio_util::sync::CancellationToken;
+
+use crate::durability::check_until_reachable;
+use crate::settings::ContextSettings;
+
+/// A service's connections, and its name.
+#[derive(Clone)]
+pub struct ServiceContext {
+    pub name: &'static str,
+    pub database: Database,
+    pub bus: Bus,
+    pub consumers: ConsumerHealth,
+    pub clock: Clock,
+}
+
+impl ServiceContext {
+    /// Connects. MongoDB must respond, and be configured to keep what it acknowledges; NATS may be down, and is connected
+    /// to in the background.
+    pub async fn connect(
+        name: &'static str,
+        settings: &ContextSettings,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let uri = &settings.mongo.mongo_uri;
+        let database = mongo::connect(uri, name).await?;
+        mongo::check_durability(uri, &database).await?;
+        let bus = Bus::connect(&settings.nats, name).await?;
+        Ok(ServiceContext { name, database, consumers: ConsumerHealth::of(&bus), bus, clock })
+    }
+
+    /// The service with these routes: ready while MongoDB responds (events of a broker that is down wait in the
+    /// outboxes), and with the durability check of NATS.
+    pub fn service(&self, routes: Router) -> Service {
+        let (bus, database) = (self.bus.clone(), self.database.clone());
+        if !bus.has_monitor() {
+            tracing::warn!("NATS_MONITOR_URL isn't set: the durability of NATS isn't checked");
+        }
+        let service =
+            Service::new(self.name, routes).ready_when(move || responds(database.clone()));
+        let check = move || {
+            let bus = bus.clone();
+            async move { bus.check_durability().await }
+        };
+        self.with_durability_check(service, "nats", check)
+    }
+
+    /// Adds the durability check of a further server. The service serves meanwhile; a misconfiguration stops it.
+    pub fn with_durability_check<F>(
+        &self,
+        service: Service,
+        server: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Service
+    where
+        F: Future<Output = Result<(), DurabilityError>> + Send + 'static,
+    {
+        service.check(move |stop| check_until_reachable(server, check, stop))
+    }
+
+    /// Background task: publishes what the outboxes of these documents hold.
+    pub fn relay<T: Aggregate>(&self, documents: &Documents<T>) -> impl BackgroundTask + use<T> {
+        let (documents, bus) = (documents.clone(), self.bus.clone());
+        move |stop| Box::pin(documents.relay(bus, stop))
+    }
+
+    /// Background task: consumes the events of other services.
+    ///
+    /// # Panics
+    ///
+    /// If the catalogue doesn't name this service among the consumers of a stream: NATS would refuse it.
+    pub fn consume<S>(&self, listeners: Listeners<S>) -> impl BackgroundTask + use<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        for stream in listeners.streams() {
+            let known = stream.listeners().contains(&self.name);
+            assert!(known, "{} isn't among the listeners of {stream:?}", self.name);
+        }
+        let (consumers, clock) = (self.consumers.clone(), self.clock.clone());
+        move |stop| Box::pin(listeners.run(consumers, clock, stop))
+    }
+}
+
+async fn responds(database: Database) -> Result<(), String> {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    // A task of its own, so that the driver's future isn't dropped half-way.
+    let ping = tokio::spawn(async move { mongo::ping(&database).await });
+    match tokio::time::timeout(TIMEOUT, ping).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(_) | Err(_) => Err("MongoDB doesn't respond".to_owned()),
+    }
+}
+
+/// What [`Service::background`] accepts.
+pub trait BackgroundTask:
+    FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send + 'static
+{
+}
+
+impl<F: FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send + 'static> BackgroundTask for F {}
+
+/// The state of a service's routes: what its handlers work with, and the verifier of session tokens.
+#[derive(Clone)]
+pub struct HttpState<App> {
+    pub app: App,
+    pub verifier: Verifier,
+}
+
+impl<App> FromRef<HttpState<App>> for Verifier {
+    fn from_ref(state: &HttpState<App>) -> Verifier {
+        state.verifier.clone()
+    }
+}

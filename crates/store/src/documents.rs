@@ -1,0 +1,234 @@
+//! Aggregates as versioned documents: load, decide, save with events. Optimistic concurrency by version; the events go
+//! into the document's own outbox by the same write.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bson::{Bson, Document, doc};
+use common::Clock;
+use common::events::Event;
+use httpkit::idempotency::RequestIdentity;
+use mongodb::{Collection, Database, IndexModel};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use crate::error::{ConflictError, Error, Result};
+use crate::mongo;
+use crate::outbox::OutboxMessage;
+use crate::stored_request::{self, StoredRequest, StoredResponse};
+
+/// How often a change is decided again because another writer was faster.
+pub(crate) const MAX_ATTEMPTS: usize = 32;
+
+/// An object that is stored as one document, and whose every change increments its version.
+pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'static {
+    /// The collection's name.
+    const COLLECTION: &'static str;
+    /// The document's `_id`.
+    fn id(&self) -> String;
+    /// The document's version.
+    fn version(&self) -> i64;
+    /// The events that describe its current state, for consumers that have lost it; also of one that has ended.
+    fn snapshot_events(&self) -> Vec<OutboxMessage>;
+    /// After a restore: raises its version, and every other number of its own that consumers compare, beyond all that
+    /// was published before. Numbers of other aggregates, which it follows, stay.
+    fn bump_version(&mut self, by: i64);
+}
+
+/// A decision: the object as it is to be, and the events that describe the change.
+#[derive(Clone, Debug)]
+pub struct Change<T> {
+    /// The object after the change.
+    pub thing: T,
+    /// The events to publish.
+    pub events: Vec<OutboxMessage>,
+}
+
+impl<T> Change<T> {
+    /// A change that one event describes.
+    pub fn with_event<E: Event>(thing: T, event: &E) -> Self {
+        Change { thing, events: vec![OutboxMessage::of(event)] }
+    }
+
+    /// A change that no other service needs to know.
+    pub fn without_event(thing: T) -> Self {
+        Change { thing, events: Vec::new() }
+    }
+}
+
+/// The documents of one kind of aggregate, and the outbox that is embedded in them.
+pub struct Documents<T> {
+    pub(crate) documents: Collection<Document>,
+    pub(crate) clock: Clock,
+    pub(crate) wake: Arc<Notify>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Documents<T> {
+    fn clone(&self) -> Self {
+        Documents {
+            documents: self.documents.clone(),
+            clock: self.clock.clone(),
+            wake: Arc::clone(&self.wake),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<T: Aggregate> Documents<T> {
+    /// Opens the collection and creates its indexes, those of the outbox and of requests included.
+    pub async fn open(
+        database: &Database,
+        clock: Clock,
+        indexes: impl IntoIterator<Item = IndexModel>,
+    ) -> Result<Self> {
+        let documents = database.collection::<Document>(T::COLLECTION);
+        let outbox = mongo::partial_index(
+            "outbox",
+            doc! { "outboxPending": 1 },
+            doc! { "outboxPending": true },
+        );
+        documents
+            .create_indexes([outbox, stored_request::index()].into_iter().chain(indexes))
+            .await?;
+        Ok(Documents { documents, clock, wake: Arc::default(), kind: PhantomData })
+    }
+
+    /// The collection, for the queries of a service's store. What it reads has no outbox.
+    pub fn collection(&self) -> Collection<T> {
+        self.documents.clone_with_type()
+    }
+
+    /// The object of this id.
+    pub async fn get(&self, id: impl ToString) -> Result<Option<T>> {
+        Ok(self.collection().find_one(doc! { "_id": id.to_string() }).await?)
+    }
+
+    /// Stores a new object with the events that describe it.
+    pub async fn insert(&self, thing: &T, events: &[OutboxMessage]) -> Result<()> {
+        self.insert_with(thing, events, doc! {}).await
+    }
+
+    /// As [`Documents::insert`], for a request that may be repeated (see [`Documents::run_once`]): the document stores
+    /// the request and its response.
+    pub async fn insert_for(
+        &self,
+        request: &RequestIdentity,
+        response: &StoredResponse,
+        thing: &T,
+        events: &[OutboxMessage],
+    ) -> Result<()> {
+        let mut beside = doc! {};
+        if request.has_key() {
+            let stored = StoredRequest::of(request, response, self.clock.now());
+            beside.insert("requests", [mongo::document(&stored)?]);
+        }
+        self.insert_with(thing, events, beside).await
+    }
+
+    async fn insert_with(
+        &self,
+        thing: &T,
+        events: &[OutboxMessage],
+        beside: Document,
+    ) -> Result<()> {
+        let mut document = mongo::document(thing)?;
+        document.extend(beside);
+        document.insert("outbox", self.entries(events)?);
+        document.insert("outboxPending", !events.is_empty());
+        document.insert("changedAt", self.clock.now());
+        self.documents.insert_one(document).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Replaces the object, if it is still at the version that the change was decided on, together with the events that
+    /// describe the change. False: another writer was faster; decide again.
+    pub async fn replace(
+        &self,
+        decided_on: i64,
+        thing: &T,
+        events: &[OutboxMessage],
+    ) -> Result<bool> {
+        debug_assert!(thing.version() > decided_on, "a change increments the version");
+        let mut fields = mongo::document(thing)?;
+        fields.remove("_id");
+        let filter = doc! { "_id": thing.id(), "version": decided_on };
+        self.write(filter, fields, doc! {}, events).await
+    }
+
+    /// Writes the object's fields, further fields, and events onto the document that the filter matches. False: none
+    /// matches.
+    pub(crate) async fn write(
+        &self,
+        filter: Document,
+        mut fields: Document,
+        beside: Document,
+        events: &[OutboxMessage],
+    ) -> Result<bool> {
+        let mut update = doc! {};
+        if !fields.is_empty() {
+            fields.insert("changedAt", self.clock.now());
+        }
+        fields.extend(beside);
+        if !events.is_empty() {
+            fields.insert("outboxPending", true);
+            update.insert("$push", doc! { "outbox": { "$each": self.entries(events)? } });
+        }
+        update.insert("$set", fields);
+        let result = self.documents.update_one(filter, update).await?;
+        self.wake.notify_one();
+        Ok(result.matched_count == 1)
+    }
+
+    /// Loads, decides and saves, again if another writer was faster. `decide` is pure: it gets the object as it is, and
+    /// returns what it becomes, or none if it stays. Returns the object after that; none if it doesn't exist.
+    pub async fn change<E>(
+        &self,
+        id: impl ToString,
+        mut decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
+    ) -> Result<Option<T>, E>
+    where
+        E: From<Error>,
+    {
+        let id = id.to_string();
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(thing) = self.get(&id).await? else { return Ok(None) };
+            let Some(change) = decide(&thing)? else { return Ok(Some(thing)) };
+            if self.replace(thing.version(), &change.thing, &change.events).await? {
+                return Ok(Some(change.thing));
+            }
+        }
+        Err(Error::from(ConflictError).into())
+    }
+
+    /// As [`Documents::change`], for an object that may not exist yet: then `first` is stored, without an event. Of two
+    /// concurrent callers, the second changes what the first has stored.
+    pub async fn change_or_insert<E>(
+        &self,
+        first: &T,
+        mut decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
+    ) -> Result<T, E>
+    where
+        T: Clone,
+        E: From<Error>,
+    {
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(thing) = self.change(first.id(), &mut decide).await? {
+                return Ok(thing);
+            }
+            match self.insert(first, &[]).await {
+                Ok(()) => return Ok(first.clone()),
+                Err(error) if error.duplicate_of().is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::from(ConflictError).into())
+    }
+
+    fn entries(&self, events: &[OutboxMessage]) -> bson::error::Result<Vec<Bson>> {
+        let now = self.clock.now();
+        events.iter().map(|event| event.to_entry(now)).collect()
+    }
+}

@@ -1,0 +1,25 @@
+//! MongoDB, as every service uses it: versioned documents with an embedded transactional outbox, the relay that publishes
+//! it, requests that take effect once, replicas, and republishing.
+//!
+//! Boundary: it knows no ticket, order or payment. A service's queries live in its own `store.rs`.
+
+pub mod documents;
+mod error;
+pub mod mongo;
+pub mod outbox;
+mod read_your_writes;
+mod relay;
+pub mod republish;
+mod run_once;
+pub mod settings;
+pub mod stored_request;
+
+pub use documents::{Aggregate, Change, Documents};
+pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
+/// What identifies a request that a document stores.
+pub use httpkit::idempotency::RequestIdentity;
+pub use outbox::OutboxMessage;
+pub use read_your_writes::read_your_writes;
+pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};
+pub use settings::MongoSettings;
+pub use stored_request::{RETENTION, StoredRequest, StoredResponse};

@@ -1,0 +1,158 @@
+//! MongoDB: connecting with the guarantees that everything relies on, and the few idioms that every store uses.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use bson::{Document, doc};
+use common::durability::DurabilityError;
+use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, WriteConcern};
+use mongodb::{Client, Collection, Database, IndexModel};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Result, duplicate_of};
+
+/// How long an operation waits for a server to become available.
+const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Connects to the database that the URI names in its path.
+///
+/// Writes are acknowledged by a majority and from the journal: what is acknowledged survives a kill of
+/// any process and a failover.
+pub async fn connect(uri: &str, service: &'static str) -> anyhow::Result<Database> {
+    let mut options = ClientOptions::parse(uri).await.context("MONGO_URI")?;
+    options.app_name = Some(service.to_owned());
+    options.server_selection_timeout = Some(SERVER_SELECTION_TIMEOUT);
+    options.connect_timeout = Some(SERVER_SELECTION_TIMEOUT);
+    options.min_pool_size = Some(4);
+    options.write_concern =
+        Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    let client = Client::with_options(options).context("MONGO_URI")?;
+    client
+        .default_database()
+        .context("MONGO_URI: name the service's database in the path, as in mongodb://host/orders")
+}
+
+/// Whether the database responds.
+pub async fn ping(database: &Database) -> anyhow::Result<()> {
+    database.run_command(doc! { "ping": 1 }).await?;
+    Ok(())
+}
+
+/// Whether the server is configured to keep what it acknowledges.
+///
+/// Our writes require a majority and the journal, whatever the server's defaults are. A standalone server has no majority,
+/// and may lose a journaled write when it is killed.
+pub async fn check_durability(uri: &str, database: &Database) -> Result<(), DurabilityError> {
+    let hello = match database.run_command(doc! { "hello": 1 }).await {
+        Ok(hello) => hello,
+        // With a replica set in the URI, a standalone server can't be reached: then that is what is wrong.
+        Err(error) => match hello_of_the_first_host(uri).await {
+            Ok(hello) if !is_replicated(&hello) => hello,
+            Ok(_) | Err(_) => return Err(anyhow::Error::from(error).context("MONGO_URI").into()),
+        },
+    };
+    let wrong =
+        |what: &str| Err(DurabilityError::Misconfigured(format!("MongoDB (MONGO_URI): {what}")));
+    if !is_replicated(&hello) {
+        return wrong(
+            "it is a standalone server, and must be a replica set (--replSet; one member will do)",
+        );
+    }
+    // Managed servers may not permit it.
+    let admin = database.client().database("admin");
+    if let Ok(response) = admin.run_command(doc! { "replSetGetConfig": 1 }).await
+        && let Ok(config) = response.get_document("config")
+        && config.get_bool("writeConcernMajorityJournalDefault").is_ok_and(|journaled| !journaled)
+    {
+        return wrong(
+            "the replica set's writeConcernMajorityJournalDefault is false, and must be true: as it is \
+             set, its members acknowledge what isn't in their journals",
+        );
+    }
+    Ok(())
+}
+
+/// Without naming a replica set.
+async fn hello_of_the_first_host(uri: &str) -> anyhow::Result<Document> {
+    let mut options = ClientOptions::parse(uri).await?;
+    options.repl_set_name = None;
+    options.direct_connection = Some(true);
+    options.hosts.truncate(1);
+    options.server_selection_timeout = Some(SERVER_SELECTION_TIMEOUT);
+    let admin = Client::with_options(options)?.database("admin");
+    Ok(admin.run_command(doc! { "hello": 1 }).await?)
+}
+
+/// A member of a replica set, or the router of a sharded cluster, whose shards are replica sets.
+fn is_replicated(hello: &Document) -> bool {
+    hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
+}
+
+/// An entity as the document that is stored.
+pub fn document(entity: &impl Serialize) -> bson::error::Result<Document> {
+    // The raw serializer writes times as BSON dates; `serialize_to_document` would write strings.
+    let raw = bson::serialize_to_vec(entity)?;
+    bson::deserialize_from_slice(&raw)
+}
+
+/// A named index. Created at each start, which does nothing if it exists.
+pub fn index(name: &str, keys: Document) -> IndexModel {
+    IndexModel::builder()
+        .keys(keys)
+        .options(IndexOptions::builder().name(name.to_owned()).build())
+        .build()
+}
+
+/// A unique index over the documents that match `only`.
+pub fn unique_index(name: &str, keys: Document, only: Option<Document>) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).unique(true);
+    IndexModel::builder()
+        .keys(keys)
+        .options(options.partial_filter_expression(only).build())
+        .build()
+}
+
+/// An index over the documents that match `only`, which a query must name to use it.
+pub fn partial_index(name: &str, keys: Document, only: Document) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).partial_filter_expression(only);
+    IndexModel::builder().keys(keys).options(options.build()).build()
+}
+
+/// What became of a version that was applied to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The replica has it now.
+    Newer,
+    /// The replica already had a newer one.
+    Stale,
+}
+
+/// Stores `entity` under `id` unless a newer version is stored: one upsert whose filter decides.
+///
+/// The same version is written again, which changes nothing. If two versions of an unknown object arrive at once, the
+/// upsert of the newer may fail as a duplicate `_id`; so it is tried once more before it counts as stale.
+pub async fn apply_if_newer(
+    collection: &Collection<impl Serialize + DeserializeOwned + Send + Sync>,
+    id: &str,
+    version: i64,
+    entity: &impl Serialize,
+) -> Result<Applied> {
+    let mut fields = document(entity)?;
+    fields.remove("_id");
+    let filter = doc! { "_id": id, "version": { "$lte": version } };
+    let update = doc! { "$set": fields };
+    for _ in 0..2 {
+        match collection.update_one(filter.clone(), update.clone()).upsert(true).await {
+            Ok(_) => return Ok(Applied::Newer),
+            Err(error) if duplicate_of(&error).is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Applied::Stale)
+}
+
+/// For the relay: an event that a failover could roll back must not be published.
+pub(crate) fn majority() -> ReadConcern {
+    ReadConcern::majority()
+}

@@ -1,0 +1,189 @@
+//! Consuming: each kind of failure, dead letters, and a broker that loses everything.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use bus::{ConsumerHealth, Failure, Listeners};
+use common::events::{ExpirationComplete, Stream};
+use common::ids::OrderId;
+use testkit::{Infra, eventually};
+use tokio_util::sync::CancellationToken;
+
+use crate::thing::bus;
+
+type Received = Arc<Mutex<Vec<i64>>>;
+
+/// A listener that records each version that it receives, and returns what `answer` says.
+async fn listen(
+    infra: &Infra,
+    answer: impl Fn(i64, usize) -> Result<(), Failure> + Send + Sync + 'static,
+) -> (Received, ConsumerHealth) {
+    let received = Received::default();
+    let (notes, calls, answer) =
+        (Arc::clone(&received), Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+    let listeners =
+        Listeners::new(()).on(move |(), ExpirationComplete(event): ExpirationComplete| {
+            let (notes, calls, answer) =
+                (Arc::clone(&notes), Arc::clone(&calls), Arc::clone(&answer));
+            async move {
+                notes.lock().unwrap().push(event.version);
+                answer(event.version, calls.fetch_add(1, Ordering::SeqCst))
+            }
+        });
+    let health = ConsumerHealth::of(&bus(infra, "orders").await);
+    tokio::spawn(listeners.run(health.clone(), infra.clock.clone(), CancellationToken::new()));
+    infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
+    (received, health)
+}
+
+fn event(infra: &Infra, version: i64) -> ExpirationComplete {
+    let order_id = OrderId::new(infra.clock.now());
+    ExpirationComplete(common::events::Expiration { order_id, version })
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_retried_without_blocking_other_events() {
+    let infra = Infra::start().await;
+    let (received, _) = listen(&infra, |version, calls| match (version, calls) {
+        (1, 0..3) => Err(Failure::Transient(anyhow!("not yet"))),
+        _ => Ok(()),
+    })
+    .await;
+    infra.bus().publish(&event(&infra, 1)).await;
+    infra.bus().settled("orders").await;
+    infra.bus().publish(&event(&infra, 2)).await;
+    infra.bus().settled("orders").await;
+    assert_eq!(*received.lock().unwrap(), [1, 1, 1, 1, 2]);
+    assert!(infra.bus().dead_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_permanent_failure_becomes_a_dead_letter_with_its_reason() {
+    let infra = Infra::start().await;
+    listen(&infra, |version, _| match version {
+        1 => Err(Failure::Permanent(anyhow!("the reason\nof two lines"))),
+        _ => Ok(()),
+    })
+    .await;
+    infra.bus().publish(&event(&infra, 1)).await;
+    infra.bus().publish_raw("expiration.complete", "rubbish").await;
+    infra.bus().publish(&event(&infra, 2)).await;
+    infra.bus().settled("orders").await;
+    let letters = eventually("both dead letters", || async {
+        Some(infra.bus().dead_letters().await).filter(|letters| letters.len() == 2)
+    })
+    .await;
+    let reasons = letters.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>();
+    assert!(reasons.contains(&"the reason of two lines"), "{reasons:?}");
+    assert!(
+        reasons.iter().any(|reason| reason.starts_with("not a expiration.complete")),
+        "{reasons:?}"
+    );
+    for letter in letters {
+        assert_eq!(
+            (letter.subject.as_str(), letter.stream.as_str()),
+            ("expiration.complete", "EXPIRATION")
+        );
+        assert_eq!(letter.service, "orders");
+    }
+}
+
+#[tokio::test]
+async fn an_early_event_is_redelivered_at_its_time_and_never_dead_lettered() {
+    let infra = Infra::start().await;
+    let moment = infra.clock.now() + Duration::from_millis(300);
+    let clock = infra.clock.clone();
+    let (received, _) = listen(&infra, move |_, calls| {
+        if calls == 0 {
+            return Err(Failure::RetryAt(moment));
+        }
+        assert!(clock.now() <= moment);
+        Ok(())
+    })
+    .await;
+    infra.bus().publish(&event(&infra, 1)).await;
+    infra.bus().settled("orders").await;
+    assert_eq!(*received.lock().unwrap(), [1, 1]);
+    assert!(infra.bus().dead_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_dependency_that_is_down_is_retried_until_it_responds() {
+    let infra = Infra::start().await;
+    let (received, _) = listen(&infra, |_, calls| match calls {
+        0..3 => Err(Failure::DependencyDown(anyhow!("MongoDB is down"))),
+        _ => Ok(()),
+    })
+    .await;
+    infra.bus().publish(&event(&infra, 1)).await;
+    infra.bus().settled("orders").await;
+    assert_eq!(*received.lock().unwrap(), [1, 1, 1, 1]);
+    assert!(infra.bus().dead_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_consumer_is_recreated_after_the_broker_was_wiped() {
+    let infra = Infra::start().await;
+    let (received, health) = listen(&infra, |_, _| Ok(())).await;
+    assert!(!health.is_disconnected(Stream::Expiration));
+    infra.nats.kill();
+    eventually("the consumer to be disconnected", || async {
+        health.is_disconnected(Stream::Expiration).then_some(())
+    })
+    .await;
+    infra.nats.wipe().await;
+    infra.bus().create_streams().await;
+    eventually("the consumer to be connected", || async {
+        (!health.is_disconnected(Stream::Expiration)).then_some(())
+    })
+    .await;
+    infra.bus().publish(&event(&infra, 7)).await;
+    eventually("the event", || async { received.lock().unwrap().contains(&7).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn what_jetstream_stops_delivering_becomes_a_dead_letter() {
+    let infra = Infra::start().await;
+    let tomorrow = infra.clock.now() + Duration::from_secs(24 * 60 * 60);
+    listen(&infra, move |version, _| match version {
+        1 => Err(Failure::Transient(anyhow!("not yet"))),
+        _ => Err(Failure::RetryAt(tomorrow)),
+    })
+    .await;
+    infra.bus().limit_deliveries("orders", Stream::Expiration, 2).await;
+    infra.bus().publish(&event(&infra, 1)).await;
+    let letter = eventually("the message that came twice", || async {
+        infra.bus().dead_letters().await.pop()
+    })
+    .await;
+    assert_eq!((letter.stream.as_str(), letter.sequence), ("EXPIRATION", 1));
+    assert_eq!(letter.reason, "maximum deliveries reached");
+
+    infra.bus().publish(&event(&infra, 2)).await;
+    let letter = eventually("the message that somebody has terminated", || async {
+        infra.bus().terminate("orders", Stream::Expiration, 2, "by hand").await;
+        infra.bus().dead_letters().await.into_iter().nth(1)
+    })
+    .await;
+    assert_eq!((letter.subject.as_str(), letter.sequence), ("expiration.complete", 2));
+    assert_eq!(letter.reason, "terminated by other means: by hand");
+    assert!(letter.body.contains("\"version\":2"), "{}", letter.body);
+}
+
+#[tokio::test]
+async fn a_terminated_event_is_dead_lettered_once() {
+    let infra = Infra::start().await;
+    listen(&infra, |_, _| Err(Failure::Permanent(anyhow!("never")))).await;
+    for version in 1..=5 {
+        infra.bus().publish(&event(&infra, version)).await;
+    }
+    infra.bus().settled("orders").await;
+    // JetStream publishes an advisory for each; the service recognises its own reason.
+    eventually("the advisories to be consumed", || async {
+        (infra.bus().advisories("orders").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(infra.bus().dead_letters().await.len(), 5);
+}

@@ -1,0 +1,10 @@
+//! Documents, outbox, relay and bus together, against real servers.
+
+#![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
+
+mod consume;
+mod outbox;
+mod republish;
+mod streams;
+mod thing;
+mod watch;

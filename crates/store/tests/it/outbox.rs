@@ -1,0 +1,134 @@
+//! What is committed is published, once and in order, whatever crashes in between.
+
+use std::collections::BTreeMap;
+
+use bson::{Document, doc};
+use common::events::ExpirationComplete;
+use futures::future::join_all;
+use httpkit::Error;
+use store::mongo;
+use testkit::{Infra, eventually};
+
+use crate::thing::{Thing, open, relay};
+
+pub async fn versions(infra: &Infra) -> BTreeMap<String, Vec<i64>> {
+    let mut versions: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for event in infra.bus().published::<ExpirationComplete>().await {
+        versions.entry(event.0.order_id.to_string()).or_default().push(event.0.version);
+    }
+    versions
+}
+
+/// Waits until every outbox is empty.
+pub async fn relayed(infra: &Infra) {
+    let things = infra.database("expiration").await.collection::<Document>("things");
+    eventually("all outboxes to be empty", || async {
+        let waiting =
+            things.count_documents(doc! { "outbox.0": { "$exists": true } }).await.unwrap();
+        let flagged = things.count_documents(doc! { "outboxPending": true }).await.unwrap();
+        (waiting == 0 && flagged == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_next_process_publishes_what_a_crashed_one_left_in_the_outbox() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    let change = Thing::new(infra.clock.now());
+    things.insert(&change.thing, &change.events).await.unwrap();
+    assert_eq!(versions(&infra).await.len(), 0, "nobody relays yet");
+
+    relay(&infra, &things).await;
+    relayed(&infra).await;
+    assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1]]);
+}
+
+#[tokio::test]
+async fn concurrent_changes_are_published_in_order_by_two_concurrent_relays() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    relay(&infra, &things).await;
+    relay(&infra, &open(&infra).await).await;
+    let mut ids = Vec::new();
+    for _ in 0..8 {
+        let change = Thing::new(infra.clock.now());
+        things.insert(&change.thing, &change.events).await.unwrap();
+        ids.push(change.thing.id);
+    }
+    let changes = ids.iter().flat_map(|id| {
+        let things = &things;
+        (0..10)
+            .map(move |_| things.change(*id, |thing: &Thing| Ok::<_, Error>(Some(thing.changed()))))
+    });
+    for changed in join_all(changes).await {
+        changed.unwrap().unwrap();
+    }
+    relayed(&infra).await;
+    let published = versions(&infra).await;
+    for id in ids {
+        assert_eq!(published[&id.to_string()], (1..=11).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn changes_are_kept_while_the_broker_is_down_and_published_when_it_is_back() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    relay(&infra, &things).await;
+    infra.nats.kill();
+    let change = Thing::new(infra.clock.now());
+    things.insert(&change.thing, &change.events).await.unwrap();
+    infra.nats.restart().await;
+    relayed(&infra).await;
+    assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1]]);
+}
+
+#[tokio::test]
+async fn a_broker_that_lost_everything_gets_its_streams_again() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    relay(&infra, &things).await;
+    infra.nats.wipe().await;
+    let change = Thing::new(infra.clock.now());
+    things.insert(&change.thing, &change.events).await.unwrap();
+    infra.bus().wait_for_replay("EXPIRATION", "things").await;
+    relayed(&infra).await;
+    // Once from its outbox, and once because everything is republished to a new stream.
+    assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1, 1]]);
+}
+
+#[tokio::test]
+async fn a_change_that_was_decided_on_an_older_version_is_not_written() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    let change = Thing::new(infra.clock.now());
+    things.insert(&change.thing, &change.events).await.unwrap();
+    let next = change.thing.changed();
+    assert!(things.replace(1, &next.thing, &next.events).await.unwrap());
+    assert!(!things.replace(1, &next.thing, &next.events).await.unwrap());
+    let again = things.insert(&change.thing, &change.events).await.unwrap_err();
+    assert_eq!(again.duplicate_of().as_deref(), Some("_id_"));
+    assert_eq!(things.get(change.thing.id).await.unwrap(), Some(next.thing));
+}
+
+#[tokio::test]
+async fn of_two_versions_at_once_of_an_unknown_thing_the_newer_stands() {
+    let infra = Infra::start().await;
+    let replica = infra.database("replica").await.collection::<Thing>("things");
+    for _ in 0..100 {
+        let older = Thing::new(infra.clock.now()).thing;
+        let newer = older.changed().thing;
+        let id = older.id.to_string();
+        let (first, second) = tokio::join!(
+            mongo::apply_if_newer(&replica, &id, older.version, &older),
+            mongo::apply_if_newer(&replica, &id, newer.version, &newer),
+        );
+        first.unwrap();
+        assert_eq!(second.unwrap(), mongo::Applied::Newer);
+        let stands = replica.find_one(doc! { "_id": &id }).await.unwrap();
+        assert_eq!(stands, Some(newer.clone()));
+        let late = mongo::apply_if_newer(&replica, &id, older.version, &older).await.unwrap();
+        assert_eq!(late, mongo::Applied::Stale);
+    }
+}

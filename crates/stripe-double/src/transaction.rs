@@ -1,0 +1,88 @@
+//! A request's view of the ledger: the committed state, and on top of it what the request has staged so far.
+
+use std::time::Duration;
+
+use crate::{
+    ledger::{Change, Ledger},
+    model::{Charge, PaymentIntent, PaymentMethod, Refund},
+};
+
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    committed: &'a Ledger,
+    staged: Ledger,
+    pub now_ms: u64,
+    pub refund_settles_after: Duration,
+    /// An injected fault: refunds fail.
+    pub refunds_fail: bool,
+}
+
+impl<'a> Transaction<'a> {
+    pub fn new(
+        committed: &'a Ledger,
+        now_ms: u64,
+        refund_settles_after: Duration,
+        refunds_fail: bool,
+    ) -> Self {
+        Self { committed, staged: Ledger::default(), now_ms, refund_settles_after, refunds_fail }
+    }
+
+    pub fn now_seconds(&self) -> u64 {
+        self.now_ms / 1000
+    }
+
+    /// The committed state, without this request's changes.
+    pub fn committed(&self) -> &'a Ledger {
+        self.committed
+    }
+
+    pub fn into_changes(self) -> Vec<Change> {
+        let Ledger { payment_methods, payment_intents, charges, refunds, .. } = self.staged;
+        let payment_methods = payment_methods.into_values().map(Change::PaymentMethod);
+        let payment_intents = payment_intents.into_values().map(Change::PaymentIntent);
+        let charges = charges.into_values().map(Change::Charge);
+        let refunds = refunds.into_values().map(Change::Refund);
+        payment_methods.chain(payment_intents).chain(charges).chain(refunds).collect()
+    }
+
+    pub fn payment_method(&self, id: &str) -> Option<&PaymentMethod> {
+        self.staged.payment_methods.get(id).or_else(|| self.committed.payment_methods.get(id))
+    }
+
+    pub fn payment_intent(&self, id: &str) -> Option<&PaymentIntent> {
+        self.staged.payment_intents.get(id).or_else(|| self.committed.payment_intents.get(id))
+    }
+
+    pub fn charge(&self, id: &str) -> Option<&Charge> {
+        self.staged.charges.get(id).or_else(|| self.committed.charges.get(id))
+    }
+
+    pub fn refund(&self, id: &str) -> Option<&Refund> {
+        self.staged.refunds.get(id).or_else(|| self.committed.refunds.get(id))
+    }
+
+    pub fn put_payment_method(&mut self, it: PaymentMethod) {
+        self.staged.payment_methods.insert(it.id.clone(), it);
+    }
+
+    pub fn put_payment_intent(&mut self, it: PaymentIntent) {
+        self.staged.payment_intents.insert(it.id.clone(), it);
+    }
+
+    pub fn put_charge(&mut self, it: Charge) {
+        self.staged.charges.insert(it.id.clone(), it);
+    }
+
+    pub fn put_refund(&mut self, it: Refund) {
+        self.staged.refunds.insert(it.id.clone(), it);
+    }
+
+    pub fn amount_refunded(&self, charge: &Charge) -> i64 {
+        charge
+            .refunds
+            .iter()
+            .filter_map(|id| self.refund(id))
+            .map(|refund| refund.counted(self.now_ms))
+            .sum()
+    }
+}

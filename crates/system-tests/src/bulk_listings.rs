@@ -1,0 +1,29 @@
+//! A stack with more listings than a test could create one by one.
+
+use bson::{Document, doc};
+use mongodb::{Client, Database};
+use uuid::Uuid;
+
+use crate::Stack;
+
+impl Stack {
+    /// The database of tickets, over a connection with the driver's defaults.
+    pub async fn database_of_tickets(&self) -> Database {
+        let client = Client::with_uri_str(self.mongo_uri()).await.expect("mongod");
+        client.database("tickets")
+    }
+
+    /// Copies a listed ticket until there are so many, with unique ids and titles: documents as the service writes them.
+    pub async fn fill_with_listings(&self, count: u64) {
+        let tickets = self.database_of_tickets().await.collection::<Document>("tickets");
+        let one = tickets.find_one(doc! {}).await.expect("mongod").expect("a ticket to copy");
+        let listed = tickets.count_documents(doc! {}).await.expect("mongod");
+        let copies = (listed..count).map(|number| {
+            let mut copy = one.clone();
+            copy.insert("_id", Uuid::now_v7().to_string());
+            copy.insert("title", format!("A night at the opera, number {number}, in the stalls"));
+            copy
+        });
+        tickets.insert_many(copies).await.expect("mongod");
+    }
+}

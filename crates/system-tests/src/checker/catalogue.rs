@@ -1,0 +1,55 @@
+//! What the checker knows of each event: the one place where a new event has to be added, as it doesn't compile until then.
+
+use common::events::{Stream, Subject};
+
+/// The member of an event that has the id of its aggregate: of the order, also in the events of its payment.
+pub(super) fn id_member(subject: Subject) -> &'static str {
+    match subject {
+        Subject::UserCreated
+        | Subject::UserUpdated
+        | Subject::TicketCreated
+        | Subject::TicketUpdated
+        | Subject::TicketDeleted
+        | Subject::OrderCreated
+        | Subject::OrderCancelled
+        | Subject::OrderUpdated
+        | Subject::OrderCompleted => "id",
+        Subject::OrderRefundRequired
+        | Subject::ExpirationComplete
+        | Subject::PaymentCreated
+        | Subject::PaymentFailed
+        | Subject::PaymentRefunded => "orderId",
+    }
+}
+
+/// Whether it carries the whole public state of its aggregate, so that the latest one must be equal to the document.
+pub(super) fn carries_state(subject: Subject) -> bool {
+    match subject {
+        Subject::UserCreated
+        | Subject::UserUpdated
+        | Subject::TicketCreated
+        | Subject::TicketUpdated
+        | Subject::TicketDeleted
+        | Subject::OrderCreated
+        | Subject::OrderCancelled
+        | Subject::OrderUpdated
+        | Subject::OrderCompleted => true,
+        Subject::OrderRefundRequired
+        | Subject::ExpirationComplete
+        | Subject::PaymentCreated
+        | Subject::PaymentFailed
+        | Subject::PaymentRefunded => false,
+    }
+}
+
+/// The database and the collection of the aggregates of a stream.
+pub(super) fn collection(stream: Stream) -> (&'static str, &'static str) {
+    let collection = match stream {
+        Stream::Users => "users",
+        Stream::Tickets => "tickets",
+        Stream::Orders => "orders",
+        Stream::Expiration => "schedules",
+        Stream::Payments => "payments",
+    };
+    (stream.publisher(), collection)
+}

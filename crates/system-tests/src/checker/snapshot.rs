@@ -1,0 +1,310 @@
+//! What the checker reads: documents, events, Stripe's ledger, and what was acknowledged to clients.
+//!
+//! These types are not shared with the services, so that a mistake there isn't repeated here. A state that isn't listed
+//! here is a read error.
+
+use common::events::{Stream, Subject};
+use mongodb::bson::DateTime;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::acknowledged::Acknowledged;
+use super::catalogue;
+
+/// The state of an idle stack. Plain data: a test of the checker introduces mistakes by editing it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Snapshot {
+    /// When it was read, in milliseconds since 1970.
+    pub taken_at: i64,
+    /// The broker's store was wiped during the run: its streams contain only later events.
+    pub broker_was_wiped: bool,
+    pub users: Vec<User>,
+    pub tickets: Vec<Ticket>,
+    pub orders: Vec<Order>,
+    /// The replicas of tickets in orders.
+    pub ticket_replicas: Vec<TicketReplica>,
+    pub payments: Vec<Payment>,
+    pub schedules: Vec<Schedule>,
+    /// The orders for which Redis has a timer.
+    pub timers: Vec<String>,
+    pub events: Vec<Event>,
+    pub dead_letters: Vec<DeadLetter>,
+    pub ledger: Ledger,
+    /// All writes to aggregates, in the order of MongoDB's oplog.
+    pub oplog: Vec<OplogEntry>,
+    /// Whether the oplog reaches back to the beginning.
+    pub oplog_is_complete: bool,
+    pub acknowledged: Acknowledged,
+}
+
+/// An event that is not published yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutboxEntry {
+    pub id: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct User {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub version: i64,
+    pub outbox: Vec<OutboxEntry>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ticket {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub version: i64,
+    pub user_id: String,
+    pub title: String,
+    /// In cents.
+    pub price: i64,
+    pub hold: i64,
+    pub order_id: Option<String>,
+    pub sold: bool,
+    pub deleted: bool,
+    pub outbox: Vec<OutboxEntry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrderStatus {
+    #[serde(rename = "created")]
+    Created,
+    #[serde(rename = "awaiting:payment")]
+    AwaitingPayment,
+    #[serde(rename = "complete")]
+    Complete,
+    #[serde(rename = "cancelled")]
+    Cancelled,
+}
+
+impl OrderStatus {
+    pub fn is_live(self) -> bool {
+        match self {
+            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => true,
+            OrderStatus::Cancelled => false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub version: i64,
+    pub user_id: String,
+    pub ticket_id: String,
+    pub ticket: OrderedTicket,
+    pub status: OrderStatus,
+    pub cancel_reason: Option<String>,
+    pub active: bool,
+    pub unpaid: bool,
+    #[serde(deserialize_with = "millis")]
+    pub expires_at: i64,
+    pub holds: Vec<i64>,
+    pub payment: Option<OrderPayment>,
+    pub refund_required: Option<String>,
+    pub outbox: Vec<OutboxEntry>,
+}
+
+impl Order {
+    /// The number of its current hold, or of its last one.
+    pub fn hold(&self) -> i64 {
+        self.holds.last().copied().unwrap_or_default()
+    }
+}
+
+/// The ticket as it was ordered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderedTicket {
+    pub price: i64,
+}
+
+/// The payment as the order has recorded it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderPayment {
+    pub id: String,
+    pub refunded: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TicketReplica {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub version: i64,
+    pub price: i64,
+    pub deleted: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    #[serde(rename = "_id")]
+    pub order_id: String,
+    pub version: i64,
+    pub order: OrderReplica,
+    #[serde(rename = "charge")]
+    pub state: Option<PaymentState>,
+    #[serde(rename = "workAt", default, deserialize_with = "maybe_millis")]
+    pub next_run_at: Option<i64>,
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// The replica of an order in payments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderReplica {
+    pub version: i64,
+    pub status: OrderStatus,
+    pub cancel_reason: Option<String>,
+    pub amount: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    Created,
+    Processing,
+    Completed,
+    Refunding,
+    Refunded,
+    Failed,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentState {
+    pub id: String,
+    pub status: PaymentStatus,
+    pub intent: Option<String>,
+    pub declines: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleState {
+    Scheduled,
+    Fired,
+    Over,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    #[serde(rename = "_id")]
+    pub order_id: String,
+    pub state: ScheduleState,
+    pub order_version: i64,
+    pub version: i64,
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// A message of a stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    #[serde(serialize_with = "name")]
+    pub stream: Stream,
+    pub sequence: u64,
+    pub subject: String,
+    pub data: Value,
+}
+
+impl Event {
+    /// None: the catalogue doesn't have it.
+    pub fn known_subject(&self) -> Option<Subject> {
+        self.subject.parse().ok()
+    }
+
+    pub fn is(&self, subject: Subject) -> bool {
+        self.known_subject() == Some(subject)
+    }
+
+    pub fn carries_state(&self) -> bool {
+        self.known_subject().is_some_and(catalogue::carries_state)
+    }
+
+    /// The id of its aggregate; empty if the catalogue doesn't have the event.
+    pub fn aggregate_id(&self) -> &str {
+        let member = self.known_subject().map(catalogue::id_member);
+        member.and_then(|member| self.data[member].as_str()).unwrap_or_default()
+    }
+
+    pub fn version(&self) -> i64 {
+        self.data["version"].as_i64().unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DeadLetter {
+    pub subject: String,
+    pub sequence: u64,
+    pub reason: String,
+    pub data: Value,
+}
+
+/// What was really charged and refunded.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    pub payment_intents: Vec<PaymentIntent>,
+    pub charges: Vec<Charge>,
+    pub refunds: Vec<Refund>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentIntent {
+    pub id: String,
+    pub status: String,
+    pub metadata: Metadata,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Metadata {
+    pub order_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    pub id: String,
+    pub payment_intent: String,
+    pub amount: i64,
+    pub currency: String,
+    /// `succeeded` or `failed`.
+    pub status: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: String,
+    pub charge: String,
+    pub amount: i64,
+    /// `pending`, `succeeded` or `failed`.
+    pub status: String,
+}
+
+/// A write to a document.
+#[derive(Clone, Debug, Serialize)]
+pub struct OplogEntry {
+    /// `database.collection`
+    pub namespace: String,
+    pub id: String,
+    /// The new value, if the write changed it.
+    pub version: Option<i64>,
+    pub active: Option<bool>,
+    /// Of a new order.
+    pub ticket_id: Option<String>,
+}
+
+fn name<S: Serializer>(stream: &Stream, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(stream.name())
+}
+
+fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    DateTime::deserialize(deserializer).map(DateTime::timestamp_millis)
+}
+
+fn maybe_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let time = Option::<DateTime>::deserialize(deserializer)?;
+    Ok(time.map(DateTime::timestamp_millis))
+}

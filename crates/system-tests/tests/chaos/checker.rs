@@ -1,0 +1,410 @@
+//! Mutation tests of the checker: a healthy snapshot is read from a real run, one mistake after the other is introduced, and
+//! the checker must report each with its id.
+
+use std::time::Duration;
+
+use async_nats::jetstream;
+use common::events::Subject;
+use mongodb::bson::{Document, doc};
+use serde_json::{Value, json};
+use system_tests::Stack;
+use system_tests::chaos::{self, Options};
+use system_tests::checker::{
+    DeadLetter, Invariant, Metadata, OplogEntry, Order, OrderStatus, OutboxEntry, ScheduleState,
+    Snapshot, Ticket, Violation, check,
+};
+
+#[tokio::test]
+async fn the_checker_reports_every_mistake_and_nothing_in_a_healthy_snapshot() {
+    let _turn = crate::exclusive().await;
+    let stack = Stack::start("checker", &chaos::SETTINGS);
+    let options = Options { seed: 1, margin: Duration::from_secs(6), ..Options::default() };
+    let healthy = chaos::run(&stack, &options).await.unwrap();
+    assert_eq!(healthy.violations, []);
+
+    for Mutation { what, invariant, apply } in MUTATIONS {
+        let mut snapshot = healthy.snapshot.clone();
+        let id = apply(&mut snapshot);
+        assert_reported(&check(&snapshot), what, *invariant, &id);
+    }
+
+    let servers = chaos::connect(&stack).await.unwrap();
+    let mutated = mutate_servers(&stack, &servers, &healthy.snapshot).await;
+    let snapshot = servers.read(healthy.snapshot.acknowledged, false).await.unwrap();
+    let found = check(&snapshot);
+    for (what, invariant, id) in mutated {
+        assert_reported(&found, what, invariant, &id);
+    }
+}
+
+#[track_caller]
+fn assert_reported(found: &[Violation], what: &str, invariant: Invariant, id: &str) {
+    let is_it =
+        |violation: &Violation| violation.invariant == invariant && violation.what.contains(id);
+    assert!(found.iter().any(is_it), "{what} ({id}) was not found in {found:#?}");
+}
+
+/// A mistake, and the invariant that it violates. `apply` returns what the report must contain.
+struct Mutation {
+    what: &'static str,
+    invariant: Invariant,
+    apply: fn(&mut Snapshot) -> String,
+}
+
+const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        what: "an event that was never published",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let order = cancelled(snapshot).id.clone();
+            let lost = |it: &system_tests::checker::Event| {
+                it.is(Subject::OrderCancelled) && it.aggregate_id() == order
+            };
+            snapshot.events.retain(|event| !lost(event));
+            order
+        },
+    },
+    Mutation {
+        what: "an event that the catalogue doesn't have",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let subject = "order.forgotten".to_owned();
+            snapshot.events[0].subject.clone_from(&subject);
+            subject
+        },
+    },
+    Mutation {
+        what: "an event that is still in its outbox",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let id = "ticket.updated:1:2".to_owned();
+            snapshot.tickets[0].outbox.push(OutboxEntry { id: id.clone() });
+            id
+        },
+    },
+    Mutation {
+        what: "a cancellation that never reached tickets",
+        invariant: Invariant::NoStuckTicket,
+        apply: |snapshot| {
+            let (ticket, order) = available_after_a_reservation(snapshot);
+            let locked = snapshot.tickets.iter_mut().find(|it| it.id == ticket).unwrap();
+            locked.order_id = Some(order);
+            ticket
+        },
+    },
+    Mutation {
+        what: "the same, as a replica that disagrees",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let (ticket, order) = available_after_a_reservation(snapshot);
+            let locked = snapshot.tickets.iter_mut().find(|it| it.id == ticket).unwrap();
+            locked.order_id = Some(order);
+            ticket
+        },
+    },
+    Mutation {
+        what: "a second live order",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            let ticket = order.ticket_id.clone();
+            let second = Order { id: "second".to_owned(), holds: vec![order.hold() + 1], ..order };
+            snapshot.orders.push(second);
+            format!("ticket {ticket} has two live orders")
+        },
+    },
+    Mutation {
+        what: "a second live order that has ended since",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            let inserted = OplogEntry {
+                namespace: "orders.orders".to_owned(),
+                id: "second".to_owned(),
+                version: Some(1),
+                active: Some(true),
+                ticket_id: Some(order.ticket_id.clone()),
+            };
+            let ended = OplogEntry {
+                version: Some(2),
+                active: Some(false),
+                ticket_id: None,
+                ..inserted.clone()
+            };
+            snapshot.oplog.extend([inserted, ended]);
+            format!("ticket {} had two live orders at the same time", order.ticket_id)
+        },
+    },
+    Mutation {
+        what: "a hold number that was assigned twice",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = cancelled(snapshot);
+            let ticket = order.ticket_id.clone();
+            snapshot.orders.push(Order { id: "another".to_owned(), ..order });
+            ticket
+        },
+    },
+    Mutation {
+        what: "a charge without an order",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let mut charge = snapshot.ledger.charges[0].clone();
+            let mut intent = snapshot.ledger.payment_intents[0].clone();
+            (charge.id, charge.payment_intent) = ("ch_stray".to_owned(), "pi_stray".to_owned());
+            (charge.status, intent.id) = ("succeeded".to_owned(), "pi_stray".to_owned());
+            intent.metadata = Metadata { order_id: Some("no-such-order".to_owned()) };
+            snapshot.ledger.charges.push(charge);
+            snapshot.ledger.payment_intents.push(intent);
+            "ch_stray".to_owned()
+        },
+    },
+    Mutation {
+        what: "a cent too much",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let index = charge_of(snapshot, &order);
+            snapshot.ledger.charges[index].amount += 1;
+            order
+        },
+    },
+    Mutation {
+        what: "a second charge",
+        invariant: Invariant::NoDoubleCharge,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let mut charge = snapshot.ledger.charges[charge_of(snapshot, &order)].clone();
+            charge.id = "ch_again".to_owned();
+            snapshot.ledger.charges.push(charge);
+            order
+        },
+    },
+    Mutation {
+        what: "a complete order without a charge",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let index = charge_of(snapshot, &order);
+            snapshot.ledger.charges.remove(index);
+            order
+        },
+    },
+    Mutation {
+        what: "a refund that was never made",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let refund = snapshot.ledger.refunds.pop().unwrap();
+            refund.charge
+        },
+    },
+    Mutation {
+        what: "an acknowledged order that is lost",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let order = snapshot.acknowledged.orders[0].id.clone();
+            snapshot.orders.retain(|it| it.id != order);
+            order
+        },
+    },
+    Mutation {
+        what: "an acknowledged payment that is lost",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let paid = snapshot.acknowledged.paid[0].clone();
+            let index = charge_of(snapshot, &paid.order);
+            snapshot.ledger.charges.remove(index);
+            paid.id
+        },
+    },
+    Mutation {
+        what: "an acknowledged edit that is lost",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let edited = snapshot.acknowledged.tickets[0].id.clone();
+            snapshot.tickets.iter_mut().find(|it| it.id == edited).unwrap().version = 0;
+            edited
+        },
+    },
+    Mutation {
+        what: "an acknowledged deletion that is lost",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let deleted = snapshot.acknowledged.deleted[0].clone();
+            snapshot.tickets.iter_mut().find(|it| it.id == deleted).unwrap().deleted = false;
+            deleted
+        },
+    },
+    Mutation {
+        what: "a repeated request that was executed twice",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let twice = Ticket { id: "twice".to_owned(), ..snapshot.tickets[0].clone() };
+            snapshot.tickets.push(twice);
+            snapshot.tickets[0].id.clone()
+        },
+    },
+    Mutation {
+        what: "an order that outlives its expiry",
+        invariant: Invariant::NoStuckTicket,
+        apply: |snapshot| {
+            let id = cancelled(snapshot).id;
+            let order = snapshot.orders.iter_mut().find(|it| it.id == id).unwrap();
+            (order.status, order.active, order.unpaid) = (OrderStatus::Created, true, true);
+            id
+        },
+    },
+    Mutation {
+        what: "a timer for an order that has ended",
+        invariant: Invariant::NoStuckTicket,
+        apply: |snapshot| {
+            let id = cancelled(snapshot).id;
+            snapshot.timers.push(id.clone());
+            id
+        },
+    },
+    Mutation {
+        what: "a schedule for an order that has ended",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let schedule = &mut snapshot.schedules[0];
+            schedule.state = ScheduleState::Scheduled;
+            schedule.order_id.clone()
+        },
+    },
+    Mutation {
+        what: "an outdated replica of a ticket",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let ticket =
+                snapshot.ticket_replicas.iter_mut().find(|ticket| ticket.version > 1).unwrap();
+            ticket.version -= 1;
+            ticket.id.clone()
+        },
+    },
+    Mutation {
+        what: "an outdated replica of an order",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let order = cancelled(snapshot).id;
+            let payment = snapshot.payments.iter_mut().find(|it| it.order_id == order).unwrap();
+            payment.order.status = OrderStatus::Created;
+            order
+        },
+    },
+    Mutation {
+        what: "a document whose version decreased",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let last = snapshot.oplog.iter().rfind(|write| write.version > Some(1)).unwrap();
+            let id = last.id.clone();
+            snapshot.oplog.push(OplogEntry { version: Some(1), ..last.clone() });
+            id
+        },
+    },
+    Mutation {
+        what: "a dead letter",
+        invariant: Invariant::NothingDropped,
+        apply: |snapshot| {
+            let subject = "dead.orders.payment.created".to_owned();
+            let letter =
+                DeadLetter { subject, sequence: 7, reason: "why".to_owned(), data: json!({}) };
+            snapshot.dead_letters.push(letter.clone());
+            letter.subject
+        },
+    },
+];
+
+fn cancelled(snapshot: &Snapshot) -> Order {
+    let mut orders = snapshot.orders.iter();
+    orders.find(|order| order.status == OrderStatus::Cancelled).expect("a cancelled order").clone()
+}
+
+fn complete(snapshot: &Snapshot) -> Order {
+    let mut orders = snapshot.orders.iter();
+    orders.find(|order| order.status == OrderStatus::Complete).expect("a complete order").clone()
+}
+
+/// A ticket that is available again, and the last order that had it.
+fn available_after_a_reservation(snapshot: &Snapshot) -> (String, String) {
+    let is_available =
+        |ticket: &&Ticket| ticket.order_id.is_none() && !ticket.deleted && ticket.hold > 0;
+    let ticket =
+        snapshot.tickets.iter().find(is_available).expect("a ticket that was reserved").id.clone();
+    let orders = snapshot.orders.iter().filter(|order| order.ticket_id == ticket);
+    let newest = orders.max_by_key(|order| order.hold()).unwrap();
+    (ticket, newest.id.clone())
+}
+
+/// The index of the order's charge in the ledger.
+fn charge_of(snapshot: &Snapshot, order: &str) -> usize {
+    let mut intents = snapshot.ledger.payment_intents.iter();
+    let is_its = |charge: &system_tests::checker::Charge, intent: &str| {
+        charge.payment_intent == intent && charge.status == "succeeded"
+    };
+    let charges = &snapshot.ledger.charges;
+    let at = intents.find_map(|intent| {
+        let its = intent.metadata.order_id.as_deref() == Some(order);
+        charges.iter().position(|charge| its && is_its(charge, &intent.id))
+    });
+    at.expect("a charge of the order")
+}
+
+/// The same in the servers, so that reading the snapshot is tested as well.
+async fn mutate_servers(
+    stack: &Stack,
+    servers: &system_tests::checker::Servers,
+    snapshot: &Snapshot,
+) -> Vec<(&'static str, Invariant, String)> {
+    // A ticket that is locked for an order that has ended.
+    let (ticket, order) = available_after_a_reservation(snapshot);
+    let tickets = servers.database("tickets").collection::<Document>("tickets");
+    let lock = doc! { "$set": { "orderId": order } };
+    tickets.update_one(doc! { "_id": &ticket }, lock).await.unwrap();
+
+    // A second live order, which the index would refuse.
+    let orders = servers.database("orders").collection::<Document>("orders");
+    orders.drop_index("one_live_order_per_ticket").await.unwrap();
+    let sold = complete(snapshot);
+    let mut second = orders.find_one(doc! { "_id": &sold.id }).await.unwrap().unwrap();
+    second.insert("_id", "00000000-0000-7000-8000-000000000000");
+    second.insert("holds", [sold.hold() + 1]);
+    second.remove("requests");
+    orders.insert_one(second).await.unwrap();
+
+    // A deleted event.
+    let event = snapshot.events.iter().find(|event| event.is(Subject::OrderCompleted)).unwrap();
+    let stream = jetstream::new(stack.nats().await.unwrap()).get_stream("ORDERS").await.unwrap();
+    stream.delete_message(event.sequence).await.unwrap();
+    let published = event.data["id"].as_str().map(str::to_owned).unwrap();
+
+    // A charge without an order.
+    charge_without_order(stack).await;
+    vec![
+        ("a stuck ticket", Invariant::NoStuckTicket, ticket),
+        ("a second live order", Invariant::OneBuyer, sold.ticket_id.clone()),
+        (
+            "a second live order in the past",
+            Invariant::OneBuyer,
+            format!("ticket {} had two", sold.ticket_id),
+        ),
+        ("a deleted event", Invariant::NoLostEvent, published),
+        ("a charge without an order", Invariant::NoLostMoney, "no-such-order".to_owned()),
+    ]
+}
+
+async fn charge_without_order(stack: &Stack) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let form = [
+        ("amount", "777"),
+        ("currency", "usd"),
+        ("confirm", "true"),
+        ("payment_method", "pm_card_visa"),
+        ("allowed_payment_method_types[]", "card"),
+        ("metadata[order_id]", "no-such-order"),
+    ];
+    let url = format!("http://127.0.0.1:{}/v1/payment_intents", stack.port("stripe"));
+    let response = client.post(url).bearer_auth("sk_test_local").form(&form).send().await.unwrap();
+    let response: Value = response.json().await.unwrap();
+    assert_eq!(response["status"], "succeeded", "{response}");
+}

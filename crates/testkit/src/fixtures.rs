@@ -1,0 +1,219 @@
+//! Events with sensible defaults, and `with_…` changes. A new field of an event is added to the tests here alone.
+//!
+//! ```
+//! use common::{Clock, events::OrderCreated};
+//! use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
+//!
+//! let now = Clock::system().now();
+//! let ticket = fixtures::ticket(now).with_title("Tosca").with_version(3);
+//! let order = OrderCreated(fixtures::order(&ticket, now).with_hold(7));
+//! assert_eq!((order.0.ticket.listing.title.as_str(), order.0.hold), ("Tosca", 7));
+//! ```
+
+use std::time::Duration;
+
+use common::events::{
+    CancelReason, Expiration, FailedPayment, Order, OrderStatus, OrderedTicket, Payment, Refund,
+    RefundReason, RefundRequired, Ticket, User, UserStatus,
+};
+use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::listing::Listing;
+use common::{Money, Time};
+
+/// How long the reservation of [`order`] lasts.
+pub const RESERVATION: Duration = Duration::from_secs(900);
+
+/// An active user who has just signed up.
+pub fn user(now: Time) -> User {
+    User {
+        id: UserId::new(now),
+        email: "kim@example.org".to_owned(),
+        name: None,
+        status: UserStatus::Active,
+        version: 1,
+    }
+}
+
+/// What a seller writes about a ticket for $20.50.
+pub fn listing() -> Listing {
+    Listing {
+        title: "Aida".to_owned(),
+        price: Money::from_minor(2050),
+        currency: "usd".parse().expect("a currency"),
+        date: None,
+        time_zone: "Europe/Berlin".to_owned(),
+        venue: Some("Arena".to_owned()),
+    }
+}
+
+/// A ticket that was just listed.
+pub fn ticket(now: Time) -> Ticket {
+    Ticket {
+        id: TicketId::new(now),
+        user_id: UserId::new(now),
+        listing: listing(),
+        order_id: None,
+        hold: 0,
+        version: 1,
+    }
+}
+
+/// What a buyer orders: the ticket as listed.
+pub fn ordered_ticket(ticket: &Ticket) -> OrderedTicket {
+    OrderedTicket { id: ticket.id, user_id: ticket.user_id, listing: ticket.listing.clone() }
+}
+
+/// A new order of a ticket, by a new buyer.
+pub fn order(ticket: &Ticket, now: Time) -> Order {
+    Order {
+        id: OrderId::new(now),
+        hold: ticket.hold + 1,
+        user_id: UserId::new(now),
+        status: OrderStatus::Created,
+        cancel_reason: None,
+        expires_at: now + RESERVATION,
+        ticket: ordered_ticket(ticket),
+        version: 1,
+    }
+}
+
+/// The reminder that the reservation of an order has expired.
+pub fn expiration(order_id: OrderId) -> Expiration {
+    Expiration { order_id, version: 1 }
+}
+
+/// The successful charge of an order, of the price of [`ticket`].
+pub fn payment(order_id: OrderId, now: Time) -> Payment {
+    Payment {
+        id: PaymentId::new(now),
+        order_id,
+        stripe_id: format!("pi_{order_id}"),
+        amount: Money::from_minor(2050),
+        currency: "usd".parse().expect("a currency"),
+        version: 3,
+    }
+}
+
+/// The first decline of an order, after which the buyer may try again.
+pub fn failed_payment(order_id: OrderId, now: Time) -> FailedPayment {
+    FailedPayment { id: PaymentId::new(now), order_id, attempt: 1, r#final: false, version: 3 }
+}
+
+/// The full refund of a payment.
+pub fn refund(payment: &Payment) -> Refund {
+    Refund {
+        id: payment.id,
+        order_id: payment.order_id,
+        stripe_refund_id: format!("re_{}", payment.order_id),
+        amount: payment.amount,
+        version: payment.version + 2,
+    }
+}
+
+/// The request to refund a payment that came too late for its order.
+pub fn refund_required(order_id: OrderId, payment_id: PaymentId) -> RefundRequired {
+    RefundRequired { order_id, payment_id, why: RefundReason::TooLate, version: 2 }
+}
+
+macro_rules! changes {
+    ($(#[$doc:meta])* $changes:ident of $event:ty { $($method:ident => $($field:ident).+: $value:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        pub trait $changes: Sized {
+            $(fn $method(self, value: impl Into<$value>) -> Self;)+
+        }
+
+        impl $changes for $event {
+            $(fn $method(mut self, value: impl Into<$value>) -> Self {
+                self.$($field).+ = value.into();
+                self
+            })+
+        }
+    };
+}
+
+changes! {
+    /// Changes of [`user`].
+    UserChanges of User {
+        with_id => id: UserId,
+        with_email => email: String,
+        with_name => name: Option<String>,
+        with_status => status: UserStatus,
+        with_version => version: i64,
+    }
+}
+
+changes! {
+    /// Changes of [`ticket`].
+    TicketChanges of Ticket {
+        with_id => id: TicketId,
+        with_title => listing.title: String,
+        with_price => listing.price: Money,
+        with_seller => user_id: UserId,
+        with_date => listing.date: Option<Time>,
+        with_time_zone => listing.time_zone: String,
+        with_venue => listing.venue: Option<String>,
+        with_order => order_id: Option<OrderId>,
+        with_hold => hold: i64,
+        with_version => version: i64,
+    }
+}
+
+changes! {
+    /// Changes of [`order`].
+    OrderChanges of Order {
+        with_id => id: OrderId,
+        with_hold => hold: i64,
+        with_buyer => user_id: UserId,
+        with_status => status: OrderStatus,
+        with_cancel_reason => cancel_reason: Option<CancelReason>,
+        with_expiry => expires_at: Time,
+        with_version => version: i64,
+    }
+}
+
+changes! {
+    /// Changes of [`payment`].
+    PaymentChanges of Payment {
+        with_id => id: PaymentId,
+        with_amount => amount: Money,
+        with_stripe_id => stripe_id: String,
+        with_version => version: i64,
+    }
+}
+
+changes! {
+    /// Changes of [`failed_payment`].
+    FailedPaymentChanges of FailedPayment {
+        with_id => id: PaymentId,
+        with_attempt => attempt: i64,
+        with_final => r#final: bool,
+        with_version => version: i64,
+    }
+}
+
+changes! {
+    /// Changes of [`refund_required`].
+    RefundRequiredChanges of RefundRequired {
+        with_reason => why: RefundReason,
+        with_version => version: i64,
+    }
+}
+
+changes! {
+    /// Changes of [`expiration`].
+    ExpirationChanges of Expiration {
+        with_version => version: i64,
+    }
+}
+
+/// The next version of an order: cancelled for this reason.
+pub fn cancelled(order: &Order, reason: CancelReason) -> Order {
+    let version = order.version + 1;
+    let cancelled = order.clone().with_status(OrderStatus::Cancelled).with_version(version);
+    cancelled.with_cancel_reason(reason)
+}
+
+/// The next version of an order: complete.
+pub fn completed(order: &Order) -> Order {
+    order.clone().with_status(OrderStatus::Complete).with_version(order.version + 1)
+}

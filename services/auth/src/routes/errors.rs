@@ -1,0 +1,14 @@
+//! The problems that refusals become.
+
+use common::problem;
+use httpkit::Error;
+
+/// 409.
+pub(super) fn email_in_use() -> Error {
+    Error::refused(&problem::EMAIL_IN_USE, "An account with this email address already exists.")
+}
+
+/// 401: the same for an unknown address and a wrong password, so that it doesn't disclose who has an account.
+pub(super) fn invalid_credentials() -> Error {
+    Error::refused(&problem::INVALID_CREDENTIALS, "Invalid credentials")
+}

@@ -1,0 +1,73 @@
+//! The settings of the service, and the state that its handlers and background tasks share.
+
+use std::path::PathBuf;
+
+use axum::extract::FromRef;
+use clap::Parser;
+use common::Clock;
+use httpkit::auth::Verifier;
+use httpkit::settings::ServerSettings;
+use service::{ContextSettings, ServiceContext};
+
+use crate::cookies::SessionCookies;
+use crate::passwords::Passwords;
+use crate::store::Store;
+use crate::tokens::TokenIssuer;
+
+/// Signs users up, in and out.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "auth",
+    after_help = "`auth generate-keys --out DIR` creates the pair of keys that the settings name."
+)]
+pub struct Settings {
+    #[command(flatten)]
+    pub server: ServerSettings,
+    #[command(flatten)]
+    pub context: ContextSettings,
+
+    /// File with the Ed25519 private key (PKCS#8, PEM) that sign-in tokens are signed with
+    #[arg(long, env = "JWT_PRIVATE_KEY")]
+    pub jwt_private_key: PathBuf,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) passwords: Passwords,
+    pub(crate) token_issuer: TokenIssuer,
+    pub(crate) cookies: SessionCookies,
+    pub(crate) verifier: Verifier,
+    pub(crate) clock: Clock,
+    pub(crate) context: ServiceContext,
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Verifier {
+        app.verifier.clone()
+    }
+}
+
+impl App {
+    pub async fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<App> {
+        let server = &settings.server;
+        let verifier = server.verifier(&clock)?;
+        let token_issuer = TokenIssuer::from_file(&settings.jwt_private_key)?;
+        anyhow::ensure!(
+            token_issuer.is_trusted_by(&verifier, clock.now()),
+            "JWT_PRIVATE_KEY: its public half is not among JWT_PUBLIC_KEYS ({}), so no service would accept its tokens",
+            server.jwt_public_keys.display()
+        );
+        let context = ServiceContext::connect("auth", &settings.context, clock.clone()).await?;
+        Ok(App {
+            store: Store::open(&context.database, clock.clone()).await?,
+            passwords: Passwords::start().await?,
+            token_issuer,
+            cookies: SessionCookies::of(&server.public_url),
+            verifier,
+            clock,
+            context,
+        })
+    }
+}

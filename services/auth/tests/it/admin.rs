@@ -1,0 +1,44 @@
+//! Admin commands: `auth republish …`.
+
+use common::events::{UserCreated, UserUpdated};
+use store::RESTORE_VERSION_OFFSET;
+
+use super::*;
+
+#[tokio::test]
+async fn every_user_is_republished_and_after_a_restore_in_a_newer_version() {
+    let auth = World::start().await;
+    auth.sign_up("kim@example.org").await;
+    let bus = auth.infra.bus();
+    let created = bus.wait_for::<UserCreated>(|_| true).await;
+    let operator = auth.infra.program("auth");
+    let output = operator.run(&["republish"]).await;
+    let expected = "Republishing 1 events of 1 documents.\nAll events are published.\n";
+    assert_eq!(output.expect_success(), expected);
+    assert_eq!(bus.published::<UserCreated>().await, [created.clone(), created]);
+
+    operator.run(&["republish", "--restored"]).await.expect_success();
+    let updated = bus.published::<UserUpdated>().await.pop().unwrap();
+    assert_eq!(updated.0.version, RESTORE_VERSION_OFFSET + 1);
+    let none = operator.run(&["dead-letters", "list"]).await;
+    assert_eq!(none.expect_success(), "No dead letters.\n");
+}
+
+#[tokio::test]
+async fn help_names_every_command_and_the_settings() {
+    let auth = World::start().await;
+    let help = auth.infra.program("auth").run(&["--help"]).await;
+    for expected in
+        ["dead-letters", "republish", "generate-keys", "JWT_PRIVATE_KEY", "NATS_MONITOR_URL"]
+    {
+        assert!(help.expect_success().contains(expected), "{expected} is not in:\n{}", help.stdout);
+    }
+    assert!(help.stdout.starts_with("Signs users up, in and out"), "{}", help.stdout);
+    let help = auth.infra.program("auth").run(&["republish", "--help"]).await;
+    assert!(
+        help.expect_success()
+            .starts_with("Publishes the current state of this service's documents again"),
+        "{}",
+        help.stdout
+    );
+}

@@ -1,0 +1,7 @@
+//! One endpoint per file, and the problems of the domain's refusals.
+
+pub mod cancel;
+pub mod create;
+mod errors;
+pub mod list;
+pub mod show;

@@ -1,0 +1,229 @@
+//! Attempts: one card each, and never two at once.
+
+use common::Time;
+use common::events::{CancelReason, OrderStatus, PaymentFailed};
+use common::ids::PaymentId;
+use store::Change;
+
+use super::{
+    Attempt, AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, PaymentRefusal,
+    RequestOutcome, Status,
+};
+
+impl OrderPayment {
+    /// The buyer pays: an attempt begins, if the order is live and no other attempt is in progress.
+    pub fn begin_attempt(
+        &self,
+        token: &CardToken,
+        limits: Limits,
+        now: Time,
+    ) -> Result<Change<OrderPayment>, PaymentRefusal> {
+        self.check_payable(limits, now)?;
+        let mut next = self.next();
+        let mut payment = next.payment.take().unwrap_or_else(|| Payment {
+            id: PaymentId::new(now),
+            created_at: now,
+            status: Status::Created,
+            intent: None,
+            intent_number: IntentNumber::FIRST,
+            attempt: None,
+            last_attempt: AttemptNumber::NONE,
+            declines: 0,
+            last_decline: None,
+            last_charge: None,
+            refund: None,
+        });
+        payment.last_attempt = payment.last_attempt + 1;
+        payment.status = Status::Processing;
+        payment.attempt = Some(Attempt {
+            number: payment.last_attempt,
+            token: token.clone(),
+            method: token.payment_method().map(str::to_owned),
+            sent: false,
+            outcome_unknown: false,
+        });
+        next.payment = Some(payment);
+        next.failures = 0;
+        Ok(Change::without_event(next.lease(now)))
+    }
+
+    /// Whether an attempt may begin, and if not, why.
+    pub fn check_payable(&self, limits: Limits, now: Time) -> Result<(), PaymentRefusal> {
+        if let Some(payment) = &self.payment {
+            match payment.status {
+                Status::Processing => return Err(PaymentRefusal::InProgress),
+                Status::Completed => return Err(PaymentRefusal::AlreadyPaid),
+                Status::Refunding | Status::Refunded => return Err(PaymentRefusal::Refunded),
+                Status::Failed => return Err(PaymentRefusal::TooManyDeclines),
+                Status::Created if limits.is_reached_by(payment.declines) => {
+                    return Err(PaymentRefusal::TooManyDeclines);
+                }
+                Status::Created => {}
+            }
+        }
+        match self.order.status {
+            OrderStatus::Complete => Err(PaymentRefusal::AlreadyPaid),
+            OrderStatus::Cancelled => Err(match self.order.cancel_reason {
+                Some(CancelReason::Expired) => PaymentRefusal::OrderExpired,
+                Some(
+                    CancelReason::User
+                    | CancelReason::PaymentFailed
+                    | CancelReason::TicketDeleted
+                    | CancelReason::Refunded
+                    | CancelReason::Banned,
+                )
+                | None => PaymentRefusal::OrderCancelled,
+            }),
+            OrderStatus::Created | OrderStatus::AwaitingPayment if self.accepts_payment(now) => {
+                Ok(())
+            }
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {
+                Err(PaymentRefusal::OrderExpired)
+            }
+        }
+    }
+
+    /// The PaymentIntent exists; its id is stored before anything is charged to it.
+    pub fn record_intent(&self, intent: &str, now: Time) -> Option<Change<OrderPayment>> {
+        self.edit_payment(now, |payment| {
+            payment.intent.is_none().then(|| payment.intent = Some(intent.to_owned()))
+        })
+    }
+
+    /// Stripe failed to create the PaymentIntent: the next one gets a new number. The failed one, should it exist, is
+    /// never confirmed.
+    pub fn advance_intent_number(
+        &self,
+        number: IntentNumber,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_payment(now, |payment| {
+            (payment.intent_number == number).then(|| payment.intent_number = number + 1)
+        })
+    }
+
+    /// The PaymentMethod exists.
+    pub fn record_payment_method(
+        &self,
+        number: AttemptNumber,
+        method: &str,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_attempt(number, now, |payment| {
+            let attempt = payment.attempt.as_mut()?;
+            attempt.method = Some(method.to_owned());
+            Some(())
+        })
+    }
+
+    /// The confirmation is about to be sent. None: it was sent before, or it may not be sent any more.
+    pub fn mark_sent(&self, number: AttemptNumber, now: Time) -> Option<Change<OrderPayment>> {
+        let in_time = self.accepts_payment(now);
+        self.edit_attempt(number, now, |payment| {
+            let attempt = payment.attempt.as_mut()?;
+            (!attempt.sent && in_time).then(|| attempt.sent = true)
+        })
+    }
+
+    /// Whether this attempt is in progress and marked as sent: only then is its confirmation sent.
+    pub fn is_sent(&self, number: AttemptNumber) -> bool {
+        self.attempt().is_some_and(|attempt| attempt.number == number && attempt.sent)
+    }
+
+    /// Stripe's response doesn't say what happened to the card: the PaymentIntent is retrieved before anything is sent
+    /// again.
+    pub fn mark_outcome_unknown(
+        &self,
+        number: AttemptNumber,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        let change = self.edit_attempt(number, now, |payment| {
+            let attempt = payment.attempt.as_mut()?;
+            (!attempt.outcome_unknown).then(|| attempt.outcome_unknown = true)
+        })?;
+        Some(Change::without_event(OrderPayment { failures: self.failures + 1, ..change.thing }))
+    }
+
+    /// The retrieved PaymentIntent shows that nothing happened under this number: the same card is tried under a new
+    /// one.
+    pub fn advance_attempt_number(
+        &self,
+        number: AttemptNumber,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_attempt(number, now, |payment| {
+            payment.last_attempt = payment.last_attempt + 1;
+            let attempt = payment.attempt.as_mut()?;
+            attempt.number = payment.last_attempt;
+            (attempt.sent, attempt.outcome_unknown) = (false, false);
+            Some(())
+        })
+    }
+
+    /// The attempt ends with nothing charged and nothing declined.
+    pub fn abandon_attempt(
+        &self,
+        number: AttemptNumber,
+        limits: Limits,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        let change = self.edit_attempt(number, now, |payment| {
+            payment.status = Status::Created;
+            payment.attempt = None;
+            Some(())
+        })?;
+        Some(Change::without_event(change.thing.schedule(limits, now).finish_request(None)))
+    }
+
+    /// The attempt ends before its confirmation was sent. None: another process has sent it.
+    pub fn abandon_unsent_attempt(
+        &self,
+        number: AttemptNumber,
+        limits: Limits,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        if self.is_sent(number) { None } else { self.abandon_attempt(number, limits, now) }
+    }
+
+    /// Stripe's result: the card was declined. `charge` is Stripe's charge that was declined.
+    pub fn record_decline(
+        &self,
+        number: AttemptNumber,
+        code: &str,
+        charge: Option<&str>,
+        limits: Limits,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        let change = self.edit_attempt(number, now, |payment| {
+            payment.status = Status::Created;
+            payment.attempt = None;
+            payment.declines += 1;
+            payment.last_decline = Some(code.to_owned());
+            payment.last_charge = charge.map(str::to_owned).or(payment.last_charge.take());
+            Some(())
+        })?;
+        let next = change.thing.schedule(limits, now);
+        let event = PaymentFailed(next.failed_event(false)?);
+        let attempts_left = limits.attempts_left(event.0.attempt);
+        let outcome = RequestOutcome::Declined { code: code.to_owned(), attempts_left };
+        Some(Change::with_event(next.finish_request(Some(outcome)), &event))
+    }
+
+    pub(super) fn attempt(&self) -> Option<&Attempt> {
+        self.payment.as_ref()?.attempt.as_ref()
+    }
+
+    /// One edit of the attempt with this number, if it is the one in progress.
+    fn edit_attempt(
+        &self,
+        number: AttemptNumber,
+        now: Time,
+        edit: impl FnOnce(&mut Payment) -> Option<()>,
+    ) -> Option<Change<OrderPayment>> {
+        self.edit_payment(now, |payment| {
+            let is_current =
+                payment.attempt.as_ref().is_some_and(|attempt| attempt.number == number);
+            if is_current { edit(payment) } else { None }
+        })
+    }
+}

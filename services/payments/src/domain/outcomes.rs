@@ -1,0 +1,233 @@
+//! The effect of a Stripe call's result on a payment: a pure function of the document, the step that was executed, and
+//! the result.
+
+use common::Time;
+use store::Change;
+
+use super::{
+    AttemptNumber, GatewayError, IntentNumber, IntentState, Limits, OrderPayment, RefundNumber,
+    RefundState, StripeResult,
+};
+
+/// The effect of a result.
+#[derive(Clone, Debug)]
+pub struct Transition {
+    /// None: the document contains the fact already, or has moved on since.
+    pub change: Option<Change<OrderPayment>>,
+    pub next: Next,
+}
+
+/// How the execution continues.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// With the next step.
+    Continue,
+    /// Stripe doesn't know the card token.
+    InvalidToken(String),
+    /// Stripe could not be reached before anything was charged, and no confirmation was sent.
+    NothingSent(GatewayError),
+    /// The same, but another process has sent the attempt's confirmation concurrently, and awaits its outcome.
+    SentConcurrently,
+    /// The outcome is unknown: retry after a pause.
+    Retry(String),
+    /// The refund failed: retry after a pause.
+    RetryRefund,
+}
+
+impl Transition {
+    fn fact(change: Option<Change<OrderPayment>>) -> Transition {
+        Transition { change, next: Next::Continue }
+    }
+
+    fn retry(change: Option<Change<OrderPayment>>, why: impl Into<String>) -> Transition {
+        Transition { change, next: Next::Retry(why.into()) }
+    }
+}
+
+impl OrderPayment {
+    /// Creating the PaymentIntent with this number, for this attempt.
+    pub fn on_intent_created(
+        &self,
+        number: IntentNumber,
+        attempt: AttemptNumber,
+        result: &StripeResult<String>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        let error = match result {
+            Ok(intent) => return Transition::fact(self.record_intent(intent, now)),
+            Err(error) => error.clone(),
+        };
+        let advanced = match error {
+            GatewayError::Failed(_) | GatewayError::Refused { .. } => {
+                self.advance_intent_number(number, now)
+            }
+            GatewayError::Declined { .. } | GatewayError::Unknown(_) => None,
+        };
+        let payment = advanced.as_ref().map_or(self, |change| &change.thing);
+        let Transition { change, next } = payment.nothing_sent(attempt, error, limits, now);
+        Transition { change: change.or(advanced), next }
+    }
+
+    /// Creating this attempt's PaymentMethod.
+    pub fn on_payment_method_created(
+        &self,
+        number: AttemptNumber,
+        result: &StripeResult<String>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        match result {
+            Ok(method) => Transition::fact(self.record_payment_method(number, method, now)),
+            Err(GatewayError::Declined { code, charge }) => {
+                Transition::fact(self.record_decline(number, code, charge.as_deref(), limits, now))
+            }
+            Err(GatewayError::Refused { message, .. }) => Transition {
+                change: self.abandon_unsent_attempt(number, limits, now),
+                next: Next::InvalidToken(message.clone()),
+            },
+            Err(error @ (GatewayError::Failed(_) | GatewayError::Unknown(_))) => {
+                self.nothing_sent(number, error.clone(), limits, now)
+            }
+        }
+    }
+
+    /// Confirming this attempt.
+    pub fn on_confirmation(
+        &self,
+        number: AttemptNumber,
+        result: &StripeResult<IntentState>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        match result {
+            Ok(IntentState::Succeeded) => Transition::fact(self.record_success(now)),
+            Ok(IntentState::Canceled) => Transition::fact(self.record_cancellation(now)),
+            Err(GatewayError::Declined { code, charge }) => {
+                Transition::fact(self.record_decline(number, code, charge.as_deref(), limits, now))
+            }
+            Err(GatewayError::Refused { invalid_payment_method: true, message, .. }) => {
+                Transition {
+                    change: self.abandon_attempt(number, limits, now),
+                    next: Next::InvalidToken(message.clone()),
+                }
+            }
+            Ok(IntentState::Processing | IntentState::RequiresPaymentMethod { .. })
+            | Err(GatewayError::Refused { .. } | GatewayError::Failed(_)) => {
+                Transition::fact(self.mark_outcome_unknown(number, now))
+            }
+            Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
+        }
+    }
+
+    /// Retrieving the PaymentIntent of an attempt whose outcome was unknown.
+    pub fn on_attempt_retrieved(
+        &self,
+        number: AttemptNumber,
+        result: &StripeResult<IntentState>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        let (charge, decline_code) = match result {
+            Ok(IntentState::Succeeded) => return Transition::fact(self.record_success(now)),
+            Ok(IntentState::Canceled) => return Transition::fact(self.record_cancellation(now)),
+            Ok(IntentState::Processing) => {
+                return Transition::retry(None, "the payment is processing");
+            }
+            Ok(IntentState::RequiresPaymentMethod { last_charge, decline_code }) => {
+                (last_charge.as_deref(), decline_code.as_deref())
+            }
+            Err(error) => return Transition::retry(None, error.to_string()),
+        };
+        let known = self.payment.as_ref().and_then(|payment| payment.last_charge.as_deref());
+        match (charge, decline_code) {
+            // A new charge: this attempt's, and it was declined.
+            (Some(_), Some(code)) if charge != known => {
+                Transition::fact(self.record_decline(number, code, charge, limits, now))
+            }
+            // Nothing has happened: one more try, if there is time.
+            _ if self.failures <= 1 && self.accepts_payment(now) => {
+                Transition::fact(self.advance_attempt_number(number, now))
+            }
+            _ if self.accepts_payment(now) => {
+                let error = GatewayError::Failed("repeated failures".to_owned());
+                let change = self.abandon_attempt(number, limits, now);
+                Transition { change, next: Next::NothingSent(error) }
+            }
+            // The order has ended, and that is what the buyer's response says.
+            _ => Transition::fact(self.abandon_attempt(number, limits, now)),
+        }
+    }
+
+    /// Cancelling the PaymentIntent, or retrieving it after that was refused.
+    pub fn on_cancellation(&self, result: &StripeResult<IntentState>, now: Time) -> Transition {
+        match result {
+            Ok(IntentState::Succeeded) => Transition::fact(self.record_success(now)),
+            Ok(IntentState::Canceled) => Transition::fact(self.record_cancellation(now)),
+            Ok(IntentState::Processing | IntentState::RequiresPaymentMethod { .. }) => {
+                Transition::retry(None, "the PaymentIntent is not cancelled yet")
+            }
+            Err(error) => Transition::retry(None, error.to_string()),
+        }
+    }
+
+    /// Creating the refund with this number.
+    pub fn on_refund(
+        &self,
+        number: RefundNumber,
+        result: &StripeResult<RefundState>,
+        now: Time,
+    ) -> Transition {
+        match result {
+            Ok(RefundState::Succeeded { id }) => Transition::fact(self.record_refund(id, now)),
+            Ok(RefundState::Failed) => Transition {
+                change: self.advance_refund_number(number, now),
+                next: Next::RetryRefund,
+            },
+            Ok(RefundState::Pending) => Transition::retry(
+                self.mark_refund_outcome_unknown(number, now),
+                "the refund is pending",
+            ),
+            // One of the refusals is *already refunded*, which is success: the refunds are retrieved.
+            Err(
+                GatewayError::Refused { .. }
+                | GatewayError::Declined { .. }
+                | GatewayError::Failed(_),
+            ) => Transition::fact(self.mark_refund_outcome_unknown(number, now)),
+            Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
+        }
+    }
+
+    /// Retrieving the refunds of the PaymentIntent.
+    pub fn on_refunds_retrieved(
+        &self,
+        number: RefundNumber,
+        result: &StripeResult<Option<RefundState>>,
+        now: Time,
+    ) -> Transition {
+        match result {
+            Ok(Some(RefundState::Succeeded { id })) => {
+                Transition::fact(self.record_refund(id, now))
+            }
+            Ok(Some(RefundState::Pending)) => Transition::retry(None, "the refund is pending"),
+            Ok(Some(RefundState::Failed) | None) => Transition {
+                change: self.advance_refund_number(number, now),
+                next: Next::RetryRefund,
+            },
+            Err(error) => Transition::retry(None, error.to_string()),
+        }
+    }
+
+    /// The attempt ends before a confirmation was sent, unless another process has sent one.
+    fn nothing_sent(
+        &self,
+        number: AttemptNumber,
+        error: GatewayError,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        let sent = self.is_sent(number);
+        let next = if sent { Next::SentConcurrently } else { Next::NothingSent(error) };
+        Transition { change: self.abandon_unsent_attempt(number, limits, now), next }
+    }
+}

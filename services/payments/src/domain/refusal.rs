@@ -1,0 +1,36 @@
+//! Why the domain refuses. `routes/errors.rs` maps these to problems.
+
+use store::KeyReusedError;
+
+/// Why a payment is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentRefusal {
+    #[error(transparent)]
+    KeyReused(#[from] KeyReusedError),
+    #[error("a payment is in progress")]
+    InProgress,
+    #[error("the order is already paid")]
+    AlreadyPaid,
+    #[error("the payment is refunded")]
+    Refunded,
+    #[error("too many cards were declined")]
+    TooManyDeclines,
+    #[error("the order has expired")]
+    OrderExpired,
+    #[error("the order is cancelled")]
+    OrderCancelled,
+}
+
+/// Why a refund is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefundRefusal {
+    #[error(transparent)]
+    KeyReused(#[from] KeyReusedError),
+    #[error("the payment is not completed, or a refund has begun")]
+    NotRefundable,
+}
+
+/// orders requires the refund of a payment that this database doesn't contain, or not as completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not known to be completed")]
+pub struct NotPaid;

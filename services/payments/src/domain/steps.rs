@@ -1,0 +1,99 @@
+//! The next Stripe step: a pure function of the document.
+
+use common::Time;
+use common::events::OrderStatus;
+
+use super::{
+    AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, RefundNumber, Status,
+};
+
+/// One step. Each is safe to repeat, by its idempotency key or because it only reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// For the attempt in progress.
+    CreateIntent {
+        number: IntentNumber,
+        attempt: AttemptNumber,
+    },
+    CreatePaymentMethod {
+        number: AttemptNumber,
+        token: CardToken,
+    },
+    Confirm {
+        number: AttemptNumber,
+        intent: String,
+        method: String,
+    },
+    /// Resolve an attempt whose outcome is unknown.
+    RetrieveIntent {
+        number: AttemptNumber,
+        intent: String,
+    },
+    /// The order can't be paid any more, and nothing was sent.
+    AbandonAttempt {
+        number: AttemptNumber,
+    },
+    CancelIntent {
+        intent: String,
+    },
+    CreateRefund {
+        number: RefundNumber,
+        intent: String,
+    },
+    /// Resolve a refund whose outcome is unknown.
+    RetrieveRefunds {
+        number: RefundNumber,
+        intent: String,
+    },
+}
+
+impl OrderPayment {
+    /// The next step; none if there is nothing to do at Stripe.
+    pub fn next_step(&self, limits: Limits, now: Time) -> Option<Step> {
+        let payment = self.payment.as_ref()?;
+        match payment.status {
+            Status::Processing => self.attempt_step(payment, now),
+            Status::Created if self.is_cancelled() || limits.is_reached_by(payment.declines) => {
+                payment.intent.clone().map(|intent| Step::CancelIntent { intent })
+            }
+            Status::Refunding => {
+                let refund = payment.refund.as_ref()?;
+                let (number, intent) = (refund.number, payment.intent.clone()?);
+                Some(if refund.outcome_unknown {
+                    Step::RetrieveRefunds { number, intent }
+                } else {
+                    Step::CreateRefund { number, intent }
+                })
+            }
+            Status::Created | Status::Completed | Status::Refunded | Status::Failed => None,
+        }
+    }
+
+    fn attempt_step(&self, payment: &Payment, now: Time) -> Option<Step> {
+        let attempt = payment.attempt.as_ref()?;
+        let number = attempt.number;
+        let in_time = self.accepts_payment(now);
+        let (intent, method) = match (&payment.intent, &attempt.method) {
+            // The same confirmation under the same number would get the saved response.
+            (Some(intent), _) if attempt.sent && (attempt.outcome_unknown || !in_time) => {
+                return Some(Step::RetrieveIntent { number, intent: intent.clone() });
+            }
+            _ if !in_time => return Some(Step::AbandonAttempt { number }),
+            (None, _) => {
+                return Some(Step::CreateIntent { number: payment.intent_number, attempt: number });
+            }
+            (Some(_), None) => {
+                return Some(Step::CreatePaymentMethod { number, token: attempt.token.clone() });
+            }
+            (Some(intent), Some(method)) => (intent.clone(), method.clone()),
+        };
+        Some(Step::Confirm { number, intent, method })
+    }
+
+    fn is_cancelled(&self) -> bool {
+        match self.order.status {
+            OrderStatus::Cancelled => true,
+            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => false,
+        }
+    }
+}

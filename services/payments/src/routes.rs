@@ -1,0 +1,26 @@
+//! One endpoint per file.
+
+pub mod create;
+mod errors;
+pub mod list;
+pub mod refund;
+pub mod show;
+
+use common::events::Stream;
+use common::ids::{Id, OrderId};
+use httpkit::{Error, Result};
+use store::read_your_writes;
+
+use crate::domain::OrderPayment;
+use crate::state::App;
+
+/// The payment of the order that a body or a query names. An order that its buyer has just created may not have reached
+/// payments yet, and is waited for.
+async fn find_order(app: &App, id: &str) -> Result<OrderPayment> {
+    let missing = || Error::not_found(OrderId::NAMES);
+    let id: OrderId = id.parse().map_err(|_| missing())?;
+    let disconnected = || app.consumers.is_disconnected(Stream::Orders);
+    let find = async || app.store.find(id).await;
+    let found = read_your_writes(id.created_at(), app.clock.now(), disconnected, find).await?;
+    found.ok_or_else(missing)
+}

@@ -1,0 +1,45 @@
+//! The domain's refusals as problems.
+
+use common::problem;
+use httpkit::Error;
+
+use crate::domain::{PaymentRefusal, RefundRefusal};
+
+impl From<PaymentRefusal> for Error {
+    fn from(refusal: PaymentRefusal) -> Error {
+        let (problem, detail) = match refusal {
+            PaymentRefusal::KeyReused(error) => return error.into(),
+            PaymentRefusal::InProgress => {
+                (&problem::PAYMENT_IN_PROGRESS, "A payment is in progress. Don't pay again.")
+            }
+            PaymentRefusal::AlreadyPaid => (&problem::ALREADY_PAID, "This order is already paid."),
+            PaymentRefusal::Refunded => (
+                &problem::ORDER_CANCELLED,
+                "This order was cancelled, and the payment is refunded in full.",
+            ),
+            PaymentRefusal::TooManyDeclines => (
+                &problem::PAYMENT_FAILED,
+                "Too many cards were declined, so the order was cancelled.",
+            ),
+            PaymentRefusal::OrderExpired => {
+                (&problem::ORDER_EXPIRED, "The reservation has expired.")
+            }
+            PaymentRefusal::OrderCancelled => {
+                (&problem::ORDER_CANCELLED, "This order was cancelled.")
+            }
+        };
+        Error::refused(problem, detail)
+    }
+}
+
+impl From<RefundRefusal> for Error {
+    fn from(refusal: RefundRefusal) -> Error {
+        match refusal {
+            RefundRefusal::KeyReused(error) => error.into(),
+            RefundRefusal::NotRefundable => Error::refused(
+                &problem::NOT_REFUNDABLE,
+                "Only a completed payment can be refunded, and only once.",
+            ),
+        }
+    }
+}

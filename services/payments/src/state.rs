@@ -1,0 +1,80 @@
+//! The service's settings, and the state that its handlers, listeners and background tasks share.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use bus::ConsumerHealth;
+use clap::{Args, Parser};
+use common::Clock;
+use httpkit::settings::ServerSettings;
+use service::{ContextSettings, HttpState, ServiceContext};
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::domain::Limits;
+use crate::gateway::Gateway;
+use crate::store::Store;
+
+/// payments: charges and refunds
+#[derive(Clone, Debug, Parser)]
+pub struct Settings {
+    #[command(flatten)]
+    pub server: ServerSettings,
+    #[command(flatten)]
+    pub state: StateSettings,
+}
+
+/// The settings of the service's state; an admin command needs no others.
+#[derive(Clone, Debug, Args)]
+pub struct StateSettings {
+    #[command(flatten)]
+    pub context: ContextSettings,
+
+    /// Stripe's secret key (sk_…)
+    #[arg(long, env = "STRIPE_KEY", hide_env_values = true)]
+    pub stripe_key: String,
+
+    /// The base URL of Stripe's API, or of the local double
+    #[arg(long, env = "STRIPE_URL", default_value = "https://api.stripe.com/")]
+    pub stripe_url: Url,
+
+    /// How many declined cards end an order
+    #[arg(long, env = "PAYMENT_ATTEMPTS", default_value_t = 3,
+          value_parser = clap::value_parser!(i64).range(1..=20))]
+    pub payment_attempts: i64,
+}
+
+/// The state that handlers, listeners and the background worker share.
+#[derive(Clone)]
+pub struct App {
+    pub store: Store,
+    pub gateway: Gateway,
+    pub clock: Clock,
+    pub consumers: ConsumerHealth,
+    pub limits: Limits,
+    /// Wakes the background worker.
+    pub wake_worker: Arc<Notify>,
+    pub(crate) context: ServiceContext,
+}
+
+impl FromRef<HttpState<App>> for App {
+    fn from_ref(state: &HttpState<App>) -> App {
+        state.app.clone()
+    }
+}
+
+impl App {
+    /// Connects, and creates the indexes.
+    pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
+        let context = ServiceContext::connect("payments", &settings.context, clock.clone()).await?;
+        Ok(App {
+            store: Store::open(&context.database, clock.clone()).await?,
+            gateway: Gateway::new(&settings.stripe_key, &settings.stripe_url)?,
+            clock,
+            consumers: context.consumers.clone(),
+            limits: Limits { max_declines: settings.payment_attempts },
+            wake_worker: Arc::default(),
+            context,
+        })
+    }
+}

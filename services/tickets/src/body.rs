@@ -1,0 +1,169 @@
+//! The body of `POST` and `PUT`: what a seller writes about a ticket.
+
+use common::Time;
+use common::listing::Listing;
+use common::money::AmountInput;
+use common::settings::MarketSettings;
+use httpkit::Error;
+use httpkit::validation::Rules;
+use serde::Deserialize;
+
+use crate::domain::draft::{self, Draft};
+
+/// The body as it was sent. Its rules are checked by [`TicketBody::parse`], all of them, so that one response reports
+/// every violation.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketBody {
+    pub title: Option<String>,
+    pub price: Option<AmountInput>,
+    pub description: Option<String>,
+    pub date: Option<String>,
+    pub time_zone: Option<String>,
+    pub venue: Option<String>,
+}
+
+impl TicketBody {
+    /// Refuses with one violation for every broken rule.
+    pub fn parse(self, market: &MarketSettings, now: Time) -> Result<Draft, Error> {
+        let amount = self.price.and_then(|amount| amount.parse().ok());
+        let mut rules = Rules::default();
+        let title = rules.check("title", draft::title(self.title));
+        let price = rules.check("price", draft::price(amount, market.min_price));
+        let description = rules.check("description", draft::description(self.description));
+        let date = rules.check("date", draft::date(self.date, now));
+        let time_zone = draft::time_zone(self.time_zone, &market.time_zone);
+        let time_zone = rules.check("timeZone", time_zone);
+        let venue = rules.check("venue", draft::venue(self.venue));
+        match (title, price, description, date, time_zone, venue) {
+            (
+                Some(title),
+                Some(price),
+                Some(description),
+                Some(date),
+                Some(time_zone),
+                Some(venue),
+            ) => {
+                let currency = market.currency.clone();
+                let listing = Listing { title, price, currency, date, time_zone, venue };
+                Ok(Draft { listing, description })
+            }
+            (..) => Err(rules.into_error()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::Money;
+
+    use super::*;
+
+    fn market() -> MarketSettings {
+        MarketSettings {
+            currency: "usd".parse().unwrap(),
+            min_price: Money::from_minor(50),
+            time_zone: "Europe/Berlin".to_owned(),
+        }
+    }
+
+    fn now() -> Time {
+        Time::parse("2026-01-31T12:00:00Z").unwrap()
+    }
+
+    fn body(json: &str) -> TicketBody {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn violations(json: &str) -> Vec<String> {
+        match body(json).parse(&market(), now()) {
+            Ok(draft) => panic!("{draft:?}"),
+            Err(Error::Invalid(violations)) => {
+                violations.into_iter().filter_map(|violation| violation.field).collect()
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_title_and_a_price_are_enough() {
+        let json = r#"{"title": "  Motörhead ", "price": 20, "date": null, "venue": " "}"#;
+        let draft = body(json).parse(&market(), now());
+        let listing = Listing {
+            title: "Motörhead".to_owned(),
+            price: Money::from_minor(2000),
+            currency: "usd".parse().unwrap(),
+            date: None,
+            time_zone: "Europe/Berlin".to_owned(),
+            venue: None,
+        };
+        let expected = Draft { listing, description: None };
+        assert_eq!(draft.unwrap(), expected);
+    }
+
+    #[test]
+    fn every_violation_is_reported_at_once() {
+        let long = "x".repeat(5001);
+        let json = format!(
+            r#"{{"title": " ", "price": "0.49", "description": "{long}", "date": "soon",
+                "timeZone": "Mars/Olympus", "venue": "a\nb"}}"#
+        );
+        assert_eq!(
+            violations(&json),
+            ["title", "price", "description", "date", "timeZone", "venue"]
+        );
+        assert_eq!(violations("{}"), ["title", "price"]);
+    }
+
+    #[test]
+    fn lengths_are_counted_in_characters_after_trimming() {
+        let title = |text: &str| {
+            let body = TicketBody { title: Some(text.to_owned()), ..body(r#"{"price": "20.50"}"#) };
+            body.parse(&market(), now()).is_ok()
+        };
+        assert!(title(&"é".repeat(200)));
+        assert!(title(&format!("  {}  ", "x".repeat(200))));
+        assert!(!title(&"é".repeat(201)));
+        for blank in ["", "   ", "\u{200B}", "\u{0}", "a\u{0}b", "a\tb", "a\u{202E}b"] {
+            assert!(!title(blank), "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_may_have_several_lines() {
+        let json = r#"{"title": "x", "price": 1, "description": " one\r\n\ttwo "}"#;
+        let draft = body(json).parse(&market(), now()).unwrap();
+        assert_eq!(draft.description.as_deref(), Some("one\n\ttwo"));
+    }
+
+    #[test]
+    fn a_price_must_be_within_its_bounds() {
+        for (price, valid) in [
+            ("0.50", true),
+            ("\"999999.99\"", true),
+            ("0.49", false),
+            ("1000000", false),
+            ("12.345", false),
+            ("-1", false),
+            ("1e300", false),
+        ] {
+            let json = format!(r#"{{"title": "x", "price": {price}}}"#);
+            assert_eq!(body(&json).parse(&market(), now()).is_ok(), valid, "{price}");
+        }
+    }
+
+    #[test]
+    fn a_date_must_not_be_in_the_past() {
+        for (date, valid) in [
+            ("2026-01-31T12:00:00Z", true),
+            ("2026-01-31T13:00:00+01:00", true),
+            ("2026-01-31T11:59:59.999Z", false),
+            ("2026-02-30T12:00:00Z", false),
+            ("2026-02-01", false),
+            (&Time::NEVER.to_string(), false),
+        ] {
+            let json = format!(r#"{{"title": "x", "price": 1, "date": "{date}"}}"#);
+            assert_eq!(body(&json).parse(&market(), now()).is_ok(), valid, "{date}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The parameters of a ticket search, and how text is split into the words that a search matches.
+
+use common::ids::UserId;
+use common::{Money, Time};
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::Ticket;
+
+/// The filters and the order of a list. A cursor is bound to all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Search {
+    #[serde(rename = "whose")]
+    pub scope: SearchScope,
+    /// Each term must be a prefix of one of the ticket's words. None: no text filter.
+    pub terms: Option<Vec<String>>,
+    pub min_price: Option<Money>,
+    pub max_price: Option<Money>,
+    pub from: Option<Time>,
+    pub to: Option<Time>,
+    pub sort: Sort,
+}
+
+/// Which tickets a list contains, before filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum SearchScope {
+    /// All that are on sale, of any seller.
+    OnSale,
+    /// All that one seller has listed or sold.
+    #[serde(rename = "Of")]
+    Seller(UserId),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Sort {
+    #[default]
+    Newest,
+    Cheapest,
+    #[serde(rename = "Dearest")]
+    MostExpensive,
+    /// By date; undated tickets come last.
+    Soonest,
+}
+
+impl Sort {
+    pub const ALL: [Sort; 4] = [Sort::Newest, Sort::Cheapest, Sort::MostExpensive, Sort::Soonest];
+
+    /// The value of the query parameter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sort::Newest => "-createdAt",
+            Sort::Cheapest => "price",
+            Sort::MostExpensive => "-price",
+            Sort::Soonest => "date",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Sort::ALL.into_iter().find(|sort| sort.as_str() == text)
+    }
+
+    /// The ticket's sort key, in its own unit: cents, or milliseconds.
+    pub fn key(self, ticket: &Ticket) -> i64 {
+        match self {
+            Sort::Newest => ticket.created_at.millis(),
+            Sort::Cheapest | Sort::MostExpensive => ticket.listing.price.minor(),
+            Sort::Soonest => ticket.on_sale_until().millis(),
+        }
+    }
+}
+
+/// The distinct words of a text, without case and accents. They consist of letters and digits alone, so none contains a
+/// character that has a meaning in a regular expression.
+pub fn words(text: &str) -> Vec<String> {
+    let plain: String =
+        text.nfkd().filter(|&char| !is_combining_mark(char)).flat_map(char::to_lowercase).collect();
+    let mut folded = String::with_capacity(plain.len());
+    for char in plain.chars().filter(|&char| !is_combining_mark(char)) {
+        match undecomposed(char) {
+            Some(letters) => folded.push_str(letters),
+            None => folded.push(char),
+        }
+    }
+    let mut words: Vec<String> = folded
+        .split(|char: char| !char.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Letters that people type without their strokes, and that Unicode doesn't decompose.
+fn undecomposed(char: char) -> Option<&'static str> {
+    Some(match char {
+        'ß' => "ss",
+        'æ' => "ae",
+        'œ' => "oe",
+        'ø' => "o",
+        'ł' => "l",
+        'đ' => "d",
+        'ı' => "i",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_have_neither_case_nor_accents_nor_punctuation() {
+        for (text, expected) in [
+            ("Motörhead, live!", vec!["live", "motorhead"]),
+            ("ÉDITH Piaf — Olympia", vec!["edith", "olympia", "piaf"]),
+            ("Große Łódź Øresund", vec!["grosse", "lodz", "oresund"]),
+            ("rock ROCK Rock", vec!["rock"]),
+            ("İstanbul ﬁn ①", vec!["1", "fin", "istanbul"]),
+            ("AC/DC: 40 años", vec!["40", "ac", "anos", "dc"]),
+            ("東京 コンサート", vec!["コンサート", "東京"]),
+            ("  \u{0} !!! ", vec![]),
+        ] {
+            assert_eq!(words(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_safe_in_a_regular_expression() {
+        let all: String = (0..=0x2FFF_u32).filter_map(char::from_u32).collect();
+        for word in words(&all) {
+            assert!(word.chars().all(char::is_alphanumeric), "{word}");
+        }
+        assert_eq!(words(r"a.*b$ ^c (d|e) [f] \g {2}"), ["2", "a", "b", "c", "d", "e", "f", "g"]);
+    }
+
+    #[test]
+    fn every_sort_is_parsed_from_its_own_text() {
+        for sort in Sort::ALL {
+            assert_eq!(Sort::parse(sort.as_str()), Some(sort));
+        }
+        assert_eq!(Sort::parse("createdAt"), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! One event per file. Each carries the whole order and its version, so all of them do the same: apply the order's state if
+//! it is newer than what was applied before.
+
+pub mod order_cancelled;
+pub mod order_completed;
+pub mod order_created;
+
+use anyhow::anyhow;
+use bus::Failure;
+use common::events::Order;
+
+use crate::state::App;
+
+async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
+    match app.store.follow(order).await? {
+        Some(_) => Ok(()),
+        // Orders knows a ticket only from this service, so its document must have been lost. It may be restored meanwhile;
+        // if not, the event is stored as a dead letter.
+        None => {
+            let (order, ticket) = (order.id, order.ticket.id);
+            Err(Failure::Transient(anyhow!("order {order} names an unknown ticket, {ticket}")))
+        }
+    }
+}

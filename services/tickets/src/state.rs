@@ -1,0 +1,57 @@
+//! The settings of the service, and the state that its handlers, listeners and background tasks share.
+
+use axum::extract::FromRef;
+use clap::{Args, Parser};
+use common::Clock;
+use common::settings::MarketSettings;
+use httpkit::settings::ServerSettings;
+use service::{ContextSettings, HttpState, ServiceContext};
+
+use crate::store::Store;
+
+/// Tickets for sale: listing, searching, editing and deleting them.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tickets")]
+pub struct Settings {
+    #[command(flatten)]
+    pub server: ServerSettings,
+    #[command(flatten)]
+    pub state: StateSettings,
+}
+
+/// The settings of the state alone; an admin command needs no others.
+#[derive(Clone, Debug, Args)]
+pub struct StateSettings {
+    #[command(flatten)]
+    pub context: ContextSettings,
+    #[command(flatten)]
+    pub market: MarketSettings,
+}
+
+/// What the handlers and the listeners share.
+#[derive(Clone)]
+pub struct App {
+    pub store: Store,
+    pub market: MarketSettings,
+    pub clock: Clock,
+    pub(crate) context: ServiceContext,
+}
+
+impl FromRef<HttpState<App>> for App {
+    fn from_ref(state: &HttpState<App>) -> App {
+        state.app.clone()
+    }
+}
+
+impl App {
+    /// Connects to MongoDB and NATS, and creates the indexes.
+    pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
+        let context = ServiceContext::connect("tickets", &settings.context, clock.clone()).await?;
+        Ok(App {
+            store: Store::open(&context.database, clock.clone()).await?,
+            market: settings.market.clone(),
+            clock,
+            context,
+        })
+    }
+}

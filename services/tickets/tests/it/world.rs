@@ -1,0 +1,115 @@
+//! The service on real servers, and the events of orders that it consumes.
+
+use clap::Parser;
+use common::events::{
+    CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated,
+    Stream,
+};
+use common::ids::{TicketId, UserId};
+use common::{Clock, Money};
+use serde_json::{Value, json};
+use service::Microservice as _;
+use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
+use testkit::{Client, Infra, Response, TestService, TestUser};
+use tickets::app::Tickets;
+use tickets::state::Settings;
+
+pub struct World {
+    pub service: TestService,
+    pub infra: Infra,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let infra = Infra::start().await;
+        let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
+        let service = TestService::serve(service).await;
+        infra.bus().wait_for_consumers("tickets", &[Stream::Orders]).await;
+        World { service, infra }
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.infra.clock
+    }
+
+    pub fn user(&self) -> TestUser {
+        self.infra.user()
+    }
+
+    pub fn client_as(&self, user: &TestUser) -> Client {
+        self.service.client_as(user)
+    }
+
+    /// Lists a ticket and returns it as the API does.
+    pub async fn list_ticket(&self, seller: &TestUser, body: Value) -> Value {
+        self.client_as(seller).post("/api/tickets", body).await.expect(201)
+    }
+
+    /// Lists a ticket with arbitrary content.
+    pub async fn default_ticket(&self, seller: &TestUser) -> Value {
+        self.list_ticket(seller, json!({ "title": "Motörhead", "price": "20.50" })).await
+    }
+
+    pub async fn get(&self, user: &TestUser, ticket: &Value) -> Response {
+        self.client_as(user).get(&path(ticket)).await
+    }
+
+    /// Publishes the event of an order in this state, and waits until the service has handled it.
+    pub async fn deliver(&self, order: &Order) {
+        let bus = self.infra.bus();
+        match order.status {
+            OrderStatus::Created => bus.publish_again(&OrderCreated(order.clone())).await,
+            OrderStatus::AwaitingPayment => bus.publish_again(&OrderUpdated(order.clone())).await,
+            OrderStatus::Complete => bus.publish_again(&OrderCompleted(order.clone())).await,
+            OrderStatus::Cancelled => bus.publish_again(&OrderCancelled(order.clone())).await,
+        }
+        bus.settled("tickets").await;
+    }
+
+    /// An order of the ticket by this buyer.
+    pub fn order(&self, buyer: &TestUser, ticket: &Value) -> TestOrder {
+        let now = self.clock().now();
+        let listed = fixtures::ticket(now)
+            .with_id(text(&ticket["id"]).parse::<TicketId>().unwrap())
+            .with_title(text(&ticket["title"]))
+            .with_price(text(&ticket["price"]).parse::<Money>().unwrap())
+            .with_seller(text(&ticket["userId"]).parse::<UserId>().unwrap())
+            .with_time_zone(text(&ticket["timeZone"]));
+        TestOrder(fixtures::order(&listed, now).with_buyer(buyer.id))
+    }
+}
+
+/// An order, in the states that events carry.
+#[derive(Clone)]
+pub struct TestOrder(Order);
+
+impl TestOrder {
+    pub fn id(&self) -> String {
+        self.0.id.to_string()
+    }
+
+    pub fn created(&self, hold: i64, version: i64) -> Order {
+        self.0.clone().with_hold(hold).with_version(version)
+    }
+
+    pub fn completed(&self, hold: i64, version: i64) -> Order {
+        self.created(hold, version).with_status(OrderStatus::Complete)
+    }
+
+    pub fn cancelled(&self, hold: i64, version: i64) -> Order {
+        let cancelled = self.created(hold, version).with_status(OrderStatus::Cancelled);
+        cancelled.with_cancel_reason(CancelReason::Expired)
+    }
+}
+
+pub fn settings(infra: &Infra) -> Settings {
+    Settings::parse_from(infra.args("tickets"))
+}
+
+pub fn path(ticket: &Value) -> String {
+    format!("/api/tickets/{}", text(&ticket["id"]))
+}
+
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
+}

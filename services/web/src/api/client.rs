@@ -1,0 +1,276 @@
+//! The calls to the services.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use common::Money;
+use common::ids::{OrderId, PaymentId, TicketId};
+use http::{HeaderMap, HeaderValue, Method, header};
+use reqwest::{RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use telemetry;
+use url::Url;
+
+use super::{Failure, List, Order, Payment, Refusal, Ticket, User};
+use crate::state::Settings;
+
+/// The timeout of a call.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of a call that a page can do without.
+const OPTIONAL_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The timeout of a payment: payments waits up to ten seconds for Stripe.
+const PAYMENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The headers of the visitor's request that are forwarded.
+const FORWARDED_HEADERS: [&str; 2] = ["x-forwarded-for", "x-request-id"];
+
+/// The client of all services.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    services: Arc<Services>,
+}
+
+struct Services {
+    auth: Url,
+    tickets: Url,
+    orders: Url,
+    payments: Url,
+}
+
+/// The API with one visitor's session.
+#[derive(Clone)]
+pub struct Caller {
+    api: Api,
+    headers: HeaderMap,
+}
+
+/// A new or renewed session: the user, and the cookies to set.
+pub struct Session {
+    pub user: User,
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// A listing as the seller typed it, for tickets to validate.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketDraft {
+    pub title: String,
+    pub price: String,
+    pub description: Option<String>,
+    pub date: Option<String>,
+    pub time_zone: Option<String>,
+    pub venue: Option<String>,
+}
+
+impl Api {
+    pub fn new(settings: &Settings) -> anyhow::Result<Api> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .context("an HTTP client")?;
+        let services = Services {
+            auth: settings.auth_url.clone(),
+            tickets: settings.tickets_url.clone(),
+            orders: settings.orders_url.clone(),
+            payments: settings.payments_url.clone(),
+        };
+        Ok(Api { http, services: Arc::new(services) })
+    }
+
+    /// A caller with these request headers and cookies.
+    pub fn caller(&self, request: &HeaderMap, cookies: Option<HeaderValue>) -> Caller {
+        let forwarded = |name: &&str| {
+            let name = http::HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name.clone(), request.get(&name)?.clone()))
+        };
+        let mut headers: HeaderMap = FORWARDED_HEADERS.iter().filter_map(forwarded).collect();
+        headers.extend(cookies.map(|cookies| (header::COOKIE, cookies)));
+        Caller { api: self.clone(), headers }
+    }
+}
+
+impl Caller {
+    pub async fn sign_up(&self, form: &impl Serialize) -> Result<Session, Failure> {
+        let request = self.auth(Method::POST, "/api/users/signup")?.json(form);
+        session(send(request).await?).await
+    }
+
+    pub async fn sign_in(&self, form: &impl Serialize) -> Result<Session, Failure> {
+        let request = self.auth(Method::POST, "/api/users/signin")?.json(form);
+        session(send(request).await?).await
+    }
+
+    /// Ends the session, and returns the cookies that clear it.
+    pub async fn sign_out(&self) -> Result<Vec<HeaderValue>, Failure> {
+        let response = send(self.auth(Method::POST, "/api/users/signout")?).await?;
+        Ok(cookies(&response))
+    }
+
+    /// Renews the session. A refusal means that it has ended.
+    pub async fn refresh(&self) -> Result<Session, Failure> {
+        session(send(self.auth(Method::POST, "/api/users/refresh")?).await?).await
+    }
+
+    pub async fn current_user(&self) -> Result<Option<User>, Failure> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body {
+            current_user: Option<User>,
+        }
+        let body: Body = ask(self.auth(Method::GET, "/api/users/currentuser")?).await?;
+        Ok(body.current_user)
+    }
+
+    pub async fn tickets(&self, query: &[(&str, &str)]) -> Result<List<Ticket>, Failure> {
+        ask(self.tickets_at(Method::GET, "/api/tickets")?.query(query)).await
+    }
+
+    pub async fn ticket(&self, id: TicketId) -> Result<Ticket, Failure> {
+        ask(self.tickets_at(Method::GET, &format!("/api/tickets/{id}"))?).await
+    }
+
+    pub async fn list_ticket(&self, draft: &TicketDraft, key: &str) -> Result<Ticket, Failure> {
+        let request = self.tickets_at(Method::POST, "/api/tickets")?.json(draft);
+        ask(request.header("idempotency-key", key)).await
+    }
+
+    /// Refused unless the ticket is still at this version.
+    pub async fn edit_ticket(
+        &self,
+        id: TicketId,
+        draft: &TicketDraft,
+        version: i64,
+    ) -> Result<Ticket, Failure> {
+        let request = self.tickets_at(Method::PUT, &format!("/api/tickets/{id}"))?.json(draft);
+        ask(request.header(header::IF_MATCH, format!("\"{version}\""))).await
+    }
+
+    pub async fn delete_ticket(&self, id: TicketId, version: i64) -> Result<(), Failure> {
+        let request = self.tickets_at(Method::DELETE, &format!("/api/tickets/{id}"))?;
+        send(request.header(header::IF_MATCH, format!("\"{version}\""))).await.map(drop)
+    }
+
+    pub async fn orders(&self, query: &[(&str, &str)]) -> Result<List<Order>, Failure> {
+        ask(self.orders_at(Method::GET, "/api/orders")?.query(query)).await
+    }
+
+    /// The active unpaid orders, for the bar on every page, which works without them.
+    pub async fn reservations(&self) -> Result<List<Order>, Failure> {
+        let query = [("status", "created"), ("status", "awaiting:payment"), ("limit", "10")];
+        let request = self.orders_at(Method::GET, "/api/orders")?.query(&query);
+        ask(request.timeout(OPTIONAL_TIMEOUT)).await
+    }
+
+    pub async fn order(&self, id: OrderId) -> Result<Order, Failure> {
+        ask(self.orders_at(Method::GET, &format!("/api/orders/{id}"))?).await
+    }
+
+    /// Reserves a ticket at the price that the buyer saw.
+    pub async fn place_order(
+        &self,
+        ticket: TicketId,
+        price: Money,
+        key: &str,
+    ) -> Result<Order, Failure> {
+        let body = json!({ "ticketId": ticket, "price": price.to_string() });
+        let request = self.orders_at(Method::POST, "/api/orders")?.json(&body);
+        ask(request.header("idempotency-key", key)).await
+    }
+
+    pub async fn cancel_order(&self, id: OrderId) -> Result<(), Failure> {
+        send(self.orders_at(Method::DELETE, &format!("/api/orders/{id}"))?).await.map(drop)
+    }
+
+    /// None before the first payment attempt.
+    pub async fn payment_of(&self, order: OrderId) -> Result<Option<Payment>, Failure> {
+        let request = self.payments_at(Method::GET, "/api/payments")?;
+        let list: List<Payment> = ask(request.query(&[("orderId", order)])).await?;
+        Ok(list.items.into_iter().next())
+    }
+
+    /// Pays with the payment method from Stripe's form, or with the token of a test card.
+    pub async fn pay(&self, order: OrderId, token: &str, key: &str) -> Result<Payment, Failure> {
+        let body = json!({ "orderId": order, "token": token });
+        let request = self.payments_at(Method::POST, "/api/payments")?.json(&body);
+        ask(request.header("idempotency-key", key).timeout(PAYMENT_TIMEOUT)).await
+    }
+
+    pub async fn refund(&self, payment: PaymentId, key: &str) -> Result<Payment, Failure> {
+        let path = format!("/api/payments/{payment}/refund");
+        let request = self.payments_at(Method::POST, &path)?.json(&json!({}));
+        ask(request.header("idempotency-key", key)).await
+    }
+
+    fn auth(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        self.request(&self.api.services.auth, method, path)
+    }
+
+    fn tickets_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        self.request(&self.api.services.tickets, method, path)
+    }
+
+    fn orders_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        self.request(&self.api.services.orders, method, path)
+    }
+
+    fn payments_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        self.request(&self.api.services.payments, method, path)
+    }
+
+    fn request(
+        &self,
+        service: &Url,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, Failure> {
+        let url = service.join(path).map_err(|error| Failure::Down(error.into()))?;
+        let mut request = self.api.http.request(method, url).headers(self.headers.clone());
+        if let Some(traceparent) = telemetry::traceparent() {
+            request = request.header("traceparent", traceparent);
+        }
+        Ok(request)
+    }
+}
+
+/// A successful response; every other outcome is a failure.
+async fn send(request: RequestBuilder) -> Result<Response, Failure> {
+    let response = request.send().await.map_err(|error| Failure::Down(error.into()))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let bytes = response.bytes().await.map_err(|error| Failure::Down(error.into()))?;
+    match serde_json::from_slice::<Refusal>(&bytes) {
+        Ok(refusal) if status.is_client_error() => Err(refusal.into()),
+        Ok(refusal) => Err(Failure::Down(anyhow::anyhow!("{refusal}"))),
+        Err(_) => Err(Failure::Down(anyhow::anyhow!("{status} without a problem document"))),
+    }
+}
+
+async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
+    read(send(request).await?).await
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Failure> {
+    let url = response.url().path().to_owned();
+    let bytes = response.bytes().await.map_err(|error| Failure::Down(error.into()))?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("reading the response of {url}"))
+        .map_err(Failure::Down)
+}
+
+async fn session(response: Response) -> Result<Session, Failure> {
+    let cookies = cookies(&response);
+    Ok(Session { user: read(response).await?, cookies })
+}
+
+fn cookies(response: &Response) -> Vec<HeaderValue> {
+    response.headers().get_all(header::SET_COOKIE).iter().cloned().collect()
+}

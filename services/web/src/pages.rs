@@ -1,0 +1,19 @@
+//! One page per file: what it shows, and what its forms do. `app::routes` maps addresses to pages; each
+//! page has a template of the same name in `templates/`.
+
+pub mod account;
+pub mod browse;
+pub mod errors;
+pub mod order;
+pub mod orders;
+pub mod refund;
+pub mod sales;
+pub mod signin;
+pub mod signout;
+pub mod signup;
+pub mod sitemap;
+pub mod ticket;
+pub mod ticket_delete;
+pub mod ticket_edit;
+mod ticket_form;
+pub mod ticket_new;

@@ -1,0 +1,85 @@
+//! What handlers share, and the settings that it is made of.
+
+use std::sync::Arc;
+
+use bus::NatsSettings;
+use clap::Parser;
+use common::Clock;
+use common::settings::MarketSettings;
+use httpkit::auth::Verifier;
+use httpkit::settings::ServerSettings;
+use url::Url;
+
+use crate::api::Api;
+use crate::live::Live;
+use crate::pages::sitemap::Sitemap;
+
+/// The pages that people buy and sell on.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "web")]
+pub struct Settings {
+    #[command(flatten)]
+    pub server: ServerSettings,
+    #[command(flatten)]
+    pub nats: NatsSettings,
+    #[command(flatten)]
+    pub market: MarketSettings,
+
+    /// Base URL of auth, for /api/users
+    #[arg(long, env = "AUTH_URL")]
+    pub auth_url: Url,
+
+    /// Base URL of tickets, for /api/tickets
+    #[arg(long, env = "TICKETS_URL")]
+    pub tickets_url: Url,
+
+    /// Base URL of orders, for /api/orders
+    #[arg(long, env = "ORDERS_URL")]
+    pub orders_url: Url,
+
+    /// Base URL of payments, for /api/payments
+    #[arg(long, env = "PAYMENTS_URL")]
+    pub payments_url: Url,
+
+    /// How long orders reserves a ticket for a buyer, in seconds; the pages name it
+    #[arg(long, env = "RESERVATION_SECONDS", default_value_t = 900)]
+    pub reservation_seconds: u64,
+
+    /// Stripe's publishable key (pk_…): cards are typed into Stripe's own form. Without it, test cards
+    /// are chosen from a list, for the local Stripe double
+    #[arg(long, env = "STRIPE_PUBLISHABLE_KEY")]
+    pub stripe_publishable_key: Option<String>,
+
+    /// How many open pages may receive live updates at once; the others have to be reloaded. Each is an
+    /// open connection, of which a process often has 1024 at most
+    #[arg(long, env = "LIVE_STREAMS", default_value_t = 500)]
+    pub live_streams: usize,
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    pub api: Api,
+    pub verifier: Verifier,
+    pub clock: Clock,
+    pub live: Live,
+    pub settings: Arc<Settings>,
+    pub sitemap: Sitemap,
+}
+
+impl App {
+    pub fn new(settings: Settings, clock: Clock) -> anyhow::Result<App> {
+        let server = &settings.server;
+        let verifier =
+            Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
+        let (api, sitemap) = (Api::new(&settings)?, Sitemap::default());
+        let live = Live::new(settings.live_streams);
+        Ok(App { api, verifier, clock, live, settings: Arc::new(settings), sitemap })
+    }
+
+    /// The absolute URL of a path of ours.
+    pub fn absolute(&self, path: &str) -> String {
+        let origin = self.settings.server.public_url.origin().ascii_serialization();
+        format!("{origin}{path}")
+    }
+}
