@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{OVERLAYS, databases, list, of_kind, read, selects, services, text, workloads};
+use super::{OVERLAYS, databases, list, of_kind, read, routes, selects, services, text, workloads};
 
 const HERE: &str = "ticketing";
 
@@ -147,7 +147,13 @@ fn matrix(headings: &[&str], objects: &[Value]) -> BTreeSet<String> {
     let text = read("infra/k8s/network-policy-matrix.txt");
     let pods: Vec<String> =
         workloads(objects).into_iter().map(|(name, _)| name.to_owned()).collect();
-    let groups = [("<service>", services()), ("<database>", databases()), ("<pod>", pods)];
+    let routed: BTreeSet<String> = routes().into_values().collect();
+    let groups = [
+        ("<service>", services()),
+        ("<routed>", routed.into_iter().collect()),
+        ("<database>", databases()),
+        ("<pod>", pods),
+    ];
     let (mut connections, mut is_wanted, mut found) = (BTreeSet::new(), false, 0);
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(heading) = line.strip_prefix('[') {

@@ -112,39 +112,31 @@ fn database(service: &str, has_database: bool, missing: &mut Missing) {
     missing.unless(is_documented, page, &format!("{service} in the table of *After a restore*"));
 }
 
-/// Of a service that the gateway reaches.
+/// Of a service that the gateway reaches: one with an API, and web.
 fn gateway(service: &str, missing: &mut Missing) {
     let table = routes();
-    for path in api_of(service) {
-        let is_there = table.get(&path).is_some_and(|it| it == service);
-        missing.unless(is_there, "infra/gateway/routes.txt", &format!("{path} {service}"));
-    }
-    let is_behind = table.values().any(|it| it == service) || !api_of(service).is_empty();
+    let mut paths = api_of(service);
+    paths.extend(table.iter().filter(|(_, it)| *it == service).map(|(path, _)| path.clone()));
     let file = format!("infra/k8s/base/{service}/deployment.yaml");
     let label = document(&file)["spec"]["template"]["metadata"]["labels"]["behind-gateway"].clone();
-    let what = "the pods' label behind-gateway: \"true\", exactly where routes.txt has the service";
-    missing.unless((label == "true") == is_behind, &file, what);
-    if !is_behind {
-        return;
-    }
+    let what = "the pods' label behind-gateway: \"true\", exactly if routes.txt has the service";
+    missing.unless((label == "true") == !paths.is_empty(), &file, what);
     let file = format!("infra/k8s/base/{service}/service.yaml");
-    missing.unless(repository(&file).is_file(), &file, "a Service for its port http");
-    let matrix = read("infra/k8s/network-policy-matrix.txt");
-    let is_listed = matrix
-        .lines()
-        .any(|line| line.starts_with("gateway") && line.contains(&format!(" {service}:http")));
-    let what = format!("gateway -> {service}:http");
-    missing.unless(is_listed, "infra/k8s/network-policy-matrix.txt", &what);
+    let has_service = repository(&file).is_file() || paths.is_empty();
+    missing.unless(has_service, &file, "a Service for its port http");
+
     let ingress = document("infra/k8s/base/ingress/ingress.yaml");
-    let paths = list(&ingress, "/spec/rules/0/http/paths");
-    let file = "infra/k8s/components/gateway-api/routes.yaml";
-    let rules = list(&document(file), "/spec/rules").to_vec();
-    for (path, _) in table.iter().filter(|(_, it)| *it == service) {
-        let is_routed = paths.iter().any(|it| text(it, "/path") == path);
+    let gateway_api = document("infra/k8s/components/gateway-api/routes.yaml");
+    for path in paths {
+        let is_there = table.get(&path).is_some_and(|it| it == service);
+        missing.unless(is_there, "infra/gateway/routes.txt", &format!("{path} {service}"));
         let what = format!("the path {path} to {service}");
+        let mut rules = list(&ingress, "/spec/rules/0/http/paths").iter();
+        let is_routed = rules.any(|it| text(it, "/path") == path);
         missing.unless(is_routed, "infra/k8s/base/ingress/ingress.yaml", &what);
-        let is_routed = rules.iter().any(|it| text(it, "/matches/0/path/value") == path);
-        missing.unless(is_routed, file, &what);
+        let mut rules = list(&gateway_api, "/spec/rules").iter();
+        let is_routed = rules.any(|it| text(it, "/matches/0/path/value") == path);
+        missing.unless(is_routed, "infra/k8s/components/gateway-api/routes.yaml", &what);
     }
 }
 
