@@ -1,12 +1,13 @@
 //! What a seller writes about a ticket. One type, embedded wherever it travels: in tickets' documents, in events,
 //! in replicas, in orders (as it was ordered), and in what the API shows. A new field is added here.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::money::{self, Currency, Money};
 
-/// What is for sale, and for how much.
+/// What is for sale, and for how much. What is absent is null, never omitted: documents are updated field by field
+/// (`$set`), where an omitted field would keep its old value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
@@ -17,31 +18,13 @@ pub struct Listing {
     /// The deployment's currency when it was listed.
     pub currency: Currency,
     /// When the event begins; none for a ticket that is valid on any date.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub date: Option<Time>,
     /// The IANA time zone of the venue, in which `date` is shown.
     pub time_zone: String,
     /// Where the event takes place.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub venue: Option<String>,
-}
-
-/// Serialises a listing with null for what is absent: `#[serde(flatten, serialize_with = "listing::with_nulls")]`. For
-/// documents that are updated field by field (`$set`), where an omitted field would keep its old value.
-pub fn with_nulls<S: Serializer>(listing: &Listing, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct WithNulls<'a> {
-        title: &'a str,
-        price: Money,
-        currency: &'a Currency,
-        date: Option<Time>,
-        time_zone: &'a str,
-        venue: Option<&'a str>,
-    }
-    let Listing { title, price, currency, date, time_zone, venue } = listing;
-    let (price, date, venue) = (*price, *date, venue.as_deref());
-    WithNulls { title, price, currency, date, time_zone, venue }.serialize(serializer)
 }
 
 /// A listing as the API shows it: the price is a decimal string.

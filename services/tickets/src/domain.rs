@@ -6,7 +6,7 @@ pub mod search;
 use common::Time;
 use common::events::{self, OrderStatus, TicketCreated, TicketDeleted, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
-use common::listing::{self, Listing};
+use common::listing::Listing;
 use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
@@ -21,7 +21,7 @@ pub struct Ticket {
     pub version: i64,
     /// The seller.
     pub user_id: UserId,
-    #[serde(flatten, serialize_with = "listing::with_nulls")]
+    #[serde(flatten)]
     pub listing: Listing,
     pub description: Option<String>,
     pub created_at: Time,

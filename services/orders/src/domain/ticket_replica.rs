@@ -2,7 +2,7 @@
 
 use common::events::{self, OrderedTicket};
 use common::ids::{OrderId, TicketId, UserId};
-use common::listing::{self, Listing};
+use common::listing::Listing;
 use common::{Money, Time};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct TicketReplica {
     pub version: i64,
     /// The seller.
     pub user_id: UserId,
-    #[serde(flatten, serialize_with = "listing::with_nulls")]
+    #[serde(flatten)]
     pub listing: Listing,
     /// A tombstone is kept indefinitely: it must outlive every late message.
     pub deleted: bool,
