@@ -30,15 +30,16 @@ pub fn password(text: String) -> Result<String, String> {
 }
 
 /// A name is written into the headers of mails, where a line break would begin another header.
-pub fn name(text: Option<String>) -> Result<Option<String>, String> {
-    let Some(name) = text else { return Ok(None) };
-    if name.chars().any(char::is_control) {
-        return Err("can't contain line breaks or control characters".to_owned());
+pub fn name(text: &str) -> Result<Option<String>, &'static str> {
+    if text.chars().any(char::is_control) {
+        return Err("can't contain line breaks or control characters");
     }
-    if name.chars().count() > MAX_NAME_CHARS {
-        return Err(format!("must be at most {MAX_NAME_CHARS} characters"));
-    }
-    Ok(not_empty(&name))
+    Ok(not_empty(text))
+}
+
+pub fn name_length(text: &str) -> Result<(), String> {
+    let fits = text.chars().count() <= MAX_NAME_CHARS;
+    fits.then_some(()).ok_or_else(|| format!("must be at most {MAX_NAME_CHARS} characters"))
 }
 
 /// As people write it: digits with an optional + in front, and the characters that group them.

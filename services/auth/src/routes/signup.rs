@@ -35,10 +35,12 @@ impl SignUp {
         let mut rules = Rules::default();
         let email = rules.check("email", EmailAddress::parse(&self.email));
         let password = rules.check("password", profile::password(self.password));
-        let name = rules.check("name", profile::name(self.name));
+        let name = self.name.unwrap_or_default();
+        let length = rules.check("name", profile::name_length(&name));
+        let name = rules.check("name", profile::name(&name));
         let phone = rules.check("phone", profile::phone(self.phone));
-        match (email, password, name, phone) {
-            (Some(email), Some(password), Some(name), Some(phone)) => {
+        match (email, password, length, name, phone) {
+            (Some(email), Some(password), Some(()), Some(name), Some(phone)) => {
                 Ok((Profile { email, name, phone }, password))
             }
             (..) => Err(rules.into_error()),

@@ -178,7 +178,7 @@ async fn a_dead_letter_is_replayed_while_the_service_does_not_run() {
         .publish_dead_letter("orders", &TicketCreated(ticket.clone()), "the listener had a fault")
         .await;
     let replayed = infra.program("orders").run(&["dead-letters", "replay", "1"]).await;
-    let expected = "1: ticket.created is handled, and off the list\n";
+    let expected = "1: ticket.created handled and removed\n";
     assert_eq!(replayed.expect_success(), expected);
     assert!(app.store.ticket(ticket.id).await.unwrap().is_some());
 }
