@@ -27,6 +27,14 @@ pub struct Listing {
     pub venue: Option<String>,
 }
 
+impl Listing {
+    /// A listing of which nothing but the price is known.
+    pub fn unknown(price: Money, currency: Currency) -> Self {
+        let (title, time_zone) = (String::new(), "UTC".to_owned());
+        Listing { title, price, currency, date: None, time_zone, venue: None }
+    }
+}
+
 /// A listing as the API shows it: the price is a decimal string.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

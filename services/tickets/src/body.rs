@@ -91,11 +91,8 @@ mod tests {
         let draft = body(json).parse(&market(), now());
         let listing = Listing {
             title: "Motörhead".to_owned(),
-            price: Money::from_minor(2000),
-            currency: "usd".parse().unwrap(),
-            date: None,
             time_zone: "Europe/Berlin".to_owned(),
-            venue: None,
+            ..Listing::unknown(Money::from_minor(2000), "usd".parse().unwrap())
         };
         let expected = Draft { listing, description: None };
         assert_eq!(draft.unwrap(), expected);

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use common::ids::{OrderId, PaymentId, UserId};
+use common::listing::Listing;
 use common::{Money, Time};
 use expiration::domain::Schedule;
 use orders::domain::{Order, TicketReplica};
 use payments::domain::OrderPayment;
 use store::Change;
+use testkit::fixtures;
 use tickets::domain::{Draft, Ticket};
 
 use crate::events::Message;
@@ -137,14 +139,7 @@ impl SystemModel {
     /// The seller's input.
     pub fn draft(price: i64) -> Draft {
         Draft {
-            listing: common::listing::Listing {
-                title: "Motörhead".to_owned(),
-                price: Money::from_minor(price),
-                currency: "usd".parse().expect("a currency"),
-                date: None,
-                time_zone: "UTC".to_owned(),
-                venue: None,
-            },
+            listing: Listing { price: Money::from_minor(price), ..fixtures::listing() },
             description: None,
         }
     }

@@ -20,14 +20,7 @@ impl Order {
         let ticket = OrderedTicket {
             id: TicketId::new(now),
             user_id: UserId::new(now),
-            listing: Listing {
-                title: String::new(),
-                price: payment.amount,
-                currency: payment.currency.clone(),
-                date: None,
-                time_zone: "UTC".to_owned(),
-                venue: None,
-            },
+            listing: Listing::unknown(payment.amount, payment.currency.clone()),
         };
         let mut order = Order::ended(payment.order_id, ticket, now);
         order.payment = Some(Payment {
