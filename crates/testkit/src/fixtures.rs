@@ -38,11 +38,9 @@ pub fn user(now: Time) -> User {
 pub fn listing() -> Listing {
     Listing {
         title: "Aida".to_owned(),
-        price: Money::from_minor(2050),
-        currency: "usd".parse().expect("a currency"),
-        date: None,
         time_zone: "Europe/Berlin".to_owned(),
         venue: Some("Arena".to_owned()),
+        ..Listing::unknown(Money::from_minor(2050), "usd".parse().expect("a currency"))
     }
 }
 
