@@ -11,7 +11,8 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use system_tests::{Stack, workspace};
+use system_tests::checker::Acknowledged;
+use system_tests::{Stack, chaos, workspace};
 use testkit::environment;
 
 use crate::shared;
@@ -132,6 +133,24 @@ async fn every_collection_that_a_service_creates_has_samples() {
                 fs::write(file, text + "\n").unwrap();
             }
         }
+    }
+}
+
+/// `UPDATE=1` writes the samples of an event that is new.
+#[tokio::test]
+async fn every_event_of_a_sale_has_samples() {
+    let stack = shared::short_reservations().await;
+    sales(stack).await;
+    let servers = chaos::connect(stack).await.unwrap();
+    let snapshot = servers.read(Acknowledged::default(), false).await.unwrap();
+    for subject in Subject::ALL {
+        let published = snapshot.events.iter().filter(|event| event.is(*subject));
+        let file = samples("events", subject.as_str());
+        if environment::updates() && !file.exists() {
+            let bodies: Vec<&Value> = published.clone().map(|event| &event.data).take(3).collect();
+            fs::write(&file, serde_json::to_string_pretty(&bodies).unwrap() + "\n").unwrap();
+        }
+        assert!(published.count() == 0 || file.exists(), "{subject} has no samples");
     }
 }
 
