@@ -1,7 +1,7 @@
 //! chromedriver: one process per browser, with its own profile.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -31,7 +31,7 @@ impl Driver {
     pub(super) fn start() -> Driver {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut process = Command::new(environment::required(environment::CHROMEDRIVER))
-            .arg("--port=0")
+            .arg(format!("--port={}", free_port()))
             .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -71,6 +71,19 @@ impl Drop for Driver {
         let group = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id"));
         _ = killpg(group, Signal::SIGKILL);
         _ = self.process.wait();
+    }
+}
+
+/// A port that is free for IPv4 and for IPv6. With `--port=0` chromedriver takes one that is free for IPv6, and exits if
+/// another process uses it for IPv4.
+fn free_port() -> u16 {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+        if !TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_err_and(in_use) {
+            return port;
+        }
     }
 }
 
