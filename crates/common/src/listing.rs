@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Time;
 use crate::money::{self, Currency, Money};
 
-/// What is for sale, and for how much.
+/// What is for sale, and for how much. What is absent is null, never omitted: documents are updated field by field
+/// (`$set`), where an omitted field would keep its old value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
@@ -17,12 +18,12 @@ pub struct Listing {
     /// The deployment's currency when it was listed.
     pub currency: Currency,
     /// When the event begins; none for a ticket that is valid on any date.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub date: Option<Time>,
     /// The IANA time zone of the venue, in which `date` is shown.
     pub time_zone: String,
     /// Where the event takes place.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub venue: Option<String>,
 }
 

@@ -22,6 +22,9 @@ use crate::stored_request::{self, StoredRequest, StoredResponse};
 pub(crate) const MAX_ATTEMPTS: usize = 32;
 
 /// An object that is stored as one document, and whose every change increments its version.
+///
+/// What is absent must be serialised as null: a change sets the fields that the object has now, and an omitted one would
+/// keep its old value.
 pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'static {
     /// The collection's name.
     const COLLECTION: &'static str;

@@ -21,9 +21,9 @@ pub struct User {
     #[serde(rename = "_id")]
     pub id: UserId,
     pub email: EmailAddress,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub phone: Option<String>,
     /// In the PHC string format, which names its algorithm and parameters.
     pub password_hash: String,

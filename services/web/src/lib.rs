@@ -15,3 +15,4 @@ pub mod page;
 pub mod pages;
 pub mod session;
 pub mod state;
+pub mod visitor;

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::format::{Countdown, duration};
 use crate::notice::Notice;
-use crate::session::{Identity, Visitor};
 use crate::state::App;
+use crate::visitor::{Identity, Visitor};
 
 /// A page: a template, its frame and its cache policy.
 pub trait Page: askama::Template {

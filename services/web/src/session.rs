@@ -4,82 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::{Time, problem};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use httpkit::auth::{is_https, refresh_cookie, session_cookie};
-use httpkit::{CurrentUser, Error};
-use tokio::sync::OnceCell;
 use tower_cookies::Cookies;
 use url::Url;
 
-use crate::api::{Caller, Order};
 use crate::forms::with_query;
 use crate::page::{Frame, not_modified};
 use crate::state::App;
+use crate::visitor::{Identity, Visitor};
 
 /// A session that ends within this time is renewed, so that nobody is signed out during a purchase.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(2 * 60);
-
-/// The requester of a page, and the API with their session.
-#[derive(Clone)]
-pub struct Visitor {
-    pub api: Caller,
-    pub identity: Identity,
-    /// The requested path and query.
-    pub address: String,
-    pub now: Time,
-    /// When the session ends unless it is renewed.
-    pub session_until: Option<Time>,
-    /// The point in the event stream that the page will at least reflect (`live`).
-    pub resume_token: String,
-    reservations: Arc<OnceCell<Vec<Order>>>,
-}
-
-#[derive(Clone, Debug)]
-pub enum Identity {
-    Anonymous,
-    SignedIn(CurrentUser),
-    /// The session has to be renewed, but auth is unavailable.
-    SessionUnknown,
-}
-
-/// A visitor who is signed in. Others are redirected to sign in, and return afterwards.
-#[derive(Clone)]
-pub struct SignedIn {
-    pub visitor: Visitor,
-    pub user: CurrentUser,
-}
-
-impl Visitor {
-    pub fn user(&self) -> Option<&CurrentUser> {
-        match &self.identity {
-            Identity::SignedIn(user) => Some(user),
-            Identity::Anonymous | Identity::SessionUnknown => None,
-        }
-    }
-
-    /// The visitor's unpaid reservations, the most urgent first. Loaded once per page; the page works without
-    /// them if orders is unavailable.
-    pub async fn reservations(&self) -> &[Order] {
-        let load = async || {
-            if self.user().is_none() {
-                return Vec::new();
-            }
-            let reservations = self.api.reservations().await.map(|list| list.items);
-            let mut reservations = reservations.unwrap_or_else(|failure| {
-                tracing::debug!(?failure, "could not load active reservations");
-                Vec::new()
-            });
-            reservations.sort_by_key(|order| order.expires_at);
-            reservations
-        };
-        self.reservations.get_or_init(load).await
-    }
-}
 
 /// Middleware of every page: identifies the visitor, renews the session, and redirects to sign-in and back
 /// where it is required.
@@ -210,29 +149,4 @@ fn ended(public_url: &Url) -> Vec<HeaderValue> {
         HeaderValue::from_str(&cookie).ok()
     };
     names.into_iter().filter_map(cookie).collect()
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Visitor {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let missing = || Error::Internal(anyhow::anyhow!("a page without the session middleware"));
-        parts.extensions.get::<Visitor>().cloned().ok_or_else(missing)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let visitor = <Visitor as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-        match visitor.identity.clone() {
-            Identity::SignedIn(user) => Ok(SignedIn { visitor, user }),
-            Identity::Anonymous => Err(Error::not_signed_in()),
-            Identity::SessionUnknown => Err(Error::refused(
-                &problem::UNAVAILABLE,
-                "The session can't be renewed right now.",
-            )),
-        }
-    }
 }

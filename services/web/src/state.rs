@@ -8,9 +8,8 @@ use common::Clock;
 use common::settings::MarketSettings;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
-use url::Url;
 
-use crate::api::Api;
+use crate::api::{Api, ServiceUrls};
 use crate::live::Live;
 use crate::pages::sitemap::Sitemap;
 
@@ -25,21 +24,8 @@ pub struct Settings {
     #[command(flatten)]
     pub market: MarketSettings,
 
-    /// Base URL of auth, for /api/users
-    #[arg(long, env = "AUTH_URL")]
-    pub auth_url: Url,
-
-    /// Base URL of tickets, for /api/tickets
-    #[arg(long, env = "TICKETS_URL")]
-    pub tickets_url: Url,
-
-    /// Base URL of orders, for /api/orders
-    #[arg(long, env = "ORDERS_URL")]
-    pub orders_url: Url,
-
-    /// Base URL of payments, for /api/payments
-    #[arg(long, env = "PAYMENTS_URL")]
-    pub payments_url: Url,
+    #[command(flatten)]
+    pub services: ServiceUrls,
 
     /// How long orders reserves a ticket for a buyer, in seconds; the pages name it
     #[arg(long, env = "RESERVATION_SECONDS", default_value_t = 900)]
@@ -72,7 +58,7 @@ impl App {
         let server = &settings.server;
         let verifier =
             Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
-        let (api, sitemap) = (Api::new(&settings)?, Sitemap::default());
+        let (api, sitemap) = (Api::new(&settings.services)?, Sitemap::default());
         let live = Live::new(settings.live_streams);
         Ok(App { api, verifier, clock, live, settings: Arc::new(settings), sitemap })
     }

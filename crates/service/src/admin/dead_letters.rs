@@ -7,7 +7,7 @@ use bus::DeadLetter;
 use clap::Subcommand;
 use store::Aggregate;
 
-use super::AdminCommands;
+use super::commands::AdminCommands;
 
 /// The maximum width of a reason in the list.
 const MAX_REASON: usize = 100;

@@ -3,17 +3,13 @@
 use anyhow::Context as _;
 use clap::Args;
 use common::Time;
-use futures::future::BoxFuture;
 use store::{Aggregate, Republish, Republished};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminCommands, TIMEOUT};
+use super::commands::{AdminCommands, TIMEOUT};
 
 /// How often it reports progress, in documents.
 const PROGRESS_INTERVAL: u64 = 10_000;
-
-/// Bumps further numbers that a service's consumers compare, for a run of this name: once, however often it is called.
-pub type BumpReplica = Box<dyn FnOnce(String) -> BoxFuture<'static, anyhow::Result<()>> + Send>;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -36,15 +32,6 @@ fn parse_time(text: &str) -> Result<Time, String> {
 }
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
-    /// What else to bump after the service's database was restored.
-    pub fn bumping<F>(mut self, bump: impl FnOnce(String) -> F + Send + 'static) -> Self
-    where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
-    {
-        self.bump_replica = Some(Box::new(|run| Box::pin(bump(run))));
-        self
-    }
-
     pub(super) async fn republish(mut self, options: Options) -> anyhow::Result<()> {
         let now = self.context.clock.now();
         let Republished { documents, events } = if options.restored {

@@ -33,11 +33,6 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The documents describe the layered crates. In a tree that hasn't got them yet, what compares paths is skipped.
-fn has_layered_crates() -> bool {
-    repository().join("crates/store").exists()
-}
-
 /// All files below a folder whose name ends so, as paths from the repository's root.
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -108,14 +103,9 @@ fn every_problem_stands_in_the_table_with_its_status_and_title() {
     for problem in problem::ALL {
         let row =
             table.lines().find(|line| line.contains(&format!("`/problems/{}`", problem.slug)));
-        if !has_layered_crates() && row.is_none() {
-            continue;
-        }
         let row = row.unwrap_or_else(|| panic!("docs/problems.md lacks {}", problem.slug));
         assert!(row.contains(problem.status.as_str()), "{row}");
-        if has_layered_crates() {
-            assert!(row.contains(&format!("| {} |", problem.title)), "{row}: {}", problem.title);
-        }
+        assert!(row.contains(&format!("| {} |", problem.title)), "{row}: {}", problem.title);
     }
 }
 
@@ -164,9 +154,6 @@ fn every_link_resolves() {
             let linked =
                 if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             let is_source = linked.extension().is_some_and(|extension| extension == "rs");
-            if is_source && !has_layered_crates() {
-                continue;
-            }
             let resolves = match (repository().join(&linked).exists(), fragment) {
                 (exists, "") => exists,
                 (false, _) => false,
@@ -183,9 +170,6 @@ fn every_link_resolves() {
 
 #[test]
 fn every_path_in_the_prose_exists() {
-    if !has_layered_crates() {
-        return;
-    }
     let mut missing = Vec::new();
     for (path, text) in documents() {
         // What was true when it was decided, or released, stays as it was.
@@ -255,7 +239,7 @@ fn the_timeouts_are_those_of_the_code() {
     let (_, table) = page.split_once("## Timeouts and intervals").unwrap();
     let rows: Vec<&str> = table.lines().filter(|line| line.contains("](../")).collect();
     assert!(rows.len() > 10);
-    for row in rows.into_iter().filter(|_| has_layered_crates()) {
+    for row in rows {
         let value = row.split('|').nth(2).unwrap();
         let link = links(row).remove(0);
         let (file, name) = link.split_once('#').unwrap();
@@ -283,9 +267,7 @@ fn every_metric_stands_in_the_table_and_no_other() {
             recorded.extend(names.map(|(name, _)| name.to_owned()));
         }
     }
-    if has_layered_crates() {
-        assert_eq!(documented, recorded);
-    }
+    assert_eq!(documented, recorded);
 }
 
 #[test]
@@ -322,9 +304,6 @@ fn the_documents_use_the_vocabulary_of_the_field() {
 
 #[test]
 fn the_code_uses_the_vocabulary_of_the_field() {
-    if !has_layered_crates() {
-        return;
-    }
     let mut found = Vec::new();
     for extension in [".rs", ".toml", ".html", ".js", ".css", ".conf", ".yaml", ".yml"] {
         let folders = ["crates", "services", "infra"];

@@ -54,7 +54,6 @@ const ROOMS: &[Room] = &[
 ];
 
 #[test]
-#[ignore = "until the services have these rooms"]
 fn every_service_has_the_same_rooms() {
     let mut wrong = Vec::new();
     for service in workspace::services() {

@@ -1,11 +1,11 @@
-//! Orders through its doors: the HTTP API and the bus, on a real MongoDB and a real broker.
+//! orders through its two entrances, the HTTP API and the bus, on a real MongoDB and a real NATS.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a failed expectation ends the test")]
 
+mod admin;
 mod listeners;
-mod lost;
-mod operating;
 mod outbox;
+mod recovery;
 mod reserve;
 mod routes;
 mod sweep;

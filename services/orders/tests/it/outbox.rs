@@ -1,4 +1,4 @@
-//! What is stored is told: with its whole state, once, also after a crash.
+//! Every change is published once with its whole state, also after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use testkit::{Infra, TestService};
 use crate::world::{RESERVATION, World, connect};
 
 #[tokio::test]
-async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold() {
+async fn each_change_is_published_once_with_its_state_version_and_fencing_number() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
@@ -68,8 +68,8 @@ async fn each_change_is_told_once_with_the_whole_state_its_version_and_its_hold(
     }
 }
 
-/// A process that died between its write and its publishing left this behind.
-async fn an_order_that_was_not_told(infra: &Infra, app: &orders::state::App) -> Order {
+/// What a process leaves that crashes between its write and its publishing.
+async fn unpublished_order(infra: &Infra, app: &orders::state::App) -> Order {
     let (buyer, seller, now) = (infra.user(), infra.user(), infra.clock.now());
     let ticket = fixtures::ordered_ticket(&fixtures::ticket(now).with_seller(seller.id));
     let id = OrderId::new(now);
@@ -79,10 +79,10 @@ async fn an_order_that_was_not_told(infra: &Infra, app: &orders::state::App) -> 
 }
 
 #[tokio::test]
-async fn what_a_crash_left_unpublished_is_told_at_the_next_start() {
+async fn what_a_crash_left_unpublished_is_published_at_the_next_start() {
     let infra = Infra::start().await;
     let app = connect(&infra).await;
-    let order = an_order_that_was_not_told(&infra, &app).await;
+    let order = unpublished_order(&infra, &app).await;
     let cancelled = order.cancel(CancelReason::User).unwrap();
     assert_eq!(
         app.store.replace(order.version, &cancelled).await.unwrap(),
@@ -100,15 +100,15 @@ async fn what_a_crash_left_unpublished_is_told_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn two_replicas_that_relay_the_same_order_tell_it_once() {
+async fn two_replicas_that_relay_the_same_order_publish_it_once() {
     let infra = Infra::start().await;
     let app = connect(&infra).await;
     for _ in 0..20 {
-        an_order_that_was_not_told(&infra, &app).await;
+        unpublished_order(&infra, &app).await;
     }
     let first = TestService::serve(app::service(connect(&infra).await, infra.verifier())).await;
     let second = TestService::serve(app::service(connect(&infra).await, infra.verifier())).await;
-    testkit::eventually("all orders to be told", || async {
+    testkit::eventually("all orders to be published", || async {
         (infra.bus().count(Stream::Orders, "order.>").await >= 20).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! Reserving: the race of the buyers, and the hold that has run out.
+//! Reserving: concurrent buyers, and expired reservations.
 
 use common::events::{CancelReason, OrderCancelled, OrderCreated, OrderStatus, Ticket};
 use futures::future::join_all;
@@ -10,7 +10,7 @@ use crate::world::World;
 const BUYERS: usize = 100;
 const ROUNDS: usize = 20;
 
-/// All of them at once for one ticket that is free.
+/// All buyers concurrently, for one available ticket.
 async fn race(world: &World, buyers: &[TestUser], ticket: &Ticket) -> Vec<Response> {
     join_all(buyers.iter().map(|buyer| world.try_to_order(buyer, ticket.id))).await
 }
@@ -21,16 +21,16 @@ async fn live_orders(world: &World, ticket: &Ticket) -> u64 {
 }
 
 #[tokio::test]
-async fn of_a_hundred_buyers_at_once_exactly_one_gets_the_ticket() {
+async fn of_a_hundred_concurrent_buyers_exactly_one_gets_the_ticket() {
     let world = World::start().await;
     let buyers: Vec<_> = (0..BUYERS).map(|_| world.infra.user()).collect();
     for round in 0..ROUNDS {
         let ticket = world.ticket().await;
-        let answers = race(&world, &buyers, &ticket).await;
-        let won = answers.iter().filter(|answer| answer.status == 201).count();
+        let responses = race(&world, &buyers, &ticket).await;
+        let won = responses.iter().filter(|response| response.status == 201).count();
         assert_eq!(won, 1, "round {round}");
-        for answer in answers.iter().filter(|answer| answer.status != 201) {
-            answer.problem(409, "ticket-reserved");
+        for response in responses.iter().filter(|response| response.status != 201) {
+            response.problem(409, "ticket-reserved");
         }
         assert_eq!(live_orders(&world, &ticket).await, 1, "round {round}");
     }
@@ -54,11 +54,11 @@ async fn without_the_unique_index_the_same_race_sells_a_ticket_twice() {
             return;
         }
     }
-    panic!("in {ROUNDS} rounds no ticket was sold twice: the race is none");
+    panic!("in {ROUNDS} rounds no ticket was sold twice: the test has no race");
 }
 
 #[tokio::test]
-async fn a_hold_that_has_run_out_is_the_next_buyers_at_that_very_second() {
+async fn an_expired_reservation_is_available_to_the_next_buyer_at_that_moment() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let first = world.order(&ticket).await;
@@ -72,42 +72,42 @@ async fn a_hold_that_has_run_out_is_the_next_buyers_at_that_very_second() {
     let ended = world.stored(first.id).await;
     assert_eq!((ended.status, ended.version), (OrderStatus::Cancelled, 2));
     assert_eq!(ended.cancel_reason, Some(CancelReason::Expired));
-    let told = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == first.id).await.0;
-    assert_eq!((told.hold, told.version), (1, 2));
-    assert_eq!(world.told(&first).await, [("created", 1), ("cancelled", 2)]);
-    assert_eq!(world.told(&second).await, [("created", 1)]);
+    let event = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == first.id).await.0;
+    assert_eq!((event.hold, event.version), (1, 2));
+    assert_eq!(world.events_of(&first).await, [("created", 1), ("cancelled", 2)]);
+    assert_eq!(world.events_of(&second).await, [("created", 1)]);
 }
 
 #[tokio::test]
-async fn a_hold_runs_out_without_the_broker() {
+async fn a_reservation_expires_without_nats() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let first = world.order(&ticket).await;
     world.infra.nats.kill();
-    world.let_it_run_out();
+    world.advance_to_expiry();
     let second = world.order_as(&world.infra.user(), &ticket).await;
     world.infra.nats.restart().await;
-    assert_eq!(world.told(&first).await, [("created", 1), ("cancelled", 2)]);
-    assert_eq!(world.told(&second).await, [("created", 1)]);
+    assert_eq!(world.events_of(&first).await, [("created", 1), ("cancelled", 2)]);
+    assert_eq!(world.events_of(&second).await, [("created", 1)]);
 }
 
 #[tokio::test]
-async fn of_a_hundred_buyers_at_once_exactly_one_gets_a_ticket_whose_hold_has_run_out() {
+async fn of_a_hundred_concurrent_buyers_exactly_one_gets_an_expired_reservation() {
     let world = World::start().await;
     let buyers: Vec<_> = (0..BUYERS).map(|_| world.infra.user()).collect();
     let ticket = world.ticket().await;
     let mut holders = vec![world.order(&ticket).await];
     for _ in 0..5 {
-        world.let_it_run_out();
-        let answers = race(&world, &buyers, &ticket).await;
-        let won = answers.iter().filter(|answer| answer.status == 201).count();
+        world.advance_to_expiry();
+        let responses = race(&world, &buyers, &ticket).await;
+        let won = responses.iter().filter(|response| response.status == 201).count();
         assert_eq!(won, 1);
-        assert!(answers.iter().all(|answer| [201, 409].contains(&answer.status.as_u16())));
+        assert!(responses.iter().all(|response| [201, 409].contains(&response.status.as_u16())));
         holders.push(world.app.store.live_order(ticket.id).await.unwrap().unwrap());
     }
     let holds: Vec<_> = holders.iter().map(|order| order.hold()).collect();
     assert!(holds.is_sorted_by(|older, newer| older < newer), "{holds:?}");
     for ended in &holders[..5] {
-        assert_eq!(world.told(ended).await, [("created", 1), ("cancelled", 2)]);
+        assert_eq!(world.events_of(ended).await, [("created", 1), ("cancelled", 2)]);
     }
 }

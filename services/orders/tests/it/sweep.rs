@@ -1,4 +1,4 @@
-//! The sweep ends what the timers missed, and counts it.
+//! The sweep ends expired orders whose timer events are missing, and counts them.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use testkit::eventually;
 use crate::world::{RESERVATION, World};
 
 #[tokio::test]
-async fn what_is_more_than_ten_seconds_past_its_time_is_ended_and_counted() {
-    // Counters are the process's; this test's thread, on which all of its service runs, has its own.
+async fn an_order_that_expired_more_than_ten_seconds_ago_is_ended_and_counted() {
+    // Metrics are global to the process. All of this test's service runs on its thread, which has a recorder of its own.
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     let _guard = metrics::set_default_local_recorder(&recorder);
@@ -34,7 +34,7 @@ async fn what_is_more_than_ten_seconds_past_its_time_is_ended_and_counted() {
         .await;
         assert_eq!(stored.cancel_reason, Some(CancelReason::Expired));
     }
-    assert_eq!(world.told(&late).await, [("created", 1), ("cancelled", 2)]);
+    assert_eq!(world.events_of(&late).await, [("created", 1), ("cancelled", 2)]);
     eventually("both to be counted", || async { (swept(&metrics) == 2).then_some(()) }).await;
     assert!(world.stored(paid.id).await.active);
     assert_eq!(world.stored(not_yet.id).await, not_yet);

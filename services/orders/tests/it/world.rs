@@ -1,4 +1,4 @@
-//! An orders service, and what the others would tell it.
+//! A running orders service, and the events that other services would publish.
 
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 use testkit::fixtures::{self, FailedPaymentChanges as _, PaymentChanges as _, TicketChanges as _};
 use testkit::{Bus, Client, Infra, Response, TestService, TestUser};
 
-/// How long a hold lasts here.
+/// How long a ticket is reserved.
 pub const RESERVATION: Duration = Duration::from_secs(900);
 
-/// The streams that orders listens to.
-const HEARD: [Stream; 4] = [Stream::Users, Stream::Tickets, Stream::Expiration, Stream::Payments];
+/// The streams that orders consumes.
+const CONSUMED: [Stream; 4] =
+    [Stream::Users, Stream::Tickets, Stream::Expiration, Stream::Payments];
 
 pub struct World {
     pub infra: Infra,
@@ -35,7 +36,7 @@ impl World {
         let infra = Infra::start().await;
         let app = connect(&infra).await;
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
-        infra.bus().wait_for_consumers("orders", &HEARD).await;
+        infra.bus().wait_for_consumers("orders", &CONSUMED).await;
         let (seller, buyer) = (infra.user(), infra.user());
         World { infra, app, service, seller, buyer }
     }
@@ -48,30 +49,30 @@ impl World {
         self.service.client_as(user)
     }
 
-    /// Waits until all that was published has had its effect.
+    /// Waits until every published event is handled.
     pub async fn settled(&self) {
         self.bus().settled("orders").await;
     }
 
-    /// Turns the clock to the very moment when a hold of now runs out.
-    pub fn let_it_run_out(&self) {
+    /// Advances the clock to the moment at which a reservation that was made now expires.
+    pub fn advance_to_expiry(&self) {
         self.infra.clock.advance(RESERVATION);
     }
 
-    /// A ticket of the seller's that nobody has heard of.
-    pub fn unheard_ticket(&self) -> Ticket {
+    /// A ticket of the seller's, not published yet.
+    pub fn unpublished_ticket(&self) -> Ticket {
         fixtures::ticket(self.infra.clock.now()).with_seller(self.seller.id)
     }
 
-    pub async fn tell_ticket(&self, ticket: &Ticket) {
+    pub async fn publish_ticket(&self, ticket: &Ticket) {
         self.bus().publish(&TicketCreated(ticket.clone())).await;
         self.settled().await;
     }
 
     /// A ticket that can be ordered.
     pub async fn ticket(&self) -> Ticket {
-        let ticket = self.unheard_ticket();
-        self.tell_ticket(&ticket).await;
+        let ticket = self.unpublished_ticket();
+        self.publish_ticket(&ticket).await;
         ticket
     }
 
@@ -98,13 +99,13 @@ impl World {
         self.client(&self.buyer).get(&path(order)).await.expect(200)
     }
 
-    /// tickets says that it has locked the ticket for the order.
+    /// tickets publishes that the ticket is locked for the order.
     pub async fn confirm_lock(&self, ticket: &Ticket, order: &Order) {
         self.bus().publish(&TicketUpdated(locked(ticket, order))).await;
         self.settled().await;
     }
 
-    /// payments says that the charge has succeeded.
+    /// payments publishes that the charge has succeeded.
     pub async fn pay(&self, order: &Order) -> Payment {
         let payment = payment(order);
         self.bus().publish(&PaymentCreated(payment.clone())).await;
@@ -112,24 +113,24 @@ impl World {
         payment
     }
 
-    /// The timer says that the hold has run out.
-    pub async fn time_out(&self, order: &Order) {
+    /// expiration publishes that the reservation's timer has fired.
+    pub async fn publish_expiration(&self, order: &Order) {
         self.bus().publish(&expiration(order)).await;
         self.settled().await;
     }
 
-    /// Lets the hold run out and be written as such.
+    /// Lets the reservation expire, and the database record it.
     pub async fn expire(&self, order: &Order) {
-        self.let_it_run_out();
-        self.time_out(order).await;
+        self.advance_to_expiry();
+        self.publish_expiration(order).await;
     }
 
     pub async fn cancel(&self, order: &Order) {
         self.client(&self.buyer).delete(&path(order)).await.expect(204);
     }
 
-    /// All that was told of an order, once the last version of it is out: subject and version.
-    pub async fn told(&self, order: &Order) -> Vec<(&'static str, i64)> {
+    /// Every event of an order, once all are published: subject and version.
+    pub async fn events_of(&self, order: &Order) -> Vec<(&'static str, i64)> {
         self.published().await;
         let bus = self.bus();
         let of_order = |subject, events: Vec<common::events::Order>| {
@@ -140,24 +141,24 @@ impl World {
         let updated = bus.published::<OrderUpdated>().await.into_iter().map(|event| event.0);
         let cancelled = bus.published::<OrderCancelled>().await.into_iter().map(|event| event.0);
         let completed = bus.published::<OrderCompleted>().await.into_iter().map(|event| event.0);
-        let mut told = of_order("created", created.collect());
-        told.extend(of_order("updated", updated.collect()));
-        told.extend(of_order("cancelled", cancelled.collect()));
-        told.extend(of_order("completed", completed.collect()));
+        let mut published = of_order("created", created.collect());
+        published.extend(of_order("updated", updated.collect()));
+        published.extend(of_order("cancelled", cancelled.collect()));
+        published.extend(of_order("completed", completed.collect()));
         let refunds = self.refunds_required(order).await;
-        told.extend(refunds.iter().map(|refund| ("refund_required", refund.version)));
-        told.sort_by_key(|(_, version)| *version);
-        told
+        published.extend(refunds.iter().map(|refund| ("refund_required", refund.version)));
+        published.sort_by_key(|(_, version)| *version);
+        published
     }
 
-    /// The refunds that were asked for an order.
+    /// The refunds that an order required.
     pub async fn refunds_required(&self, order: &Order) -> Vec<RefundRequired> {
         self.published().await;
         let all = self.bus().published::<OrderRefundRequired>().await.into_iter();
         all.map(|event| event.0).filter(|refund| refund.order_id == order.id).collect()
     }
 
-    /// Waits until no order has an event that isn't on the bus.
+    /// Waits until every outbox is empty.
     pub async fn published(&self) {
         testkit::all_published(self.app.store.documents()).await;
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use common::Money;
 use common::ids::{OrderId, PaymentId, TicketId};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -11,11 +12,9 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use telemetry;
 use url::Url;
 
 use super::{Failure, List, Order, Payment, Refusal, Ticket, User};
-use crate::state::Settings;
 
 /// The timeout of a call.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,14 +30,27 @@ const FORWARDED_HEADERS: [&str; 2] = ["x-forwarded-for", "x-request-id"];
 #[derive(Clone)]
 pub struct Api {
     http: reqwest::Client,
-    services: Arc<Services>,
+    services: Arc<ServiceUrls>,
 }
 
-struct Services {
-    auth: Url,
-    tickets: Url,
-    orders: Url,
-    payments: Url,
+/// Where the services are.
+#[derive(Clone, Debug, Args)]
+pub struct ServiceUrls {
+    /// Base URL of auth, for /api/users
+    #[arg(long, env = "AUTH_URL")]
+    pub auth_url: Url,
+
+    /// Base URL of tickets, for /api/tickets
+    #[arg(long, env = "TICKETS_URL")]
+    pub tickets_url: Url,
+
+    /// Base URL of orders, for /api/orders
+    #[arg(long, env = "ORDERS_URL")]
+    pub orders_url: Url,
+
+    /// Base URL of payments, for /api/payments
+    #[arg(long, env = "PAYMENTS_URL")]
+    pub payments_url: Url,
 }
 
 /// The API with one visitor's session.
@@ -67,7 +79,7 @@ pub struct TicketDraft {
 }
 
 impl Api {
-    pub fn new(settings: &Settings) -> anyhow::Result<Api> {
+    pub fn new(services: &ServiceUrls) -> anyhow::Result<Api> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(1))
             .timeout(TIMEOUT)
@@ -75,13 +87,7 @@ impl Api {
             .no_proxy()
             .build()
             .context("an HTTP client")?;
-        let services = Services {
-            auth: settings.auth_url.clone(),
-            tickets: settings.tickets_url.clone(),
-            orders: settings.orders_url.clone(),
-            payments: settings.payments_url.clone(),
-        };
-        Ok(Api { http, services: Arc::new(services) })
+        Ok(Api { http, services: Arc::new(services.clone()) })
     }
 
     /// A caller with these request headers and cookies.
@@ -209,19 +215,19 @@ impl Caller {
     }
 
     fn auth(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        self.request(&self.api.services.auth, method, path)
+        self.request(&self.api.services.auth_url, method, path)
     }
 
     fn tickets_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        self.request(&self.api.services.tickets, method, path)
+        self.request(&self.api.services.tickets_url, method, path)
     }
 
     fn orders_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        self.request(&self.api.services.orders, method, path)
+        self.request(&self.api.services.orders_url, method, path)
     }
 
     fn payments_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        self.request(&self.api.services.payments, method, path)
+        self.request(&self.api.services.payments_url, method, path)
     }
 
     fn request(

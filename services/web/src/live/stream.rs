@@ -19,8 +19,8 @@ use serde_json::json;
 
 use super::hub::{Pending, Subscription};
 use super::topic::{ME, Topic};
-use crate::session::{Identity, Visitor};
 use crate::state::App;
+use crate::visitor::{Identity, Visitor};
 
 /// How many topics a page may subscribe to: those of the longest list, and some more.
 const MAX_TOPICS: usize = 110;

@@ -7,8 +7,8 @@ use httpkit::{Error, Result};
 
 use crate::api::User;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "account.html")]

@@ -16,8 +16,8 @@ use crate::api::{Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{FieldError, FormErrors, typed_amount, with_query};
 use crate::page::{Cache, Frame, Page};
-use crate::session::Visitor;
 use crate::state::App;
+use crate::visitor::Visitor;
 
 /// Tickets per page: a multiple of the number of columns.
 const PAGE_SIZE: &str = "24";

@@ -17,8 +17,8 @@ use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 use outcome::{Ended, Money, Outcome, Side};
 
 #[derive(Template)]

@@ -12,8 +12,8 @@ use crate::api::Order;
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::with_query;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "orders.html")]

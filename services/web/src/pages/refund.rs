@@ -14,8 +14,8 @@ use crate::format::price;
 use crate::forms::{Form, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "refund.html")]

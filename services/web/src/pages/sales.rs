@@ -16,8 +16,8 @@ use crate::api::{Caller, PaymentStatus, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::with_query;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 
 /// How many payments are requested concurrently.
 const CONCURRENT_REQUESTS: usize = 8;

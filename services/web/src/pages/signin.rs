@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::api::Failure;
 use crate::forms::{FieldError, Form, FormErrors, next_page};
 use crate::page::{Cache, Frame, Page};
-use crate::session::{Visitor, set_cookies};
+use crate::session::set_cookies;
 use crate::state::App;
+use crate::visitor::Visitor;
 
 #[derive(Template)]
 #[template(path = "signin.html")]

@@ -7,8 +7,9 @@ use httpkit::Result;
 
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::{Visitor, set_cookies};
+use crate::session::set_cookies;
 use crate::state::App;
+use crate::visitor::Visitor;
 
 #[derive(Template)]
 #[template(path = "signout.html")]

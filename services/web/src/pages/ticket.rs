@@ -16,8 +16,8 @@ use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key, with_query};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::{SignedIn, Visitor};
 use crate::state::App;
+use crate::visitor::{SignedIn, Visitor};
 
 #[derive(Template)]
 #[template(path = "ticket.html")]

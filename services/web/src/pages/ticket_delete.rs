@@ -14,8 +14,8 @@ use crate::api::Ticket;
 use crate::forms::Form;
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "ticket-delete.html")]

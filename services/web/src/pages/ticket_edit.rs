@@ -14,8 +14,8 @@ use crate::api::{Failure, Ticket, TicketStatus};
 use crate::forms::{FieldError, Form, FormErrors};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::{SignedIn, Visitor};
 use crate::state::App;
+use crate::visitor::{SignedIn, Visitor};
 
 #[derive(Template)]
 #[template(path = "ticket-edit.html")]

@@ -14,8 +14,8 @@ use super::ticket_form::{self, PriceRules, Typed};
 use crate::forms::{FieldError, Form, FormErrors, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
-use crate::session::SignedIn;
 use crate::state::App;
+use crate::visitor::SignedIn;
 
 #[derive(Template)]
 #[template(path = "ticket-new.html")]

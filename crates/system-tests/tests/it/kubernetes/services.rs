@@ -120,7 +120,7 @@ fn gateway(service: &str, missing: &mut Missing) {
     let file = format!("infra/k8s/base/{service}/deployment.yaml");
     let label = document(&file)["spec"]["template"]["metadata"]["labels"]["behind-gateway"].clone();
     let what = "the pods' label behind-gateway: \"true\", exactly if routes.txt has the service";
-    missing.unless((label == "true") == !paths.is_empty(), &file, what);
+    missing.unless((label == "true") != paths.is_empty(), &file, what);
     let file = format!("infra/k8s/base/{service}/service.yaml");
     let has_service = repository(&file).is_file() || paths.is_empty();
     missing.unless(has_service, &file, "a Service for its port http");

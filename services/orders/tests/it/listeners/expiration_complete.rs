@@ -1,4 +1,4 @@
-//! `expiration.complete`: a courtesy; our own clock ends a hold.
+//! `expiration.complete`: a reminder; only our own clock ends a reservation.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use testkit::eventually;
 use crate::world::{RESERVATION, World, expiration};
 
 #[tokio::test]
-async fn a_hold_that_has_run_out_is_ended_and_that_is_told_once() {
+async fn an_expired_order_is_cancelled_and_published_once() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     world.expire(&order).await;
     let stored = world.stored(order.id).await;
     assert_eq!(stored.status, OrderStatus::Cancelled);
     assert_eq!(stored.cancel_reason, Some(CancelReason::Expired));
-    let told = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == order.id).await.0;
-    assert_eq!((told.hold, told.cancel_reason), (1, Some(CancelReason::Expired)));
-    assert_eq!(world.told(&order).await, [("created", 1), ("cancelled", 2)]);
+    let event = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == order.id).await.0;
+    assert_eq!((event.hold, event.cancel_reason), (1, Some(CancelReason::Expired)));
+    assert_eq!(world.events_of(&order).await, [("created", 1), ("cancelled", 2)]);
 }
 
 #[tokio::test]
-async fn a_timer_that_is_early_is_put_off_until_our_clock_says_so() {
+async fn an_early_timer_is_retried_when_the_order_expires_by_our_clock() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     world.infra.clock.advance(RESERVATION - Duration::from_millis(100));
     world.bus().publish(&expiration(&order)).await;
-    eventually("the event to be put off and delivered again", || async {
+    eventually("the event to be delivered again", || async {
         world.bus().is_redelivered("orders", Stream::Expiration).await.then_some(())
     })
     .await;
@@ -42,7 +42,7 @@ async fn a_timer_that_is_early_is_put_off_until_our_clock_says_so() {
 }
 
 #[tokio::test]
-async fn a_stale_timer_of_an_order_that_is_paid_or_over_does_nothing() {
+async fn a_late_timer_of_a_paid_or_cancelled_order_changes_nothing() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let ended = world.order(&ticket).await;
@@ -50,27 +50,27 @@ async fn a_stale_timer_of_an_order_that_is_paid_or_over_does_nothing() {
     let paid = world.order(&ticket).await;
     world.pay(&paid).await;
     let before = [world.stored(ended.id).await, world.stored(paid.id).await];
-    world.let_it_run_out();
+    world.advance_to_expiry();
     for order in [&ended, &paid] {
-        world.time_out(order).await;
+        world.publish_expiration(order).await;
     }
     assert_eq!([world.stored(ended.id).await, world.stored(paid.id).await], before);
-    assert_eq!(world.told(&paid).await, [("created", 1), ("completed", 2)]);
+    assert_eq!(world.events_of(&paid).await, [("created", 1), ("completed", 2)]);
 }
 
 #[tokio::test]
-async fn a_stale_timer_of_an_older_order_does_not_free_the_ticket_of_a_newer_one() {
+async fn a_late_timer_of_an_older_order_does_not_release_the_ticket_of_a_newer_one() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let older = world.order(&ticket).await;
-    world.let_it_run_out();
+    world.advance_to_expiry();
     let newer = world.order_as(&world.infra.user(), &ticket).await;
-    world.time_out(&older).await;
+    world.publish_expiration(&older).await;
     assert_eq!(world.app.store.live_order(ticket.id).await.unwrap(), Some(newer));
 }
 
 #[tokio::test]
-async fn a_timer_of_an_order_that_is_not_there_does_nothing() {
+async fn a_timer_of_a_missing_order_changes_nothing() {
     let world = World::start().await;
     let order_id = OrderId::new(world.infra.clock.now());
     let event = ExpirationComplete(Expiration { order_id, version: 1 });

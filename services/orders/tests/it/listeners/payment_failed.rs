@@ -1,11 +1,11 @@
-//! `payment.failed`: only the last decline ends an order.
+//! `payment.failed`: only the final decline ends an order.
 
 use common::events::{CancelReason, OrderStatus, PaymentFailed};
 
 use crate::world::{World, failed, path};
 
 #[tokio::test]
-async fn a_decline_that_is_not_the_last_changes_nothing() {
+async fn a_decline_that_is_not_final_changes_nothing() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     for attempt in [1, 2] {
@@ -16,7 +16,7 @@ async fn a_decline_that_is_not_the_last_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_last_decline_ends_the_order_and_frees_the_ticket() {
+async fn the_final_decline_ends_the_order_and_releases_the_ticket() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
@@ -28,13 +28,13 @@ async fn the_last_decline_ends_the_order_and_frees_the_ticket() {
     assert_eq!(stored.cancel_reason, Some(CancelReason::PaymentFailed));
     let seen = world.client(&world.buyer).get(&path(&order)).await.expect(200);
     assert_eq!(seen["cancelReason"], "payment_failed");
-    assert_eq!(world.told(&order).await, [("created", 1), ("updated", 2), ("cancelled", 3)]);
+    assert_eq!(world.events_of(&order).await, [("created", 1), ("updated", 2), ("cancelled", 3)]);
     let next = world.order_as(&world.infra.user(), &ticket).await;
     assert_eq!(next.holds, [2]);
 }
 
 #[tokio::test]
-async fn a_decline_does_not_touch_what_is_paid_or_has_ended() {
+async fn a_decline_does_not_change_a_paid_or_cancelled_order() {
     let world = World::start().await;
     let paid = world.order(&world.ticket().await).await;
     world.pay(&paid).await;

@@ -5,30 +5,34 @@ use orders::domain::Order;
 
 use crate::world::{World, payment, refund};
 
-async fn give_back(world: &World, payment: &Payment) {
+async fn publish_refund(world: &World, payment: &Payment) {
     world.bus().publish(&PaymentRefunded(refund(payment))).await;
     world.bus().publish_again(&PaymentRefunded(refund(payment))).await;
     world.settled().await;
 }
 
-/// It is cancelled for that, the ticket is free, and no late charge changes it any more.
-async fn is_refunded(world: &World, order: &Order, reason: CancelReason) {
+/// The order is cancelled for this reason, and a late charge doesn't change it any more.
+async fn assert_refunded(world: &World, order: &Order, reason: CancelReason) {
     let stored = world.stored(order.id).await;
     assert_eq!(stored.cancel_reason, Some(reason));
     assert!(!stored.active && stored.payment.as_ref().unwrap().refunded);
-    let told = world.told(order).await;
-    assert_eq!(told.iter().filter(|(subject, _)| *subject == "cancelled").count(), 1, "{told:?}");
+    let published = world.events_of(order).await;
+    assert_eq!(
+        published.iter().filter(|(subject, _)| *subject == "cancelled").count(),
+        1,
+        "{published:?}"
+    );
 
     let refunds = world.refunds_required(order).await;
     world.bus().publish_again(&PaymentCreated(payment(order))).await;
     world.settled().await;
     assert_eq!(world.stored(order.id).await, stored);
-    assert_eq!(world.told(order).await, told);
+    assert_eq!(world.events_of(order).await, published);
     assert_eq!(world.refunds_required(order).await, refunds);
 }
 
 #[tokio::test]
-async fn a_live_order_is_cancelled_as_refunded_and_its_ticket_is_free() {
+async fn a_live_order_is_cancelled_as_refunded_and_its_ticket_is_available() {
     let world = World::start().await;
     for state in ["created", "awaiting:payment", "complete"] {
         let ticket = world.ticket().await;
@@ -39,29 +43,29 @@ async fn a_live_order_is_cancelled_as_refunded_and_its_ticket_is_free() {
             _ => {}
         }
         assert_eq!(world.seen(&order).await["status"], state);
-        give_back(&world, &payment(&order)).await;
-        is_refunded(&world, &order, CancelReason::Refunded).await;
+        publish_refund(&world, &payment(&order)).await;
+        assert_refunded(&world, &order, CancelReason::Refunded).await;
         world.order_as(&world.infra.user(), &ticket).await;
     }
 }
 
 #[tokio::test]
-async fn an_order_that_has_ended_remembers_it_and_stays_as_it_was() {
+async fn an_order_that_has_ended_records_the_refund_and_keeps_its_reason() {
     let world = World::start().await;
     let cancelled = world.order(&world.ticket().await).await;
     world.cancel(&cancelled).await;
-    give_back(&world, &payment(&cancelled)).await;
-    is_refunded(&world, &cancelled, CancelReason::User).await;
+    publish_refund(&world, &payment(&cancelled)).await;
+    assert_refunded(&world, &cancelled, CancelReason::User).await;
 
     let paid = world.order(&world.ticket().await).await;
     world.cancel(&paid).await;
     let payment = world.pay(&paid).await;
     assert_eq!(world.refunds_required(&paid).await.len(), 1);
-    give_back(&world, &payment).await;
-    is_refunded(&world, &paid, CancelReason::User).await;
+    publish_refund(&world, &payment).await;
+    assert_refunded(&world, &paid, CancelReason::User).await;
 
     let expired = world.order(&world.ticket().await).await;
     world.expire(&expired).await;
-    give_back(&world, &crate::world::payment(&expired)).await;
-    is_refunded(&world, &expired, CancelReason::Expired).await;
+    publish_refund(&world, &crate::world::payment(&expired)).await;
+    assert_refunded(&world, &expired, CancelReason::Expired).await;
 }

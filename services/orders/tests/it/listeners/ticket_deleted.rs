@@ -1,4 +1,4 @@
-//! `ticket.deleted`: whoever holds the ticket loses it, and gets back what was paid.
+//! `ticket.deleted`: an unpaid order ends, and a paid one requires a refund.
 
 use common::events::{
     CancelReason, OrderStatus, PaymentRefunded, RefundReason, Ticket, TicketDeleted, TicketUpdated,
@@ -14,7 +14,7 @@ async fn delete(world: &World, ticket: &Ticket, version: i64) {
 }
 
 #[tokio::test]
-async fn a_deleted_ticket_can_not_be_ordered_whatever_else_is_told_of_it_late() {
+async fn a_deleted_ticket_can_not_be_ordered_despite_late_events() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     delete(&world, &ticket, 3).await;
@@ -23,15 +23,15 @@ async fn a_deleted_ticket_can_not_be_ordered_whatever_else_is_told_of_it_late() 
     world.settled().await;
     world.try_to_order(&world.buyer, ticket.id).await.problem(404, "not-found");
 
-    // Its end may be the first that is heard of it.
-    let other = world.unheard_ticket();
+    // Its deletion may be its first event to arrive.
+    let other = world.unpublished_ticket();
     delete(&world, &other, 2).await;
-    world.tell_ticket(&other).await;
+    world.publish_ticket(&other).await;
     world.try_to_order(&world.buyer, other.id).await.problem(404, "not-found");
 }
 
 #[tokio::test]
-async fn whoever_holds_it_unpaid_loses_it() {
+async fn an_unpaid_order_is_cancelled() {
     let world = World::start().await;
     for confirmed in [false, true] {
         let ticket = world.ticket().await;
@@ -48,12 +48,12 @@ async fn whoever_holds_it_unpaid_loses_it() {
 }
 
 #[tokio::test]
-async fn whoever_has_paid_for_it_is_refunded_once() {
+async fn a_paid_order_is_refunded_once() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let payment = world.pay(&order).await;
-    // tickets tells it again, in a new version, when it hears of the sale.
+    // tickets publishes the deletion again, in a new version, when it receives the sale.
     for version in [2, 3] {
         delete(&world, &ticket, version).await;
         let stored = world.stored(order.id).await;
@@ -68,14 +68,14 @@ async fn whoever_has_paid_for_it_is_refunded_once() {
     assert_eq!(world.stored(order.id).await.cancel_reason, Some(CancelReason::Refunded));
     delete(&world, &ticket, 4).await;
     assert_eq!(
-        world.told(&order).await,
+        world.events_of(&order).await,
         [("created", 1), ("completed", 2), ("refund_required", 3), ("cancelled", 4)]
     );
 }
 
-/// The order was made by a replica of orders that had not heard of the deletion.
+/// The order was inserted by a replica of orders that had not received the deletion.
 #[tokio::test]
-async fn an_order_that_crossed_the_deletion_is_ended_when_it_is_told_again() {
+async fn an_order_concurrent_with_the_deletion_ends_when_that_is_republished() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;

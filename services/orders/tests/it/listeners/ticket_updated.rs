@@ -1,13 +1,16 @@
-//! `ticket.updated`: the replica, and the lock confirmed.
+//! `ticket.updated`: updates the replica, and confirms the lock.
+
+use std::time::Duration;
 
 use common::Money;
 use common::events::{OrderStatus, Ticket, TicketUpdated};
+use common::listing::Listing;
 use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, locked};
 
 #[tokio::test]
-async fn an_update_that_is_older_than_what_is_known_does_not_undo_it() {
+async fn an_older_update_does_not_overwrite_a_newer_one() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     for (version, price) in [(3, 3000), (2, 2000)] {
@@ -21,6 +24,24 @@ async fn an_update_that_is_older_than_what_is_known_does_not_undo_it() {
 }
 
 #[tokio::test]
+async fn an_update_without_date_and_venue_clears_them_in_the_replica() {
+    let world = World::start().await;
+    let mut ticket = world.ticket().await;
+    ticket.listing.date = Some(world.infra.clock.now() + Duration::from_secs(3600));
+    ticket.listing.venue = Some("Olympia".to_owned());
+    let cleared = Ticket {
+        listing: Listing { date: None, venue: None, ..ticket.listing.clone() },
+        ..ticket.clone()
+    };
+    for (version, update) in [(2, ticket.clone()), (3, cleared)] {
+        world.bus().publish(&TicketUpdated(update.with_version(version))).await;
+        world.settled().await;
+    }
+    let order = world.order(&ticket).await;
+    assert_eq!((order.ticket.listing.date, order.ticket.listing.venue), (None, None));
+}
+
+#[tokio::test]
 async fn a_confirmed_lock_moves_the_order_to_awaiting_payment_once() {
     let world = World::start().await;
     let ticket = world.ticket().await;
@@ -30,23 +51,23 @@ async fn a_confirmed_lock_moves_the_order_to_awaiting_payment_once() {
     let later = Ticket { version: 3, ..locked(&ticket, &order) };
     world.bus().publish(&TicketUpdated(later)).await;
     world.settled().await;
-    assert_eq!(world.told(&order).await, [("created", 1), ("updated", 2)]);
+    assert_eq!(world.events_of(&order).await, [("created", 1), ("updated", 2)]);
 }
 
 #[tokio::test]
-async fn a_lock_of_another_hold_confirms_nothing() {
+async fn a_lock_under_another_fencing_number_confirms_nothing() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     world.cancel(&world.order(&ticket).await).await;
     let order = world.order(&ticket).await;
-    let stale = Ticket { hold: 1, ..locked(&ticket, &order) };
-    world.bus().publish(&TicketUpdated(stale)).await;
+    let outdated = Ticket { hold: 1, ..locked(&ticket, &order) };
+    world.bus().publish(&TicketUpdated(outdated)).await;
     world.settled().await;
     assert_eq!(world.stored(order.id).await.status, OrderStatus::Created);
 }
 
 #[tokio::test]
-async fn a_lock_that_is_confirmed_too_late_revives_nothing() {
+async fn a_late_lock_does_not_revive_an_order() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let cancelled = world.order(&ticket).await;

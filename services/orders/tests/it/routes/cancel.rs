@@ -7,7 +7,7 @@ use common::events::{
 use crate::world::{World, failed, path, refund};
 
 #[tokio::test]
-async fn its_buyer_gives_an_order_up_and_may_say_so_twice() {
+async fn its_buyer_cancels_an_order_and_may_repeat_that() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     for confirmed in [false, true] {
@@ -16,9 +16,9 @@ async fn its_buyer_gives_an_order_up_and_may_say_so_twice() {
             world.confirm_lock(&ticket, &order).await;
         }
         for _ in 0..2 {
-            let answer = world.client(&world.buyer).delete(&path(&order)).await;
-            answer.expect(204);
-            assert_eq!(answer.text, "");
+            let response = world.client(&world.buyer).delete(&path(&order)).await;
+            response.expect(204);
+            assert_eq!(response.text, "");
         }
         let seen = world.seen(&order).await;
         assert_eq!(seen["status"], "cancelled");
@@ -26,13 +26,13 @@ async fn its_buyer_gives_an_order_up_and_may_say_so_twice() {
         let event = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == order.id).await.0;
         assert_eq!((event.hold, event.version), (order.hold(), seen["version"].as_i64().unwrap()));
         assert_eq!(event.cancel_reason, Some(CancelReason::User));
-        let told = world.told(&order).await;
-        assert_eq!(told.iter().filter(|(subject, _)| *subject == "cancelled").count(), 1);
+        let published = world.events_of(&order).await;
+        assert_eq!(published.iter().filter(|(subject, _)| *subject == "cancelled").count(), 1);
     }
 }
 
 #[tokio::test]
-async fn no_one_else_may_cancel_it_but_an_admin() {
+async fn only_its_buyer_and_an_admin_may_cancel_an_order() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     for user in [&world.seller, &world.infra.user()] {
@@ -43,7 +43,7 @@ async fn no_one_else_may_cancel_it_but_an_admin() {
 }
 
 #[tokio::test]
-async fn what_is_paid_can_not_be_cancelled() {
+async fn a_paid_order_can_not_be_cancelled() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     let payment = world.pay(&order).await;
@@ -55,18 +55,18 @@ async fn what_is_paid_can_not_be_cancelled() {
 }
 
 #[tokio::test]
-async fn what_has_run_out_can_not_be_cancelled_whether_that_is_written_or_not() {
+async fn an_expired_order_can_not_be_cancelled_whether_that_is_recorded_or_not() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
-    world.let_it_run_out();
+    world.advance_to_expiry();
     world.client(&world.buyer).delete(&path(&order)).await.problem(409, "order-expired");
-    world.time_out(&order).await;
+    world.publish_expiration(&order).await;
     assert_eq!(world.stored(order.id).await.status, OrderStatus::Cancelled);
     world.client(&world.buyer).delete(&path(&order)).await.problem(409, "order-expired");
 }
 
 #[tokio::test]
-async fn what_ended_otherwise_can_not_be_cancelled() {
+async fn an_order_that_was_cancelled_for_another_reason_can_not_be_cancelled() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     world.bus().publish(&PaymentFailed(failed(&order, 3, true))).await;
@@ -82,7 +82,7 @@ async fn what_ended_otherwise_can_not_be_cancelled() {
 }
 
 #[tokio::test]
-async fn it_is_cancelled_only_at_the_version_that_the_client_names() {
+async fn an_order_is_cancelled_only_at_the_version_in_if_match() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
@@ -100,7 +100,7 @@ async fn it_is_cancelled_only_at_the_version_that_the_client_names() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_there_can_not_be_cancelled() {
+async fn a_missing_order_can_not_be_cancelled() {
     let world = World::start().await;
     let id = common::ids::OrderId::new(world.infra.clock.now());
     let client = world.client(&world.buyer);

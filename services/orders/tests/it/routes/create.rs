@@ -12,11 +12,11 @@ use testkit::{Method, Request, eventually};
 use crate::world::{RESERVATION, World};
 
 #[tokio::test]
-async fn a_ticket_that_is_for_sale_is_held_for_15_minutes() {
+async fn an_available_ticket_is_reserved_for_15_minutes() {
     let world = World::start().await;
     let ticket = world.ticket().await;
-    let answer = world.try_to_order(&world.buyer, ticket.id).await;
-    let order = answer.expect(201);
+    let response = world.try_to_order(&world.buyer, ticket.id).await;
+    let order = response.expect(201);
     let now = world.infra.clock.now();
     assert_eq!(
         order,
@@ -34,15 +34,15 @@ async fn a_ticket_that_is_for_sale_is_held_for_15_minutes() {
         })
     );
     let location = format!("/api/orders/{}", order["id"].as_str().unwrap());
-    assert_eq!(answer.header("location"), Some(&*location));
-    assert_eq!(answer.header("etag"), Some("\"1\""));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.media_type(), Some("application/json"));
+    assert_eq!(response.header("location"), Some(&*location));
+    assert_eq!(response.header("etag"), Some("\"1\""));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(response.media_type(), Some("application/json"));
     assert_eq!(world.client(&world.buyer).get(&location).await.expect(200), order);
 }
 
 #[tokio::test]
-async fn a_ticket_that_someone_has_is_refused_and_its_holder_is_told_which_order_it_is() {
+async fn a_reserved_ticket_is_refused_and_its_own_buyer_gets_the_order_id() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
@@ -62,7 +62,7 @@ async fn a_ticket_that_someone_has_is_refused_and_its_holder_is_told_which_order
 }
 
 #[tokio::test]
-async fn a_ticket_that_was_given_up_can_be_ordered_again_under_the_next_hold_number() {
+async fn a_cancelled_ticket_can_be_ordered_again_under_the_next_fencing_number() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     for hold in 1..=3 {
@@ -73,15 +73,15 @@ async fn a_ticket_that_was_given_up_can_be_ordered_again_under_the_next_hold_num
 }
 
 #[tokio::test]
-async fn nobody_buys_their_own_ticket_an_admin_neither() {
+async fn nobody_buys_their_own_ticket_admins_included() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     world.try_to_order(&world.seller, ticket.id).await.problem(403, "own-ticket");
 
     let admin = world.infra.admin();
-    let mut own = world.unheard_ticket();
+    let mut own = world.unpublished_ticket();
     own.user_id = admin.id;
-    world.tell_ticket(&own).await;
+    world.publish_ticket(&own).await;
     world.try_to_order(&admin, own.id).await.problem(403, "own-ticket");
     world.try_to_order(&admin, ticket.id).await.expect(201);
 }
@@ -89,9 +89,9 @@ async fn nobody_buys_their_own_ticket_an_admin_neither() {
 #[tokio::test]
 async fn a_ticket_past_its_date_is_refused_from_that_moment_on() {
     let world = World::start().await;
-    let mut ticket = world.unheard_ticket();
+    let mut ticket = world.unpublished_ticket();
     ticket.listing.date = Some(world.infra.clock.now() + Duration::from_secs(60));
-    world.tell_ticket(&ticket).await;
+    world.publish_ticket(&ticket).await;
     let order = world.order(&ticket).await;
     assert_eq!(world.seen(&order).await["ticket"]["date"], json!(ticket.listing.date));
     world.cancel(&order).await;
@@ -104,7 +104,7 @@ async fn a_ticket_past_its_date_is_refused_from_that_moment_on() {
 }
 
 #[tokio::test]
-async fn a_price_that_has_changed_since_the_buyer_looked_is_told() {
+async fn a_price_that_is_not_the_expected_one_is_refused_with_the_current_one() {
     let world = World::start().await;
     let mut ticket = world.ticket().await;
     ticket.listing.price = Money::from_minor(3000);
@@ -142,7 +142,7 @@ async fn an_edit_after_the_order_does_not_change_what_was_ordered() {
 }
 
 #[tokio::test]
-async fn rubbish_is_refused_and_says_which_field_it_is() {
+async fn an_invalid_body_is_refused_with_the_name_of_the_field() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let client = world.client(&world.buyer);
@@ -170,8 +170,8 @@ async fn rubbish_is_refused_and_says_which_field_it_is() {
         (json!({ "ticketId": ticket.id, "price": 1e300 }), "price"),
         (json!({ "ticketId": ticket.id, "price": "9".repeat(10_000) }), "price"),
     ] {
-        let answer = client.post("/api/orders", body.clone()).await;
-        assert_eq!(answer.invalid_fields(), [field], "{body}");
+        let response = client.post("/api/orders", body.clone()).await;
+        assert_eq!(response.invalid_fields(), [field], "{body}");
     }
     for id in ["", "nonsense", "00000000-0000-0000-0000-000000000000", &"x".repeat(60_000)] {
         client.post("/api/orders", json!({ "ticketId": id })).await.problem(404, "not-found");
@@ -180,7 +180,7 @@ async fn rubbish_is_refused_and_says_which_field_it_is() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_or_none_or_too_large_is_refused() {
+async fn a_body_that_is_malformed_missing_or_too_large_is_refused() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let client = world.client(&world.buyer);
@@ -189,21 +189,21 @@ async fn a_body_that_is_no_json_or_none_or_too_large_is_refused() {
     let nan = format!(r#"{{"ticketId":"{}","price":NaN}}"#, ticket.id);
     let twice = format!(r#"{{"ticketId":"{}"}} {{}}"#, ticket.id);
     for body in ["", "{", "ticketId=1", "\u{0}", "{\"ticketId\": \"\\ud800\"}", &nan, &twice] {
-        let answer = json(post()).body(body).send().await;
-        answer.problem(400, "malformed");
+        let response = json(post()).body(body).send().await;
+        response.problem(400, "malformed");
     }
     json(post()).body(vec![0xff, 0xfe]).send().await.problem(400, "malformed");
     let deep = format!(r#"{{"ticketId":{}"#, "[".repeat(60_000));
-    let answer = json(post()).body(deep).send().await;
-    assert_eq!(answer.invalid_fields(), ["ticketId"]);
+    let response = json(post()).body(deep).send().await;
+    assert_eq!(response.invalid_fields(), ["ticketId"]);
     let deep = format!(r#"{{"other":{}"#, "[".repeat(60_000));
     json(post()).body(deep).send().await.problem(400, "malformed");
     json(post()).body(vec![b' '; 3_000_000]).send().await.problem(413, "too-large");
 
     let good = json!({ "ticketId": ticket.id }).to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
-        let answer = post().header("content-type", kind).body(good.clone()).send().await;
-        answer.problem(415, "unsupported-media-type");
+        let response = post().header("content-type", kind).body(good.clone()).send().await;
+        response.problem(415, "unsupported-media-type");
     }
     post().body(good.clone()).send().await.problem(415, "unsupported-media-type");
     let utf8 = post().header("content-type", "application/json; charset=utf-8");
@@ -211,7 +211,7 @@ async fn a_body_that_is_no_json_or_none_or_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_sent_beyond_the_fields_is_ignored() {
+async fn unknown_members_are_ignored() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let body = json!({
@@ -225,52 +225,51 @@ async fn what_is_sent_beyond_the_fields_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_ticket_whose_event_comes_after_the_request_is_waited_for() {
+async fn a_ticket_whose_event_arrives_after_the_request_is_waited_for() {
     let world = World::start().await;
-    let ticket = world.unheard_ticket();
-    let (answer, ()) = tokio::join!(world.try_to_order(&world.buyer, ticket.id), async {
-        // The request is on its way before the event is.
+    let ticket = world.unpublished_ticket();
+    let (response, ()) = tokio::join!(world.try_to_order(&world.buyer, ticket.id), async {
+        // The request is sent before the event.
         tokio::task::yield_now().await;
         world.bus().publish(&TicketCreated(ticket.clone())).await;
     });
-    answer.expect(201);
+    response.expect(201);
 }
 
 #[tokio::test]
-async fn a_young_ticket_that_never_comes_is_missing_in_the_end_and_an_old_one_at_once() {
+async fn a_missing_ticket_is_not_found_after_a_wait_if_recent_and_immediately_if_old() {
     let world = World::start().await;
-    let begun = std::time::Instant::now();
-    world.try_to_order(&world.buyer, world.unheard_ticket().id).await.problem(404, "not-found");
-    assert!(begun.elapsed() >= Duration::from_secs(2));
+    let start = std::time::Instant::now();
+    world.try_to_order(&world.buyer, world.unpublished_ticket().id).await.problem(404, "not-found");
+    assert!(start.elapsed() >= Duration::from_secs(2));
 
     let old = TicketId::new(world.infra.clock.now() - Duration::from_secs(10));
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     world.try_to_order(&world.buyer, old).await.problem(404, "not-found");
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test]
-async fn while_the_broker_is_down_an_unknown_ticket_is_not_said_to_be_missing_and_known_ones_sell()
-{
+async fn while_nats_is_down_an_unknown_ticket_is_unavailable_and_known_ones_can_be_ordered() {
     let world = World::start().await;
     let known = world.ticket().await;
     let old = TicketId::new(world.infra.clock.now() - Duration::from_secs(60));
     world.try_to_order(&world.buyer, old).await.problem(404, "not-found");
 
     world.infra.nats.kill();
-    let answer = eventually("orders to notice that it is cut off", || async {
-        let answer = world.try_to_order(&world.buyer, old).await;
-        (answer.status != 404).then_some(answer)
+    let response = eventually("orders to notice that it is disconnected", || async {
+        let response = world.try_to_order(&world.buyer, old).await;
+        (response.status != 404).then_some(response)
     })
     .await;
-    answer.problem(503, "unavailable");
-    assert!(answer.header("retry-after").is_some());
+    response.problem(503, "unavailable");
+    assert!(response.header("retry-after").is_some());
     let order = world.order(&known).await;
     assert_eq!(order.status, OrderStatus::Created);
 
     world.infra.nats.restart().await;
     world.bus().wait_for::<OrderCreated>(|event| event.0.id == order.id).await;
-    eventually("orders to hear again", || async {
+    eventually("orders to consume again", || async {
         (world.try_to_order(&world.buyer, old).await.status == 404).then_some(())
     })
     .await;

@@ -29,20 +29,20 @@ async fn orders(world: &World) -> u64 {
 }
 
 #[tokio::test]
-async fn ten_equal_orders_at_once_are_one_order_and_ten_equal_answers() {
+async fn ten_identical_concurrent_requests_create_one_order_and_get_equal_responses() {
     let world = World::start().await;
     for round in 0..2 * ROUNDS {
         if round == ROUNDS {
-            // Made anew, it is the last index that an insert is checked against, no more the first.
+            // A recreated index is the last that an insert is checked against, no longer the first.
             world.app.store.documents().collection().drop_index(REQUESTS).await.unwrap();
             connect(&world.infra).await;
         }
         let ticket = world.ticket().await;
         let client = buyer(&world, &format!("round-{round}"));
-        let answers = join_all((0..10).map(|_| order(&client, &ticket))).await;
-        answers[0].expect(201);
-        for answer in &answers {
-            assert_eq!(answer.stored_parts(), answers[0].stored_parts(), "round {round}");
+        let responses = join_all((0..10).map(|_| order(&client, &ticket))).await;
+        responses[0].expect(201);
+        for response in &responses {
+            assert_eq!(response.stored_parts(), responses[0].stored_parts(), "round {round}");
         }
         assert_eq!(orders(&world).await, round as u64 + 1);
     }
@@ -50,25 +50,25 @@ async fn ten_equal_orders_at_once_are_one_order_and_ten_equal_answers() {
     assert_eq!(world.bus().published::<OrderCreated>().await.len(), 2 * ROUNDS);
 }
 
-/// One key for ten tickets at once: how many orders there are of it.
+/// One key for ten tickets concurrently: how many orders are created.
 async fn ten_tickets(world: &World, key: &str) -> usize {
     let tickets = join_all((0..10).map(|_| async {
-        let ticket = world.unheard_ticket();
-        world.tell_ticket(&ticket).await;
+        let ticket = world.unpublished_ticket();
+        world.publish_ticket(&ticket).await;
         ticket
     }));
     let (tickets, client) = (tickets.await, buyer(world, key));
-    let answers = join_all(tickets.iter().map(|ticket| order(&client, ticket))).await;
+    let responses = join_all(tickets.iter().map(|ticket| order(&client, ticket))).await;
     let (placed, refused): (Vec<_>, Vec<_>) =
-        answers.iter().partition(|answer| answer.status == 201);
-    for answer in refused {
-        answer.problem(422, "idempotency-key-reused");
+        responses.iter().partition(|response| response.status == 201);
+    for response in refused {
+        response.problem(422, "idempotency-key-reused");
     }
     placed.len()
 }
 
 #[tokio::test]
-async fn of_ten_different_orders_at_once_under_one_key_one_is_placed() {
+async fn of_ten_different_concurrent_requests_under_one_key_one_creates_an_order() {
     let world = World::start().await;
     for round in 0..ROUNDS {
         assert_eq!(ten_tickets(&world, &format!("round-{round}")).await, 1);
@@ -76,9 +76,9 @@ async fn of_ten_different_orders_at_once_under_one_key_one_is_placed() {
     assert_eq!(orders(&world).await, ROUNDS as u64);
 }
 
-/// The control run: without the guard the same race places more than one.
+/// The control run: without the guard the same race creates more than one order.
 #[tokio::test]
-async fn without_the_unique_index_the_same_race_places_more_than_one() {
+async fn without_the_unique_index_the_same_race_creates_more_than_one() {
     let world = World::start().await;
     world.app.store.documents().collection().drop_index(REQUESTS).await.unwrap();
     for round in 0..ROUNDS {
@@ -86,11 +86,11 @@ async fn without_the_unique_index_the_same_race_places_more_than_one() {
             return;
         }
     }
-    panic!("in {ROUNDS} rounds no key placed two orders: the race is none");
+    panic!("in {ROUNDS} rounds no key created two orders: the test has no race");
 }
 
 #[tokio::test]
-async fn the_first_answer_is_given_again_when_the_order_has_moved_on() {
+async fn the_first_response_is_returned_again_after_the_order_has_changed() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let client = buyer(&world, "1");
@@ -125,12 +125,12 @@ async fn a_key_stands_for_one_request_of_one_user() {
     order(&client, &other).await.problem(422, "idempotency-key-reused");
     let body = json!({ "ticketId": ticket.id, "price": "20.50" });
     client.post(PATH, body).await.problem(422, "idempotency-key-reused");
-    // Also before it is said that there is no such ticket.
+    // The key is checked before the ticket.
     client.post(PATH, json!({ "ticketId": "?" })).await.problem(422, "idempotency-key-reused");
 
-    let someone = world.client(&world.infra.user()).with_idempotency_key("1");
-    order(&someone, &ticket).await.problem(409, "ticket-reserved");
-    assert_ne!(order(&someone, &other).await.expect(201)["id"], placed["id"]);
+    let other_user = world.client(&world.infra.user()).with_idempotency_key("1");
+    order(&other_user, &ticket).await.problem(409, "ticket-reserved");
+    assert_ne!(order(&other_user, &other).await.expect(201)["id"], placed["id"]);
     // Without the key, or under another one, it is another request.
     for client in [world.client(&world.buyer), buyer(&world, "2")] {
         let refused = order(&client, &ticket).await.problem(409, "ticket-reserved");
@@ -139,15 +139,15 @@ async fn a_key_stands_for_one_request_of_one_user() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_remembered() {
+async fn a_refusal_is_not_stored() {
     let world = World::start().await;
     let ticket = world.ticket().await;
-    let held = world.order_as(&world.infra.user(), &ticket).await;
+    let reserved = world.order_as(&world.infra.user(), &ticket).await;
     let client = buyer(&world, "1");
     order(&client, &ticket).await.problem(409, "ticket-reserved");
     buyer(&world, "").post(PATH, json!({})).await.problem(400, "malformed");
-    world.let_it_run_out();
-    assert_ne!(order(&client, &ticket).await.expect(201)["id"], json!(held.id));
+    world.advance_to_expiry();
+    assert_ne!(order(&client, &ticket).await.expect(201)["id"], json!(reserved.id));
 }
 
 #[tokio::test]
@@ -160,10 +160,10 @@ async fn after_a_day_a_key_is_free_again() {
     assert_eq!(order(&client, &ticket).await.stored_parts(), first.stored_parts());
     world.infra.clock.advance(Duration::from_millis(1));
 
-    let answers = join_all((0..10).map(|_| order(&client, &ticket))).await;
-    assert_ne!(answers[0].expect(201)["id"], first.body["id"]);
-    for answer in &answers {
-        assert_eq!(answer.stored_parts(), answers[0].stored_parts());
+    let responses = join_all((0..10).map(|_| order(&client, &ticket))).await;
+    assert_ne!(responses[0].expect(201)["id"], first.body["id"]);
+    for response in &responses {
+        assert_eq!(response.stored_parts(), responses[0].stored_parts());
     }
     assert_eq!(orders(&world).await, 2);
 }
@@ -172,22 +172,22 @@ async fn after_a_day_a_key_is_free_again() {
 async fn a_client_that_hangs_up_in_the_middle_changes_nothing() {
     let world = World::start().await;
     for repeat_at_once in [true, false] {
-        let ticket = world.unheard_ticket();
+        let ticket = world.unpublished_ticket();
         let client = buyer(&world, &format!("{repeat_at_once}"));
         // The request waits for the ticket when its client is gone.
         let hung_up = tokio::time::timeout(Duration::from_millis(200), order(&client, &ticket));
         assert!(hung_up.await.is_err(), "it was answered before the client hung up");
-        let (answer, ()) = if repeat_at_once {
-            tokio::join!(order(&client, &ticket), world.tell_ticket(&ticket))
+        let (response, ()) = if repeat_at_once {
+            tokio::join!(order(&client, &ticket), world.publish_ticket(&ticket))
         } else {
-            world.tell_ticket(&ticket).await;
+            world.publish_ticket(&ticket).await;
             let live = || async { world.app.store.live_order(ticket.id).await.unwrap() };
             let placed = eventually("the request to end its work", live).await;
-            let answer = order(&client, &ticket).await;
-            assert_eq!(answer.expect(201)["id"], json!(placed.id));
-            (answer, ())
+            let response = order(&client, &ticket).await;
+            assert_eq!(response.expect(201)["id"], json!(placed.id));
+            (response, ())
         };
-        let placed = answer.expect(201);
+        let placed = response.expect(201);
         let of_ticket = doc! { "ticketId": ticket.id };
         let orders = world.app.store.documents().collection();
         assert_eq!(orders.count_documents(of_ticket).await.unwrap(), 1);

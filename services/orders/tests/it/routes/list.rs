@@ -9,7 +9,7 @@ use crate::world::World;
 
 async fn ids(world: &World, user: &TestUser, query: &str) -> Vec<String> {
     let page = world.client(user).get(&format!("/api/orders{query}")).await.expect(200);
-    assert!(page.get("next").is_some(), "a page says whether there is another");
+    assert!(page.get("next").is_some(), "a page contains `next`");
     let orders = page["orders"].as_array().unwrap().iter();
     orders.map(|order| order["id"].as_str().unwrap().to_owned()).collect()
 }
@@ -29,12 +29,12 @@ async fn a_buyer_sees_their_own_orders_and_a_seller_those_on_their_tickets() {
     let sold = ids(&world, &world.seller, "?as=seller").await;
     assert_eq!(BTreeSet::from_iter(sold), BTreeSet::from([order, others]));
     assert!(ids(&world, &world.buyer, "?as=seller").await.is_empty());
-    // Being an admin shows no one else's list.
+    // An admin sees no list of another user.
     assert!(ids(&world, &world.infra.admin(), "").await.is_empty());
 
-    let answer = world.client(&world.buyer).get("/api/orders").await;
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.body["next"], Value::Null);
+    let response = world.client(&world.buyer).get("/api/orders").await;
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(response.body["next"], Value::Null);
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn the_list_is_filtered_by_state_and_by_several_states() {
         }
     }
 
-    // At the very second when the holds run out, what isn't paid is cancelled for the filters too.
-    world.let_it_run_out();
+    // At the moment of expiry, unpaid orders are cancelled for the filters too.
+    world.advance_to_expiry();
     for (query, expected) in [
         ("status=created", BTreeSet::new()),
         ("status=awaiting:payment", BTreeSet::new()),
@@ -83,21 +83,21 @@ async fn the_list_is_filtered_by_state_and_by_several_states() {
 }
 
 #[tokio::test]
-async fn paging_shows_each_order_once_newest_first_also_those_of_one_millisecond() {
+async fn paging_shows_each_order_once_newest_first_also_those_of_the_same_millisecond() {
     let world = World::start().await;
     let ticket = world.ticket().await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for round in 0..25 {
         let order = world.order(&ticket).await;
         world.cancel(&order).await;
-        made.push((order.created_at.millis(), order.id.to_string()));
+        created.push((order.created_at.millis(), order.id.to_string()));
         if round % 5 == 4 {
             world.infra.clock.advance(std::time::Duration::from_millis(1));
         }
     }
-    made.sort();
-    made.reverse();
-    let made: Vec<_> = made.into_iter().map(|(_, id)| id).collect();
+    created.sort();
+    created.reverse();
+    let created: Vec<_> = created.into_iter().map(|(_, id)| id).collect();
 
     for query in ["limit=1", "limit=4", "limit=24", "limit=25", "limit=7&status=cancelled"] {
         let (mut seen, mut next) = (Vec::new(), String::new());
@@ -105,40 +105,40 @@ async fn paging_shows_each_order_once_newest_first_also_those_of_one_millisecond
             let url = format!("/api/orders?{query}{next}");
             let page = world.client(&world.buyer).get(&url).await.expect(200);
             let orders = page["orders"].as_array().unwrap();
-            assert!(!orders.is_empty(), "{query}: a page that was announced is not empty");
+            assert!(!orders.is_empty(), "{query}: a next page is not empty");
             seen.extend(orders.iter().map(|order| order["id"].as_str().unwrap().to_owned()));
             match page["next"].as_str() {
                 Some(cursor) => next = format!("&cursor={cursor}"),
                 None => break,
             }
         }
-        assert_eq!(seen, made, "{query}");
+        assert_eq!(seen, created, "{query}");
     }
-    assert_eq!(ids(&world, &world.buyer, "").await, made[..20]);
-    assert_eq!(ids(&world, &world.buyer, "?limit=100").await, made);
+    assert_eq!(ids(&world, &world.buyer, "").await, created[..20]);
+    assert_eq!(ids(&world, &world.buyer, "?limit=100").await, created);
 }
 
 #[tokio::test]
-async fn a_new_order_between_two_pages_neither_hides_nor_doubles_an_old_one() {
+async fn a_new_order_between_two_pages_neither_hides_nor_repeats_an_old_one() {
     let world = World::start().await;
     let ticket = world.ticket().await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for _ in 0..4 {
         world.infra.clock.advance(std::time::Duration::from_millis(1));
         let order = world.order(&ticket).await;
         world.cancel(&order).await;
-        made.insert(0, order.id.to_string());
+        created.insert(0, order.id.to_string());
     }
     let first = world.client(&world.buyer).get("/api/orders?limit=2").await.expect(200);
     world.infra.clock.advance(std::time::Duration::from_millis(1));
     world.order(&ticket).await;
     let cursor = first["next"].as_str().unwrap();
     let rest = ids(&world, &world.buyer, &format!("?limit=2&cursor={cursor}")).await;
-    assert_eq!(rest, made[2..]);
+    assert_eq!(rest, created[2..]);
 }
 
 #[tokio::test]
-async fn a_cursor_is_only_good_for_the_search_that_gave_it() {
+async fn a_cursor_is_valid_only_for_the_query_that_returned_it() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     for _ in 0..2 {
@@ -150,15 +150,15 @@ async fn a_cursor_is_only_good_for_the_search_that_gave_it() {
     let cursor = first["next"].as_str().unwrap();
     client.get(&format!("/api/orders?status=cancelled&cursor={cursor}")).await.expect(200);
     for query in ["", "status=active&", "as=seller&status=cancelled&", "status=complete&"] {
-        let answer = client.get(&format!("/api/orders?{query}cursor={cursor}")).await;
-        assert_eq!(answer.invalid_fields(), ["cursor"], "{query}");
+        let response = client.get(&format!("/api/orders?{query}cursor={cursor}")).await;
+        assert_eq!(response.invalid_fields(), ["cursor"], "{query}");
     }
     let other = world.client(&world.infra.user());
-    let answer = other.get(&format!("/api/orders?status=cancelled&cursor={cursor}")).await;
-    assert_eq!(answer.invalid_fields(), ["cursor"]);
-    for rubbish in ["", "x", "e30", "%00", "null", &"A".repeat(2000)] {
-        let answer = client.get(&format!("/api/orders?cursor={rubbish}")).await;
-        assert_eq!(answer.invalid_fields(), ["cursor"], "{rubbish}");
+    let response = other.get(&format!("/api/orders?status=cancelled&cursor={cursor}")).await;
+    assert_eq!(response.invalid_fields(), ["cursor"]);
+    for invalid in ["", "x", "e30", "%00", "null", &"A".repeat(2000)] {
+        let response = client.get(&format!("/api/orders?cursor={invalid}")).await;
+        assert_eq!(response.invalid_fields(), ["cursor"], "{invalid}");
     }
 }
 
@@ -179,8 +179,8 @@ async fn a_query_that_breaks_a_rule_is_refused() {
         ("as=admin", "as"),
         ("as=", "as"),
     ] {
-        let answer = client.get(&format!("/api/orders?{query}")).await;
-        assert_eq!(answer.invalid_fields(), [field], "{query}");
+        let response = client.get(&format!("/api/orders?{query}")).await;
+        assert_eq!(response.invalid_fields(), [field], "{query}");
     }
     for query in ["limit=", "limit[$gt]=1", "status[$ne]=complete", "unknown=1", "&&=&"] {
         client.get(&format!("/api/orders?{query}")).await.expect(200);

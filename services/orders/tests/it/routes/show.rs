@@ -9,21 +9,21 @@ use testkit::fixtures::{self, UserChanges as _};
 use crate::world::{World, path};
 
 #[tokio::test]
-async fn an_order_is_seen_by_its_buyer_its_tickets_seller_and_an_admin_and_by_no_one_else() {
+async fn only_its_buyer_its_seller_and_an_admin_see_an_order() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     for user in [&world.buyer, &world.seller, &world.infra.admin()] {
-        let answer = world.client(user).get(&path(&order)).await;
-        assert_eq!(answer.expect(200)["id"], json!(order.id));
-        assert_eq!(answer.header("etag"), Some("\"1\""));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let response = world.client(user).get(&path(&order)).await;
+        assert_eq!(response.expect(200)["id"], json!(order.id));
+        assert_eq!(response.header("etag"), Some("\"1\""));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
     }
     let other = world.client(&world.infra.user());
     other.get(&path(&order)).await.problem(403, "not-allowed");
 }
 
 #[tokio::test]
-async fn an_order_is_followed_through_its_life() {
+async fn an_order_shows_each_status_in_turn() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
@@ -36,12 +36,12 @@ async fn an_order_is_followed_through_its_life() {
     assert_eq!((&seen["status"], &seen["version"]), (&json!("complete"), &json!(3)));
     assert_eq!(seen["paymentId"], json!(payment.id));
     assert!(seen.get("cancelReason").is_none());
-    let answer = world.client(&world.buyer).get(&path(&order)).await;
-    assert_eq!(answer.header("etag"), Some("\"3\""));
+    let response = world.client(&world.buyer).get(&path(&order)).await;
+    assert_eq!(response.header("etag"), Some("\"3\""));
 }
 
 #[tokio::test]
-async fn from_the_second_when_its_time_has_run_out_an_order_is_cancelled_for_its_readers() {
+async fn from_the_moment_of_expiry_readers_see_an_order_as_cancelled() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     world.infra.clock.advance(std::time::Duration::from_millis(899_999));
@@ -49,20 +49,20 @@ async fn from_the_second_when_its_time_has_run_out_an_order_is_cancelled_for_its
     world.infra.clock.advance(std::time::Duration::from_millis(1));
     let seen = world.seen(&order).await;
     assert_eq!((&seen["status"], &seen["cancelReason"]), (&json!("cancelled"), &json!("expired")));
-    assert_eq!(world.stored(order.id).await, order, "nobody has written that down");
+    assert_eq!(world.stored(order.id).await, order, "the database doesn't record it yet");
 }
 
 #[tokio::test]
-async fn what_is_paid_does_not_run_out() {
+async fn a_paid_order_does_not_expire() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     world.pay(&order).await;
-    world.let_it_run_out();
+    world.advance_to_expiry();
     assert_eq!(world.seen(&order).await["status"], "complete");
 }
 
 #[tokio::test]
-async fn buyer_and_seller_reach_each_other_once_it_is_paid_and_nobody_else_does() {
+async fn only_buyer_and_seller_see_each_others_contact_details_once_the_order_is_paid() {
     let world = World::start().await;
     let admin = world.infra.admin();
     for (user, name) in [(&world.buyer, "Bo"), (&world.seller, "Sal")] {
@@ -75,7 +75,7 @@ async fn buyer_and_seller_reach_each_other_once_it_is_paid_and_nobody_else_does(
     };
     world.settled().await;
     for user in [&world.buyer, &world.seller, &admin] {
-        assert_eq!(contact(user).await, None, "it is only held");
+        assert_eq!(contact(user).await, None, "it is only reserved");
     }
     let payment = world.pay(&order).await;
     let sal = json!({ "email": "Sal@example.com", "name": "Sal" });
@@ -86,7 +86,7 @@ async fn buyer_and_seller_reach_each_other_once_it_is_paid_and_nobody_else_does(
 
     world.bus().publish(&common::events::PaymentRefunded(crate::world::refund(&payment))).await;
     world.settled().await;
-    assert_eq!(contact(&world.buyer).await, None, "the sale was undone");
+    assert_eq!(contact(&world.buyer).await, None, "the sale was refunded");
 }
 
 fn signed_up(user: &TestUser, name: &str, now: Time) -> User {

@@ -1,4 +1,4 @@
-//! The table of all listeners: each event delivered twice, late and in every order, with the same end.
+//! Every listener has the same outcome, whether its events are delivered twice, late or in another order.
 
 use common::events::Subject;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use testkit::Bus;
 
 use crate::world::{World, expiration, failed, locked, payment, refund};
 
-/// An event as it can be delivered again and again.
+/// An event that can be delivered any number of times.
 type Delivery = Box<dyn Fn(&Bus) -> BoxFuture<'_, ()>>;
 
 fn event<E: Event>(event: E) -> Delivery {
@@ -28,19 +28,19 @@ fn event<E: Event>(event: E) -> Delivery {
     })
 }
 
-/// What becomes of an order and its ticket when all of these events are told, in whatever order.
+/// Some events, and the order and the replicas after they are delivered in any order.
 struct Case {
     history: Vec<Delivery>,
     status: OrderStatus,
     reason: Option<CancelReason>,
     ticket: domain::TicketReplica,
-    person: Option<domain::UserReplica>,
+    user: Option<domain::UserReplica>,
 }
 
 impl Case {
     fn of(history: Vec<Delivery>, status: OrderStatus, ticket: &Ticket) -> Case {
         let ticket = domain::TicketReplica::of(ticket, false);
-        Case { history, status, reason: None, ticket, person: None }
+        Case { history, status, reason: None, ticket, user: None }
     }
 
     fn because(self, reason: CancelReason) -> Case {
@@ -48,10 +48,10 @@ impl Case {
     }
 }
 
-/// A case of an order that was just made of a ticket.
+/// The case of a ticket and its new order.
 type MakeCase = fn(&Ticket, &Order) -> Case;
 
-/// By subject, a history in which that event matters. A new listener needs a new line.
+/// By subject, a history in which that event matters. Each listener needs an entry.
 const TABLE: [(Subject, MakeCase); 9] = [
     (TicketCreated::SUBJECT, |ticket, _| {
         let [second, third] = [(2, "Tosca"), (3, "Carmen")]
@@ -121,12 +121,12 @@ const TABLE: [(Subject, MakeCase); 9] = [
         ];
         Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::Refunded)
     }),
-    (UserCreated::SUBJECT, |ticket, order| people(ticket, order.user_id)),
-    (UserUpdated::SUBJECT, |ticket, order| people(ticket, order.seller_id)),
+    (UserCreated::SUBJECT, |ticket, order| contact_details(ticket, order.user_id)),
+    (UserUpdated::SUBJECT, |ticket, order| contact_details(ticket, order.seller_id)),
 ];
 
-/// Someone signs up and is then reached at one address after the other.
-fn people(ticket: &Ticket, id: UserId) -> Case {
+/// A user signs up, and changes the email address twice.
+fn contact_details(ticket: &Ticket, id: UserId) -> Case {
     let [first, second, third] = [1, 2, 3].map(|version| User {
         id,
         email: format!("{version}@example.com"),
@@ -134,13 +134,13 @@ fn people(ticket: &Ticket, id: UserId) -> Case {
         status: UserStatus::Active,
         version,
     });
-    let person = Some(domain::UserReplica::of(&third));
+    let user = Some(domain::UserReplica::of(&third));
     let history =
         vec![event(UserCreated(first)), event(UserUpdated(second)), event(UserUpdated(third))];
-    Case { person, ..Case::of(history, OrderStatus::Created, ticket) }
+    Case { user, ..Case::of(history, OrderStatus::Created, ticket) }
 }
 
-const ORDERS_OF_THREE: [[usize; 3]; 6] =
+const PERMUTATIONS: [[usize; 3]; 6] =
     [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 #[tokio::test]
@@ -152,43 +152,43 @@ async fn every_listener_has_a_case_in_the_table() {
 }
 
 #[tokio::test]
-async fn every_event_ends_the_same_when_it_comes_twice_late_and_out_of_order() {
+async fn every_event_has_the_same_outcome_twice_late_and_out_of_order() {
     for (subject, case) in TABLE {
         let world = World::start().await;
-        for order in ORDERS_OF_THREE {
-            deliver(&world, subject, case, order).await;
+        for permutation in PERMUTATIONS {
+            deliver(&world, subject, case, permutation).await;
         }
         assert!(world.bus().dead_letters().await.is_empty(), "{subject}");
     }
 }
 
-async fn deliver(world: &World, subject: Subject, case: MakeCase, in_this_order: [usize; 3]) {
+async fn deliver(world: &World, subject: Subject, case: MakeCase, permutation: [usize; 3]) {
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     let case = case(&ticket, &order);
     if subject == ExpirationComplete::SUBJECT {
-        world.let_it_run_out();
+        world.advance_to_expiry();
     }
-    for index in in_this_order {
+    for index in permutation {
         let deliver = &case.history[index];
-        // Twice at once, and in this order with the others.
+        // Twice concurrently, and in this order relative to the others.
         futures::future::join(deliver(world.bus()), deliver(world.bus())).await;
         world.settled().await;
     }
-    let what = format!("{subject} in the order {in_this_order:?}");
+    let what = format!("{subject} in the order {permutation:?}");
     let after = world.stored(order.id).await;
     assert_eq!((after.status, after.cancel_reason), (case.status, case.reason), "{what}");
     assert_eq!(after.holds, [1], "{what}");
     assert_eq!(after.refund_required, None, "{what}");
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}");
-    if let Some(person) = &case.person {
-        let replica = world.app.store.user(person.id).await.unwrap();
-        assert_eq!(replica.as_ref(), Some(person), "{what}");
+    if let Some(user) = &case.user {
+        let replica = world.app.store.user(user.id).await.unwrap();
+        assert_eq!(replica.as_ref(), Some(user), "{what}");
     }
-    let told = world.told(&order).await;
+    let published = world.events_of(&order).await;
 
-    // All of it once more, late: nothing becomes of it, and nothing is told.
+    // All events once more, late: nothing changes, and nothing is published.
     for deliver in &case.history {
         deliver(world.bus()).await;
     }
@@ -196,9 +196,9 @@ async fn deliver(world: &World, subject: Subject, case: MakeCase, in_this_order:
     assert_eq!(world.stored(order.id).await, after, "{what}, late");
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}, late");
-    if let Some(person) = &case.person {
-        let replica = world.app.store.user(person.id).await.unwrap();
-        assert_eq!(replica.as_ref(), Some(person), "{what}, late");
+    if let Some(user) = &case.user {
+        let replica = world.app.store.user(user.id).await.unwrap();
+        assert_eq!(replica.as_ref(), Some(user), "{what}, late");
     }
-    assert_eq!(world.told(&order).await, told, "{what}, late");
+    assert_eq!(world.events_of(&order).await, published, "{what}, late");
 }

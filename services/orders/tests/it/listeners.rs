@@ -1,7 +1,7 @@
-//! One event a file, as in `src/listeners`, and what holds for all of them.
+//! One event per file, as in `src/listeners`, and what applies to all of them.
 
 mod dead_letters;
-mod every_order;
+mod delivery;
 mod expiration_complete;
 mod payment_created;
 mod payment_failed;

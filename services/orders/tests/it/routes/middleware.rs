@@ -1,4 +1,4 @@
-//! What holds for every endpoint: who is let in, and the one shape of a refusal.
+//! What applies to every endpoint: authentication, and problem documents.
 
 use serde_json::json;
 use testkit::{Forgery, Method};
@@ -13,7 +13,7 @@ const ROUTES: [(Method, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn nobody_gets_in_without_a_token_or_with_a_forged_one() {
+async fn a_missing_or_forged_token_is_refused() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
@@ -25,13 +25,13 @@ async fn nobody_gets_in_without_a_token_or_with_a_forged_one() {
         anyone.send().await.problem(401, "not-signed-in");
         for forgery in Forgery::ALL {
             let forged = world.client(&world.infra.forged(&world.buyer, forgery));
-            let answer = forged.request(method.clone(), &route).json(body.clone()).send().await;
-            answer.problem(401, "not-signed-in");
+            let response = forged.request(method.clone(), &route).json(body.clone()).send().await;
+            response.problem(401, "not-signed-in");
         }
         for token in ["", "x", "a.b.c"] {
-            let rubbish = world.service.client().cookie("session", token);
-            let answer = rubbish.request(method.clone(), &route).json(body.clone()).send().await;
-            answer.problem(401, "not-signed-in");
+            let invalid = world.service.client().cookie("session", token);
+            let response = invalid.request(method.clone(), &route).json(body.clone()).send().await;
+            response.problem(401, "not-signed-in");
         }
     }
     assert_eq!(world.stored(order.id).await, order);
@@ -39,7 +39,7 @@ async fn nobody_gets_in_without_a_token_or_with_a_forged_one() {
 }
 
 #[tokio::test]
-async fn a_route_that_is_not_there_and_a_method_that_is_not_taken_are_told_in_the_one_shape() {
+async fn an_unknown_route_and_an_unsupported_method_are_problems() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     let client = world.client(&world.buyer);
@@ -53,15 +53,15 @@ async fn a_route_that_is_not_there_and_a_method_that_is_not_taken_are_told_in_th
         (Method::POST, path(&order), ["GET", "DELETE"]),
         (Method::PUT, path(&order), ["GET", "DELETE"]),
     ] {
-        let answer = client.request(method, &route).send().await;
-        answer.problem(405, "method-not-allowed");
-        let allow = answer.header("allow").unwrap();
+        let response = client.request(method, &route).send().await;
+        response.problem(405, "method-not-allowed");
+        let allow = response.header("allow").unwrap();
         assert!(allowed.iter().all(|method| allow.contains(method)), "{allow}");
     }
 }
 
 #[tokio::test]
-async fn what_can_not_be_an_order_is_not_there() {
+async fn a_malformed_id_is_not_found() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     let client = world.client(&world.buyer);

@@ -1,0 +1,55 @@
+//! What admin commands work with.
+
+use std::time::Duration;
+
+use bus::Listeners;
+use futures::future::BoxFuture;
+use store::{Aggregate, Documents};
+
+use crate::context::ServiceContext;
+
+/// How long a command waits for NATS.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bumps further numbers that a service's consumers compare, for a run of this name: once, however often it is called.
+pub type BumpReplica = Box<dyn FnOnce(String) -> BoxFuture<'static, anyhow::Result<()>> + Send>;
+
+/// What admin commands work with.
+pub struct AdminCommands<S, T> {
+    pub(crate) context: ServiceContext,
+    pub(crate) listeners: Listeners<S>,
+    pub(crate) documents: Documents<T>,
+    pub(crate) bump_replica: Option<BumpReplica>,
+}
+
+impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
+    /// With the listeners whose dead letters can be replayed, and the documents that can be republished.
+    pub fn new(
+        context: &ServiceContext,
+        listeners: Listeners<S>,
+        documents: &Documents<T>,
+    ) -> Self {
+        let (context, documents) = (context.clone(), documents.clone());
+        AdminCommands { context, listeners, documents, bump_replica: None }
+    }
+
+    pub(crate) async fn wait_until_connected(&self) -> anyhow::Result<()> {
+        let connected = async {
+            while !self.context.bus.is_connected() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(TIMEOUT, connected)
+            .await
+            .map_err(|_| anyhow::anyhow!("NATS_URL: no connection within {TIMEOUT:?}"))
+    }
+
+    /// What else to bump after the service's database was restored.
+    pub fn bumping<F>(mut self, bump: impl FnOnce(String) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.bump_replica = Some(Box::new(|run| Box::pin(bump(run))));
+        self
+    }
+}

@@ -1,0 +1,8 @@
+//! One endpoint per file, as in `src/routes`, and what applies to all of them.
+
+mod cancel;
+mod create;
+mod idempotency;
+mod list;
+mod middleware;
+mod show;
