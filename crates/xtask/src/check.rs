@@ -44,7 +44,7 @@ const STEPS: [Step; 5] = [
         &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
     ),
     Step::new("docs", &["doc", "--workspace", "--no-deps", "--locked"]),
-    Step::new("unused dependencies", &["machete"])
+    Step::new("unused dependencies", &["machete", "--with-metadata"])
         .needs("cargo-machete", "cargo install --locked cargo-machete"),
     Step::new("dependency policy", &["deny", "check"])
         .needs("cargo-deny", "cargo install --locked cargo-deny"),

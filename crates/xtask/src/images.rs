@@ -14,11 +14,12 @@ use clap::Args;
 use tokio::process::Command;
 
 use crate::{
-    down, ports,
+    down,
+    image_check::{self, Checked},
+    ports,
     root::{self, Root},
     services::{self, STRIPE_DOUBLE},
     stop::Stop,
-    trial::{self, Checked},
     up::INTERRUPTED,
 };
 
@@ -102,7 +103,7 @@ async fn build_and_check(options: &Options, images: &[Image], root: &Root) -> Re
         let (port, ready) = ports::of_process(&root.run(), &image.process)
             .with_context(|| format!("{} has no port", image.process))?;
         // The others are checked after a failure too.
-        match trial::check(image, root, port, ready).await {
+        match image_check::check(image, root, port, ready).await {
             Ok(this) => checked.push(this),
             Err(error) => eprintln!("error: {}: {error:#}", image.tag()),
         }
@@ -161,19 +162,19 @@ fn make_writable(folder: &Path) -> Result<()> {
 
 fn table(checked: &[Checked]) -> String {
     let head =
-        "image                      program  image    ready   stopped  answered  after SIGTERM"
+        "image                      program  image    ready   stopped  responses  after SIGTERM"
             .to_owned();
     let line = |checked: &Checked| {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         format!(
-            "{:<25} {:5.1} MB {:5.1} MB {:5.1} s  {:5.2} s  {:>8}  {:>13}",
+            "{:<25} {:5.1} MB {:5.1} MB {:5.1} s  {:5.2} s  {:>9}  {:>13}",
             checked.tag,
             megabytes(checked.program),
             megabytes(checked.image),
             checked.ready.as_secs_f64(),
             checked.stopped.as_secs_f64(),
-            checked.load.answered,
-            checked.load.answered_late,
+            checked.load.completed,
+            checked.load.completed_late,
         )
     };
     let lines: Vec<String> = [head].into_iter().chain(checked.iter().map(line)).collect();

@@ -24,12 +24,12 @@ enum Phase {
 /// How the requests ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    pub answered: u64,
-    /// Of these, answered after the service had received SIGTERM.
-    pub answered_late: u64,
+    pub completed: u64,
+    /// Of these, completed after the service had received SIGTERM.
+    pub completed_late: u64,
     /// Connections refused after SIGTERM: a gateway retries such a request with another replica.
     pub refused: u64,
-    /// Accepted and not answered, or answered with a server error: why.
+    /// Accepted, and without a response or with a server error: why.
     pub dropped: Vec<String>,
 }
 
@@ -60,8 +60,8 @@ impl Load {
         self.phase.send_replace(Phase::Over);
         let mut all = Outcome::default();
         for outcome in self.clients.join_all().await {
-            all.answered += outcome.answered;
-            all.answered_late += outcome.answered_late;
+            all.completed += outcome.completed;
+            all.completed_late += outcome.completed_late;
             all.refused += outcome.refused;
             all.dropped.extend(outcome.dropped);
         }
@@ -86,8 +86,8 @@ async fn client(port: u16, request: String, phase: watch::Receiver<Phase>) -> Ou
         };
         match response {
             Ok(()) => {
-                outcome.answered += 1;
-                outcome.answered_late += u64::from(*phase.borrow() != Phase::Serving);
+                outcome.completed += 1;
+                outcome.completed_late += u64::from(*phase.borrow() != Phase::Serving);
             }
             Err(error) => {
                 outcome.dropped.push(error.to_string());
@@ -136,7 +136,7 @@ mod tests {
         _ = stream.read(&mut [0; 1024]).await.unwrap();
         drop((stream, listener));
         let outcome = load.end().await;
-        assert!(outcome.answered >= 90, "{outcome:?}");
+        assert!(outcome.completed >= 90, "{outcome:?}");
         assert!(!outcome.dropped.is_empty(), "{outcome:?}");
     }
 }

@@ -59,7 +59,7 @@ fn every_long_running_container_is_probed_at_a_port_that_it_has() {
             assert_eq!(probe.is_object(), !completes, "{place}");
             for way in ["httpGet", "tcpSocket"] {
                 let Some(port) = probe[way]["port"].as_str() else { continue };
-                let named = list(container, "/ports").iter().any(|had| had["name"] == port);
+                let named = list(container, "/ports").iter().any(|it| it["name"] == port);
                 assert!(named, "{place}: {port}");
             }
         }

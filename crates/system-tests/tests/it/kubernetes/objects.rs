@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{OVERLAYS, list, name, of_kind, selects, text, workloads};
 
-/// The object as it is after it went through its type: a field that the type doesn't have is gone.
+/// The object after a round trip through its type, which drops fields that the type doesn't have.
 pub fn round_trip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     let typed: T = serde_json::from_value(object.clone())
         .unwrap_or_else(|error| panic!("{} {}: {error}", object["kind"], name(object)));

@@ -159,14 +159,17 @@ async fn stop_under_load(image: &Image, pid: Pid, port: u16) -> Result<(Duration
     // It is on hold, so nothing listens there any more.
     sleep(Duration::from_millis(500)).await;
     let outcome = load.end().await;
-    let Outcome { answered, refused, dropped, .. } = &outcome;
+    let Outcome { completed, refused, dropped, .. } = &outcome;
     ensure!(
         dropped.is_empty(),
-        "{} requests were dropped ({}), {answered} answered",
+        "{} requests were dropped ({}), {completed} completed",
         dropped.len(),
         dropped[0]
     );
-    ensure!(*answered > 0 && *refused > 0, "{answered} requests were answered, {refused} refused");
+    ensure!(
+        *completed > 0 && *refused > 0,
+        "{completed} requests were completed, {refused} refused"
+    );
     Ok((stopped, outcome))
 }
 
