@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tower_cookies::Cookies;
 use url::Url;
 
+use crate::ed25519;
 use crate::error::{Error, Result};
 
 /// Who issues tokens.
@@ -89,7 +90,7 @@ impl Verifier {
         let keys = pem
             .split_inclusive(END)
             .filter(|block| block.contains(END))
-            .map(|block| DecodingKey::from_ed_pem(block.trim().as_bytes()))
+            .map(ed25519::decoding_key)
             .collect::<Result<Vec<_>, _>>()
             .context("expected Ed25519 public keys in PEM")?;
         anyhow::ensure!(!keys.is_empty(), "expected at least one Ed25519 public key in PEM");

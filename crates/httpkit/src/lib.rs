@@ -6,6 +6,7 @@
 pub mod auth;
 mod client_ip;
 pub mod conditional;
+pub mod ed25519;
 pub mod error;
 pub mod extract;
 mod graceful_shutdown;

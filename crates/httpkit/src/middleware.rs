@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, field};
+use url::Url;
 use uuid::Uuid;
 
 use crate::client_ip;
@@ -24,8 +25,14 @@ pub(crate) type RouteTimeout = (Method, &'static str, Duration);
 /// How an error becomes a response: the error, the response's other extensions, and the request's id.
 pub type RenderError = fn(&Error, &Extensions, &str) -> Response;
 
+/// What browsers send as the origin of a sandboxed or local page. It equals nothing, not even itself.
+const OPAQUE_ORIGIN: &str = "null";
+/// For a year, browsers reach the site over https only, whatever a link says (RFC 6797).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 #[derive(Clone)]
 pub(crate) struct Middleware {
+    pub is_https: bool,
     pub origin: Arc<str>,
     pub requests: TaskTracker,
     pub stop: CancellationToken,
@@ -90,6 +97,9 @@ pub(crate) async fn handle(
             run_to_completion(&middleware.requests, timeout, next.run(request)).await
         };
         let mut response = render_error(response, middleware.render_error, &id);
+        if middleware.is_https {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
         if let Some(id) = id_header {
             response.headers_mut().insert("x-request-id", id);
         }
@@ -166,12 +176,29 @@ fn request_id(headers: &HeaderMap) -> String {
 
 /// Whether a browser declares that a write comes from another site's page. Programs send neither header.
 /// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Headers/Sec-Fetch-Site>
-fn is_cross_site(method: &Method, headers: &HeaderMap, our_origin: &str) -> bool {
+///
+/// A page's origin is ours if it is that of `PUBLIC_URL`, or that of the very address that the request was sent to: a
+/// site may be open under another name as well, such as 127.0.0.1 for localhost.
+fn is_cross_site(method: &Method, headers: &HeaderMap, public_origin: &str) -> bool {
     if method.is_safe() {
         return false;
     }
     if let Some(site) = headers.get("sec-fetch-site") {
         return site != "same-origin" && site != "none";
     }
-    headers.get(header::ORIGIN).is_some_and(|origin| origin != our_origin)
+    headers.get(header::ORIGIN).is_some_and(|origin| {
+        origin != public_origin
+            && requested_origin(headers).is_none_or(|own| origin != own.as_str())
+    })
+}
+
+/// The origin that the request was sent to: its Host, with the scheme that the gateway has seen. A page of another site
+/// can set neither.
+fn requested_origin(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    // Of several proxies, the first one has seen the client's scheme.
+    let forwarded = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    let scheme = forwarded.and_then(|schemes| schemes.split(',').next()).map_or("http", str::trim);
+    let url = Url::parse(&format!("{scheme}://{host}")).ok()?;
+    Some(url.origin().ascii_serialization()).filter(|origin| origin != OPAQUE_ORIGIN)
 }

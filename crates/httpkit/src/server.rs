@@ -24,7 +24,7 @@ use url::Url;
 use crate::error::Error;
 use crate::middleware::{Middleware, RenderError, RouteTimeout};
 use crate::settings::DEFAULT_TRUSTED_PROXIES;
-use crate::{graceful_shutdown, middleware};
+use crate::{auth, graceful_shutdown, middleware};
 
 /// The largest body that a service reads: a description of 5,000 characters fits many times.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -142,6 +142,7 @@ impl Service {
         let stop = stop.child_token();
         let requests = TaskTracker::new();
         let layer = Middleware {
+            is_https: auth::is_https(public_url),
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
             stop: stop.clone(),

@@ -9,7 +9,7 @@ mod republish;
 use clap::{Args, Subcommand};
 use store::Aggregate;
 
-pub use commands::{AdminCommands, BumpReplica};
+pub use commands::{AdminCommands, AfterRestore};
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
     pub(crate) async fn run<P: Args>(self, command: Command<P>) -> anyhow::Result<()> {

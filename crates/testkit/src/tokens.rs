@@ -10,9 +10,12 @@ use common::ids::{SessionId, UserId};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
+use hmac::{Hmac, Mac};
 use httpkit::auth::{ADMIN, AUDIENCE, Claims, ISSUER};
+use httpkit::ed25519;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
+use sha2::Sha256;
 
 /// A signed-in user: pass it to `TestService::client_as`.
 #[derive(Clone, Debug)]
@@ -71,8 +74,7 @@ impl Keys {
         let private_pem = key.to_pkcs8_pem(LineEnding::LF).expect("a new key has a PEM form");
         let public_pem = key.verifying_key().to_public_key_pem(LineEnding::LF);
         Keys {
-            signing: EncodingKey::from_ed_pem(private_pem.as_bytes())
-                .expect("jsonwebtoken reads our keys"),
+            signing: ed25519::encoding_key(&private_pem).expect("httpkit reads our keys"),
             private_pem: private_pem.to_string(),
             public_pem: public_pem.expect("a new key has a PEM form"),
         }
@@ -108,9 +110,13 @@ pub fn forge(user: &TestUser, clock: &Clock, forgery: Forgery) -> TestUser {
             format!("{}.{}.", part(&header), part(&json!(valid)))
         }
         Forgery::PublicKeyAsSecret => {
-            let secret = EncodingKey::from_secret(Keys::ours().public_pem.as_bytes());
-            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &valid, &secret)
-                .expect("claims can be signed")
+            let header = json!({ "alg": "HS256", "typ": "JWT" });
+            let message = format!("{}.{}", part(&header), part(&json!(valid)));
+            let secret = Keys::ours().public_pem.as_bytes();
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length is a key");
+            mac.update(message.as_bytes());
+            let signature = BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+            format!("{message}.{signature}")
         }
         Forgery::ChangedClaims => {
             let signed = Keys::ours().sign(&valid);

@@ -58,8 +58,10 @@ impl Microservice for Auth {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<(), User>> {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
-        let store = Store::open(&context.database, clock).await?;
-        Ok(AdminCommands::new(&context, listeners(), store.documents()))
+        let store = Store::open(&context.database, clock.clone()).await?;
+        let admin = AdminCommands::new(&context, listeners(), store.documents());
+        // The back-up revives sessions that were revoked since, and refresh tokens that were already used.
+        Ok(admin.after_restore(move |_| async move { Ok(store.revoke_all(clock.now()).await?) }))
     }
 }
 

@@ -119,6 +119,13 @@ impl Store {
         self.sessions.update_one(filter, doc! { "$set": { "revokedAt": now } }).await?;
         Ok(())
     }
+
+    /// Ends every session: all users sign in again.
+    pub async fn revoke_all(&self, now: Time) -> Result<()> {
+        let revoked = doc! { "$set": { "revokedAt": now } };
+        self.sessions.update_many(doc! { "revokedAt": null }, revoked).await?;
+        Ok(())
+    }
 }
 
 /// MongoDB deletes a document once the time in its field has passed.

@@ -12,6 +12,7 @@ use common::Time;
 use common::ids::{SessionId, UserId};
 use hmac::{Hmac, Mac};
 use httpkit::auth::{AUDIENCE, Claims, ISSUER, Verifier};
+use httpkit::ed25519;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sha2::{Digest, Sha256};
 
@@ -26,9 +27,9 @@ pub struct TokenIssuer(Arc<EncodingKey>);
 
 impl TokenIssuer {
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
-        let pem = std::fs::read(path)
+        let pem = std::fs::read_to_string(path)
             .with_context(|| format!("JWT_PRIVATE_KEY: can't read {}", path.display()))?;
-        let key = EncodingKey::from_ed_pem(&pem).with_context(|| {
+        let key = ed25519::encoding_key(&pem).with_context(|| {
             format!("JWT_PRIVATE_KEY: {}: expected an Ed25519 key (PKCS#8, PEM)", path.display())
         })?;
         Ok(TokenIssuer(Arc::new(key)))

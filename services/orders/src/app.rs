@@ -67,6 +67,7 @@ impl Microservice for Orders {
     ) -> anyhow::Result<AdminCommands<App, Order>> {
         let app = App::connect(&settings, clock).await?;
         let admin = AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents());
-        Ok(admin.bumping(move |run| async move { Ok(app.store.raise_hold_floors(&run).await?) }))
+        Ok(admin
+            .after_restore(move |run| async move { Ok(app.store.raise_hold_floors(&run).await?) }))
     }
 }

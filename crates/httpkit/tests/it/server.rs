@@ -146,9 +146,53 @@ async fn a_write_from_another_site_is_refused_and_one_from_a_program_is_not() {
         send("origin", origin).await.problem(403, "cross-site");
     }
     send("origin", testkit::PUBLIC_URL).await.expect(200);
+    let of_page = async |headers: &[(&'static str, &str)]| {
+        let client =
+            headers.iter().fold(service.client(), |it, (name, value)| it.header(name, value));
+        client.post("/", serde_json::json!({})).await
+    };
+    // The site under another name than PUBLIC_URL's: the page's origin is the address that the request was sent to.
+    for (origin, host, scheme) in [
+        ("http://127.0.0.1:8080", "127.0.0.1:8080", "http"),
+        ("https://ticketing.dev", "ticketing.dev", "https"),
+        ("https://ticketing.dev", "Ticketing.dev:443", "https, http"),
+        ("http://[::1]:8080", "[::1]:8080", "http"),
+    ] {
+        let headers = [("origin", origin), ("host", host), ("x-forwarded-proto", scheme)];
+        of_page(&headers).await.expect(200);
+    }
+    for (origin, host, scheme) in [
+        ("http://127.0.0.1:8081", "127.0.0.1:8080", "http"),
+        ("http://ticketing.dev", "ticketing.dev", "https"),
+        ("https://evil.example", "ticketing.dev", "https"),
+        ("https://ticketing.dev.evil.example", "ticketing.dev", "https"),
+        ("null", "null", "file"),
+        ("null", "a", "data"),
+    ] {
+        let headers = [("origin", origin), ("host", host), ("x-forwarded-proto", scheme)];
+        of_page(&headers).await.problem(403, "cross-site");
+    }
     send("accept", "*/*").await.expect(200);
     let reads = service.client().header("sec-fetch-site", "cross-site");
     reads.get("/").await.problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn every_response_of_a_site_with_https_says_so_for_a_year() {
+    let routes = || Router::new().route("/", post(|| async {}));
+    for (public_url, expected) in
+        [("https://ticketing.test", Some("max-age=31536000")), (testkit::PUBLIC_URL, None)]
+    {
+        let service = TestService::serve_at(Service::new("test", routes()), public_url).await;
+        let client = service.client();
+        let written = client.post("/", serde_json::json!({})).await;
+        let refused = client.header("origin", "https://evil.example");
+        let refused = refused.post("/", serde_json::json!({})).await;
+        for response in [written, client.get("/nowhere").await, refused] {
+            let header = response.header("strict-transport-security");
+            assert_eq!(header, expected, "{public_url}: {}", response.status);
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,15 +11,16 @@ use crate::context::ServiceContext;
 /// How long a command waits for NATS.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bumps further numbers that a service's consumers compare, for a run of this name: once, however often it is called.
-pub type BumpReplica = Box<dyn FnOnce(String) -> BoxFuture<'static, anyhow::Result<()>> + Send>;
+/// What else a service does with a restored database before anything is republished, in a run of this name: once, however
+/// often it is called. Such as bumping further numbers that consumers compare, or revoking what the back-up revives.
+pub type AfterRestore = Box<dyn FnOnce(String) -> BoxFuture<'static, anyhow::Result<()>> + Send>;
 
 /// What admin commands work with.
 pub struct AdminCommands<S, T> {
     pub(crate) context: ServiceContext,
     pub(crate) listeners: Listeners<S>,
     pub(crate) documents: Documents<T>,
-    pub(crate) bump_replica: Option<BumpReplica>,
+    pub(crate) after_restore: Option<AfterRestore>,
 }
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
@@ -30,7 +31,7 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
         documents: &Documents<T>,
     ) -> Self {
         let (context, documents) = (context.clone(), documents.clone());
-        AdminCommands { context, listeners, documents, bump_replica: None }
+        AdminCommands { context, listeners, documents, after_restore: None }
     }
 
     pub(crate) async fn wait_until_connected(&self) -> anyhow::Result<()> {
@@ -44,12 +45,12 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
             .map_err(|_| anyhow::anyhow!("NATS_URL: no connection within {TIMEOUT:?}"))
     }
 
-    /// What else to bump after the service's database was restored.
-    pub fn bumping<F>(mut self, bump: impl FnOnce(String) -> F + Send + 'static) -> Self
+    /// What else to do after the service's database was restored.
+    pub fn after_restore<F>(mut self, step: impl FnOnce(String) -> F + Send + 'static) -> Self
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        self.bump_replica = Some(Box::new(|run| Box::pin(bump(run))));
+        self.after_restore = Some(Box::new(|run| Box::pin(step(run))));
         self
     }
 }

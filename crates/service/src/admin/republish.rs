@@ -36,8 +36,8 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
         let now = self.context.clock.now();
         let Republished { documents, events } = if options.restored {
             let run = self.documents.begin_restore().await?;
-            if let Some(bump) = self.bump_replica.take() {
-                bump(run.clone()).await?;
+            if let Some(step) = self.after_restore.take() {
+                step(run.clone()).await?;
             }
             let republished = self.push(&Republish::restored(now, run.clone())).await?;
             self.documents.end_restore(&run).await?;

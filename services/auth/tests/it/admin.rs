@@ -24,6 +24,24 @@ async fn every_user_is_republished_and_after_a_restore_in_a_newer_version() {
     assert_eq!(none.expect_success(), "No dead letters.\n");
 }
 
+/// A back-up has sessions that were revoked after it: who signed out would be signed in again, and a stolen refresh token
+/// that was used already would be current again.
+#[tokio::test]
+async fn every_session_is_revoked_after_a_restore_and_by_nothing_less() {
+    let auth = World::start().await;
+    let signed_up = cookie(&auth.sign_up("kim@example.org").await, "refresh");
+    let operator = auth.infra.program("auth");
+    operator.run(&["republish"]).await.expect_success();
+    let before = cookie(&auth.refresh(&signed_up).await, "refresh");
+
+    operator.run(&["republish", "--restored"]).await.expect_success();
+    auth.refresh(&before).await.problem(401, "not-signed-in");
+    let credentials = credentials("kim@example.org");
+    let signed_in = auth.service.client().post("/api/users/signin", credentials).await;
+    signed_in.expect(200);
+    auth.refresh(&cookie(&signed_in, "refresh")).await.expect(200);
+}
+
 #[tokio::test]
 async fn help_names_every_command_and_the_settings() {
     let auth = World::start().await;

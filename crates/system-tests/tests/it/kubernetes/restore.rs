@@ -3,35 +3,47 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use super::{OVERLAYS, databases, name, objects::round_trip, of_kind, read, repository};
+use super::{OVERLAYS, databases, list, name, objects::round_trip, of_kind, read, repository};
 
 /// A stand-in for kubectl: three replicas of each service, which stop immediately, and Jobs that complete immediately.
 const KUBECTL: &str = r#"#!/usr/bin/env bash
 case "$*" in
+  *"get statefulset"*) cat "$CLUSTER/$5.json" ;;
   *"jsonpath={.spec.replicas}"*) echo 3 ;;
   *"get deployment"*) cat "$CLUSTER/$5.json" ;;
   *"create -f -"*) cat >> "$CLUSTER/calls"; echo >> "$CLUSTER/calls"; echo job.batch/one ;;
-  *"exec -i"*) echo "$5: $(cat)" >> "$CLUSTER/calls" ;;
+  *"exec -i"*) echo "$5: ${10} $(cat)" >> "$CLUSTER/calls" ;;
+  *"mongodump"*) echo "a copy of $4" ;;
+  *"renameCollection"*) echo "$4: $8 switched" >> "$CLUSTER/calls" ;;
   *scale*) echo "$4 $5 $6" >> "$CLUSTER/calls" ;;
 esac
 "#;
 
+/// A program in this folder.
+fn script(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
 /// What changes in the cluster while the service's database is restored, one call a line.
 fn restored(service: &str) -> Vec<String> {
     let cluster = tempfile::tempdir().unwrap();
-    for deployment in of_kind(&OVERLAYS["production"], "Deployment") {
-        // The real kubectl's third and fourth words are `get deployment`, as the namespace comes first.
-        let file = cluster.path().join(format!("{}.json", name(deployment)));
-        std::fs::write(file, deployment.to_string()).unwrap();
+    for kind in ["Deployment", "StatefulSet"] {
+        for object in of_kind(&OVERLAYS["production with its databases inside"], kind) {
+            // The real kubectl's third and fourth words are `get deployment`, as the namespace comes first.
+            let file = cluster.path().join(format!("{}.json", name(object)));
+            std::fs::write(file, object.to_string()).unwrap();
+        }
     }
-    let kubectl = cluster.path().join("kubectl");
-    std::fs::write(&kubectl, KUBECTL).unwrap();
-    std::fs::set_permissions(&kubectl, PermissionsExt::from_mode(0o755)).unwrap();
+    script(cluster.path(), "kubectl", KUBECTL);
     let archive = cluster.path().join("archive");
     std::fs::write(&archive, "the back-up").unwrap();
     let output = Command::new(repository("infra/k8s/restore"))
@@ -56,6 +68,57 @@ fn command(line: &str) -> (String, Value) {
     (image.trim_start_matches("ticketing/").to_owned(), pod["containers"][0]["args"].clone())
 }
 
+/// The pod on which the back-up is restored: confined as the live one, with no data, user or label of it.
+fn is_a_mongod_of_its_own(line: &str, service: &str) {
+    let pod: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(pod, round_trip::<Pod>(&pod), "a Pod to the last field");
+    let label = &pod["metadata"]["labels"]["app.kubernetes.io/name"];
+    assert_eq!(label, &json!(format!("{service}-restore")));
+    let spec = &pod["spec"];
+    assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+    let mongod = &spec["containers"][0];
+    assert_eq!(mongod["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(mongod["env"], json!([{ "name": "HOME", "value": "/tmp" }]));
+    let volumes = list(spec, "/volumes");
+    assert!(volumes.iter().all(|volume| volume["emptyDir"] == json!({})), "{volumes:?}");
+    assert_eq!(volumes.len(), list(mongod, "/volumeMounts").len());
+}
+
+/// Runs a pod's command on this machine.
+const EXEC: &str = r#"#!/usr/bin/env bash
+while [[ $1 != -- ]]; do shift; done
+MONGO_INITDB_ROOT_PASSWORD=secret exec "${@:2}"
+"#;
+/// Prints its arguments, and the file that `--config` names.
+const MONGODUMP: &str = r#"#!/usr/bin/env bash
+echo "$*"
+while (( $# )); do [[ $1 == --config ]] && cat "$2"; shift; done
+"#;
+
+/// Without the oplog the dump isn't of one instant, and may hold two orders of one place.
+#[test]
+fn a_back_up_is_of_one_instant_and_its_password_is_no_argument() {
+    let bin = tempfile::tempdir().unwrap();
+    script(bin.path(), "kubectl", EXEC);
+    script(bin.path(), "mongodump", MONGODUMP);
+    let output = Command::new(repository("infra/k8s/back-up"))
+        .arg("orders")
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.path().display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let (arguments, configuration) = printed.split_once('\n').unwrap();
+    assert!(arguments.contains(" --oplog "), "{arguments}");
+    assert!(!arguments.contains("--db"), "{arguments}: of a database alone there is no oplog");
+    assert!(!arguments.contains("secret"), "{arguments}");
+    // One member's data and oplog, not several members'.
+    assert_eq!(
+        configuration,
+        "uri: \"mongodb://root:secret@localhost/?directConnection=true&authSource=admin\"\n"
+    );
+}
+
 /// The table of docs/operating.md: the restored service, and the services that have to republish.
 fn table() -> Vec<(String, BTreeSet<String>)> {
     let page = read("docs/operating.md");
@@ -76,12 +139,17 @@ fn a_database_is_restored_in_the_order_that_the_page_gives() {
     assert_eq!(documented, databases().into_iter().collect(), "the table of docs/operating.md");
     for (service, publishers) in table {
         let calls = restored(&service);
-        assert_eq!(calls[0], format!("deployment {service} --replicas=0"));
-        assert_eq!(calls[1], format!("{service}-mongodb-0: the back-up"));
-        assert_eq!(command(&calls[2]), (service.clone(), json!(["republish", "--restored"])));
-        assert_eq!(calls[3], format!("deployment {service} --replicas=3"));
+        // The service runs until all of the back-up is there.
+        is_a_mongod_of_its_own(&calls[0], &service);
+        assert_eq!(calls[1], format!("{service}-restore: --oplogReplay the back-up"));
+        assert!(calls[2].starts_with(&format!("{service}-mongodb-0: ")), "{}", calls[2]);
+        assert!(calls[2].ends_with(&format!("a copy of {service}-restore")), "{}", calls[2]);
+        assert_eq!(calls[3], format!("deployment {service} --replicas=0"));
+        assert_eq!(calls[4], format!("{service}-mongodb-0: SERVICE={service} switched"));
+        assert_eq!(command(&calls[5]), (service.clone(), json!(["republish", "--restored"])));
+        assert_eq!(calls[6], format!("deployment {service} --replicas=3"));
         let republished =
-            calls[4..].iter().map(|line| command(line)).map(|(publisher, arguments)| {
+            calls[7..].iter().map(|line| command(line)).map(|(publisher, arguments)| {
                 assert_eq!(arguments, json!(["republish"]), "{service}: {publisher}");
                 publisher
             });
