@@ -292,7 +292,7 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
 }
 
 fn record(message: &Message) {
-    let subject = message.subject.to_string();
+    let subject = Subject::label(&message.subject);
     metrics::counter!("events_handled_total", "subject" => subject).increment(1);
 }
 

@@ -7,6 +7,7 @@ use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind};
 use async_nats::jetstream::{ErrorCode, Message};
 use common::Time;
+use common::events::Subject;
 use futures::TryStreamExt;
 
 use crate::connection::Bus;
@@ -79,7 +80,7 @@ pub(crate) async fn publish_dead_letter(
     if stored.await?.await?.duplicate {
         return Ok(());
     }
-    metrics::counter!("dead_letters_total", "subject" => subject.clone()).increment(1);
+    metrics::counter!("dead_letters_total", "subject" => Subject::label(&subject)).increment(1);
     tracing::error!(subject, stream, sequence, deliveries, reason, "dead letter");
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use async_nats::HeaderMap;
 use common::Time;
+use common::events::Subject;
 
 use crate::connection::Bus;
 
@@ -43,7 +44,8 @@ impl Bus {
             headers.insert(telemetry::TRACEPARENT, traceparent);
         }
         self.publish_message(subject, id, headers, data.to_owned()).await?;
-        metrics::counter!("events_published_total", "subject" => subject.to_owned()).increment(1);
+        metrics::counter!("events_published_total", "subject" => Subject::label(subject))
+            .increment(1);
         tracing::debug!(event = id, "event published");
         Ok(())
     }

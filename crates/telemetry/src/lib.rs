@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::propagation::TextMapPropagator;
@@ -42,7 +43,11 @@ pub fn init_for_command() {
     drop(tracing_subscriber::registry().with(warnings).with(lines).try_init());
 }
 
-/// The process's metrics, in Prometheus' text format through [`PrometheusHandle::render`].
+/// How often what histograms have recorded is added up. Until then, each sample is kept.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// The process's metrics, in Prometheus' text format through [`PrometheusHandle::render`]. The recorder's upkeep runs
+/// with it: otherwise, without a scraper, histograms would keep every sample for ever.
 pub fn metrics() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
@@ -56,6 +61,18 @@ pub fn metrics() -> &'static PrometheusHandle {
         let handle = recorder.handle();
         // A recorder is installed already only if a test did that; then ours isn't used.
         drop(metrics::set_global_recorder(recorder));
+        let upkeep = handle.clone();
+        // A thread, as the recorder must not depend on a runtime, which in a test ends before the process does.
+        let thread = std::thread::Builder::new().name("metrics-upkeep".to_owned());
+        let started = thread.spawn(move || {
+            loop {
+                std::thread::sleep(UPKEEP);
+                upkeep.run_upkeep();
+            }
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "no thread for the upkeep of metrics");
+        }
         handle
     })
 }

@@ -252,3 +252,26 @@ async fn a_stopping_service_answers_on_kept_connections_and_refuses_new_ones() {
     }
     stopping.await.unwrap();
 }
+
+#[tokio::test]
+async fn odd_methods_and_paths_add_no_series() {
+    let service = serve(Router::new().route("/things/{id}", get(|| async {}))).await;
+    let (client, admin) = (service.client(), service.admin_port());
+    let series = async || admin.get("/metrics").await.text.lines().count();
+    let send = async |method: &str, path: &str| {
+        client.request(method.parse().unwrap(), path).send().await;
+    };
+    for path in ["/things/0", "/nowhere/0"] {
+        for method in ["GET", "ODD0"] {
+            send(method, path).await;
+        }
+    }
+    let before = series().await;
+    for number in 1..=1000 {
+        send(&format!("ODD{number}"), &format!("/things/{number}")).await;
+        send("GET", &format!("/nowhere/{number}")).await;
+    }
+    // Other tests of this process may record series of their own, but not a thousand.
+    let added = series().await - before;
+    assert!(added < 100, "{added} series more");
+}

@@ -270,6 +270,29 @@ fn every_metric_stands_in_the_table_and_no_other() {
     assert_eq!(documented, recorded);
 }
 
+/// A label whose value is made of a string that is not static may have as many values as clients care to send. Only the
+/// middleware has such a label, the route's pattern.
+#[test]
+fn the_labels_of_metrics_are_static() {
+    let owned = ["to_owned()", "to_string()", "clone()", "format!", "String", ".into()"];
+    let sources = ["crates", "services"].into_iter().flat_map(|folder| files(folder, ".rs"));
+    for path in sources.filter(|path| path.components().any(|part| part.as_os_str() == "src")) {
+        let source = read(&path);
+        for kind in ["counter", "gauge", "histogram"] {
+            for rest in source.split(&format!("metrics::{kind}!(")).skip(1) {
+                let mut depth = 1;
+                let end = rest.find(|char| {
+                    depth += i32::from(char == '(') - i32::from(char == ')');
+                    depth == 0
+                });
+                let call = &rest[..end.unwrap_or(rest.len())];
+                let conversion = owned.iter().find(|conversion| call.contains(**conversion));
+                assert_eq!(conversion, None, "{}: {call}", path.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn the_test_filter_in_the_documents_matches_tests() {
     for (path, text) in documents() {
