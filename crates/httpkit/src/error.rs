@@ -86,7 +86,7 @@ impl Error {
     pub(crate) fn log(&self) {
         match self {
             Error::Internal(cause) => {
-                tracing::error!(error = format!("{cause:#}"), "request failed")
+                tracing::error!(error = format!("{cause:#}"), "request failed");
             }
             Error::Unavailable(cause) => {
                 tracing::warn!(error = format!("{cause:#}"), "dependency down");

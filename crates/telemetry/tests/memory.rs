@@ -1,5 +1,7 @@
 //! The memory that metrics take. One test, as it measures the whole process.
 
+#![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
+
 use std::time::Duration;
 
 /// Longer than the period of the recorder's upkeep.

@@ -145,7 +145,7 @@ async fn lock(servers: &Path, report: &Report) -> Result<File> {
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {
-            report.log("Waiting for the download of another `cargo xtask`")
+            report.log("Waiting for the download of another `cargo xtask`");
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }

@@ -26,7 +26,7 @@ pub async fn apply_effects(
             }
             Effect::EndLiveOrder => {
                 if let Some(order) = app.store.live_order(ticket.id).await? {
-                    app.store.update(order.id, |order| order.ticket_deleted()).await?;
+                    app.store.update(order.id, super::domain::Order::ticket_deleted).await?;
                 }
             }
         }

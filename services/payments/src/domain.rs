@@ -2,7 +2,7 @@
 //!
 //! Legal moves: `created` → `processing` → `completed` → `refunding` → `refunded`; a decline leads back to `created`;
 //! `created` → `failed` once Stripe has cancelled the PaymentIntent. A result from Stripe is a fact: it is applied to
-//! whatever the document has become ([`outcomes`]). The next Stripe step follows from the document ([`steps`]).
+//! whatever the document has become (`outcomes`). The next Stripe step follows from the document (`steps`).
 
 mod attempt;
 mod card_token;

@@ -78,7 +78,7 @@ impl Command for Create {
             + u64::try_from(transaction.refund_settles_after.as_millis()).unwrap_or(u64::MAX / 2);
         let behaviour = transaction
             .payment_method(&charge.payment_method)
-            .map_or(Behaviour::Pays, |method| method.behaviour());
+            .map_or(Behaviour::Pays, super::super::model::PaymentMethod::behaviour);
         let refund = Refund {
             id: ids::new("re"),
             created: transaction.now_seconds(),

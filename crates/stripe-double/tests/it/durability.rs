@@ -145,7 +145,7 @@ async fn an_incomplete_last_line_is_dropped_and_any_other_corruption_prevents_th
     running.stop().await.unwrap();
     let path = dir.path().join("journal.jsonl");
     let append = |bytes: &[u8]| {
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(bytes).unwrap()
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(bytes).unwrap();
     };
 
     append(br#"{"changes":[{"payment_int"#);

@@ -152,7 +152,7 @@ impl SystemModel {
                 Some((_, None)) => steps.push(Step::ReadHold(order)),
                 Some((_, Some(_))) => steps.push(Step::Reserve(order)),
                 None if order == 0 || has_started(&state.purchases[order - 1]) => {
-                    steps.push(Step::Read(order))
+                    steps.push(Step::Read(order));
                 }
                 None => {}
             }

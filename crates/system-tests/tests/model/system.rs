@@ -199,7 +199,7 @@ impl Effect {
                 state.publish(published);
             }
             Effect::PendingRetake(purchase, hold) => {
-                state.purchases[purchase].pending_retake = Some(hold)
+                state.purchases[purchase].pending_retake = Some(hold);
             }
             Effect::Payment(purchase, payment, published) => {
                 state.purchases[purchase].payment = Some(payment);

@@ -105,7 +105,7 @@ async fn of_a_hundred_concurrent_buyers_exactly_one_gets_an_expired_reservation(
         assert!(responses.iter().all(|response| [201, 409].contains(&response.status.as_u16())));
         holders.push(world.app.store.live_order(ticket.id).await.unwrap().unwrap());
     }
-    let holds: Vec<_> = holders.iter().map(|order| order.hold()).collect();
+    let holds: Vec<_> = holders.iter().map(orders::domain::Order::hold).collect();
     assert!(holds.is_sorted_by(|older, newer| older < newer), "{holds:?}");
     for ended in &holders[..5] {
         assert_eq!(world.events_of(ended).await, [("created", 1), ("cancelled", 2)]);

@@ -19,7 +19,7 @@ async fn every_listener_is_idempotent_for_duplicate_late_and_reordered_events() 
         match subject {
             Subject::OrderCreated => created(&world).await,
             Subject::OrderCancelled => {
-                ended(&world, |order| cancelled(order, CancelReason::Expired)).await
+                ended(&world, |order| cancelled(order, CancelReason::Expired)).await;
             }
             Subject::OrderCompleted => ended(&world, completed).await,
             Subject::OrderRefundRequired => refund_required(&world).await,
