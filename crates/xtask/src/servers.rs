@@ -110,7 +110,7 @@ impl Server {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         if !output.status.success() {
-            // What a signal ends has no last words.
+            // What a program had printed before a signal ended it isn't the reason.
             let last = text.lines().next_back().filter(|_| output.status.code().is_some());
             return Err(last.map_or_else(|| describe_status(output.status), str::to_owned));
         }
