@@ -56,6 +56,7 @@ problems! {
     TOO_LARGE = "too-large" PAYLOAD_TOO_LARGE "The request body is too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The request body is not JSON";
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
+    TOO_MANY_REQUESTS = "too-many-requests" TOO_MANY_REQUESTS "Too many requests";
     INTERNAL = "internal" INTERNAL_SERVER_ERROR "Internal server error";
     UNAVAILABLE = "unavailable" SERVICE_UNAVAILABLE "Temporarily unavailable";
 }

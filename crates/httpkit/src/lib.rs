@@ -13,6 +13,7 @@ mod graceful_shutdown;
 pub mod idempotency;
 pub mod middleware;
 pub mod paging;
+mod rate_limit;
 pub mod response;
 pub mod run;
 pub mod server;

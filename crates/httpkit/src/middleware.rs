@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::client_ip;
 use crate::error::{Error, ErrorExtension};
+use crate::rate_limit::RateLimiter;
 
 /// The time limit of a route, by method and path, where it differs from the service's.
 pub(crate) type RouteTimeout = (Method, &'static str, Duration);
@@ -40,6 +41,7 @@ pub(crate) struct Middleware {
     pub route_timeouts: Arc<[RouteTimeout]>,
     pub render_error: RenderError,
     pub trusted_proxies: usize,
+    pub rate_limiter: Option<Arc<RateLimiter>>,
 }
 
 impl Middleware {
@@ -47,6 +49,10 @@ impl Middleware {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
         client_ip::address(request.headers(), peer, self.trusted_proxies)
+    }
+
+    fn admit(&self, client: IpAddr) -> Result<(), Duration> {
+        self.rate_limiter.as_ref().map_or(Ok(()), |it| it.admit(client, Instant::now()))
     }
 
     fn timeout(&self, method: &Method, route: &str) -> Duration {
@@ -92,6 +98,8 @@ pub(crate) async fn handle(
         let response = if is_cross_site(&method, request.headers(), &middleware.origin) {
             Error::refused(&problem::CROSS_SITE, "Writes are only accepted from our own pages.")
                 .into_response()
+        } else if let Err(wait) = middleware.admit(client_ip) {
+            too_many_requests(wait)
         } else {
             let timeout = middleware.timeout(&method, &route);
             run_to_completion(&middleware.requests, timeout, next.run(request)).await
@@ -144,6 +152,17 @@ fn method_label(method: &Method) -> &'static str {
         (Method::TRACE, "TRACE"),
     ];
     DEFINED.iter().find(|(defined, _)| defined == method).map_or("other", |(_, label)| label)
+}
+
+/// In whole seconds, as the header has it (RFC 9110 §10.2.3).
+fn too_many_requests(wait: Duration) -> Response {
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    let detail = format!("Too many requests from your address. Try again in {seconds} s.");
+    let mut response = Error::refused(&problem::TOO_MANY_REQUESTS, detail).into_response();
+    if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }
 
 /// A handler is a task of its own: a client that disconnects doesn't stop it between two writes (or drop a driver's

@@ -36,7 +36,9 @@ pub async fn run(
         telemetry::init(name, &server.log).context("LOG")?;
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
-        let service = build.await?.trusted_proxies(server.trusted_proxies);
+        let service = build.await?;
+        let service = service.trusted_proxies(server.trusted_proxies);
+        let service = service.requests_per_second(server.requests_per_second);
         service.serve(api, admin, &server.public_url, on_signal()?).await
     };
     match result.await {

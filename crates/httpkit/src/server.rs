@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use url::Url;
 
 use crate::error::Error;
 use crate::middleware::{Middleware, RenderError, RouteTimeout};
+use crate::rate_limit::RateLimiter;
 use crate::settings::DEFAULT_TRUSTED_PROXIES;
 use crate::{auth, graceful_shutdown, middleware};
 
@@ -49,6 +51,7 @@ pub struct Service {
     render_error: RenderError,
     on_stop: CancellationToken,
     trusted_proxies: usize,
+    rate_limiter: Option<RateLimiter>,
 }
 
 impl Service {
@@ -65,6 +68,7 @@ impl Service {
             render_error: |error, _, request_id| error.render(request_id),
             on_stop: CancellationToken::new(),
             trusted_proxies: DEFAULT_TRUSTED_PROXIES,
+            rate_limiter: None,
         }
     }
 
@@ -80,6 +84,12 @@ impl Service {
     /// The number of proxies in front, whose entries in `X-Forwarded-For` are trusted.
     pub fn trusted_proxies(mut self, count: usize) -> Self {
         self.trusted_proxies = count;
+        self
+    }
+
+    /// The number of requests per second that are accepted from one client, with bursts of five times as many.
+    pub fn requests_per_second(mut self, limit: Option<NonZeroU32>) -> Self {
+        self.rate_limiter = limit.map(RateLimiter::new);
         self
     }
 
@@ -150,6 +160,7 @@ impl Service {
             route_timeouts: self.route_timeouts.into(),
             render_error: self.render_error,
             trusted_proxies: self.trusted_proxies,
+            rate_limiter: self.rate_limiter.map(Arc::new),
         };
         let app = self
             .routes

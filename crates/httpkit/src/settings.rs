@@ -2,6 +2,7 @@
 //! prints.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -37,6 +38,11 @@ pub struct ServerSettings {
     /// X-Forwarded-For, from the last, are trusted; 0 trusts none
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = DEFAULT_TRUSTED_PROXIES)]
     pub trusted_proxies: usize,
+
+    /// Requests per second that one client IP may send to a replica, with bursts of five times as many; without it
+    /// there is no limit
+    #[arg(long, env = "REQUESTS_PER_SECOND")]
+    pub requests_per_second: Option<NonZeroU32>,
 
     /// File with the Ed25519 public keys (PEM, one after the other) that sign-in tokens are verified with
     #[arg(long, env = "JWT_PUBLIC_KEYS")]

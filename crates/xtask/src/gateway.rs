@@ -22,6 +22,8 @@ struct Problem {
     title: &'static str,
     detail: &'static str,
     header: Option<&'static str>,
+    /// What a browser shows instead: a headline and a sentence or two.
+    page: (&'static str, &'static str),
 }
 
 const PROBLEMS: [Problem; 8] = [
@@ -31,6 +33,10 @@ const PROBLEMS: [Problem; 8] = [
         title: "The request is malformed",
         detail: "The request is not valid HTTP/1.1.",
         header: None,
+        page: (
+            "We couldn’t process your request",
+            "Your browser sent something that we couldn’t read. Please go back and try again.",
+        ),
     },
     Problem {
         slug: "not-found",
@@ -38,6 +44,10 @@ const PROBLEMS: [Problem; 8] = [
         title: "Not found",
         detail: "No service has this path.",
         header: None,
+        page: (
+            "Page not found",
+            "It may have moved or been removed, or there’s a typo in the address.",
+        ),
     },
     Problem {
         slug: "method-not-allowed",
@@ -45,6 +55,10 @@ const PROBLEMS: [Problem; 8] = [
         title: "Method not allowed",
         detail: "The method is not allowed.",
         header: Some("Allow \"GET, HEAD, POST, PUT, PATCH, DELETE\""),
+        page: (
+            "This action isn’t available",
+            "The page exists, but it doesn’t support this action.",
+        ),
     },
     Problem {
         slug: "too-large",
@@ -52,6 +66,7 @@ const PROBLEMS: [Problem; 8] = [
         title: "The request body is too large",
         detail: "Request body too large (limit 1 MiB).",
         header: None,
+        page: ("That’s too long", "Go back and shorten your text, then submit the form again."),
     },
     Problem {
         slug: "address-too-long",
@@ -59,6 +74,7 @@ const PROBLEMS: [Problem; 8] = [
         title: "The address is too long",
         detail: "The request line may have up to 8 KiB.",
         header: None,
+        page: ("That address is too long", "Shorten it, or start from the home page."),
     },
     Problem {
         slug: "headers-too-large",
@@ -66,6 +82,10 @@ const PROBLEMS: [Problem; 8] = [
         title: "The headers are too large",
         detail: "A header may have up to 8 KiB, all of them together 32 KiB.",
         header: None,
+        page: (
+            "Your browser sent too many cookies",
+            "Delete this site’s cookies in your browser’s settings and reload this page. You will need to sign in again.",
+        ),
     },
     Problem {
         slug: "internal",
@@ -73,6 +93,10 @@ const PROBLEMS: [Problem; 8] = [
         title: "Internal server error",
         detail: "The gateway failed to handle the request.",
         header: None,
+        page: (
+            "Something went wrong",
+            "Please reload this page in a moment. If it keeps happening, contact support.",
+        ),
     },
     Problem {
         slug: "unavailable",
@@ -80,6 +104,10 @@ const PROBLEMS: [Problem; 8] = [
         title: "Temporarily unavailable",
         detail: "The service did not respond. Try again in a moment.",
         header: Some("Retry-After 1"),
+        page: (
+            "We’ll be right back",
+            "Ticketing is temporarily unavailable. Please reload this page in a moment. Reserved tickets stay reserved, and you won’t be charged twice.",
+        ),
     },
 ];
 
@@ -109,7 +137,6 @@ fn render(root: &Path, port: u16, services: &[Service]) -> Result<String> {
     let folder = root::workspace().join("infra/gateway");
     let routes = routes::read()?;
     let pages = routes.iter().find(|route| route.path == routes::PAGES).context("no pages")?;
-    let page = fs::read_to_string(folder.join("no-pages.html")).context("no-pages.html")?;
     root::render(
         &folder.join("nginx.conf"),
         &[
@@ -118,8 +145,7 @@ fn render(root: &Path, port: u16, services: &[Service]) -> Result<String> {
             ("upstreams", &upstreams(services)?),
             ("locations", &locations(&routes)?),
             ("pages", &pages.service),
-            ("no_pages", &escaped(&page)),
-            ("errors", &errors()?),
+            ("errors", &errors(&folder.join("page.html"))?),
         ],
     )
 }
@@ -152,26 +178,39 @@ fn escaped(text: &str) -> String {
     text.replace('\'', "\\'")
 }
 
-fn errors() -> Result<String> {
+/// Two locations for each problem: its document, and its page.
+fn errors(page: &Path) -> Result<String> {
     let mut text = String::new();
-    for Problem { slug, status, title, detail, header } in PROBLEMS {
-        let body = json!({
+    for Problem { slug, status, title, detail, header, page: (heading, sentence) } in PROBLEMS {
+        let document = json!({
             "type": format!("/problems/{slug}"),
             "status": status,
             "title": title,
             "detail": detail,
             "errors": [{ "message": detail }],
         });
-        let body = escaped(&body.to_string());
-        writeln!(text, "        location = /.gateway/{slug} {{")?;
-        writeln!(text, "            internal;")?;
-        writeln!(text, "            default_type application/problem+json;")?;
-        for header in
-            ["Cache-Control no-store", "X-Request-Id $gateway_request_id"].into_iter().chain(header)
-        {
-            writeln!(text, "            add_header {header} always;")?;
-        }
-        writeln!(text, "            return {status} '{body}';\n        }}")?;
+        let document = escaped(&document.to_string());
+        let page = escaped(&root::render(page, &[("heading", heading), ("text", sentence)])?);
+        let headers = ["Cache-Control no-store", "X-Request-Id $gateway_request_id", "Vary Accept"];
+        let headers = headers.into_iter().chain(header).fold(String::new(), |all, header| {
+            all + &format!("            add_header {header} always;\n")
+        });
+        write!(
+            text,
+            "        location = /.gateway/{slug} {{
+            internal;
+            if ($is_page) {{ rewrite ^ /.gateway/page/{slug} last; }}
+            default_type application/problem+json;
+{headers}            return {status} '{document}';
+        }}
+        location = /.gateway/page/{slug} {{
+            internal;
+            default_type \"text/html; charset=utf-8\";
+            add_header Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'\" always;
+{headers}            return {status} '{page}';
+        }}
+"
+        )?;
     }
     Ok(text)
 }
@@ -208,7 +247,6 @@ mod tests {
         let named: BTreeSet<&str> =
             pages.filter_map(|line| line.rsplit_once("/.gateway/")?.1.strip_suffix(';')).collect();
         let problems = PROBLEMS.iter().map(|problem| problem.slug);
-        // The one that is a page, not a problem document.
-        assert_eq!(named, problems.chain(["no-pages"]).collect());
+        assert_eq!(named, problems.collect());
     }
 }

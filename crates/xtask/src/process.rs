@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -228,7 +229,18 @@ fn pid_of(child: &Child) -> Option<Pid> {
 }
 
 fn describe(status: std::io::Result<ExitStatus>) -> String {
-    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+    status.map_or_else(|error| error.to_string(), describe_status)
+}
+
+/// As [`ExitStatus`] prints it; of the signal that has a cause outside of the program, with that.
+pub fn describe_status(status: ExitStatus) -> String {
+    if status.signal() == Some(Signal::SIGILL as i32) {
+        return format!(
+            "{status}: this CPU lacks instructions that the program was compiled for. MongoDB needs AVX from 5.0 on: use a \
+             machine that has it (`grep avx /proc/cpuinfo`), or let the virtual machine see the host's CPU model"
+        );
+    }
+    status.to_string()
 }
 
 pub fn log_path(root: &Root, name: &str) -> PathBuf {

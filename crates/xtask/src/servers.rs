@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-use crate::{report::Report, wheels::Wheel};
+use crate::{process::describe_status, report::Report, wheels::Wheel};
 
 pub struct Server {
     binary: &'static str,
@@ -91,7 +91,10 @@ impl Server {
         match self.version_of(&downloaded).await {
             Ok(_) => Ok(downloaded),
             Err(why) => {
-                bail!("{binary} can't run here ({why}). On Debian or Ubuntu: {}", self.remedy)
+                let remedy = self.remedy;
+                bail!(
+                    "{binary} can't run here ({why}). If a library is missing, on Debian or Ubuntu: {remedy}"
+                )
             }
         }
     }
@@ -107,10 +110,9 @@ impl Server {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         if !output.status.success() {
-            return Err(text
-                .lines()
-                .next_back()
-                .map_or_else(|| output.status.to_string(), str::to_owned));
+            // What a program had printed before a signal ended it isn't the reason.
+            let last = text.lines().next_back().filter(|_| output.status.code().is_some());
+            return Err(last.map_or_else(|| describe_status(output.status), str::to_owned));
         }
         version_in(&text).ok_or_else(|| format!("no version in its output: {}", text.trim()))
     }
@@ -131,6 +133,8 @@ fn version_in(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -145,6 +149,17 @@ mod tests {
             assert_eq!(version_in(text), Some(version), "{text}");
         }
         assert_eq!(version_in("no version here."), None);
+    }
+
+    /// As mongod dies on a CPU without AVX, before it prints anything.
+    #[tokio::test]
+    async fn the_error_of_a_program_that_dies_by_an_illegal_instruction_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("mongod");
+        std::fs::write(&program, "#!/bin/sh\necho starting\nkill -ILL $$\n").unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let why = MONGOD.version_of(&program).await.unwrap_err();
+        assert!(why.contains("SIGILL") && why.contains("needs AVX"), "{why}");
     }
 
     #[tokio::test]

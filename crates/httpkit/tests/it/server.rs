@@ -1,6 +1,7 @@
 //! The middleware, the admin port and the graceful shutdown of every service.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,6 +194,24 @@ async fn every_response_of_a_site_with_https_says_so_for_a_year() {
             assert_eq!(header, expected, "{public_url}: {}", response.status);
         }
     }
+}
+
+#[tokio::test]
+async fn one_client_is_limited_and_others_are_not() {
+    let routes = Router::new().route("/", get(|| async { "here" }));
+    let limited = Service::new("test", routes).requests_per_second(NonZeroU32::new(1));
+    let service = TestService::serve(limited).await;
+    let from = |address: &str| service.client().header("x-forwarded-for", address);
+    let greedy = from("203.0.113.7");
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(greedy.get("/").await);
+    }
+    answers[..5].iter().for_each(|answer| drop(answer.expect(200)));
+    let refused = answers.last().unwrap();
+    refused.problem(429, "too-many-requests");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    from("203.0.113.8").get("/").await.expect(200);
 }
 
 #[tokio::test]

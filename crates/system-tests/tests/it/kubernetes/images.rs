@@ -119,3 +119,48 @@ fn every_action_is_pinned_by_its_commit() {
         }
     }
 }
+
+/// The series of servers that get security fixes, with the end of that and its source. One that is past its end is deleted from
+/// here in the change that moves the manifests off it; a test that failed by the calendar would stop unrelated work.
+const SUPPORTED: [(&str, &str, &str); 8] = [
+    // https://www.mongodb.com/legal/support-policy/lifecycles
+    ("mongo", "7.0", "2027-08"),
+    ("mongo", "8.0", "2029-10"),
+    // https://redis.io/docs/latest/operate/oss_and_stack/install/lifecycle/
+    ("redis", "7.2", "2029-02"),
+    ("redis", "7.4", "2029-12"),
+    ("redis", "8.2", "2030-09"),
+    ("redis", "8.4", "not announced"),
+    // https://docs.nats.io/release-notes: the current minor release and the one before it.
+    ("nats", "2.15", "the release of 2.17"),
+    ("nats", "2.14", "the release of 2.16"),
+];
+
+#[test]
+fn servers_are_of_a_supported_series_and_of_an_exact_version() {
+    let mut servers = BTreeSet::new();
+    for (overlay, objects) in OVERLAYS.iter() {
+        for (workload, pods) in workloads(objects) {
+            let containers =
+                ["/spec/initContainers", "/spec/containers"].iter().flat_map(|at| list(pods, at));
+            for container in containers {
+                let image = text(container, "/image");
+                if image.starts_with("ticketing/") {
+                    continue;
+                }
+                let (server, tag) = image.split_once(':').unwrap_or((image, "no tag"));
+                let numbers: Vec<_> = tag.split('.').collect();
+                let is_exact = numbers.len() == 3
+                    && numbers.iter().all(|number| number.parse::<u32>().is_ok());
+                assert!(is_exact, "{overlay}: {workload}: {image} is not an exact version");
+                let series = format!("{}.{}", numbers[0], numbers[1]);
+                let is_supported = SUPPORTED
+                    .iter()
+                    .any(|(name, supported, _)| (*name, *supported) == (server, &series));
+                assert!(is_supported, "{overlay}: {workload}: {server} {series} is not supported");
+                servers.insert(server);
+            }
+        }
+    }
+    assert_eq!(servers, BTreeSet::from(["mongo", "nats", "redis"]));
+}

@@ -2,6 +2,7 @@
 
 mod availability;
 mod containers;
+mod deploy;
 mod images;
 mod network;
 mod objects;
