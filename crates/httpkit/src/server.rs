@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,7 +42,7 @@ pub struct Service {
     name: &'static str,
     routes: Router,
     readiness: Option<Probe>,
-    background: VecDeque<Task>,
+    background: VecDeque<(&'static str, Task)>,
     checks: Vec<Check>,
     timeout: Duration,
     route_timeouts: Vec<RouteTimeout>,
@@ -89,13 +89,14 @@ impl Service {
         self
     }
 
-    /// A task that runs as long as the service does, until its token is cancelled.
-    pub fn background<F, Fut>(mut self, work: F) -> Self
+    /// A task that runs as long as the service does, until its token is cancelled. If it ends earlier, or panics, the
+    /// service stops with an error that names it: without it, work would be left undone silently.
+    pub fn background<F, Fut>(mut self, name: &'static str, work: F) -> Self
     where
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.background.push_back(Box::new(|stop| Box::pin(work(stop))));
+        self.background.push_back((name, Box::new(|stop| Box::pin(work(stop)))));
         self
     }
 
@@ -163,8 +164,19 @@ impl Service {
 
         let background_stop = CancellationToken::new();
         let background = TaskTracker::new();
-        for work in self.background {
-            background.spawn(work(background_stop.clone()));
+        let ended_early = Arc::new(OnceLock::new());
+        for (name, work) in self.background {
+            let (ended_early, stop) = (Arc::clone(&ended_early), stop.clone());
+            let background_stop = background_stop.clone();
+            background.spawn(async move {
+                let ended = tokio::spawn(work(background_stop.clone())).await;
+                if !background_stop.is_cancelled() {
+                    let why = ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
+                    // Only the first matters.
+                    let _ = ended_early.set(format!("the background task {name} ended early: {why}"));
+                    stop.cancel();
+                }
+            });
         }
         background.close();
         let checks = run_checks(self.checks, &stop);
@@ -189,6 +201,9 @@ impl Service {
             tracing::warn!("shutdown timed out, remaining work continues at the next start");
         }
         admin_server.abort();
+        if let Some(early) = ended_early.get() {
+            anyhow::bail!("{early}");
+        }
         checks.await?.map_err(anyhow::Error::msg)
     }
 }

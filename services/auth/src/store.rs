@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
+use common::events::UserStatus;
 use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use mongodb::options::IndexOptions;
@@ -30,6 +31,9 @@ impl Aggregate for User {
         vec![self.snapshot_event()]
     }
 
+    fn has_unknown_value(&self) -> bool {
+        self.status == UserStatus::Unknown
+    }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
