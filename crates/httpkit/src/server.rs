@@ -134,12 +134,11 @@ impl Service {
     pub async fn serve(
         self,
         api: TcpListener,
-        admin: TcpListener,
+        admin: impl Into<AdminPort>,
         public_url: &Url,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        // Before the first metric is recorded.
-        telemetry::metrics();
+        let admin = admin.into();
         let stop = stop.child_token();
         let requests = TaskTracker::new();
         let layer = Middleware {
@@ -169,8 +168,8 @@ impl Service {
             let (ended_early, stop) = (Arc::clone(&ended_early), stop.clone());
             let background_stop = background_stop.clone();
             background.spawn(async move {
-                let ended = tokio::spawn(work(background_stop.clone())).await;
-                if !background_stop.is_cancelled() {
+                let ended = tokio::spawn(work(background_stop)).await;
+                if !stop.is_cancelled() {
                     let why = ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
                     // Only the first matters.
                     let _ = ended_early.set(format!("the background task {name} ended early: {why}"));
@@ -181,8 +180,8 @@ impl Service {
         background.close();
         let checks = run_checks(self.checks, &stop);
 
-        let admin_app = admin_routes(self.readiness);
-        let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
+        // It is set once: the port is this service's alone.
+        let _ = admin.readiness.set(self.readiness);
         tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
         let server = tokio::spawn(graceful_shutdown::serve(api, app, stop.clone()));
 
@@ -200,7 +199,7 @@ impl Service {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await.is_err() {
             tracing::warn!("shutdown timed out, remaining work continues at the next start");
         }
-        admin_server.abort();
+        admin.server.abort();
         if let Some(early) = ended_early.get() {
             anyhow::bail!("{early}");
         }
@@ -221,7 +220,28 @@ fn run_checks(checks: Vec<Check>, stop: &CancellationToken) -> JoinHandle<Result
     })
 }
 
-fn admin_routes(readiness: Option<Probe>) -> Router {
+/// The admin port. It responds before the service does: while a dependency is waited for at the start, the process is
+/// alive and not ready.
+pub struct AdminPort {
+    readiness: Readiness,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+/// Not set until the service serves.
+type Readiness = Arc<OnceLock<Option<Probe>>>;
+
+impl From<TcpListener> for AdminPort {
+    fn from(listener: TcpListener) -> Self {
+        // Before the first metric is recorded.
+        telemetry::metrics();
+        let readiness = Readiness::default();
+        let routes = admin_routes(Arc::clone(&readiness));
+        let server = tokio::spawn(axum::serve(listener, routes).into_future());
+        AdminPort { readiness, server }
+    }
+}
+
+fn admin_routes(readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(|| async { telemetry::metrics().render() }))
@@ -229,10 +249,11 @@ fn admin_routes(readiness: Option<Probe>) -> Router {
         .with_state(readiness)
 }
 
-async fn readyz(State(readiness): State<Option<Probe>>) -> Response {
-    let ready = match readiness {
-        None => Ok(()),
-        Some(probe) => probe().await,
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    let ready = match readiness.get() {
+        None => Err("starting".to_owned()),
+        Some(None) => Ok(()),
+        Some(Some(probe)) => probe().await,
     };
     match ready {
         Ok(()) => "ready\n".into_response(),

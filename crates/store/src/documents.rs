@@ -102,7 +102,12 @@ impl<T: Aggregate> Documents<T> {
             doc! { "outboxPending": true },
         );
         let own = [outbox, obligations::index(), stored_request::index()];
-        documents.create_indexes(own.into_iter().chain(indexes)).await?;
+        let indexes: Vec<_> = own.into_iter().chain(indexes).collect();
+        mongo::when_available(|| async {
+            documents.create_indexes(indexes.clone()).await?;
+            Ok(())
+        })
+        .await?;
         Ok(Documents { documents, clock, wake: Arc::default(), kind: PhantomData })
     }
 

@@ -33,6 +33,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether waiting helps: MongoDB doesn't respond, or refuses whatever is asked.
+    pub(crate) fn is_of_dependency(&self) -> bool {
+        match self {
+            Error::Database(error) => Fault::of(error) == Fault::Dependency,
+            Error::Conflict(_) | Error::LaterVersion(_) => false,
+        }
+    }
+
     /// The name of the unique index that refused a write, if that is what the error says.
     pub fn duplicate_of(&self) -> Option<String> {
         match self {
