@@ -170,9 +170,11 @@ impl Service {
             background.spawn(async move {
                 let ended = tokio::spawn(work(background_stop)).await;
                 if !stop.is_cancelled() {
-                    let why = ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
+                    let why =
+                        ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
                     // Only the first matters.
-                    let _ = ended_early.set(format!("the background task {name} ended early: {why}"));
+                    let _ =
+                        ended_early.set(format!("the background task {name} ended early: {why}"));
                     stop.cancel();
                 }
             });

@@ -113,7 +113,10 @@ async fn wait_for_mongodb(uri: &str, database: &Database) -> Result<(), Durabili
         match mongo::check_durability(uri, database).await {
             Err(DurabilityError::Unreachable(error)) => {
                 failures += 1;
-                tracing::warn!(error = format!("{error:#}"), "MongoDB doesn't respond, waiting for it");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "MongoDB doesn't respond, waiting for it"
+                );
             }
             outcome @ (Ok(()) | Err(DurabilityError::Misconfigured(_))) => return outcome,
         }

@@ -98,8 +98,14 @@ impl<T: Aggregate> Documents<T> {
             Some(event) => {
                 let event = event.republished(&format!("reminder-{number}"));
                 if self.write(filter, doc! {}, beside, &[event]).await? {
-                    metrics::counter!("reminders_total", "collection" => T::COLLECTION).increment(1);
-                    tracing::warn!(collection = T::COLLECTION, id, number, "unanswered, published again");
+                    metrics::counter!("reminders_total", "collection" => T::COLLECTION)
+                        .increment(1);
+                    tracing::warn!(
+                        collection = T::COLLECTION,
+                        id,
+                        number,
+                        "unanswered, published again"
+                    );
                 }
             }
             None if thing.has_unknown_value() => {

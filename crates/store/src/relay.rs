@@ -70,8 +70,10 @@ impl<T: Aggregate> Documents<T> {
     }
 
     async fn relay_once(&self, relay: &mut Relay, bus: &Bus, stop: &CancellationToken) {
-        let is_due = |last: Option<Instant>, period| last.is_none_or(|last| last.elapsed() > period);
-        let is_idle = |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
+        let is_due =
+            |last: Option<Instant>, period| last.is_none_or(|last| last.elapsed() > period);
+        let is_idle =
+            |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
         if is_due(relay.streams_checked, STREAM_CHECK) {
             match bus.ensure_streams().await {
                 Ok(()) => {

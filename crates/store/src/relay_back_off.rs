@@ -50,10 +50,8 @@ impl RelayBackOff {
             self.failing.clear();
         }
         let now = Instant::now();
-        let failing = self
-            .failing
-            .entry(id.to_owned())
-            .or_insert(Failing { failures: 0, not_before: now });
+        let failing =
+            self.failing.entry(id.to_owned()).or_insert(Failing { failures: 0, not_before: now });
         failing.failures += 1;
         failing.not_before = now + back_off(failing.failures, FIRST_PAUSE, LONGEST_PAUSE);
     }

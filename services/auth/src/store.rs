@@ -8,7 +8,7 @@ use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use mongodb::options::IndexOptions;
 use mongodb::{Collection, Database, IndexModel};
-use store::mongo::{index, unique_index};
+use store::mongo::{index, unique_index, when_available};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result};
 
 use crate::domain::{EmailAddress, Session, User};
@@ -61,7 +61,12 @@ impl Store {
         let users = Documents::open(database, clock, [email]).await?;
         let sessions = database.collection::<Session>("sessions");
         let of_user = index("user", doc! { "userId": 1 });
-        sessions.create_indexes([ttl_index("expired", doc! { "expiresAt": 1 }), of_user]).await?;
+        let indexes = [ttl_index("expired", doc! { "expiresAt": 1 }), of_user];
+        when_available(|| async {
+            sessions.create_indexes(indexes.clone()).await?;
+            Ok(())
+        })
+        .await?;
         Ok(Store { users, sessions })
     }
 

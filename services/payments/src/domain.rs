@@ -82,7 +82,10 @@ impl Aggregate for OrderPayment {
             | OrderStatus::Cancelled
             | OrderStatus::Unknown => {
                 let PaymentCreated(event) = self.created_event(payment)?;
-                Some(OutboxMessage::of(&PaymentCreated(events::Payment { reminder: true, ..event })))
+                Some(OutboxMessage::of(&PaymentCreated(events::Payment {
+                    reminder: true,
+                    ..event
+                })))
             }
         }
     }

@@ -226,8 +226,8 @@ async fn a_background_task_that_ends_early_ends_the_service_with_its_name() {
 async fn a_background_task_that_panics_ends_the_service_with_its_name() {
     let (api, admin) = (TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0"));
     let (api, admin) = (api.await.unwrap(), admin.await.unwrap());
-    let service = Service::new("test", Router::new())
-        .background("sweeper", |_| async { panic!("a defect") });
+    let service =
+        Service::new("test", Router::new()).background("sweeper", |_| async { panic!("a defect") });
     let url = "http://localhost".parse().unwrap();
     let served = service.serve(api, admin, &url, CancellationToken::new());
     let error = tokio::time::timeout(Duration::from_secs(10), served).await.unwrap().unwrap_err();

@@ -56,9 +56,12 @@ async fn documents_of_an_older_version_are_reminded_of_too() {
         let Change { thing, .. } = Thing::new(infra.clock.now());
         things.insert(&Thing { obliges, ..thing }, &[]).await.unwrap();
     }
-    raw.update_many(doc! {}, doc! { "$unset": { "unanswered": "", "remindAt": "", "reminders": "" } })
-        .await
-        .unwrap();
+    raw.update_many(
+        doc! {},
+        doc! { "$unset": { "unanswered": "", "remindAt": "", "reminders": "" } },
+    )
+    .await
+    .unwrap();
     relay(&infra, &things).await;
     becomes(&infra, 1).await;
     eventually("the other one to be marked", || async {

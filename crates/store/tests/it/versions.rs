@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bus::{ConsumerHealth, Listeners};
 use common::events::{
-    CancelReason, Event as _, OrderCancelled, OrderCreated, OrderStatus, Stream, Subject,
-    Versioned,
+    CancelReason, Event as _, OrderCancelled, OrderCreated, OrderStatus, Stream, Subject, Versioned,
 };
 use common::ids::OrderId;
 use serde::{Deserialize, Serialize};
@@ -140,10 +139,8 @@ async fn what_no_version_knows_becomes_a_dead_letter_once_it_is_older_than_any_r
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(infra.bus().dead_letters().await.is_empty());
     infra.clock.advance(Duration::from_secs(2 * 24 * 60 * 60));
-    let letter = eventually("the dead letter", || async {
-        infra.bus().dead_letters().await.pop()
-    })
-    .await;
+    let letter =
+        eventually("the dead letter", || async { infra.bus().dead_letters().await.pop() }).await;
     assert_eq!(letter.subject, OrderCreated::SUBJECT.as_str());
     assert_eq!(letter.reason, "a value in order.created is unknown");
     assert!(handled.lock().unwrap().is_empty());
