@@ -7,8 +7,10 @@
 mod advisories;
 mod connection;
 pub mod consume;
+mod consumer;
 pub mod dead_letters;
 mod durability;
+mod failures;
 pub mod health;
 mod publish;
 pub mod settings;

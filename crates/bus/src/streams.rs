@@ -140,13 +140,18 @@ impl Bus {
         Ok(None)
     }
 
+    /// How long a stream keeps a message.
+    pub(crate) fn max_age(&self) -> Duration {
+        DAY * u32::try_from(self.streams.nats_max_age_days).unwrap_or(u32::MAX)
+    }
+
     fn config(&self, name: &str, subjects: &[&str]) -> Config {
         Config {
             name: name.to_owned(),
             subjects: subjects.iter().map(ToString::to_string).collect(),
             storage: StorageType::File,
             num_replicas: self.streams.nats_replicas,
-            max_age: DAY * u32::try_from(self.streams.nats_max_age_days).unwrap_or(u32::MAX),
+            max_age: self.max_age(),
             max_bytes: i64::from(self.streams.nats_max_mib) * 1024 * 1024,
             discard: DiscardPolicy::Old,
             duplicate_window: DUPLICATE_WINDOW,

@@ -50,7 +50,9 @@ impl User {
             publish.extend(managing(stream));
         }
         for stream in streams(&consumed) {
-            publish.push(api(&format!("CONSUMER.CREATE.{stream}.{name}")));
+            for call in ["CREATE", "INFO"] {
+                publish.push(api(&format!("CONSUMER.{call}.{stream}.{name}")));
+            }
             publish.extend(consuming(stream, name));
             // An advisory names a message by its sequence alone.
             publish.push(api(&format!("STREAM.MSG.GET.{stream}")));

@@ -3,6 +3,9 @@
 //!
 //! An event carries the whole public state of what changed and its `version`, so that newer wins and a
 //! gap does no harm. Readers ignore members that they don't know; writers only ever add some.
+//!
+//! A value of an enum that a later version adds decodes to `Unknown`, which is never written: it would replace what the
+//! later version means. A consumer leaves such an event to that version, and retries it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -91,6 +94,8 @@ pub trait Versioned {
     fn aggregate_id(&self) -> String;
     /// The version of the aggregate's document.
     fn version(&self) -> i64;
+    /// Whether it contains a value that this version doesn't know.
+    fn has_unknown_value(&self) -> bool;
 }
 
 /// A message on the bus. The type is bound to its subject, so a wrong pairing doesn't compile.
@@ -162,6 +167,9 @@ macro_rules! events {
                 fn version(&self) -> i64 {
                     self.0.version()
                 }
+                fn has_unknown_value(&self) -> bool {
+                    self.0.has_unknown_value()
+                }
             }
 
             impl Event for $name {
@@ -213,7 +221,7 @@ impl FromStr for Subject {
 }
 
 macro_rules! versioned {
-    ($($data:ty: $id:ident),+ $(,)?) => {$(
+    ($($data:ty: $id:ident, $($value:ident)*;)+) => {$(
         impl Versioned for $data {
             fn aggregate_id(&self) -> String {
                 self.$id.to_string()
@@ -221,13 +229,47 @@ macro_rules! versioned {
             fn version(&self) -> i64 {
                 self.version
             }
+            fn has_unknown_value(&self) -> bool {
+                false $(|| self.$value.is_unknown())*
+            }
         }
     )+};
 }
 
+// The id of the aggregate, and the members whose values a later version may extend.
 versioned! {
-    User: id, Ticket: id, Order: id, RefundRequired: order_id, Expiration: order_id,
-    Payment: order_id, FailedPayment: order_id, Refund: order_id,
+    User: id, status;
+    Ticket: id,;
+    Order: id, status cancel_reason;
+    RefundRequired: order_id, why;
+    Expiration: order_id,;
+    Payment: order_id,;
+    FailedPayment: order_id,;
+    Refund: order_id,;
+}
+
+/// An enum of which a later version may have more values.
+trait Extensible {
+    /// Whether it is a value of a later version.
+    fn is_unknown(&self) -> bool;
+}
+
+macro_rules! extensible {
+    ($($kind:ident)+) => {$(
+        impl Extensible for $kind {
+            fn is_unknown(&self) -> bool {
+                *self == $kind::Unknown
+            }
+        }
+    )+};
+}
+
+extensible! { UserStatus OrderStatus CancelReason RefundReason }
+
+impl<T: Extensible> Extensible for Option<T> {
+    fn is_unknown(&self) -> bool {
+        self.as_ref().is_some_and(Extensible::is_unknown)
+    }
 }
 
 /// Whether a user may use the marketplace.
@@ -238,6 +280,9 @@ pub enum UserStatus {
     Active,
     /// May not.
     Banned,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// A user, without anything secret.
@@ -293,10 +338,13 @@ pub enum OrderStatus {
     /// Ended; [`CancelReason`] says why.
     #[serde(rename = "cancelled")]
     Cancelled,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 impl OrderStatus {
-    /// Every status.
+    /// Every status that this version knows.
     pub const ALL: [OrderStatus; 4] = [
         OrderStatus::Created,
         OrderStatus::AwaitingPayment,
@@ -311,13 +359,17 @@ impl OrderStatus {
             OrderStatus::AwaitingPayment => "awaiting:payment",
             OrderStatus::Complete => "complete",
             OrderStatus::Cancelled => "cancelled",
+            OrderStatus::Unknown => "unknown",
         }
     }
 
-    /// Whether an order in this state has the ticket, so that nobody else may (I1).
+    /// Whether an order in this state has the ticket, so that nobody else may (I1). Of an unknown state that is assumed.
     pub fn is_live(self) -> bool {
         match self {
-            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => true,
+            OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Complete
+            | OrderStatus::Unknown => true,
             OrderStatus::Cancelled => false,
         }
     }
@@ -339,6 +391,9 @@ pub enum CancelReason {
     Refunded,
     /// Its buyer or seller was banned.
     Banned,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 impl CancelReason {
@@ -351,6 +406,7 @@ impl CancelReason {
             CancelReason::TicketDeleted => "ticket_deleted",
             CancelReason::Refunded => "refunded",
             CancelReason::Banned => "banned",
+            CancelReason::Unknown => "unknown",
         }
     }
 }
@@ -401,6 +457,9 @@ pub enum RefundReason {
     OrderCancelled,
     /// The listing was removed after the sale.
     TicketDeleted,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// What orders requires of payments.
@@ -441,6 +500,9 @@ pub struct Payment {
     pub amount: Money,
     /// In which currency.
     pub currency: Currency,
+    /// Whether the order's answer hasn't arrived: if it was given, it is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// The version of the payment's document.
     pub version: i64,
 }

@@ -9,7 +9,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::Service;
+use crate::server::{AdminPort, Service};
 use crate::settings::ServerSettings;
 
 /// The `main` of a service without admin commands: reads its settings, and serves until SIGTERM.
@@ -36,6 +36,7 @@ pub async fn run(
         telemetry::init(name, &server.log).context("LOG")?;
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
+        let admin = AdminPort::from(admin);
         let service = build.await?;
         let service = service.trusted_proxies(server.trusted_proxies);
         let service = service.requests_per_second(server.requests_per_second);

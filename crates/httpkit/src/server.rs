@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -44,7 +44,7 @@ pub struct Service {
     name: &'static str,
     routes: Router,
     readiness: Option<Probe>,
-    background: VecDeque<Task>,
+    background: VecDeque<(&'static str, Task)>,
     checks: Vec<Check>,
     timeout: Duration,
     route_timeouts: Vec<RouteTimeout>,
@@ -99,13 +99,14 @@ impl Service {
         self
     }
 
-    /// A task that runs as long as the service does, until its token is cancelled.
-    pub fn background<F, Fut>(mut self, work: F) -> Self
+    /// A task that runs as long as the service does, until its token is cancelled. If it ends earlier, or panics, the
+    /// service stops with an error that names it: without it, work would be left undone silently.
+    pub fn background<F, Fut>(mut self, name: &'static str, work: F) -> Self
     where
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.background.push_back(Box::new(|stop| Box::pin(work(stop))));
+        self.background.push_back((name, Box::new(|stop| Box::pin(work(stop)))));
         self
     }
 
@@ -143,12 +144,11 @@ impl Service {
     pub async fn serve(
         self,
         api: TcpListener,
-        admin: TcpListener,
+        admin: impl Into<AdminPort>,
         public_url: &Url,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        // Before the first metric is recorded.
-        telemetry::metrics();
+        let admin = admin.into();
         let stop = stop.child_token();
         let requests = TaskTracker::new();
         let layer = Middleware {
@@ -175,14 +175,27 @@ impl Service {
 
         let background_stop = CancellationToken::new();
         let background = TaskTracker::new();
-        for work in self.background {
-            background.spawn(work(background_stop.clone()));
+        let ended_early = Arc::new(OnceLock::new());
+        for (name, work) in self.background {
+            let (ended_early, stop) = (Arc::clone(&ended_early), stop.clone());
+            let background_stop = background_stop.clone();
+            background.spawn(async move {
+                let ended = tokio::spawn(work(background_stop)).await;
+                if !stop.is_cancelled() {
+                    let why =
+                        ended.map_or_else(|panic| panic.to_string(), |()| "it returned".to_owned());
+                    // Only the first matters.
+                    let _ =
+                        ended_early.set(format!("the background task {name} ended early: {why}"));
+                    stop.cancel();
+                }
+            });
         }
         background.close();
         let checks = run_checks(self.checks, &stop);
 
-        let admin_app = admin_routes(self.readiness);
-        let admin_server = tokio::spawn(axum::serve(admin, admin_app).into_future());
+        // It is set once: the port is this service's alone.
+        let _ = admin.readiness.set(self.readiness);
         tracing::info!(service = self.name, address = %api.local_addr()?, "serving");
         let server = tokio::spawn(graceful_shutdown::serve(api, app, stop.clone()));
 
@@ -200,7 +213,10 @@ impl Service {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await.is_err() {
             tracing::warn!("shutdown timed out, remaining work continues at the next start");
         }
-        admin_server.abort();
+        admin.server.abort();
+        if let Some(early) = ended_early.get() {
+            anyhow::bail!("{early}");
+        }
         checks.await?.map_err(anyhow::Error::msg)
     }
 }
@@ -218,7 +234,28 @@ fn run_checks(checks: Vec<Check>, stop: &CancellationToken) -> JoinHandle<Result
     })
 }
 
-fn admin_routes(readiness: Option<Probe>) -> Router {
+/// The admin port. It responds before the service does: while a dependency is waited for at the start, the process is
+/// alive and not ready.
+pub struct AdminPort {
+    readiness: Readiness,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+/// Not set until the service serves.
+type Readiness = Arc<OnceLock<Option<Probe>>>;
+
+impl From<TcpListener> for AdminPort {
+    fn from(listener: TcpListener) -> Self {
+        // Before the first metric is recorded.
+        telemetry::metrics();
+        let readiness = Readiness::default();
+        let routes = admin_routes(Arc::clone(&readiness));
+        let server = tokio::spawn(axum::serve(listener, routes).into_future());
+        AdminPort { readiness, server }
+    }
+}
+
+fn admin_routes(readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(|| async { telemetry::metrics().render() }))
@@ -226,10 +263,11 @@ fn admin_routes(readiness: Option<Probe>) -> Router {
         .with_state(readiness)
 }
 
-async fn readyz(State(readiness): State<Option<Probe>>) -> Response {
-    let ready = match readiness {
-        None => Ok(()),
-        Some(probe) => probe().await,
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    let ready = match readiness.get() {
+        None => Err("starting".to_owned()),
+        Some(None) => Ok(()),
+        Some(Some(probe)) => probe().await,
     };
     match ready {
         Ok(()) => "ready\n".into_response(),

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use bus::{Bus, ConsumerHealth, Listeners};
 use common::Clock;
+use common::back_off::back_off;
 use common::durability::DurabilityError;
 use futures::future::BoxFuture;
 use httpkit::Service;
@@ -30,8 +31,8 @@ pub struct ServiceContext {
 }
 
 impl ServiceContext {
-    /// Connects. MongoDB must respond, and be configured to keep what it acknowledges; NATS may be down, and is connected
-    /// to in the background.
+    /// Connects. MongoDB must be configured to keep what it acknowledges, and is waited for while it is down; NATS may be
+    /// down, and is connected to in the background.
     pub async fn connect(
         name: &'static str,
         settings: &ContextSettings,
@@ -39,7 +40,7 @@ impl ServiceContext {
     ) -> anyhow::Result<Self> {
         let uri = &settings.mongo.mongo_uri;
         let database = mongo::connect(uri, name).await?;
-        mongo::check_durability(uri, &database).await?;
+        wait_for_mongodb(uri, &database).await?;
         let bus = Bus::connect(&settings.nats, name).await?;
         Ok(ServiceContext { name, database, consumers: ConsumerHealth::of(&bus), bus, clock })
     }
@@ -93,7 +94,33 @@ impl ServiceContext {
             assert!(known, "{} isn't among the listeners of {stream:?}", self.name);
         }
         let (consumers, clock) = (self.consumers.clone(), self.clock.clone());
+        let database = self.database.clone();
+        let ready = move || {
+            let database = database.clone();
+            async move { responds(database).await.is_ok() }
+        };
+        let listeners = listeners.paused_unless(ready);
         move |stop| Box::pin(listeners.run(consumers, clock, stop))
+    }
+}
+
+/// Returns once MongoDB responds; an error is a setting that waiting doesn't repair.
+async fn wait_for_mongodb(uri: &str, database: &Database) -> Result<(), DurabilityError> {
+    const FIRST_PAUSE: Duration = Duration::from_millis(500);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+    let mut failures = 0;
+    loop {
+        match mongo::check_durability(uri, database).await {
+            Err(DurabilityError::Unreachable(error)) => {
+                failures += 1;
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "MongoDB doesn't respond, waiting for it"
+                );
+            }
+            outcome @ (Ok(()) | Err(DurabilityError::Misconfigured(_))) => return outcome,
+        }
+        tokio::time::sleep(back_off(failures, FIRST_PAUSE, LONGEST_PAUSE)).await;
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::error::{ConflictError, Error, Result};
 use crate::mongo;
+use crate::obligations;
 use crate::outbox::OutboxMessage;
 use crate::stored_request::{self, StoredRequest, StoredResponse};
 
@@ -32,6 +33,14 @@ pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'stati
     fn id(&self) -> String;
     /// The document's version.
     fn version(&self) -> i64;
+    /// Whether it contains a value that this version doesn't know: a later version has written it, and decides about it.
+    fn has_unknown_value(&self) -> bool;
+    /// Whether it ever obliges another service ([`Aggregate::unanswered`]).
+    const OBLIGES: bool = false;
+    /// The event by which it obliges another service, as long as that hasn't answered; it is republished until then.
+    fn unanswered(&self) -> Option<OutboxMessage> {
+        None
+    }
     /// The events that describe its current state, for consumers that have lost it; also of one that has ended.
     fn snapshot_events(&self) -> Vec<OutboxMessage>;
     /// After a restore: raises its version, and every other number of its own that consumers compare, beyond all that
@@ -92,9 +101,13 @@ impl<T: Aggregate> Documents<T> {
             doc! { "outboxPending": 1 },
             doc! { "outboxPending": true },
         );
-        documents
-            .create_indexes([outbox, stored_request::index()].into_iter().chain(indexes))
-            .await?;
+        let own = [outbox, obligations::index(), stored_request::index()];
+        let indexes: Vec<_> = own.into_iter().chain(indexes).collect();
+        mongo::when_available(|| async {
+            documents.create_indexes(indexes.clone()).await?;
+            Ok(())
+        })
+        .await?;
         Ok(Documents { documents, clock, wake: Arc::default(), kind: PhantomData })
     }
 
@@ -103,9 +116,13 @@ impl<T: Aggregate> Documents<T> {
         self.documents.clone_with_type()
     }
 
-    /// The object of this id.
+    /// The object of this id, to decide on it: an error if it contains a value that this version doesn't know.
     pub async fn get(&self, id: impl ToString) -> Result<Option<T>> {
-        Ok(self.collection().find_one(doc! { "_id": id.to_string() }).await?)
+        let id = id.to_string();
+        match self.collection().find_one(doc! { "_id": &id }).await? {
+            Some(thing) if thing.has_unknown_value() => Err(Error::LaterVersion(id)),
+            found => Ok(found),
+        }
     }
 
     /// Stores a new object with the events that describe it.
@@ -140,6 +157,7 @@ impl<T: Aggregate> Documents<T> {
         document.extend(beside);
         document.insert("outbox", self.entries(events)?);
         document.insert("outboxPending", !events.is_empty());
+        document.extend(obligations::fields(thing, self.clock.now()));
         document.insert("changedAt", self.clock.now());
         self.documents.insert_one(document).await?;
         self.wake.notify_one();
@@ -158,7 +176,8 @@ impl<T: Aggregate> Documents<T> {
         let mut fields = mongo::document(thing)?;
         fields.remove("_id");
         let filter = doc! { "_id": thing.id(), "version": decided_on };
-        self.write(filter, fields, doc! {}, events).await
+        let beside = obligations::fields(thing, self.clock.now());
+        self.write(filter, fields, beside, events).await
     }
 
     /// Writes the object's fields, further fields, and events onto the document that the filter matches. False: none

@@ -6,9 +6,11 @@
 pub mod documents;
 mod error;
 pub mod mongo;
+mod obligations;
 pub mod outbox;
 mod read_your_writes;
 mod relay;
+mod relay_back_off;
 pub mod republish;
 mod run_once;
 pub mod settings;

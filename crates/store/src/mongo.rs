@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bson::{Document, doc};
+use common::back_off::back_off;
 use common::durability::DurabilityError;
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, Collection, Database, IndexModel};
@@ -37,6 +38,26 @@ pub async fn connect(uri: &str, service: &'static str) -> anyhow::Result<Databas
 pub async fn ping(database: &Database) -> anyhow::Result<()> {
     database.run_command(doc! { "ping": 1 }).await?;
     Ok(())
+}
+
+/// Does something at the start that needs MongoDB, which is waited for while it doesn't respond or refuses.
+pub async fn when_available<F>(attempt: impl Fn() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    const FIRST_PAUSE: Duration = Duration::from_millis(500);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+    let mut failures = 0;
+    loop {
+        match attempt().await {
+            Err(error) if error.is_of_dependency() => {
+                failures += 1;
+                tracing::warn!(%error, "MongoDB isn't available, waiting for it");
+                tokio::time::sleep(back_off(failures, FIRST_PAUSE, LONGEST_PAUSE)).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Whether the server is configured to keep what it acknowledges.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bson::doc;
 use bus::{Bus, Outgoing};
+use common::Time;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
@@ -13,48 +14,46 @@ use tokio_util::sync::CancellationToken;
 use crate::documents::{Aggregate, Documents};
 use crate::mongo;
 use crate::outbox::OutboxEntry;
+use crate::relay_back_off::RelayBackOff;
 
 /// How often the relay looks for what a killed process left behind.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often it checks that the streams exist: a broker may lose them without an error.
 const STREAM_CHECK: Duration = Duration::from_secs(5);
+/// How often the outbox is measured.
+const MEASUREMENT: Duration = Duration::from_secs(5);
+/// How many pending documents are counted at most.
+const MEASURED: i64 = 10_000;
 /// How many documents are relayed concurrently.
 const CONCURRENCY: usize = 16;
 /// How many documents one query returns.
 const BATCH: i64 = 256;
 
+/// A document with events to publish.
+#[derive(Deserialize)]
+struct Pending {
+    #[serde(rename = "_id")]
+    id: String,
+    outbox: Vec<OutboxEntry>,
+}
+
+/// What the relay remembers from one pass to the next.
+#[derive(Default)]
+struct Relay {
+    back_off: RelayBackOff,
+    streams_checked: Option<Instant>,
+    measured: Option<Instant>,
+    replay: Option<JoinHandle<()>>,
+    reminding: Option<JoinHandle<()>>,
+}
+
 impl<T: Aggregate> Documents<T> {
     /// Publishes pending events, at once when this process writes some and every second in any case, until `stop` is
-    /// cancelled; then once more.
+    /// cancelled; then once more. Beside that it reminds of what is unanswered.
     pub async fn relay(self, bus: Bus, stop: CancellationToken) {
-        let mut checked: Option<Instant> = None;
-        let mut replay: Option<JoinHandle<()>> = None;
+        let mut relay = Relay::default();
         loop {
-            if checked.is_none_or(|checked| checked.elapsed() > STREAM_CHECK) {
-                match bus.ensure_streams().await {
-                    Ok(()) => {
-                        checked = Some(Instant::now());
-                        if replay.as_ref().is_none_or(JoinHandle::is_finished) {
-                            replay = Some(self.spawn_replay(&bus, &stop));
-                        }
-                    }
-                    Err(error) => tracing::warn!(
-                        error = format!("{error:#}"),
-                        "JetStream streams unavailable, retrying"
-                    ),
-                }
-            }
-            if let Err(error) = self.relay_pending(&bus).await {
-                // The streams may be missing: a wiped broker has none.
-                checked = None;
-                metrics::counter!("outbox_relay_failures_total", "collection" => T::COLLECTION)
-                    .increment(1);
-                tracing::warn!(
-                    collection = T::COLLECTION,
-                    error = format!("{error:#}"),
-                    "could not publish, events stay in the outbox"
-                );
-            }
+            self.relay_once(&mut relay, &bus, &stop).await;
             if stop.is_cancelled() {
                 break;
             }
@@ -64,10 +63,67 @@ impl<T: Aggregate> Documents<T> {
                 () = stop.cancelled() => {}
             }
         }
-        if let Some(replay) = replay {
+        for task in [relay.replay, relay.reminding].into_iter().flatten() {
             // It has the same token, and completes the write that it has begun.
-            drop(replay.await);
+            drop(task.await);
         }
+    }
+
+    async fn relay_once(&self, relay: &mut Relay, bus: &Bus, stop: &CancellationToken) {
+        let is_due =
+            |last: Option<Instant>, period| last.is_none_or(|last| last.elapsed() > period);
+        let is_idle =
+            |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_due(relay.streams_checked, STREAM_CHECK) {
+            match bus.ensure_streams().await {
+                Ok(()) => {
+                    relay.streams_checked = Some(Instant::now());
+                    if is_idle(&relay.replay) {
+                        relay.replay = Some(self.spawn_replay(bus, stop));
+                    }
+                }
+                Err(error) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "JetStream streams unavailable, retrying"
+                ),
+            }
+        }
+        if T::OBLIGES && is_idle(&relay.reminding) {
+            relay.reminding = Some(self.spawn_reminding(relay.reminding.is_none(), stop));
+        }
+        if is_due(relay.measured, MEASUREMENT) {
+            relay.measured = Some(Instant::now());
+            if let Err(error) = self.measure_outbox().await {
+                tracing::warn!(collection = T::COLLECTION, %error, "could not measure the outbox");
+            }
+        }
+        if let Err(error) = self.relay_pending(bus, &mut relay.back_off).await {
+            // The streams may be missing: a wiped broker has none.
+            relay.streams_checked = None;
+            metrics::counter!("outbox_relay_failures_total", "collection" => T::COLLECTION)
+                .increment(1);
+            tracing::warn!(
+                collection = T::COLLECTION,
+                error = format!("{error:#}"),
+                "could not publish, events stay in the outbox"
+            );
+        }
+    }
+
+    /// Publishes again what is unanswered, beside the relay.
+    fn spawn_reminding(&self, is_first: bool, stop: &CancellationToken) -> JoinHandle<()> {
+        let (documents, stop) = (self.clone(), stop.clone());
+        tokio::spawn(async move {
+            let reminded = async {
+                if is_first {
+                    documents.adopt_obligations().await?;
+                }
+                documents.remind(&stop).await
+            };
+            if let Err(error) = reminded.await {
+                tracing::warn!(collection = T::COLLECTION, %error, "could not remind, will retry");
+            }
+        })
     }
 
     /// Republishes to recreated streams, beside the relay.
@@ -91,7 +147,8 @@ impl<T: Aggregate> Documents<T> {
         loop {
             let relayed = async {
                 bus.ensure_streams().await?;
-                self.relay_pending(bus).await
+                // Every failure is reported: nothing pauses.
+                self.relay_pending(bus, &mut RelayBackOff::default()).await
             };
             match relayed.await {
                 Ok(()) => return Ok(()),
@@ -101,44 +158,93 @@ impl<T: Aggregate> Documents<T> {
         }
     }
 
-    async fn relay_pending(&self, bus: &Bus) -> anyhow::Result<()> {
-        #[derive(Deserialize)]
-        struct Pending {
-            #[serde(rename = "_id")]
-            id: String,
-            outbox: Vec<OutboxEntry>,
-        }
+    /// Publishes until nothing is left but documents that pause after a failure. Fails if something failed.
+    async fn relay_pending(&self, bus: &Bus, back_off: &mut RelayBackOff) -> anyhow::Result<()> {
+        let mut failure = None;
         loop {
-            let pending: Vec<Pending> = self
-                .documents
-                .clone_with_type::<Pending>()
-                .find(doc! { "outboxPending": true })
-                .projection(doc! { "outbox": 1 })
-                .read_concern(mongo::majority())
-                .limit(BATCH)
-                .await?
-                .try_collect()
-                .await?;
-            metrics::gauge!("outbox_pending", "collection" => T::COLLECTION)
-                .set(u32::try_from(pending.len()).unwrap_or(u32::MAX));
+            let pending = self.pending(&back_off.paused()).await?;
             if pending.is_empty() {
-                return Ok(());
+                return failure.map_or(Ok(()), Err);
             }
+            anyhow::ensure!(bus.is_connected(), "NATS is disconnected");
             // The events of one document are published in order; documents don't wait for each other.
-            futures::stream::iter(pending)
+            let mut outcomes = futures::stream::iter(pending)
                 .map(|document| async move {
-                    for entry in &document.outbox {
-                        bus.publish(outgoing(entry)).await?;
-                    }
-                    let published =
-                        document.outbox.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>();
-                    self.remove(&document.id, &published).await?;
-                    anyhow::Ok(())
+                    let outcome = self.publish_outbox(bus, &document).await;
+                    (document.id, outcome)
                 })
-                .buffer_unordered(CONCURRENCY)
-                .try_collect::<Vec<()>>()
-                .await?;
+                .buffer_unordered(CONCURRENCY);
+            let (mut published, mut failed) = (0_usize, 0_usize);
+            while let Some((id, outcome)) = outcomes.next().await {
+                match outcome {
+                    Ok(()) => {
+                        back_off.published(&id);
+                        published += 1;
+                    }
+                    Err(error) => {
+                        back_off.failed(&id);
+                        failed += 1;
+                        failure = Some(error.context(id));
+                    }
+                }
+                if published == 0 && failed >= CONCURRENCY {
+                    break;
+                }
+            }
+            if published == 0 {
+                back_off.outage();
+                return failure.map_or(Ok(()), Err);
+            }
         }
+    }
+
+    /// Documents with events to publish, without those that pause.
+    async fn pending(&self, paused: &[&str]) -> anyhow::Result<Vec<Pending>> {
+        let mut filter = doc! { "outboxPending": true };
+        if !paused.is_empty() {
+            filter.insert("_id", doc! { "$nin": paused });
+        }
+        let documents = self.documents.clone_with_type::<Pending>();
+        let pending = documents.find(filter).projection(doc! { "outbox": 1 });
+        let pending = pending.read_concern(mongo::majority()).limit(BATCH).await?;
+        Ok(pending.try_collect().await?)
+    }
+
+    async fn publish_outbox(&self, bus: &Bus, document: &Pending) -> anyhow::Result<()> {
+        for entry in &document.outbox {
+            bus.publish(outgoing(entry)).await?;
+        }
+        let published = document.outbox.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>();
+        self.remove(&document.id, &published).await?;
+        Ok(())
+    }
+
+    /// Counts the documents with events to publish, and how long the oldest of those has waited. Every replica reports
+    /// the same, as they share the collection.
+    async fn measure_outbox(&self) -> anyhow::Result<()> {
+        #[derive(Deserialize)]
+        struct Waiting {
+            count: i64,
+            since: Time,
+        }
+        let pipeline = [
+            doc! { "$match": { "outboxPending": true } },
+            doc! { "$limit": MEASURED },
+            doc! { "$group": {
+                "_id": null,
+                "count": { "$sum": 1_i64 },
+                "since": { "$min": { "$first": "$outbox.time" } },
+            } },
+        ];
+        let mut waiting = self.documents.aggregate(pipeline).with_type::<Waiting>().await?;
+        let (count, age) = match waiting.try_next().await? {
+            Some(Waiting { count, since }) => (count, since.until(self.clock.now())),
+            None => (0, Duration::ZERO),
+        };
+        metrics::gauge!("outbox_pending", "collection" => T::COLLECTION)
+            .set(u32::try_from(count).unwrap_or(u32::MAX));
+        metrics::gauge!("outbox_oldest_seconds", "collection" => T::COLLECTION).set(age);
+        Ok(())
     }
 
     /// Removes exactly what was published, and computes the flag from what remains: an event that was pushed meanwhile

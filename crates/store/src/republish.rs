@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::documents::{Aggregate, Documents, MAX_ATTEMPTS};
-use crate::error::ConflictError;
+use crate::error::{ConflictError, Error};
 use crate::mongo;
 use crate::outbox::OutboxMessage;
 
@@ -135,6 +135,9 @@ impl<T: Aggregate> Documents<T> {
                 return Ok(0);
             };
             filter.insert("version", thing.version());
+            if thing.has_unknown_value() {
+                return Err(Error::LaterVersion(id.to_owned()).into());
+            }
             let mut fields = doc! {};
             if let Mode::Bumped { .. } = republish.mode {
                 thing.bump_version(RESTORE_VERSION_OFFSET);

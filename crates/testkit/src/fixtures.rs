@@ -88,6 +88,7 @@ pub fn payment(order_id: OrderId, now: Time) -> Payment {
         stripe_id: format!("pi_{order_id}"),
         amount: Money::from_minor(2050),
         currency: "usd".parse().expect("a currency"),
+        reminder: false,
         version: 3,
     }
 }

@@ -27,6 +27,8 @@ pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_
         ("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
         // Diagnostic files, which nobody reads here.
         ("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        // It listens on this machine only; tests make it refuse commands (`failCommand`).
+        ("--setParameter", "enableTestCommands=1"),
     ];
     let mut args: Vec<_> =
         args.into_iter().flat_map(|(name, value)| [name.into(), value.into()]).collect();

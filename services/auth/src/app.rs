@@ -50,7 +50,7 @@ impl Microservice for Auth {
     async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
         let app = App::connect(&settings, clock).await?;
         let service = app.context.service(routes(app.clone()));
-        Ok(service.background(app.context.relay(app.store.documents())))
+        Ok(service.background("relay", app.context.relay(app.store.documents())))
     }
 
     async fn admin(

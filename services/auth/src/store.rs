@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
+use common::events::UserStatus;
 use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use mongodb::options::IndexOptions;
 use mongodb::{Collection, Database, IndexModel};
-use store::mongo::{index, unique_index};
+use store::mongo::{index, unique_index, when_available};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result};
 
 use crate::domain::{EmailAddress, Session, User};
@@ -30,6 +31,9 @@ impl Aggregate for User {
         vec![self.snapshot_event()]
     }
 
+    fn has_unknown_value(&self) -> bool {
+        self.status == UserStatus::Unknown
+    }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
@@ -57,7 +61,12 @@ impl Store {
         let users = Documents::open(database, clock, [email]).await?;
         let sessions = database.collection::<Session>("sessions");
         let of_user = index("user", doc! { "userId": 1 });
-        sessions.create_indexes([ttl_index("expired", doc! { "expiresAt": 1 }), of_user]).await?;
+        let indexes = [ttl_index("expired", doc! { "expiresAt": 1 }), of_user];
+        when_available(|| async {
+            sessions.create_indexes(indexes.clone()).await?;
+            Ok(())
+        })
+        .await?;
         Ok(Store { users, sessions })
     }
 

@@ -25,10 +25,10 @@ pub fn service(app: App) -> Service {
     let service = app.context.service(Router::new());
     app.context
         .with_durability_check(service, "redis", move || timers.clone().check_durability())
-        .background(app.context.relay(app.store.documents()))
-        .background(app.context.consume(listeners(app.clone())))
-        .background(|stop| expiry_worker::poll(polling, stop))
-        .background(|stop| expiry_worker::sweep(sweeping, stop))
+        .background("relay", app.context.relay(app.store.documents()))
+        .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("timers", |stop| expiry_worker::poll(polling, stop))
+        .background("sweep", |stop| expiry_worker::sweep(sweeping, stop))
 }
 
 /// The service, as `main` runs it.

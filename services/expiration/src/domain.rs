@@ -37,6 +37,9 @@ pub enum State {
     /// The order is cancelled or complete: there is nothing to publish.
     #[serde(rename = "over")]
     Ended,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// What is to be done about a schedule at a given time.
@@ -58,7 +61,10 @@ impl Schedule {
             hold: order.hold,
             expires_at: order.expires_at,
             state: match order.status {
-                OrderStatus::Created | OrderStatus::AwaitingPayment => State::Scheduled,
+                // An order of an unknown state isn't consumed; if it were, orders would decide whether it expires.
+                OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Unknown => {
+                    State::Scheduled
+                }
                 OrderStatus::Complete | OrderStatus::Cancelled => State::Ended,
             },
             order_version: order.version,
@@ -83,7 +89,7 @@ impl Schedule {
     pub fn due_at(&self) -> Option<Time> {
         match self.state {
             State::Scheduled => Some(self.expires_at),
-            State::Expired | State::Ended => None,
+            State::Expired | State::Ended | State::Unknown => None,
         }
     }
 
@@ -108,7 +114,7 @@ impl Schedule {
     pub fn snapshot_event(&self) -> Option<OutboxMessage> {
         match self.state {
             State::Expired => Some(OutboxMessage::of(&self.to_event())),
-            State::Scheduled | State::Ended => None,
+            State::Scheduled | State::Ended | State::Unknown => None,
         }
     }
 

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use mongodb::Database;
 use store::{Aggregate, Change, Documents, OutboxMessage, Result, mongo};
 
-use crate::domain::Schedule;
+use crate::domain::{Schedule, State};
 
 impl Aggregate for Schedule {
     const COLLECTION: &'static str = "schedules";
@@ -27,6 +27,9 @@ impl Aggregate for Schedule {
         self.snapshot_event().into_iter().collect()
     }
 
+    fn has_unknown_value(&self) -> bool {
+        self.state == State::Unknown
+    }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
     }

@@ -37,9 +37,9 @@ pub fn listeners(app: App) -> Listeners<App> {
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
-        .background(app.context.relay(app.store.documents()))
-        .background(app.context.consume(listeners(app.clone())))
-        .background(|stop| sweep::run(app, stop))
+        .background("relay", app.context.relay(app.store.documents()))
+        .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("sweep", |stop| sweep::run(app, stop))
 }
 
 /// The service, as `main` runs it.

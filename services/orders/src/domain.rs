@@ -73,6 +73,9 @@ pub struct Payment {
 pub enum Answer {
     Completed,
     RefundRequired,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// Whether an order expires.
@@ -88,6 +91,7 @@ pub enum Expiry {
 
 impl Aggregate for Order {
     const COLLECTION: &'static str = "orders";
+    const OBLIGES: bool = true;
     fn id(&self) -> String {
         self.id.to_string()
     }
@@ -96,6 +100,19 @@ impl Aggregate for Order {
     }
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot()
+    }
+    /// The refund that payments owes.
+    fn unanswered(&self) -> Option<OutboxMessage> {
+        let is_refunded = self.payment.as_ref().is_some_and(|payment| payment.refunded);
+        let required = self.required_refund().filter(|_| !is_refunded);
+        required.map(|event| OutboxMessage::of(&event))
+    }
+    fn has_unknown_value(&self) -> bool {
+        let answer = self.payment.as_ref().and_then(|payment| payment.answer);
+        self.status == OrderStatus::Unknown
+            || self.cancel_reason == Some(CancelReason::Unknown)
+            || self.refund_required == Some(RefundReason::Unknown)
+            || answer == Some(Answer::Unknown)
     }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
@@ -138,7 +155,10 @@ impl Order {
     pub fn confirm_lock(&self, hold: i64) -> Option<Change<Order>> {
         let is_awaited = match self.status {
             OrderStatus::Created => self.hold() == hold,
-            OrderStatus::AwaitingPayment | OrderStatus::Complete | OrderStatus::Cancelled => false,
+            OrderStatus::AwaitingPayment
+            | OrderStatus::Complete
+            | OrderStatus::Cancelled
+            | OrderStatus::Unknown => false,
         };
         is_awaited.then(|| {
             let order = self.with_status(OrderStatus::AwaitingPayment, None);
@@ -164,7 +184,7 @@ impl Order {
             }
             (OrderStatus::Cancelled, Some(CancelReason::User)) => Ok(None),
             (OrderStatus::Cancelled, Some(CancelReason::Expired)) => Err(CancelRefusal::Expired),
-            (OrderStatus::Cancelled, _) => Err(CancelRefusal::Cancelled),
+            (OrderStatus::Cancelled | OrderStatus::Unknown, _) => Err(CancelRefusal::Cancelled),
             (OrderStatus::Complete, _) => Err(CancelRefusal::Complete),
         }
     }
@@ -218,8 +238,8 @@ impl Order {
                 order.payment = seen(Answer::RefundRequired);
                 Some(order.requiring_refund(payment.id, why))
             }
-            // A complete order has an answer, so this is unreachable.
-            (OrderStatus::Complete, ..) => None,
+            // A complete order has an answer, and one of a later version isn't changed: these are unreachable.
+            (OrderStatus::Complete | OrderStatus::Unknown, ..) => None,
         }
     }
 
@@ -261,7 +281,7 @@ impl Order {
                 let order = self.with_status(OrderStatus::Complete, None);
                 Some(order.requiring_refund(payment, RefundReason::TicketDeleted))
             }
-            OrderStatus::Complete | OrderStatus::Cancelled => None,
+            OrderStatus::Complete | OrderStatus::Cancelled | OrderStatus::Unknown => None,
         }
     }
 
@@ -288,12 +308,20 @@ impl Order {
             OrderStatus::Complete
             | OrderStatus::Created
             | OrderStatus::AwaitingPayment
-            | OrderStatus::Cancelled => None,
+            | OrderStatus::Cancelled
+            | OrderStatus::Unknown => None,
         }
     }
 
     pub fn owners(&self) -> Owners {
         Owners { seller: self.seller_id, buyer: Some(self.user_id) }
+    }
+
+    /// Whether this charge was answered before, which its payment may not know.
+    pub fn has_answered(&self, payment: &events::Payment) -> bool {
+        self.payment
+            .as_ref()
+            .is_some_and(|seen| seen.id == payment.id && (seen.answer.is_some() || seen.refunded))
     }
 
     fn payment_version(&self) -> i64 {
@@ -303,7 +331,7 @@ impl Order {
     fn with_status(&self, status: OrderStatus, cancel_reason: Option<CancelReason>) -> Order {
         let unpaid = match status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => true,
-            OrderStatus::Complete | OrderStatus::Cancelled => false,
+            OrderStatus::Complete | OrderStatus::Cancelled | OrderStatus::Unknown => false,
         };
         Order {
             version: self.version + 1,

@@ -241,7 +241,7 @@ fn has_status(status: OrderStatus, now: Time) -> Document {
         OrderStatus::Created | OrderStatus::AwaitingPayment => {
             doc! { "status": name, "expiresAt": { "$gt": now } }
         }
-        OrderStatus::Complete => doc! { "status": name },
+        OrderStatus::Complete | OrderStatus::Unknown => doc! { "status": name },
         OrderStatus::Cancelled => {
             doc! { "$or": [{ "status": name }, { "unpaid": true, "expiresAt": { "$lte": now } }] }
         }

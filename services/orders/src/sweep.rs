@@ -40,7 +40,11 @@ pub async fn sweep(app: &App) -> Result<(), Failure> {
                 None
             }
         };
-        app.store.update(id, expire).await?;
+        // One that can't be ended doesn't keep the others.
+        if let Err(failure) = app.store.update(id, expire).await {
+            tracing::warn!(order = %id, ?failure, "could not end an expired order, will retry");
+            continue;
+        }
         if ended {
             metrics::counter!("orders_swept_total").increment(1);
             tracing::warn!(order = %id, "order expired without a timer event, ended by the sweep");

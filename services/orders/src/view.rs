@@ -1,7 +1,7 @@
 //! An order as the API shows it.
 
 use common::Time;
-use common::events::{CancelReason, OrderStatus, OrderedTicket};
+use common::events::{CancelReason, OrderedTicket};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::ListingView;
 use httpkit::Result;
@@ -21,9 +21,9 @@ pub fn created(order: &Order, now: Time) -> Result<StoredResponse> {
 pub struct OrderView {
     id: OrderId,
     user_id: UserId,
-    status: OrderStatus,
+    status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cancel_reason: Option<CancelReason>,
+    cancel_reason: Option<&'static str>,
     expires_at: Time,
     ticket: TicketView,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,8 +58,8 @@ impl OrderView {
         OrderView {
             id: order.id,
             user_id: order.user_id,
-            status,
-            cancel_reason,
+            status: status.as_str(),
+            cancel_reason: cancel_reason.map(CancelReason::as_str),
             expires_at: order.expires_at,
             ticket: order.ticket.into(),
             payment_id: order.payment.map(|payment| payment.id),

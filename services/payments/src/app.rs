@@ -35,9 +35,9 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         .service(routes(HttpState { app: app.clone(), verifier }))
         // A payment may take as long as Stripe does; after that the response is *processing*.
         .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
-        .background(app.context.relay(app.store.documents()))
-        .background(app.context.consume(listeners(app.clone())))
-        .background(|stop| worker::run(app, stop))
+        .background("relay", app.context.relay(app.store.documents()))
+        .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("worker", |stop| worker::run(app, stop))
 }
 
 /// The service that `main` runs.

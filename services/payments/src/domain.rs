@@ -20,7 +20,7 @@ mod work;
 use std::time::Duration;
 
 use common::Time;
-use common::events::{self, CancelReason, OrderStatus, PaymentFailed};
+use common::events::{self, CancelReason, OrderStatus, PaymentCreated, PaymentFailed};
 use common::ids::OrderId;
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,7 @@ pub struct OrderPayment {
 
 impl Aggregate for OrderPayment {
     const COLLECTION: &'static str = "payments";
+    const OBLIGES: bool = true;
     fn id(&self) -> String {
         self.order_id.to_string()
     }
@@ -70,6 +71,32 @@ impl Aggregate for OrderPayment {
     }
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot_event().into_iter().collect()
+    }
+    /// orders' answer to a charge: the order is complete, or a refund is required.
+    fn unanswered(&self) -> Option<OutboxMessage> {
+        let payment = self.payment.as_ref().filter(|payment| payment.is_completed())?;
+        match self.order.status {
+            OrderStatus::Complete => None,
+            OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Cancelled
+            | OrderStatus::Unknown => {
+                let PaymentCreated(event) = self.created_event(payment)?;
+                Some(OutboxMessage::of(&PaymentCreated(events::Payment {
+                    reminder: true,
+                    ..event
+                })))
+            }
+        }
+    }
+    fn has_unknown_value(&self) -> bool {
+        let is_unknown = |request: &StoredRequest<Option<RequestOutcome>>| {
+            request.response.as_ref().is_some_and(RequestOutcome::is_unknown)
+        };
+        self.order.status == OrderStatus::Unknown
+            || self.order.cancel_reason == Some(CancelReason::Unknown)
+            || self.payment.as_ref().is_some_and(|payment| payment.status == Status::Unknown)
+            || self.requests.iter().any(is_unknown)
     }
     fn bump_version(&mut self, by: i64) {
         self.version = self.version + by;
@@ -119,7 +146,7 @@ impl OrderPayment {
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
                 now < self.order.expires_at - CUT_OFF
             }
-            OrderStatus::Complete | OrderStatus::Cancelled => false,
+            OrderStatus::Complete | OrderStatus::Cancelled | OrderStatus::Unknown => false,
         }
     }
 
@@ -131,7 +158,7 @@ impl OrderPayment {
                 payment.attempt = None;
                 Some(())
             }
-            Status::Completed | Status::Refunding | Status::Refunded => None,
+            Status::Completed | Status::Refunding | Status::Refunded | Status::Unknown => None,
         })?;
         let next = OrderPayment { next_run_at: None, ..change.thing };
         let event = next.created_event(next.payment.as_ref()?)?;
@@ -147,7 +174,11 @@ impl OrderPayment {
                 payment.attempt = None;
                 Some(())
             }
-            Status::Completed | Status::Refunding | Status::Refunded | Status::Failed => None,
+            Status::Completed
+            | Status::Refunding
+            | Status::Refunded
+            | Status::Failed
+            | Status::Unknown => None,
         })?;
         let next = OrderPayment { next_run_at: None, ..change.thing };
         let event = PaymentFailed(next.failed_event(true)?);

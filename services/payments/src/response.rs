@@ -86,6 +86,9 @@ pub fn respond(payment: OrderPayment, outcome: RequestOutcome) -> Result<Respons
             let view = view.ok_or_else(missing)?;
             Ok(accepted(&view.location(), Json(view)))
         }
+        RequestOutcome::Unknown(_) => {
+            Err(Error::Unavailable(anyhow::anyhow!("the outcome was stored by a later version")))
+        }
         RequestOutcome::Declined { code, attempts_left } => {
             let more = match attempts_left {
                 0 => "No attempts left.".to_owned(),

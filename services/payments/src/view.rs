@@ -12,7 +12,7 @@ use crate::domain::{Limits, OrderPayment, Status, Version};
 pub struct PaymentView {
     id: PaymentId,
     order_id: OrderId,
-    status: Status,
+    status: &'static str,
     #[serde(serialize_with = "money::as_decimal")]
     amount: Money,
     currency: Currency,
@@ -40,7 +40,7 @@ impl PaymentView {
     /// more cards could be tried.
     pub fn at(payment: OrderPayment, status: Status, version: Version) -> Option<Self> {
         let view = PaymentView::of(payment, Limits { max_declines: 0 })?;
-        Some(PaymentView { status, version, stripe_refund_id: None, ..view })
+        Some(PaymentView { status: status.as_str(), version, stripe_refund_id: None, ..view })
     }
 
     /// None: the buyer hasn't tried to pay yet.
@@ -49,14 +49,18 @@ impl PaymentView {
         Some(PaymentView {
             id: payment.id,
             order_id: order_payment.order_id,
-            status: payment.status,
+            status: payment.status.as_str(),
             amount: order_payment.order.amount,
             currency: order_payment.order.currency,
             declines: payment.declines,
             decline_code: payment.last_decline,
             attempts_left: match payment.status {
                 Status::Created | Status::Processing => limits.attempts_left(payment.declines),
-                Status::Completed | Status::Refunding | Status::Refunded | Status::Failed => 0,
+                Status::Completed
+                | Status::Refunding
+                | Status::Refunded
+                | Status::Failed
+                | Status::Unknown => 0,
             },
             stripe_id: payment.intent,
             stripe_refund_id: payment.refund.and_then(|refund| refund.stripe_id),

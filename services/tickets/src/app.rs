@@ -35,8 +35,8 @@ pub fn listeners(app: App) -> Listeners<App> {
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
-        .background(app.context.relay(app.store.documents()))
-        .background(app.context.consume(listeners(app.clone())))
+        .background("relay", app.context.relay(app.store.documents()))
+        .background("consumers", app.context.consume(listeners(app.clone())))
 }
 
 /// The service, as `main` runs it.

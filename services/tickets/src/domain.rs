@@ -140,6 +140,8 @@ impl Ticket {
             OrderStatus::Cancelled => {
                 Ticket { order_id: None, buyer_id: None, reserved_until: None, sold: false, ..self }
             }
+            // Not consumed by this version.
+            OrderStatus::Unknown => self,
         }
     }
 
@@ -150,7 +152,7 @@ impl Ticket {
             OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => {
                 self.with_deleted_event()
             }
-            OrderStatus::Cancelled => Change::without_event(self),
+            OrderStatus::Cancelled | OrderStatus::Unknown => Change::without_event(self),
         }
     }
 

@@ -61,6 +61,9 @@ impl Aggregate for TicketDocument {
         vec![self.0.snapshot_event()]
     }
 
+    fn has_unknown_value(&self) -> bool {
+        false
+    }
     fn bump_version(&mut self, by: i64) {
         self.0.version += by;
     }

@@ -62,6 +62,6 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
         .render_errors(pages::errors::render)
         .timeout(TIMEOUT)
         .on_stop(live.stop.clone())
-        .background(|stop| live.run(bus, stop));
+        .background("live pages", |stop| live.run(bus, stop));
     Ok(service)
 }

@@ -294,3 +294,28 @@ async fn odd_methods_and_paths_add_no_series() {
     let added = series().await - before;
     assert!(added < 100, "{added} series more");
 }
+
+#[tokio::test]
+async fn a_background_task_that_ends_early_ends_the_service_with_its_name() {
+    let (api, admin) = (TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0"));
+    let (api, admin) = (api.await.unwrap(), admin.await.unwrap());
+    let service = Service::new("test", Router::new())
+        .background("patient", |stop| async move { stop.cancelled().await })
+        .background("sweeper", |_| async {});
+    let url = "http://localhost".parse().unwrap();
+    let served = service.serve(api, admin, &url, CancellationToken::new());
+    let error = tokio::time::timeout(Duration::from_secs(10), served).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the background task sweeper ended early: it returned");
+}
+
+#[tokio::test]
+async fn a_background_task_that_panics_ends_the_service_with_its_name() {
+    let (api, admin) = (TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0"));
+    let (api, admin) = (api.await.unwrap(), admin.await.unwrap());
+    let service =
+        Service::new("test", Router::new()).background("sweeper", |_| async { panic!("a defect") });
+    let url = "http://localhost".parse().unwrap();
+    let served = service.serve(api, admin, &url, CancellationToken::new());
+    let error = tokio::time::timeout(Duration::from_secs(10), served).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("the background task sweeper ended early"), "{error}");
+}

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use bson::doc;
 use bus::{ConsumerHealth, Failure, Listeners};
 use common::events::{ExpirationComplete, Stream};
 use common::ids::OrderId;
+use mongodb::Collection;
 use testkit::{Infra, eventually};
 use tokio_util::sync::CancellationToken;
 
@@ -186,4 +188,46 @@ async fn a_terminated_event_is_dead_lettered_once() {
     })
     .await;
     assert_eq!(infra.bus().dead_letters().await.len(), 5);
+}
+
+#[tokio::test]
+async fn while_mongodb_refuses_nothing_is_dead_lettered_and_then_all_is_handled() {
+    let infra = Infra::start().await;
+    // Not the shared connections: the failure concerns this application's name alone.
+    let uri = infra.mongo_uri("refused");
+    let database = store::mongo::connect(&uri, "refused-by-mongodb").await.unwrap();
+    let writes: Collection<bson::Document> = database.collection("writes");
+    let admin = infra.database("refused").await.client().database("admin");
+    let refusals = 10;
+    let listeners = Listeners::new(writes.clone()).on(
+        |writes: Collection<bson::Document>, ExpirationComplete(event): ExpirationComplete| async move {
+            let write = doc! { "version": event.version };
+            writes.insert_one(write).await.map(drop).map_err(store::Error::from)?;
+            Ok(())
+        },
+    );
+    // Unauthorized, AuthenticationFailed, a quota of a managed cluster: none of them is in a list of outages.
+    for (version, code) in [(1, 13), (2, 18), (3, 8000)] {
+        let fail = doc! {
+            "failCommands": ["insert"], "errorCode": code, "appName": "refused-by-mongodb",
+        };
+        let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": fail };
+        admin.run_command(point).await.unwrap();
+        for _ in 0..refusals {
+            let data = serde_json::to_vec(&event(&infra, version)).unwrap();
+            let failure = listeners.handle("expiration.complete", &data).await.unwrap_err();
+            assert!(matches!(failure, Failure::DependencyDown(_)), "{code}: {failure:?}");
+        }
+    }
+    let health = ConsumerHealth::of(&bus(&infra, "orders").await);
+    tokio::spawn(listeners.run(health, infra.clock.clone(), CancellationToken::new()));
+    infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
+    infra.bus().publish(&event(&infra, 7)).await;
+    // Longer than the tries in place: it goes back to JetStream, and comes again.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
+    admin.run_command(off).await.unwrap();
+    infra.bus().settled("orders").await;
+    assert_eq!(writes.count_documents(doc! { "version": 7 }).await.unwrap(), 1);
+    assert!(infra.bus().dead_letters().await.is_empty());
 }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
 
 mod consume;
+mod obligations;
 mod outbox;
 mod republish;
 mod streams;
 mod thing;
+mod versions;
 mod watch;

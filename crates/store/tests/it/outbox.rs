@@ -132,3 +132,27 @@ async fn of_two_versions_at_once_of_an_unknown_thing_the_newer_stands() {
         assert_eq!(late, mongo::Applied::Stale);
     }
 }
+
+#[tokio::test]
+async fn documents_that_cannot_be_published_do_not_delay_the_others() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    let raw = infra.database("expiration").await.collection::<Document>("things");
+    for _ in 0..64 {
+        let change = Thing::new(infra.clock.now());
+        things.insert(&change.thing, &change.events).await.unwrap();
+    }
+    // No stream has this subject.
+    raw.update_many(doc! {}, doc! { "$set": { "outbox.0.subject": "nobody.stores.this" } })
+        .await
+        .unwrap();
+    let good = Thing::new(infra.clock.now());
+    things.insert(&good.thing, &good.events).await.unwrap();
+    relay(&infra, &things).await;
+    eventually("the good one to be published", || async {
+        (versions(&infra).await.len() == 1).then_some(())
+    })
+    .await;
+    let pending = raw.count_documents(doc! { "outboxPending": true });
+    assert_eq!(pending.await.unwrap(), 64, "the others are kept");
+}

@@ -14,10 +14,25 @@ pub struct Thing {
     #[serde(rename = "_id")]
     pub id: OrderId,
     pub version: i64,
+    #[serde(default)]
+    pub state: State,
+    /// Whether its event awaits an answer.
+    #[serde(default)]
+    pub obliges: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    #[default]
+    Known,
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 impl Aggregate for Thing {
     const COLLECTION: &'static str = "things";
+    const OBLIGES: bool = true;
     fn id(&self) -> String {
         self.id.to_string()
     }
@@ -27,6 +42,12 @@ impl Aggregate for Thing {
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         vec![OutboxMessage::of(&self.event())]
     }
+    fn unanswered(&self) -> Option<OutboxMessage> {
+        self.obliges.then(|| OutboxMessage::of(&self.event()))
+    }
+    fn has_unknown_value(&self) -> bool {
+        self.state == State::Unknown
+    }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
@@ -34,11 +55,12 @@ impl Aggregate for Thing {
 
 impl Thing {
     pub fn new(now: Time) -> Change<Thing> {
-        Thing { id: OrderId::new(now), version: 0 }.changed()
+        let id = OrderId::new(now);
+        Thing { id, version: 0, state: State::Known, obliges: false }.changed()
     }
 
     pub fn changed(&self) -> Change<Thing> {
-        let thing = Thing { id: self.id, version: self.version + 1 };
+        let thing = Thing { version: self.version + 1, ..self.clone() };
         let event = thing.event();
         Change::with_event(thing, &event)
     }

@@ -44,6 +44,54 @@ async fn the_broker_is_wiped() {
 }
 
 #[tokio::test]
+async fn the_messages_of_a_charge_and_of_its_answer_are_lost() {
+    let stack = shared::exclusive_for_data_loss().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let ticket = seller.offers("Tosca", "20.50").await;
+    let order = buyer.reserves(&ticket).await;
+    buyer.sees_order(&order, "awaiting:payment").await;
+
+    suspend_consumer(&stack, "orders").await;
+    buyer.pays(&order, "tok_visa").await.expect(201);
+    wait_until_published(&stack, "payments", "payments").await;
+    purge(&stack, "PAYMENTS").await;
+    stack.signal("orders", Signal::SIGCONT);
+    // payments reminds orders.
+    buyer.sees_order(&order, "complete").await;
+
+    let ticket = seller.offers("Fidelio", "20.50").await;
+    let order = buyer.reserves(&ticket).await;
+    buyer.sees_order(&order, "awaiting:payment").await;
+    suspend_consumer(&stack, "orders").await;
+    buyer.pays(&order, "tok_visa").await.expect(201);
+    wait_until_published(&stack, "payments", "payments").await;
+    suspend_consumer(&stack, "payments").await;
+    stack.signal("orders", Signal::SIGCONT);
+    buyer.sees_order(&order, "complete").await;
+    wait_until_published(&stack, "orders", "orders").await;
+    purge(&stack, "ORDERS").await;
+    stack.signal("payments", Signal::SIGCONT);
+    let payments = stack.database("payments").await.collection::<Document>("payments");
+    eventually("payments to know the answer", || async {
+        let answered = doc! { "_id": &order, "order.status": "complete", "unanswered": false };
+        (payments.count_documents(answered).await.unwrap() == 1).then_some(())
+    })
+    .await;
+}
+
+/// Suspends a service, and waits until its last request for messages has expired: else one would wait in its socket.
+async fn suspend_consumer(stack: &Stack, service: &str) {
+    stack.signal(service, Signal::SIGSTOP);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+}
+
+async fn purge(stack: &Stack, stream: &str) {
+    let client = stack.nats().await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream(stream).await.unwrap();
+    stream.purge().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_database_is_restored() {
     let stack = shared::exclusive_for_data_loss().await;
     for service in workspace::services_with_database() {

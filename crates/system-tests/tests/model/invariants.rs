@@ -210,6 +210,7 @@ fn payment_is_known(purchase: &Purchase) -> bool {
         Status::Failed => seen.is_none() && !order.active,
         Status::Completed | Status::Refunding => seen.is_some_and(|seen| seen.answer.is_some()),
         Status::Refunded => seen.is_some_and(|seen| seen.refunded),
+        Status::Unknown => false,
     }
 }
 

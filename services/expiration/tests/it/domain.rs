@@ -28,6 +28,7 @@ fn expired(schedule: &Schedule) -> Schedule {
 fn a_new_schedule_follows_from_the_status_of_its_order() {
     for status in OrderStatus::ALL {
         let expected = match status {
+            OrderStatus::Unknown => unreachable!("not among all that are known"),
             OrderStatus::Created | OrderStatus::AwaitingPayment => State::Scheduled,
             OrderStatus::Complete | OrderStatus::Cancelled => State::Ended,
         };

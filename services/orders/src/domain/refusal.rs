@@ -43,7 +43,10 @@ impl Order {
         let own_order = (self.user_id == buyer).then_some(self.id);
         match self.status {
             OrderStatus::Complete => ReserveRefusal::Sold { own_order },
-            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Cancelled => {
+            OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Cancelled
+            | OrderStatus::Unknown => {
                 ReserveRefusal::Reserved { until: self.expires_at, own_order }
             }
         }

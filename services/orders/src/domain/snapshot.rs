@@ -19,6 +19,7 @@ impl Order {
             }
             OrderStatus::Complete => Some(OutboxMessage::of(&OrderCompleted(order))),
             OrderStatus::Cancelled => Some(OutboxMessage::of(&OrderCancelled(order))),
+            OrderStatus::Unknown => None,
         };
         // Also when the refund is done: a restored payments may not contain it.
         let refund = self.required_refund().map(|event| OutboxMessage::of(&event));
@@ -26,7 +27,7 @@ impl Order {
     }
 
     /// The refund that this order requires, if it does.
-    fn required_refund(&self) -> Option<OrderRefundRequired> {
+    pub(super) fn required_refund(&self) -> Option<OrderRefundRequired> {
         let (why, payment) = (self.refund_required?, self.payment.as_ref()?);
         Some(self.refund_required_event(payment.id, why))
     }

@@ -20,7 +20,13 @@ pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result
             }
         };
         let retake = if taken { Retake::Gone } else { retake(&app, &order, &payment).await? };
-        let Some(change) = order.paid(&payment, retake) else { return Ok(()) };
+        let Some(change) = order.paid(&payment, retake) else {
+            // Reminded of an answer that was lost on its way.
+            if payment.reminder && order.has_answered(&payment) {
+                app.store.documents().answer_again(&order).await?;
+            }
+            return Ok(());
+        };
         match app.store.replace(order.version, &change).await? {
             InsertOutcome::Inserted => return Ok(()),
             InsertOutcome::Taken => taken = true,

@@ -8,5 +8,6 @@ mod outbox;
 mod recovery;
 mod reserve;
 mod routes;
+mod startup;
 mod sweep;
 mod world;

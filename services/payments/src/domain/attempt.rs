@@ -51,7 +51,7 @@ impl OrderPayment {
     pub fn check_payable(&self, limits: Limits, now: Time) -> Result<(), PaymentRefusal> {
         if let Some(payment) = &self.payment {
             match payment.status {
-                Status::Processing => return Err(PaymentRefusal::InProgress),
+                Status::Processing | Status::Unknown => return Err(PaymentRefusal::InProgress),
                 Status::Completed => return Err(PaymentRefusal::AlreadyPaid),
                 Status::Refunding | Status::Refunded => return Err(PaymentRefusal::Refunded),
                 Status::Failed => return Err(PaymentRefusal::TooManyDeclines),
@@ -63,6 +63,7 @@ impl OrderPayment {
         }
         match self.order.status {
             OrderStatus::Complete => Err(PaymentRefusal::AlreadyPaid),
+            OrderStatus::Unknown => Err(PaymentRefusal::InProgress),
             OrderStatus::Cancelled => Err(match self.order.cancel_reason {
                 Some(CancelReason::Expired) => PaymentRefusal::OrderExpired,
                 Some(
@@ -70,7 +71,8 @@ impl OrderPayment {
                     | CancelReason::PaymentFailed
                     | CancelReason::TicketDeleted
                     | CancelReason::Refunded
-                    | CancelReason::Banned,
+                    | CancelReason::Banned
+                    | CancelReason::Unknown,
                 )
                 | None => PaymentRefusal::OrderCancelled,
             }),

@@ -54,6 +54,24 @@ pub enum Status {
     Refunding,
     Refunded,
     Failed,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+impl Status {
+    /// As the API, events and documents spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Processing => "processing",
+            Status::Completed => "completed",
+            Status::Refunding => "refunding",
+            Status::Refunded => "refunded",
+            Status::Failed => "failed",
+            Status::Unknown => "unknown",
+        }
+    }
 }
 
 /// One attempt to charge one card.

@@ -26,7 +26,7 @@ impl OrderPayment {
     ) -> Result<Option<Change<OrderPayment>>, NotPaid> {
         let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
         match payment.ok_or(NotPaid)?.status {
-            Status::Created | Status::Processing | Status::Failed => Err(NotPaid),
+            Status::Created | Status::Processing | Status::Failed | Status::Unknown => Err(NotPaid),
             Status::Completed | Status::Refunding | Status::Refunded => Ok(self.begin_refund(now)),
         }
     }
@@ -90,14 +90,15 @@ impl Payment {
         }
     }
 
-    fn is_completed(&self) -> bool {
+    pub(super) fn is_completed(&self) -> bool {
         match self.status {
             Status::Completed => true,
             Status::Created
             | Status::Processing
             | Status::Refunding
             | Status::Refunded
-            | Status::Failed => false,
+            | Status::Failed
+            | Status::Unknown => false,
         }
     }
 

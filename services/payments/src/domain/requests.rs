@@ -2,6 +2,7 @@
 //! them has no outcome yet: the one whose attempt is in progress.
 
 use common::Time;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use store::{Change, KeyReusedError, RequestIdentity, StoredRequest};
 
@@ -17,6 +18,20 @@ pub enum RequestOutcome {
     Declined { code: String, attempts_left: i64 },
     /// The refund has begun: the payment was `refunding`, in this version.
     Refunding { version: Version },
+    /// An outcome of a later version.
+    #[serde(untagged, skip_serializing)]
+    Unknown(IgnoredAny),
+}
+
+impl RequestOutcome {
+    pub(super) fn is_unknown(&self) -> bool {
+        match self {
+            RequestOutcome::Unknown(_) => true,
+            RequestOutcome::Paid { .. }
+            | RequestOutcome::Declined { .. }
+            | RequestOutcome::Refunding { .. } => false,
+        }
+    }
 }
 
 /// How far a request has come.

@@ -19,6 +19,7 @@ impl OrderPayment {
                 Some(OutboxMessage::of(&self.created_event(payment)?))
             }
             Status::Refunded => Some(OutboxMessage::of(&self.refunded_event(payment)?)),
+            Status::Unknown => None,
         }
     }
 
@@ -30,6 +31,7 @@ impl OrderPayment {
             stripe_id: payment.intent.clone()?,
             amount: self.order.amount,
             currency: self.order.currency.clone(),
+            reminder: false,
             version: self.version.get(),
         }))
     }

@@ -65,7 +65,11 @@ impl OrderPayment {
                     Step::CreateRefund { number, intent }
                 })
             }
-            Status::Created | Status::Completed | Status::Refunded | Status::Failed => None,
+            Status::Created
+            | Status::Completed
+            | Status::Refunded
+            | Status::Failed
+            | Status::Unknown => None,
         }
     }
 
@@ -93,7 +97,10 @@ impl OrderPayment {
     fn is_cancelled(&self) -> bool {
         match self.order.status {
             OrderStatus::Cancelled => true,
-            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => false,
+            OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Complete
+            | OrderStatus::Unknown => false,
         }
     }
 }

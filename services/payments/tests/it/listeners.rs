@@ -1,8 +1,11 @@
 //! Every listener is idempotent: duplicate, late and reordered events lead to the same state.
 
+use std::time::Duration;
+
+use common::Clock;
 use common::events::{
     CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderStatus,
-    RefundReason, Stream, Subject,
+    PaymentCreated, RefundReason, Stream, Subject,
 };
 use common::ids::PaymentId;
 use payments::app;
@@ -105,4 +108,31 @@ async fn a_malformed_message_becomes_a_dead_letter_and_the_consumer_continues() 
     assert!(letter.reason.contains("not a order.created"), "{}", letter.reason);
     let order = world.order().await;
     world.pay(&order, "tok_visa").await.expect(201);
+}
+
+#[tokio::test]
+async fn a_charge_is_published_again_until_orders_has_answered() {
+    let world = World::start_at(Clock::manual(Clock::system().now())).await;
+    let order = world.order().await;
+    world.pay(&order, "tok_visa").await.expect(201);
+    let bus = world.infra.bus();
+    let published = |count: usize| {
+        eventually("the event of the charge", move || async move {
+            Some(bus.published::<PaymentCreated>().await).filter(|events| events.len() == count)
+        })
+    };
+    assert!(!published(1).await[0].0.reminder);
+    // Its message is lost.
+    world.infra.clock.advance(Duration::from_secs(10));
+    let events = published(2).await;
+    assert!(events[1].0.reminder);
+    assert_eq!(events[1].0.version, events[0].0.version);
+    world.infra.clock.advance(Duration::from_secs(20));
+    published(3).await;
+
+    bus.publish(&OrderCompleted(completed(&order))).await;
+    bus.settled("payments").await;
+    world.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    published(3).await;
 }

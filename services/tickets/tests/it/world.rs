@@ -61,6 +61,7 @@ impl World {
             OrderStatus::Created => bus.publish_again(&OrderCreated(order.clone())).await,
             OrderStatus::AwaitingPayment => bus.publish_again(&OrderUpdated(order.clone())).await,
             OrderStatus::Complete => bus.publish_again(&OrderCompleted(order.clone())).await,
+            OrderStatus::Unknown => unreachable!("never published"),
             OrderStatus::Cancelled => bus.publish_again(&OrderCancelled(order.clone())).await,
         }
         bus.settled("tickets").await;

@@ -51,6 +51,9 @@ pub enum TicketStatus {
     Available,
     Reserved,
     Sold,
+    /// A value of a later version.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -116,6 +119,9 @@ pub enum PaymentStatus {
     Refunding,
     Refunded,
     Failed,
+    /// A value of a later version.
+    #[serde(other)]
+    Unknown,
 }
 
 /// An amount in the API's format.

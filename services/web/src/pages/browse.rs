@@ -96,7 +96,7 @@ impl Card {
         let zone = &app.settings.market.time_zone;
         let reserved_until = match ticket.status {
             TicketStatus::Reserved => ticket.reserved_until,
-            TicketStatus::Available | TicketStatus::Sold => None,
+            TicketStatus::Available | TicketStatus::Sold | TicketStatus::Unknown => None,
         };
         let date = ticket.date.map(|date| When::of(date, &ticket.time_zone));
         let this_year = When::of(visitor.now, &ticket.time_zone).year;

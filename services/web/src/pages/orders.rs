@@ -39,6 +39,7 @@ impl Row {
             OrderStatus::Created | OrderStatus::AwaitingPayment => "unpaid",
             OrderStatus::Complete => "paid",
             OrderStatus::Cancelled => "cancelled",
+            OrderStatus::Unknown => "unknown",
         }
     }
 }

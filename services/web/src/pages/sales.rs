@@ -62,6 +62,7 @@ impl Row {
         match (self.ticket.status, self.money) {
             (TicketStatus::Available, _) => "listing-available",
             (TicketStatus::Reserved, _) => "listing-reserved",
+            (TicketStatus::Unknown, _) => "listing-unknown",
             (TicketStatus::Sold, Some(Money::Paid)) => "listing-sold listing-paid",
             (
                 TicketStatus::Sold,
@@ -134,7 +135,7 @@ async fn refunds(api: &Caller) -> Option<HashMap<TicketId, OrderId>> {
 async fn money(api: &Caller, tickets: &[Ticket]) -> HashMap<TicketId, Money> {
     let sold = tickets.iter().filter_map(|ticket| match ticket.status {
         TicketStatus::Sold => Some((ticket.id, ticket.order_id?)),
-        TicketStatus::Available | TicketStatus::Reserved => None,
+        TicketStatus::Available | TicketStatus::Reserved | TicketStatus::Unknown => None,
     });
     let sold: Vec<_> = sold.collect();
     let params = sold.into_iter().map(|(ticket, order)| async move {
@@ -142,6 +143,7 @@ async fn money(api: &Caller, tickets: &[Ticket]) -> HashMap<TicketId, Money> {
             Ok(Some(payment)) => match payment.status {
                 PaymentStatus::Refunding => Money::Refunding,
                 PaymentStatus::Refunded => Money::Refunded,
+                PaymentStatus::Unknown => Money::Unknown,
                 PaymentStatus::Created
                 | PaymentStatus::Processing
                 | PaymentStatus::Completed

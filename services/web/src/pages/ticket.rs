@@ -62,6 +62,7 @@ impl TicketPage {
     fn announcement(&self) -> &'static str {
         match (self.ticket.status, self.viewer) {
             (TicketStatus::Available, _) => "This ticket is on sale.",
+            (TicketStatus::Unknown, _) => "This ticket isn’t on sale at the moment.",
             (TicketStatus::Reserved, Viewer::Buyer) => "This ticket is reserved for you.",
             (TicketStatus::Reserved, Viewer::Anyone | Viewer::SignedIn) => {
                 "Someone else is buying this ticket."
@@ -79,6 +80,7 @@ impl TicketPage {
         match (self.ticket.status, self.viewer) {
             (TicketStatus::Available, _) if self.is_past => "ticket-past",
             (TicketStatus::Available, _) => "ticket-available",
+            (TicketStatus::Unknown, _) => "ticket-unknown",
             (TicketStatus::Reserved, Viewer::Buyer) => "ticket-reserved-for-me",
             (TicketStatus::Reserved, Viewer::Anyone | Viewer::SignedIn | Viewer::Seller) => {
                 "ticket-reserved"
@@ -137,6 +139,7 @@ fn json_ld(ticket: &Ticket, url: &str) -> String {
         TicketStatus::Available => "https://schema.org/InStock",
         TicketStatus::Reserved => "https://schema.org/LimitedAvailability",
         TicketStatus::Sold => "https://schema.org/SoldOut",
+        TicketStatus::Unknown => "https://schema.org/OutOfStock",
     };
     let mut item = json!({
         "@context": "https://schema.org",

@@ -54,7 +54,7 @@ pub async fn show(
     match ticket.status {
         TicketStatus::Available => {}
         // The ticket's page explains why it can't be edited.
-        TicketStatus::Reserved | TicketStatus::Sold => {
+        TicketStatus::Reserved | TicketStatus::Sold | TicketStatus::Unknown => {
             return Ok(Redirect::to(&format!("/tickets/{id}")).into_response());
         }
     }

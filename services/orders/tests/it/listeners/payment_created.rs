@@ -1,11 +1,14 @@
 //! `payment.created`: the order completes, or requires a refund. Each charge is answered once.
 
+use std::time::Duration;
+
 use common::Money;
 use common::events::{
     CancelReason, OrderCompleted, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
     RefundReason, Ticket, TicketDeleted, TicketUpdated,
 };
 use orders::domain::{Answer, Order};
+use testkit::eventually;
 use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, failed, path, payment, refund};
@@ -242,4 +245,43 @@ async fn of_a_late_payment_and_a_concurrent_buyer_exactly_one_gets_the_ticket() 
             status => panic!("{status}: {response:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_reminder_of_an_answered_charge_publishes_the_answer_again() {
+    let world = World::start().await;
+    let order = world.order(&world.ticket().await).await;
+    world.pay(&order).await;
+    let stored = world.stored(order.id).await;
+    let reminder = common::events::Payment { reminder: true, ..payment(&order) };
+    world.bus().publish_again(&PaymentCreated(reminder)).await;
+    world.settled().await;
+    assert_eq!(world.stored(order.id).await, stored);
+    let completed = ("completed", stored.version);
+    let published = world.events_of(&order).await;
+    assert_eq!(published.into_iter().filter(|event| *event == completed).count(), 2);
+}
+
+#[tokio::test]
+async fn a_required_refund_is_published_again_until_it_is_refunded() {
+    let world = World::start().await;
+    let order = world.order(&world.ticket().await).await;
+    world.cancel(&order).await;
+    let payment = world.pay(&order).await;
+    assert_eq!(world.refunds_required(&order).await.len(), 1);
+    let published = |count: usize| {
+        let (world, order) = (&world, &order);
+        eventually("the required refund to be published again", move || async move {
+            (world.refunds_required(order).await.len() == count).then_some(())
+        })
+    };
+    world.infra.clock.advance(Duration::from_secs(10));
+    published(2).await;
+    world.infra.clock.advance(Duration::from_secs(20));
+    published(3).await;
+    world.bus().publish(&PaymentRefunded(refund(&payment))).await;
+    world.settled().await;
+    world.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.refunds_required(&order).await.len(), 3);
 }

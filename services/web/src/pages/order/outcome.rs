@@ -17,7 +17,7 @@ pub enum Outcome {
     Unpaid {
         declined: Option<Declined>,
     },
-    /// Reserved, and payments is unavailable.
+    /// Reserved, and payments is unavailable; or a state of a later version.
     Unknown,
     /// A payment is in progress at the bank.
     Processing,
@@ -56,6 +56,8 @@ pub enum Ended {
     TicketDeleted,
     Refunded,
     Banned,
+    /// For a reason that this version doesn't know.
+    Otherwise,
 }
 
 /// The payment of an order that has ended or is being refunded.
@@ -75,8 +77,9 @@ impl Outcome {
     pub fn of(order: &Order, payment: Option<Option<&Payment>>) -> Outcome {
         let status = payment.map(|payment| payment.map(|payment| payment.status));
         match order.status {
+            OrderStatus::Unknown => Outcome::Unknown,
             OrderStatus::Created | OrderStatus::AwaitingPayment => match status {
-                None => Outcome::Unknown,
+                None | Some(Some(PaymentStatus::Unknown)) => Outcome::Unknown,
                 // A refund is about to end the order.
                 Some(Some(
                     PaymentStatus::Completed | PaymentStatus::Refunding | PaymentStatus::Refunded,
@@ -102,7 +105,8 @@ impl Outcome {
                             PaymentStatus::Created
                             | PaymentStatus::Processing
                             | PaymentStatus::Completed
-                            | PaymentStatus::Failed,
+                            | PaymentStatus::Failed
+                            | PaymentStatus::Unknown,
                         ),
                     ) => None,
                 },
@@ -110,7 +114,7 @@ impl Outcome {
             OrderStatus::Cancelled => Outcome::Ended {
                 why: Ended::of(order.cancel_reason),
                 money: match status {
-                    None => Money::Unknown,
+                    None | Some(Some(PaymentStatus::Unknown)) => Money::Unknown,
                     Some(Some(PaymentStatus::Processing)) => Money::Processing,
                     Some(Some(PaymentStatus::Completed | PaymentStatus::Refunding)) => {
                         Money::Refunding
@@ -143,6 +147,7 @@ impl Outcome {
                 Ended::TicketDeleted => "listing-removed",
                 Ended::Refunded => "refunded",
                 Ended::Banned => "suspended",
+                Ended::Otherwise => "ended",
             },
         }
     }
@@ -192,6 +197,7 @@ impl Ended {
             Some(CancelReason::TicketDeleted) => Ended::TicketDeleted,
             Some(CancelReason::Refunded) => Ended::Refunded,
             Some(CancelReason::Banned) => Ended::Banned,
+            Some(CancelReason::Unknown) => Ended::Otherwise,
         }
     }
 }

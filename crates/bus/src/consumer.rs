@@ -1,0 +1,309 @@
+//! One durable pull consumer: its subjects, its supervisor, and what follows from each outcome.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use async_nats::jetstream::consumer::{self, AckPolicy, pull};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
+use async_nats::jetstream::{AckKind, ErrorCode, Message};
+use common::Time;
+use common::back_off::back_off;
+use common::clock::Clock;
+use common::events::{Stream, Subject};
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::advisories;
+use crate::connection::Bus;
+use crate::consume::{Failure, Listeners};
+use crate::dead_letters::{self, Undeliverable};
+use crate::failures::{Failures, MessageKey, Verdict};
+use crate::health::ConsumerHealth;
+
+/// JetStream redelivers what isn't acknowledged within this time.
+const ACK_WAIT: Duration = Duration::from_secs(12);
+/// How many messages of one stream are handled concurrently. The listeners don't depend on their order.
+const CONCURRENCY: usize = 16;
+/// How many messages may wait for an acknowledgement: those that wait for a redelivery must not stop the others.
+const MAX_ACK_PENDING: i64 = 20_000;
+/// How often a message is tried again at once, in its place, when a dependency is down and the service is ready.
+const TRIES_IN_PLACE: u32 = 6;
+/// The pause before each of those, and between two questions whether the service is ready.
+const DEPENDENCY_PAUSE: Duration = Duration::from_millis(500);
+/// For so long a message that this version doesn't understand is retried: longer than any rollout takes.
+const LONGEST_ROLLOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+pub(crate) struct Consumer<S> {
+    pub stream: Stream,
+    pub subjects: Vec<Subject>,
+    pub listeners: Arc<Listeners<S>>,
+    pub bus: Bus,
+    pub health: ConsumerHealth,
+    pub clock: Clock,
+    pub stop: CancellationToken,
+    pub failures: Mutex<Failures>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Consumer<S> {
+    /// Pulls, and after any error recreates the consumer: the client itself neither ends nor recreates it when the
+    /// broker's storage was wiped.
+    pub async fn supervise(self) {
+        const PAUSE: Duration = Duration::from_millis(250);
+        while !self.stop.is_cancelled() {
+            if let Err(error) = self.pull().await {
+                tracing::debug!(
+                    stream = self.stream.name(),
+                    error = format!("{error:#}"),
+                    "recreating consumer"
+                );
+            }
+            self.health.set_connected(self.stream, false);
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// The consumer, which all replicas share. Its filter only grows: a replica of an older version that reconnects must
+    /// not take away a subject that a newer one consumes, as JetStream would pass over what is published meanwhile.
+    async fn ensure(&self) -> anyhow::Result<consumer::Consumer<pull::Config>> {
+        const ATTEMPTS: usize = 5;
+        let own: BTreeSet<String> = self.subjects.iter().map(ToString::to_string).collect();
+        for _ in 0..ATTEMPTS {
+            let Some(found) = self.find().await? else {
+                // Fails if another replica has created it meanwhile with other subjects.
+                let created = self
+                    .bus
+                    .jetstream
+                    .create_consumer_strict_on_stream(self.config(&own), self.stream.name());
+                match created.await {
+                    Ok(consumer) => return Ok(consumer),
+                    Err(error) if self.find().await?.is_none() => {
+                        return Err(error).context("creating the consumer");
+                    }
+                    Err(_) => continue,
+                }
+            };
+            let present = &found.cached_info().config;
+            let mut subjects: BTreeSet<String> = present.filter_subjects.iter().cloned().collect();
+            subjects.extend(Some(present.filter_subject.clone()).filter(|one| !one.is_empty()));
+            let is_current = subjects.is_superset(&own)
+                && present.ack_wait == ACK_WAIT
+                && present.max_ack_pending == MAX_ACK_PENDING
+                && present.max_deliver <= 0;
+            if is_current {
+                return Ok(found);
+            }
+            // Read again afterwards: another replica may have written other subjects at the same time.
+            subjects.extend(own.iter().cloned());
+            let update = self.config(&subjects);
+            let updated = self.bus.jetstream.create_consumer_on_stream(update, self.stream.name());
+            updated.await.context("updating the consumer")?;
+        }
+        anyhow::bail!("others change the consumer at the same time");
+    }
+
+    /// None: it doesn't exist.
+    async fn find(&self) -> anyhow::Result<Option<consumer::Consumer<pull::Config>>> {
+        let (jetstream, name) = (&self.bus.jetstream, self.bus.service());
+        match jetstream.get_consumer_from_stream(name, self.stream.name()).await {
+            Ok(consumer) => Ok(Some(consumer)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error).context("reading the consumer"),
+        }
+    }
+
+    fn config(&self, subjects: &BTreeSet<String>) -> pull::Config {
+        pull::Config {
+            durable_name: Some(self.bus.service().to_owned()),
+            filter_subjects: subjects.iter().cloned().collect(),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            max_ack_pending: MAX_ACK_PENDING,
+            ..pull::Config::default()
+        }
+    }
+
+    async fn pull(&self) -> anyhow::Result<()> {
+        let messages = self
+            .ensure()
+            .await?
+            .stream()
+            .max_messages_per_batch(CONCURRENCY)
+            .heartbeat(Duration::from_secs(2))
+            .expires(Duration::from_secs(5))
+            .messages()
+            .await?;
+        self.health.set_connected(self.stream, true);
+
+        let lost = CancellationToken::new();
+        messages
+            .take_until(self.stop.cancelled())
+            .take_until(lost.cancelled())
+            .for_each_concurrent(CONCURRENCY, |message| {
+                let lost = &lost;
+                async move {
+                    match message {
+                        Ok(message) => self.handle(message).await,
+                        Err(error) => {
+                            tracing::debug!(stream = self.stream.name(), %error, "consumer disconnected");
+                            lost.cancel();
+                        }
+                    }
+                }
+            })
+            .await;
+        anyhow::ensure!(!lost.is_cancelled(), "disconnected");
+        Ok(())
+    }
+
+    async fn handle(&self, message: Message) {
+        let header = |name: &str| {
+            message.headers.as_ref().and_then(|headers| headers.get(name)).map(ToString::to_string)
+        };
+        let span = tracing::info_span!(
+            "event",
+            subject = %message.subject,
+            event_id = header("ce-id"),
+            trace_id = tracing::field::Empty,
+        );
+        telemetry::continue_trace(&span, header(telemetry::TRACEPARENT).as_deref());
+        async {
+            // Without an acknowledgement, JetStream redelivers the message.
+            if let Err(error) = self.handle_until_acknowledged(&message).await {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "could not acknowledge, message will be redelivered");
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn handle_until_acknowledged(&self, message: &Message) -> anyhow::Result<()> {
+        let info = message.info().map_err(|error| anyhow!(error))?;
+        let key = (info.stream_sequence, info.published.unix_timestamp_nanos());
+        let (deliveries, mut tries) = (info.delivered, 0);
+        let kind = loop {
+            match self.listeners.handle(&message.subject, &message.payload).await {
+                Ok(()) => {
+                    self.failures().succeeded(key);
+                    break AckKind::Ack;
+                }
+                Err(Failure::RetryAt(time)) => {
+                    break AckKind::Nak(Some(self.clock.now().until(time)));
+                }
+                Err(Failure::Permanent(error)) => return self.give_up(message, key, &error).await,
+                Err(Failure::Transient(error)) => {
+                    let verdict = self.failures().failed(key);
+                    let Verdict::Retry(failures) = verdict else {
+                        return self.give_up(message, key, &error).await;
+                    };
+                    let error = format!("{error:#}");
+                    tracing::info!(error, failures, "event not handled, will retry");
+                    break AckKind::Nak(Some(failure_pause(failures)));
+                }
+                Err(Failure::Unknown(error)) => {
+                    if self.is_older_than_any_rollout(key) {
+                        return self.give_up(message, key, &error).await;
+                    }
+                    let error = format!("{error:#}");
+                    tracing::info!(error, deliveries, "event of another version, will retry");
+                    break AckKind::Nak(Some(unknown_pause(deliveries)));
+                }
+                Err(Failure::DependencyDown(error)) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "dependency down, event waits for it"
+                    );
+                    self.wait_until_ready(message).await?;
+                    tries += 1;
+                    if self.stop.is_cancelled() {
+                        break AckKind::Nak(None);
+                    }
+                    if tries == TRIES_IN_PLACE {
+                        break AckKind::Nak(Some(dependency_pause(deliveries)));
+                    }
+                }
+            }
+        };
+        record(message);
+        message.ack_with(kind).await.map_err(|error| anyhow!(error))
+    }
+
+    /// Keeps the message, and so its place among those that are handled concurrently, while the service isn't ready: the
+    /// consumer holds what it has and takes nothing more.
+    async fn wait_until_ready(&self, message: &Message) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(DEPENDENCY_PAUSE) => {}
+                () = self.stop.cancelled() => return Ok(()),
+            }
+            message.ack_with(AckKind::Progress).await.map_err(|error| anyhow!(error))?;
+            if self.listeners.is_ready().await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Publishes the dead letter, and terminates the message.
+    async fn give_up(
+        &self,
+        message: &Message,
+        key: MessageKey,
+        error: &anyhow::Error,
+    ) -> anyhow::Result<()> {
+        let undeliverable = Undeliverable::of(message)?;
+        let reason = format!("{error:#}");
+        dead_letters::publish_dead_letter(&self.bus, undeliverable, &reason).await?;
+        record(message);
+        self.bus.terminate(message, advisories::DEAD_LETTERED).await?;
+        self.failures().forget(key);
+        Ok(())
+    }
+
+    /// A stream that keeps its messages for a shorter time must not drop one silently either.
+    fn is_older_than_any_rollout(&self, (_, published): MessageKey) -> bool {
+        let published = i64::try_from(published / 1_000_000).unwrap_or(i64::MAX);
+        let limit = LONGEST_ROLLOUT.min(self.bus.max_age() / 2);
+        Time::from_millis(published).until(self.clock.now()) > limit
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn record(message: &Message) {
+    let subject = Subject::label(&message.subject);
+    metrics::counter!("events_handled_total", "subject" => subject).increment(1);
+}
+
+fn failure_pause(failures: u32) -> Duration {
+    back_off(failures, Duration::from_millis(100), Duration::from_secs(30))
+}
+
+/// At first short: the next delivery may reach a replica of the version that understands it.
+fn unknown_pause(deliveries: i64) -> Duration {
+    let deliveries = u32::try_from(deliveries).unwrap_or(u32::MAX);
+    back_off(deliveries, Duration::from_millis(200), Duration::from_secs(60))
+}
+
+fn dependency_pause(deliveries: i64) -> Duration {
+    let deliveries = u32::try_from(deliveries).unwrap_or(u32::MAX);
+    back_off(deliveries, Duration::from_secs(1), Duration::from_secs(30))
+}
+
+fn is_missing(error: &ConsumerError) -> bool {
+    match error.kind() {
+        ConsumerErrorKind::JetStream(error) => error.error_code() == ErrorCode::CONSUMER_NOT_FOUND,
+        ConsumerErrorKind::TimedOut
+        | ConsumerErrorKind::Request
+        | ConsumerErrorKind::InvalidConsumerType
+        | ConsumerErrorKind::InvalidName
+        | ConsumerErrorKind::Other => false,
+    }
+}
