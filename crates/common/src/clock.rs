@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bson::Bson;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -34,8 +35,13 @@ impl Time {
         self.0
     }
 
-    /// Reads RFC 3339 with an offset or `Z`. What is finer than a millisecond is cut off.
+    /// Reads RFC 3339 with an offset or `Z`. What is finer than a millisecond is cut off. An offset has less than 24
+    /// hours.
     pub fn parse(text: &str) -> Option<Self> {
+        let offset = Pieces::parse(text).ok()?.to_numeric_offset()?;
+        if offset.seconds().unsigned_abs() >= 24 * 60 * 60 {
+            return None;
+        }
         let time = text.parse::<Timestamp>().ok()?.as_millisecond();
         (0..=Self::NEVER.0).contains(&time).then_some(Time(time))
     }
@@ -206,5 +212,15 @@ mod tests {
             assert_eq!(Time::parse(text), None, "{text}");
         }
         assert!(Time::parse("2026-01-01T00:00:00+02:00").is_some());
+    }
+
+    #[test]
+    fn an_offset_has_less_than_24_hours() {
+        for offset in ["+25:00", "-25:59", "+24:00", "-24:00", "+25", "+2430"] {
+            assert_eq!(Time::parse(&format!("2026-01-31T12:00:00{offset}")), None, "{offset}");
+        }
+        for offset in ["Z", "z", "+00:00", "-00:00", "+14:00", "-12:00", "+05:45", "-23:59"] {
+            assert!(Time::parse(&format!("2026-01-31T12:00:00{offset}")).is_some(), "{offset}");
+        }
     }
 }

@@ -18,6 +18,8 @@ pub mod money;
 pub mod permissions;
 pub mod problem;
 pub mod settings;
+pub mod text;
+pub mod time_zone;
 
 pub use clock::{Clock, Time};
 pub use money::Money;

@@ -4,6 +4,7 @@
 use clap::Args;
 
 use crate::money::{Currency, Money};
+use crate::time_zone;
 
 /// In which currency and time zone the deployment sells. tickets enforces it, web shows it.
 #[derive(Clone, Debug, Args)]
@@ -17,13 +18,6 @@ pub struct MarketSettings {
     pub min_price: Money,
 
     /// IANA time zone of dates that come without one
-    #[arg(long, env = "TIME_ZONE", default_value = "UTC", value_parser = parse_time_zone)]
+    #[arg(long, env = "TIME_ZONE", default_value = "UTC", value_parser = time_zone::parse)]
     pub time_zone: String,
-}
-
-/// The name of an IANA time zone, as the database spells it.
-pub fn parse_time_zone(name: &str) -> Result<String, String> {
-    let zone = jiff::tz::TimeZone::get(name)
-        .map_err(|_| "expected an IANA time zone such as Europe/Berlin".to_owned())?;
-    zone.iana_name().map(str::to_owned).ok_or_else(|| "expected an IANA time zone".to_owned())
 }

@@ -27,6 +27,27 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// The versions that the client has a copy of (`If-None-Match: "7"`). A malformed header names none.
+pub struct IfNoneMatch(Option<headers::IfNoneMatch>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(IfNoneMatch(parts.headers.typed_try_get().unwrap_or_default()))
+    }
+}
+
+impl IfNoneMatch {
+    /// Whether the client has a copy of this version (RFC 9110 §13.1.2).
+    pub fn includes(&self, version: i64) -> bool {
+        let includes = |seen: &headers::IfNoneMatch| {
+            etag(version).is_some_and(|current| !seen.precondition_passes(&current))
+        };
+        self.0.as_ref().is_some_and(includes)
+    }
+}
+
 impl IfMatch {
     /// Refuses (412) unless the client named no version, `*`, or this one (RFC 9110 §13.1.1).
     pub fn check(&self, version: i64) -> Result<()> {

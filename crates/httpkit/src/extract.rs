@@ -23,6 +23,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 "Send the body as JSON, with Content-Type: application/json.",
             ));
         }
+        if is_encoded(request.headers()) {
+            return Err(Error::refused(
+                &problem::UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as it is: a Content-Encoding such as gzip is not supported.",
+            ));
+        }
         Ok(Body(parse(&bytes(request, state).await?)?))
     }
 }
@@ -58,8 +64,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Parses JSON; a wrong type is reported with the path of the member.
+/// Whether the body is compressed, or encoded otherwise (RFC 9110 §8.4).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|value| {
+        let encoding = value.as_bytes().trim_ascii();
+        !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
+    })
+}
+
+/// Parses JSON; a wrong type is reported with the path of the member. A byte order mark is skipped (RFC 8259 §8.1).
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let bytes = bytes.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(bytes);
     // Serde would read an array into a struct as well, member by member.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         let message = "must be an object, not an array".to_owned();

@@ -24,14 +24,19 @@ pub struct TicketBody {
 }
 
 impl TicketBody {
-    /// Refuses with one violation for every broken rule.
-    pub fn parse(self, market: &MarketSettings, now: Time) -> Result<Draft, Error> {
+    /// Refuses with one violation for every broken rule. `current_date` is that of the listing that is edited.
+    pub fn parse(
+        self,
+        market: &MarketSettings,
+        current_date: Option<Time>,
+        now: Time,
+    ) -> Result<Draft, Error> {
         let amount = self.price.and_then(|amount| amount.parse().ok());
         let mut rules = Rules::default();
         let title = rules.check("title", draft::title(self.title));
         let price = rules.check("price", draft::price(amount, market.min_price));
         let description = rules.check("description", draft::description(self.description));
-        let date = rules.check("date", draft::date(self.date, now));
+        let date = rules.check("date", draft::date(self.date, current_date, now));
         let time_zone = draft::time_zone(self.time_zone, &market.time_zone);
         let time_zone = rules.check("timeZone", time_zone);
         let venue = rules.check("venue", draft::venue(self.venue));
@@ -76,7 +81,7 @@ mod tests {
     }
 
     fn violations(json: &str) -> Vec<String> {
-        match body(json).parse(&market(), now()) {
+        match body(json).parse(&market(), None, now()) {
             Ok(draft) => panic!("{draft:?}"),
             Err(Error::Invalid(violations)) => {
                 violations.into_iter().filter_map(|violation| violation.field).collect()
@@ -88,7 +93,7 @@ mod tests {
     #[test]
     fn a_title_and_a_price_are_enough() {
         let json = r#"{"title": "  Motörhead ", "price": 20, "date": null, "venue": " "}"#;
-        let draft = body(json).parse(&market(), now());
+        let draft = body(json).parse(&market(), None, now());
         let listing = Listing {
             title: "Motörhead".to_owned(),
             time_zone: "Europe/Berlin".to_owned(),
@@ -116,12 +121,22 @@ mod tests {
     fn lengths_are_counted_in_characters_after_trimming() {
         let title = |text: &str| {
             let body = TicketBody { title: Some(text.to_owned()), ..body(r#"{"price": "20.50"}"#) };
-            body.parse(&market(), now()).is_ok()
+            body.parse(&market(), None, now()).is_ok()
         };
         assert!(title(&"é".repeat(200)));
         assert!(title(&format!("  {}  ", "x".repeat(200))));
         assert!(!title(&"é".repeat(201)));
-        for blank in ["", "   ", "\u{200B}", "\u{0}", "a\u{0}b", "a\tb", "a\u{202E}b"] {
+        for blank in [
+            "",
+            "   ",
+            "\u{200B}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{0}",
+            "a\u{0}b",
+            "a\tb",
+            "a\u{202E}b",
+        ] {
             assert!(!title(blank), "{blank:?}");
         }
     }
@@ -129,7 +144,7 @@ mod tests {
     #[test]
     fn a_description_may_have_several_lines() {
         let json = r#"{"title": "x", "price": 1, "description": " one\r\n\ttwo "}"#;
-        let draft = body(json).parse(&market(), now()).unwrap();
+        let draft = body(json).parse(&market(), None, now()).unwrap();
         assert_eq!(draft.description.as_deref(), Some("one\n\ttwo"));
     }
 
@@ -145,7 +160,7 @@ mod tests {
             ("1e300", false),
         ] {
             let json = format!(r#"{{"title": "x", "price": {price}}}"#);
-            assert_eq!(body(&json).parse(&market(), now()).is_ok(), valid, "{price}");
+            assert_eq!(body(&json).parse(&market(), None, now()).is_ok(), valid, "{price}");
         }
     }
 
@@ -160,7 +175,27 @@ mod tests {
             (&Time::NEVER.to_string(), false),
         ] {
             let json = format!(r#"{{"title": "x", "price": 1, "date": "{date}"}}"#);
-            assert_eq!(body(&json).parse(&market(), now()).is_ok(), valid, "{date}");
+            assert_eq!(body(&json).parse(&market(), None, now()).is_ok(), valid, "{date}");
         }
+    }
+
+    #[test]
+    fn the_current_date_of_a_listing_may_be_in_the_past() {
+        let current = Time::parse("2026-01-31T10:00:00Z");
+        for (date, valid) in [
+            ("2026-01-31T10:00:00Z", true),
+            ("2026-01-31T11:00:00+01:00", true),
+            ("2026-01-31T10:00:01Z", false),
+        ] {
+            let json = format!(r#"{{"title": "x", "price": 1, "date": "{date}"}}"#);
+            assert_eq!(body(&json).parse(&market(), current, now()).is_ok(), valid, "{date}");
+        }
+    }
+
+    #[test]
+    fn a_time_zone_is_stored_under_its_canonical_name() {
+        let json = r#"{"title": "x", "price": 1, "timeZone": "Asia/Calcutta"}"#;
+        let draft = body(json).parse(&market(), None, now()).unwrap();
+        assert_eq!(draft.listing.time_zone, "Asia/Kolkata");
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
 pub use draft::Draft;
-pub use search::{Search, SearchScope, Sort};
+pub use search::{DateBound, Search, SearchScope, Sort};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -164,6 +164,12 @@ impl Ticket {
         } else {
             Status::Available
         }
+    }
+
+    /// Whether the reservation has expired and the event that ends its order wasn't applied yet: the status has changed
+    /// without a new version.
+    pub fn has_expired_reservation(&self, now: Time) -> bool {
+        self.order_id.is_some() && !self.sold && self.reserved_until.is_some_and(|end| end <= now)
     }
 
     /// Whether searches find it: a reserved ticket is listed, because its reservation may expire.

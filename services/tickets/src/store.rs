@@ -1,12 +1,12 @@
 //! All of the service's MongoDB: one collection, one document per ticket.
 
-use std::future::Future;
+use std::future::{Future, ready};
 
 use bson::{Bson, Document, doc};
 use common::events::Order;
 use common::ids::TicketId;
 use common::{Clock, Time};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use httpkit::idempotency::RequestIdentity;
 use httpkit::paging::Cursor;
 use mongodb::options::{FindOptions, Hint};
@@ -165,19 +165,27 @@ impl Store {
         range: Document,
         wanted: usize,
     ) -> Result<Vec<Ticket>> {
+        // Which tickets have the right local day is known only after they are read: without a limit, as many batches as
+        // it takes.
+        let names_days = search.names_days();
+        let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let batch_size = u32::try_from(wanted).unwrap_or(u32::MAX);
         let options = FindOptions::builder()
             .sort(order(search.sort))
             .hint(hint(search))
             .projection(
                 doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0, "requests": 0 },
             )
-            .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
+            .limit((!names_days).then_some(limit))
+            .batch_size(names_days.then_some(batch_size))
             .build();
         let mut all = conditions(search, now);
         all.push(range);
         let collection = self.documents.collection();
         let found = collection.find(doc! { "$and": all }).with_options(options).await?;
-        Ok(found.map_ok(|TicketDocument(ticket)| ticket).try_collect().await?)
+        let tickets = found.map_ok(|TicketDocument(ticket)| ticket);
+        let tickets = tickets.try_filter(|ticket| ready(search.includes_day_of(ticket)));
+        Ok(tickets.take(wanted).try_collect().await?)
     }
 }
 
@@ -251,10 +259,10 @@ fn conditions(search: &Search, now: Time) -> Vec<Document> {
         all.push(doc! { "price": { "$lte": max_price.minor() } });
     }
     if let Some(from) = search.from {
-        all.push(doc! { "onSaleUntil": { "$gte": from } });
+        all.push(doc! { "onSaleUntil": { "$gte": from.earliest() } });
     }
     if let Some(to) = search.to {
-        all.push(doc! { "onSaleUntil": { "$lte": to } });
+        all.push(doc! { "onSaleUntil": { "$lte": to.latest() } });
     }
     if search.from.is_some() || search.to.is_some() {
         // A filter by date excludes undated tickets.

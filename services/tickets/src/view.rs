@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use common::Time;
 use common::ids::{OrderId, TicketId, UserId};
 use common::listing::ListingView;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
 use serde::Serialize;
@@ -65,6 +65,18 @@ fn may_see_order(ticket: &Ticket, viewer: Option<&CurrentUser>) -> bool {
 pub fn one(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Response {
     let version = ticket.version;
     respond(Some(version), viewer, Json(TicketView::of(ticket, viewer, now)))
+}
+
+/// Whether the representation is the same for everyone who has seen this version: it shows no order, and no reservation
+/// has expired since.
+pub fn depends_on_version(ticket: &Ticket, viewer: Option<&CurrentUser>, now: Time) -> bool {
+    let shows_order = ticket.order_id.is_some() && may_see_order(ticket, viewer);
+    !shows_order && !ticket.has_expired_reservation(now)
+}
+
+/// 304: the client's copy is current.
+pub fn not_modified(ticket: &Ticket, viewer: Option<&CurrentUser>) -> Response {
+    respond(Some(ticket.version), viewer, StatusCode::NOT_MODIFIED)
 }
 
 /// 201: a new ticket, as its seller sees it.

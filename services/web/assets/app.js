@@ -14,6 +14,9 @@ function announce(text) {
   if (announcer && text && announcer.textContent !== text) announcer.textContent = text;
 }
 
+// A text of a user inside another one, in its own direction.
+const isolated = text => `\u2068${text}\u2069`;
+
 // Exponential back-off with jitter, up to a minute.
 const backOff = failures => between(0.5, 1) * Math.min(60_000, 1_000 * 2 ** failures);
 
@@ -165,6 +168,16 @@ function showLocalTime(time) {
   time.textContent = new Date(time.dateTime).toLocaleTimeString([], format);
 }
 
+// The seller's own time zone is the likeliest one. The server knows it under any of its names.
+function chooseOwnTimeZone(select) {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  if (!timeZone || select.value) return;
+  if (!all("option", select).some(option => option.value === timeZone)) {
+    select.append(new Option(timeZone, timeZone));
+  }
+  select.value = timeZone;
+}
+
 function tick() {
   for (const clock of all("[data-seconds-left]")) {
     const end = ends.get(clock);
@@ -178,8 +191,8 @@ function tick() {
     }
     const passes = limit => left <= limit && end.left > limit && end.left < Infinity;
     const title = clock.dataset.warnAbout;
-    if (title && passes(120)) announce(`2 minutes left to pay for ${title}.`);
-    if (title && passes(30)) announce(`30 seconds left to pay for ${title}.`);
+    if (title && passes(120)) announce(`2 minutes left to pay for ${isolated(title)}.`);
+    if (title && passes(30)) announce(`30 seconds left to pay for ${isolated(title)}.`);
     // A moment later, the server's clock has passed the end as well.
     if (left === 0) refreshIn(between(1_000, 2_000));
     end.left = left;
@@ -232,6 +245,7 @@ addEventListener("pageshow", ({ persisted }) => {
 
 const [navigation] = performance.getEntriesByType("navigation");
 enhance(navigation?.responseStart || performance.now());
+all("select[data-own-time-zone]").forEach(chooseOwnTimeZone);
 setInterval(tick, 250);
 // *Back* may have restored an old page.
 navigation?.type === "back_forward" ? refresh() : subscribe();

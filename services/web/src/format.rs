@@ -5,6 +5,7 @@ use common::money::Currency;
 use common::{Money, Time};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A time in its own zone, for display and as RFC 3339.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,12 +66,23 @@ impl Countdown {
     }
 }
 
+/// The address of a new mail. Everything that has a meaning in an address of a page is encoded (RFC 6068 §2).
+pub fn mailto(email: &str) -> String {
+    const RESERVED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
+    let [local, domain] = [local, domain].map(|part| utf8_percent_encode(part, RESERVED));
+    format!("mailto:{local}@{domain}")
+}
+
 /// A duration in words: `15 minutes`, `1 hour`, `12 seconds`.
 pub fn duration(seconds: u64) -> String {
     let (number, unit) = match seconds {
         _ if seconds > 0 && seconds.is_multiple_of(86_400) => (seconds / 86_400, "day"),
         _ if seconds > 0 && seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
-        _ if seconds >= 60 => (seconds / 60, "minute"),
+        _ if seconds >= 600 || (seconds > 0 && seconds.is_multiple_of(60)) => {
+            (seconds / 60, "minute")
+        }
         _ => (seconds, "second"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
@@ -141,11 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mail_has_one_recipient_whatever_the_address() {
+        for (email, link) in [
+            ("ada@example.com", "mailto:ada@example.com"),
+            ("q?bcc=x&subject=hi@example.com", "mailto:q%3Fbcc%3Dx%26subject%3Dhi@example.com"),
+            ("a+b,c%2C@example.com", "mailto:a%2Bb%2Cc%252C@example.com"),
+            ("a#b/c@bücher.example", "mailto:a%23b%2Fc@b%C3%BCcher.example"),
+        ] {
+            assert_eq!(mailto(email), link);
+        }
+    }
+
+    #[test]
     fn durations_agree_in_number() {
         for (seconds, written) in [
             (900, "15 minutes"),
             (60, "1 minute"),
             (5, "5 seconds"),
+            (90, "90 seconds"),
             (1, "1 second"),
             (3_600, "1 hour"),
             (5_400, "90 minutes"),

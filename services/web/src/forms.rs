@@ -2,12 +2,16 @@
 
 mod errors;
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::problem;
 use http::StatusCode;
+use http::request::Parts;
 use httpkit::Error;
 use serde::de::DeserializeOwned;
 
@@ -27,10 +31,37 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
                 Error::refused(&problem::MALFORMED, "The form is malformed.")
             }
         })?;
+        if !is_utf8(&bytes) {
+            return Err(Error::refused(&problem::MALFORMED, "The form is not encoded as UTF-8."));
+        }
         let pairs = url::form_urlencoded::parse(&bytes);
         let form = T::deserialize(serde_html_form::Deserializer::new(pairs));
         form.map(Form).map_err(|error| Error::refused(&problem::MALFORMED, error.to_string()))
     }
+}
+
+/// Whether a form's bytes, decoded, are UTF-8: otherwise `url` would replace what isn't, and that would be stored.
+fn is_utf8(form: &[u8]) -> bool {
+    let is_text = |part: &[u8]| percent_encoding::percent_decode(part).decode_utf8().is_ok();
+    form.split(|byte| matches!(byte, b'&' | b'=')).all(is_text)
+}
+
+/// The query of a page. Nothing in it makes the page fail: an address may be old, or shortened by hand. Of a repeated
+/// parameter, the last one counts.
+pub struct PageQuery<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequestParts<S> for PageQuery<T> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(PageQuery(lenient(parts.uri.query().unwrap_or_default())))
+    }
+}
+
+fn lenient<T: DeserializeOwned + Default>(query: &str) -> T {
+    let pairs: BTreeMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
+    let once = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    serde_html_form::from_str(&once).unwrap_or_default()
 }
 
 /// A fresh idempotency key for each rendered form: submitting the form twice has one effect.
@@ -38,26 +69,48 @@ pub fn new_key() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>())
 }
 
-/// Normalises an amount to the API's format: `$1,234.50`, `20,50 €` and ` 20 ` become `1234.50`, `20.50`
-/// and `20`. Anything else is passed on unchanged, for the API to reject.
+/// Normalises an amount to the API's format: `$1,234.50`, `1.234,50 €` and ` 20 ` become `1234.50`, `1234.50` and `20`.
+/// Anything else is passed on unchanged, for the API to reject.
+///
+/// The last separator is the decimal one if one or two digits follow it. Separators of thousands are all the same, and
+/// every group after the first has three digits; the first one doesn't begin with a zero. Three digits after a single
+/// point are rejected: `1.234` means a thousand to some, and a little more than one to others.
 pub fn typed_amount(text: &str) -> String {
-    let plain: String =
-        text.chars().filter(|char| !char.is_whitespace() && !"$€£\u{a0}".contains(*char)).collect();
-    match (plain.split_once('.'), plain.split_once(',')) {
-        (Some((whole, decimals)), _) if are_thousands(whole) && !decimals.contains(',') => {
-            plain.replace(',', "")
-        }
-        (None, Some((whole, decimals))) if decimals.len() <= 2 => format!("{whole}.{decimals}"),
-        (None, _) if are_thousands(&plain) => plain.replace(',', ""),
-        (Some(_) | None, _) => plain,
+    let plain = text.trim_matches(|char: char| char.is_whitespace() || "$€£".contains(char));
+    let (whole, decimals) = match plain.rsplit_once(['.', ',']) {
+        Some((whole, decimals)) if (1..=2).contains(&decimals.len()) => (whole, Some(decimals)),
+        Some(_) | None => (plain, None),
+    };
+    let decimal_separator = decimals.and_then(|_| plain[whole.len()..].chars().next());
+    let is_ambiguous = decimals.is_none() && whole.matches('.').count() == 1;
+    let digits = without_thousands(whole, decimal_separator).filter(|_| !is_ambiguous);
+    match (digits, decimals) {
+        (Some(digits), None) => digits,
+        (Some(digits), Some(decimals)) if is_number(decimals) => format!("{digits}.{decimals}"),
+        (Some(_) | None, _) => plain.to_owned(),
     }
 }
 
-/// Whether every comma separates thousands.
-fn are_thousands(whole: &str) -> bool {
-    let mut groups = whole.split(',');
-    groups.next().is_some_and(|first| (1..=3).contains(&first.len()))
-        && groups.all(|group| group.len() == 3)
+/// The digits of a whole number, without the separators of its thousands.
+fn without_thousands(whole: &str, decimal_separator: Option<char>) -> Option<String> {
+    if is_number(whole) {
+        return Some(whole.to_owned());
+    }
+    let separator = whole.chars().find(|char| !char.is_ascii_digit())?;
+    let is_separator = ".,'’ \u{a0}\u{2009}\u{202f}".contains(separator);
+    let mut groups = whole.split(separator);
+    let first = groups.next()?;
+    let is_grouped = is_separator
+        && decimal_separator != Some(separator)
+        && first.len() <= 3
+        && is_number(first)
+        && !first.starts_with('0')
+        && groups.all(|group| group.len() == 3 && is_number(group));
+    is_grouped.then(|| whole.replace(separator, ""))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Appends parameters to a path of ours.
@@ -113,16 +166,74 @@ mod tests {
             ("20.50", "20.50"),
             (" $ 20.5 ", "20.5"),
             ("20,50 €", "20.50"),
+            ("0,50", "0.50"),
             ("1,234.50", "1234.50"),
+            ("1.234,50", "1234.50"),
+            ("1 234,5", "1234.5"),
+            ("1\u{202f}234,50\u{a0}€", "1234.50"),
+            ("1'234.50", "1234.50"),
+            ("1.234.567,8", "1234567.8"),
             ("12,345,678", "12345678"),
+            ("1.234.567", "1234567"),
             ("1,234", "1234"),
-            ("1,23,456", "1,23,456"),
-            ("1.234,50", "1.234,50"),
-            ("a lot", "alot"),
-            ("", ""),
+            ("999999.99", "999999.99"),
         ] {
             assert_eq!(typed_amount(typed), read, "{typed}");
         }
+    }
+
+    #[test]
+    fn an_ambiguous_or_malformed_amount_is_left_for_the_api_to_reject() {
+        for typed in [
+            "0,500",
+            "0.500",
+            "1.234",
+            "20.505",
+            "012,345",
+            "1,23,456",
+            "1,234,50",
+            "1.234.50",
+            "1,2345",
+            "12345,678",
+            "1,234.567",
+            "1.234,567",
+            ",234",
+            "20.",
+            "20,",
+            "1 2",
+            "a lot",
+            "-5",
+            "٢٠",
+            "1e3",
+            "",
+        ] {
+            let read = typed_amount(typed);
+            assert_eq!(read.parse::<common::Money>().ok(), None, "{typed}: {read}");
+        }
+    }
+
+    #[test]
+    fn a_form_s_bytes_are_utf_8() {
+        for body in ["", "a=b", "title=Mot%C3%B6rhead", "a=%EF%BF%BD", "a=100%&b=%zz"] {
+            assert!(is_utf8(body.as_bytes()), "{body}");
+        }
+        for body in [b"a=%FF".as_slice(), b"a=\xff", b"%C3=b", b"a=%C3&b=%B6", b"a=%ED%A0%80"] {
+            assert!(!is_utf8(body), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_ignores_what_is_wrong_with_its_query() {
+        #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+        #[serde(default)]
+        struct Params {
+            cursor: String,
+        }
+        let read = |query: &str| lenient::<Params>(query).cursor;
+        assert_eq!(read("cursor=x&other=y"), "x");
+        assert_eq!(read("cursor=x&cursor=y"), "y");
+        assert_eq!(read("cursor"), "");
+        assert_eq!(read("&&="), "");
     }
 
     #[test]

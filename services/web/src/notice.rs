@@ -57,6 +57,7 @@ notices! {
     PriceChanged = "price-changed" Bad "The price has changed. You haven’t bought anything – check the new price below.";
     OwnTicket = "own-ticket" Bad "You can’t buy your own ticket.";
     AlreadyPaid = "already-paid" Good "You’ve already paid for this order. You haven’t been charged again.";
+    ReservationEnded = "reservation-ended" Bad "Your earlier reservation of this ticket has ended. To buy the ticket, reserve it again.";
     ListingChanged = "listing-changed" Bad "This listing has changed. Check the details and try again.";
     CardUnread = "card-unread" Bad "We couldn’t read your card. You haven’t been charged. Try again or use another card.";
     PaymentsDown = "payments-down" Bad "We can’t take payments right now. Try again in a moment – you won’t be charged twice.";

@@ -9,6 +9,7 @@ use httpkit::Error;
 use sha2::{Digest, Sha256};
 
 use crate::format::{Countdown, duration};
+use crate::forms::{next_page, with_query};
 use crate::notice::Notice;
 use crate::state::App;
 use crate::visitor::{Identity, Visitor};
@@ -202,8 +203,65 @@ impl Frame {
         }
     }
 
+    /// The address of the sign-in or sign-up page, which leads back to this page.
+    pub fn with_return(&self, path: &str) -> String {
+        match self.return_address() {
+            next if next == "/" => path.to_owned(),
+            next => with_query(path, &[("next", &next)]),
+        }
+    }
+
+    /// This page, without the message about the last action. The pages of a session pass on their own `next`.
+    fn return_address(&self) -> String {
+        let (path, query) = self.address.split_once('?').unwrap_or((&self.address, ""));
+        let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
+        if path.starts_with("/auth/") {
+            let next = pairs.iter().find(|(name, _)| name == "next").map(|(_, next)| &**next);
+            return next_page(next).to_owned();
+        }
+        let pairs: Vec<_> = pairs
+            .iter()
+            .filter(|(name, _)| name != "notice")
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let address = if pairs.is_empty() { path.to_owned() } else { with_query(path, &pairs) };
+        next_page(Some(&address)).to_owned()
+    }
+
+    /// The form of a session, which was submitted to an address without its `next`.
+    pub fn returning_to(mut self, next: &str) -> Frame {
+        let path = self.address.split('?').next().unwrap_or_default();
+        self.address = with_query(path, &[("next", next)]);
+        self
+    }
+
     /// Whether this is the current page, for the navigation.
     pub fn is_at(&self, path: &str) -> bool {
         self.address.split('?').next() == Some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_links_to_sign_in_lead_back_to_this_page() {
+        for (address, expected) in [
+            ("/", "/auth/signin"),
+            ("/?notice=signed-out", "/auth/signin"),
+            ("/tickets/1", "/auth/signin?next=%2Ftickets%2F1"),
+            ("/?q=a%C3%AFda&notice=x", "/auth/signin?next=%2F%3Fq%3Da%25C3%25AFda"),
+            ("/auth/signup?next=%2Forders", "/auth/signin?next=%2Forders"),
+            ("/auth/signin?next=%2F%2Fevil.example", "/auth/signin"),
+            ("/auth/signout", "/auth/signin"),
+            ("//evil.example/", "/auth/signin"),
+        ] {
+            let frame = Frame { address: address.to_owned(), ..Frame::plain() };
+            assert_eq!(frame.with_return("/auth/signin"), expected, "{address}");
+        }
+        let frame = Frame { address: "/auth/signup".to_owned(), ..Frame::plain() };
+        let link = frame.returning_to("/orders").with_return("/auth/signin");
+        assert_eq!(link, "/auth/signin?next=%2Forders");
     }
 }

@@ -43,8 +43,8 @@ pub async fn with_session(State(app): State<App>, mut request: Request, next: Ne
     if method == Method::GET {
         response = not_modified(&headers, response);
     }
-    // Cookies that the page itself has set, on sign-in or sign-out, are newer.
-    if !response.headers().contains_key(header::SET_COOKIE) {
+    // A session that the page itself has begun or ended is newer.
+    if !sets_session(&response, &app.settings.server.public_url) {
         set_cookies(&mut response, renewed);
     }
     response
@@ -63,6 +63,38 @@ pub async fn with_session_for_streams(
     request.extensions_mut().insert(visitor);
     let mut response = next.run(request).await;
     set_cookies(&mut response, renewed);
+    response
+}
+
+fn sets_session(response: &Response, public_url: &Url) -> bool {
+    let names = [session_cookie(public_url), refresh_cookie(public_url)];
+    let is_session = |cookie: &HeaderValue| {
+        let name = cookie.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        names.iter().any(|session| session.as_bytes() == name)
+    };
+    response.headers().get_all(header::SET_COOKIE).iter().any(is_session)
+}
+
+/// Shows whether the browser accepts cookies: set by the pages with the forms that begin a session.
+const PROBE: &str = "accepts-cookies=1; HttpOnly; SameSite=Lax; Path=/auth";
+
+/// Sets the probe, unless the browser has shown that it accepts cookies.
+pub fn probe_cookies(request: &HeaderMap, response: &mut Response) {
+    if !request.contains_key(header::COOKIE) {
+        set_cookies(response, vec![HeaderValue::from_static(PROBE)]);
+    }
+}
+
+/// Sets the cookies of a session that has begun, and redirects to the page that required it. A browser that has sent no
+/// cookie at all may not accept any: it is redirected by way of the sign-in page, which then explains what is missing.
+pub fn begin(request: &HeaderMap, next: &str, cookies: Vec<HeaderValue>) -> Response {
+    let next = if request.contains_key(header::COOKIE) {
+        next.to_owned()
+    } else {
+        with_query("/auth/signin", &[("next", next), ("cookies", "check")])
+    };
+    let mut response = Redirect::to(&next).into_response();
+    set_cookies(&mut response, cookies);
     response
 }
 

@@ -8,7 +8,7 @@ use http::request::Parts;
 use httpkit::{CurrentUser, Error};
 use tokio::sync::OnceCell;
 
-use crate::api::{Caller, Order};
+use crate::api::{Caller, Failure, Order};
 
 /// The requester of a page, and the API with their session.
 #[derive(Clone)]
@@ -45,6 +45,16 @@ impl Visitor {
         match &self.identity {
             Identity::SignedIn(user) => Some(user),
             Identity::Anonymous | Identity::SessionUnknown => None,
+        }
+    }
+
+    /// Refuses if the session can't be renewed right now: whether the visitor is signed in isn't known.
+    pub fn check_session(&self) -> Result<(), Failure> {
+        match self.identity {
+            Identity::SignedIn(_) | Identity::Anonymous => Ok(()),
+            Identity::SessionUnknown => {
+                Err(Failure::Down(anyhow::anyhow!("the session can't be renewed right now")))
+            }
         }
     }
 

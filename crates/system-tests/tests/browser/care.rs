@@ -1,6 +1,8 @@
 //! Cases that are easily forgotten: no mouse, a changed price, an error in a form.
 
-use crate::people::{GOOD_CARD, member, title, visitor};
+use system_tests::browser::{Look, Scheme, Screen};
+
+use crate::people::{GOOD_CARD, Visitor, member, title, visitor};
 use crate::shared::{Scripts, default_stack};
 
 #[tokio::test]
@@ -103,5 +105,58 @@ async fn a_removed_listing_is_no_longer_found() {
         anybody.browser.visit(&ticket).await;
         anybody.browser.shows("error-404").await;
         anybody.browser.finds_at(&format!("/?q={}", title.replace(' ', "+")), "no-matches").await;
+    }
+}
+
+#[tokio::test]
+async fn long_words_break_instead_of_being_cut_off_or_widening_the_page() {
+    let stack = default_stack().await;
+    let long = "long".repeat(6);
+    let (seller, buyer) =
+        tokio::join!(member(stack, "seller", Scripts::On), visitor(stack, &long, Scripts::On));
+    let buyer = Visitor { name: "Wolfeschlegelstein".repeat(5), ..buyer };
+    buyer.browser.visit("/auth/signup").await;
+    buyer.signs_up().await;
+    let buyer = &buyer.browser;
+    buyer.arrives_at("/").await;
+    let url = format!("https://example.com/{}", "seat".repeat(40));
+    let browser = &seller.browser;
+    browser.visit("/tickets/new").await;
+    let own_zone = "return Intl.DateTimeFormat().resolvedOptions().timeZone";
+    assert_eq!(browser.evaluate(own_zone).await, browser.value("time_zone").await.as_str());
+    for (field, text) in [
+        ("title", &*url),
+        ("price", "20"),
+        ("venue", "Donaudampfschifffahrtsmuseum-Sonderausstellung Regensburg"),
+        ("description", &url),
+    ] {
+        browser.fill(field, text).await;
+    }
+    browser.press("list-ticket").await;
+    browser.shows("notice-listed").await;
+    let ticket = browser.path().await;
+    let ticket = ticket.split('?').next().unwrap();
+    buyer.visit(ticket).await;
+    buyer.press("buy").await;
+    buyer.shows("order-unpaid").await;
+    let order = buyer.path().await;
+    buyer.press("pay").await;
+    buyer.shows("receipt").await;
+
+    // What is hidden for all but screen readers is clipped on purpose.
+    let cut_off = "return [...document.querySelectorAll('main *')].filter(element => \
+        element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1 && \
+        getComputedStyle(element).overflowX !== 'visible' && !element.closest('.unseen, select')) \
+        .map(element => element.outerHTML.slice(0, 100))";
+    let phone = Look { screen: Screen::Phone, scheme: Scheme::Light };
+    for (browser, pages) in
+        [(buyer, [ticket, &*order, "/account", "/"]), (browser, [ticket, &*order, "/sales", "/"])]
+    {
+        browser.looks(phone).await;
+        for page in pages {
+            browser.visit(page).await;
+            assert_eq!(browser.overflow().await, 0, "{page} is wider than the screen");
+            assert_eq!(browser.evaluate(cut_off).await, serde_json::json!([]), "{page}");
+        }
     }
 }

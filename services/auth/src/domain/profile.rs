@@ -4,11 +4,13 @@
 
 use std::ops::RangeInclusive;
 
+use common::text::{self, TextError};
+
 use super::email_address::EmailAddress;
 
 const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
 const MAX_NAME_CHARS: usize = 100;
-const MAX_PHONE_BYTES: usize = 32;
+const MAX_PHONE_CHARS: usize = 32;
 /// A number has at most 15 digits (ITU-T E.164).
 const PHONE_DIGITS: RangeInclusive<usize> = 3..=15;
 
@@ -30,11 +32,11 @@ pub fn password(text: String) -> Result<String, String> {
 }
 
 /// A name is written into the headers of mails, where a line break would begin another header.
-pub fn name(text: &str) -> Result<Option<String>, &'static str> {
-    if text.chars().any(char::is_control) {
-        return Err("can't contain line breaks or control characters");
+pub fn name(text: &str) -> Result<Option<String>, TextError> {
+    if text.contains(char::is_control) {
+        return Err(TextError::Control);
     }
-    Ok(not_empty(text))
+    text::one_line(text, usize::MAX)
 }
 
 pub fn name_length(text: &str) -> Result<(), String> {
@@ -44,17 +46,12 @@ pub fn name_length(text: &str) -> Result<(), String> {
 
 /// As people write it: digits with an optional + in front, and the characters that group them.
 pub fn phone(text: Option<String>) -> Result<Option<String>, &'static str> {
-    let Some(number) = text.as_deref().and_then(not_empty) else { return Ok(None) };
+    const RULE: &str = "must be a phone number like +420 777 123 456";
+    let number = text::one_line(&text.unwrap_or_default(), MAX_PHONE_CHARS).map_err(|_| RULE)?;
+    let Some(number) = number else { return Ok(None) };
     let rest = number.strip_prefix('+').unwrap_or(&number);
     let digits = rest.chars().filter(char::is_ascii_digit).count();
     let is_allowed = |char: char| char.is_ascii_digit() || " -./()".contains(char);
-    let is_number = PHONE_DIGITS.contains(&digits)
-        && number.len() <= MAX_PHONE_BYTES
-        && rest.chars().all(is_allowed);
-    if is_number { Ok(Some(number)) } else { Err("must be a phone number like +420 777 123 456") }
-}
-
-/// A form sends an empty text for a field that wasn't filled in.
-fn not_empty(text: &str) -> Option<String> {
-    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+    let is_number = PHONE_DIGITS.contains(&digits) && rest.chars().all(is_allowed);
+    if is_number { Ok(Some(number)) } else { Err(RULE) }
 }

@@ -113,6 +113,32 @@ async fn every_violation_is_reported() {
 }
 
 #[tokio::test]
+async fn a_name_shows_what_it_is() {
+    let auth = World::start().await;
+    let sign_up = async |number: usize, name: &str, phone: &str| {
+        let email = format!("kim{number}@example.org");
+        let body = json!({ "email": email, "password": PASSWORD, "name": name, "phone": phone });
+        auth.service.client().post(PATH, body).await
+    };
+    let hiding =
+        ["a\u{202E}b", "\u{2067}a", "a\u{200B}b", "a\u{FEFF}b", "a\u{200F}b", "a\u{2028}b"];
+    for (number, text) in hiding.into_iter().enumerate() {
+        let response = sign_up(number, text, text).await;
+        assert_eq!(response.invalid_fields(), ["name", "phone"], "{text:?}");
+    }
+    let phone = sign_up(9, "Kim", "+420\u{200B}777 123 456").await;
+    assert_eq!(phone.invalid_fields(), ["phone"]);
+    for (number, blank) in
+        ["\u{3164}", "\u{115F}\u{200B}", "\u{2800}", "\u{FFA0}"].iter().enumerate()
+    {
+        let user = sign_up(20 + number, blank, blank).await.expect(201);
+        assert_eq!((&user["name"], &user["phone"]), (&json!(null), &json!(null)), "{blank:?}");
+    }
+    let user = sign_up(30, " می\u{200C}خواهم ", "").await.expect(201);
+    assert_eq!(user["name"], "می\u{200C}خواهم");
+}
+
+#[tokio::test]
 async fn a_password_has_8_to_128_characters_of_any_kind() {
     let auth = World::start().await;
     let passwords =

@@ -54,11 +54,11 @@ impl OrderPayment {
                 Status::Processing | Status::Unknown => return Err(PaymentRefusal::InProgress),
                 Status::Completed => return Err(PaymentRefusal::AlreadyPaid),
                 Status::Refunding | Status::Refunded => return Err(PaymentRefusal::Refunded),
-                Status::Failed => return Err(PaymentRefusal::TooManyDeclines),
-                Status::Created if limits.is_reached_by(payment.declines) => {
+                Status::Created | Status::Failed if limits.is_reached_by(payment.declines) => {
                     return Err(PaymentRefusal::TooManyDeclines);
                 }
-                Status::Created => {}
+                // The payment of an order that has ended fails as well; the order's end is the reason.
+                Status::Created | Status::Failed => {}
             }
         }
         match self.order.status {
@@ -66,9 +66,9 @@ impl OrderPayment {
             OrderStatus::Unknown => Err(PaymentRefusal::InProgress),
             OrderStatus::Cancelled => Err(match self.order.cancel_reason {
                 Some(CancelReason::Expired) => PaymentRefusal::OrderExpired,
+                Some(CancelReason::PaymentFailed) => PaymentRefusal::TooManyDeclines,
                 Some(
                     CancelReason::User
-                    | CancelReason::PaymentFailed
                     | CancelReason::TicketDeleted
                     | CancelReason::Refunded
                     | CancelReason::Banned
@@ -77,7 +77,10 @@ impl OrderPayment {
                 | None => PaymentRefusal::OrderCancelled,
             }),
             OrderStatus::Created | OrderStatus::AwaitingPayment if self.accepts_payment(now) => {
-                Ok(())
+                // Stripe has cancelled the PaymentIntent, and orders is about to end the order.
+                let has_failed =
+                    self.payment.as_ref().is_some_and(|payment| payment.status == Status::Failed);
+                if has_failed { Err(PaymentRefusal::TooManyDeclines) } else { Ok(()) }
             }
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
                 Err(PaymentRefusal::OrderExpired)

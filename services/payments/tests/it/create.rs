@@ -131,6 +131,24 @@ async fn an_order_that_cannot_be_paid_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn an_order_that_ends_after_a_decline_is_refused_with_the_reason_of_its_end() {
+    let world = World::start().await;
+    for (why, slug) in [
+        (CancelReason::User, "order-cancelled"),
+        (CancelReason::TicketDeleted, "order-cancelled"),
+        (CancelReason::Expired, "order-expired"),
+    ] {
+        let order = world.order().await;
+        world.pay(&order, "tok_chargeDeclined").await.problem(402, "card-declined");
+        world.cancel(&order, why).await;
+        // Stripe's PaymentIntent is cancelled with the order.
+        world.payment_is(&order, "failed").await;
+        world.pay(&order, "tok_visa").await.problem(409, slug);
+    }
+    assert_eq!(world.charged().await, (0, 0));
+}
+
+#[tokio::test]
 async fn in_the_last_second_of_a_reservation_nothing_is_sent_to_stripe() {
     let start = Clock::manual(Clock::system().now());
     let world = World::start_at(start).await;

@@ -1,7 +1,11 @@
 //! The parameters of a ticket search, and how text is split into the words that a search matches.
 
+use std::time::Duration;
+
 use common::ids::UserId;
 use common::{Money, Time};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -17,9 +21,78 @@ pub struct Search {
     pub terms: Option<Vec<String>>,
     pub min_price: Option<Money>,
     pub max_price: Option<Money>,
-    pub from: Option<Time>,
-    pub to: Option<Time>,
+    pub from: Option<DateBound>,
+    pub to: Option<DateBound>,
     pub sort: Sort,
+}
+
+impl Search {
+    /// Whether a filter names calendar days: the database then finds a little too much, and [`Search::includes_day_of`]
+    /// decides.
+    pub fn names_days(&self) -> bool {
+        let is_day = |bound: &Option<DateBound>| matches!(bound, Some(DateBound::Day(_)));
+        is_day(&self.from) || is_day(&self.to)
+    }
+
+    /// Whether the ticket's own local day is within the days that the filters name.
+    pub fn includes_day_of(&self, ticket: &Ticket) -> bool {
+        let Some(date) = ticket.listing.date else { return !self.names_days() };
+        let day = local_day(date, &ticket.listing.time_zone);
+        let is_from = |bound| matches!(bound, DateBound::Day(first) if day < first);
+        let is_to = |bound| matches!(bound, DateBound::Day(last) if last < day);
+        !self.from.is_some_and(is_from) && !self.to.is_some_and(is_to)
+    }
+}
+
+/// One end of a filter by date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum DateBound {
+    Instant(Time),
+    /// A calendar day, in each ticket's own time zone: as its date is shown.
+    Day(Date),
+}
+
+/// The offsets of all time zones are smaller.
+const LARGEST_OFFSET: Duration = Duration::from_secs(16 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl DateBound {
+    /// Reads `2026-01-31` or RFC 3339.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(time) = Time::parse(text) {
+            return Some(DateBound::Instant(time));
+        }
+        let day: Date = text.parse().ok().filter(|_| text.len() == "2026-01-31".len())?;
+        start_in_utc(day).map(|_| DateBound::Day(day))
+    }
+
+    /// No ticket that satisfies this lower bound is earlier.
+    pub fn earliest(self) -> Time {
+        match self {
+            DateBound::Instant(time) => time,
+            DateBound::Day(day) => start_in_utc(day).unwrap_or(Time::NEVER) - LARGEST_OFFSET,
+        }
+    }
+
+    /// No ticket that satisfies this upper bound is later.
+    pub fn latest(self) -> Time {
+        match self {
+            DateBound::Instant(time) => time,
+            DateBound::Day(day) => start_in_utc(day).unwrap_or(Time::NEVER) + DAY + LARGEST_OFFSET,
+        }
+    }
+}
+
+fn start_in_utc(day: Date) -> Option<Time> {
+    let start = day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    (start >= 0).then(|| Time::from_millis(start))
+}
+
+fn local_day(time: Time, zone: &str) -> Date {
+    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let timestamp = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
+    timestamp.to_zoned(zone).date()
 }
 
 /// Which tickets a list contains, before filters.
@@ -133,6 +206,21 @@ mod tests {
             assert!(word.chars().all(char::is_alphanumeric), "{word}");
         }
         assert_eq!(words(r"a.*b$ ^c (d|e) [f] \g {2}"), ["2", "a", "b", "c", "d", "e", "f", "g"]);
+    }
+
+    #[test]
+    fn a_bound_is_a_day_or_an_instant() {
+        for day in ["2027-01-30", "1970-01-01"] {
+            assert_eq!(DateBound::parse(day), Some(DateBound::Day(day.parse().unwrap())));
+        }
+        let time = Time::parse("2027-01-30T20:00:00-05:00").unwrap();
+        let parsed = DateBound::parse("2027-01-30T20:00:00-05:00");
+        assert_eq!(parsed, Some(DateBound::Instant(time)));
+        for text in
+            ["20270130", "2027-1-30", "2027-02-30", "1969-12-31", "2027-01-30T20:00", "soon"]
+        {
+            assert_eq!(DateBound::parse(text), None, "{text}");
+        }
     }
 
     #[test]

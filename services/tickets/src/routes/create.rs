@@ -18,7 +18,7 @@ pub async fn handle(
 ) -> Result<StoredResponse> {
     let create = async {
         let now = app.clock.now();
-        let created = Ticket::create(user.id, body.parse(&app.market, now)?, now);
+        let created = Ticket::create(user.id, body.parse(&app.market, None, now)?, now);
         let response = view::created(&created.thing, &user, now)?;
         app.store.insert(&request, &response, created).await?;
         Ok(response)

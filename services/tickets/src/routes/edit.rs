@@ -26,7 +26,7 @@ pub async fn handle(
     check_change(&ticket, &user, &if_match)?;
     let Body(body) = Body::<TicketBody>::from_request(request, &app).await?;
     let now = app.clock.now();
-    let draft = body.parse(&app.market, now)?;
+    let draft = body.parse(&app.market, ticket.listing.date, now)?;
     let decide = |ticket: &Ticket| -> Result<_> {
         check_change(ticket, &user, &if_match)?;
         Ok(ticket.edit(draft.clone())?)

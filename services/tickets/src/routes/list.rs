@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use common::{Money, Time};
+use common::Money;
 use httpkit::extract::Query;
 use httpkit::paging::{self, Cursor};
 use httpkit::validation::Rules;
@@ -10,7 +10,7 @@ use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 
 use crate::domain::search::words;
-use crate::domain::{Search, SearchScope, Sort};
+use crate::domain::{DateBound, Search, SearchScope, Sort};
 use crate::state::App;
 use crate::view;
 
@@ -56,7 +56,6 @@ struct ListRequest {
 impl Parameters {
     /// Refuses with one violation for every parameter that can't be parsed.
     fn parse(self, viewer: Option<&CurrentUser>) -> Result<ListRequest> {
-        const TIME: &str = "must be a date and time like 2026-01-31T19:30:00Z";
         const AMOUNT: &str = "must be a number, like 20 or 20.50";
         const SORT: &str = "must be -createdAt, price, -price or date";
         let terms = |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| words(text));
@@ -67,8 +66,8 @@ impl Parameters {
         let terms = rules.check("q", optional(self.q, terms, &too_long));
         let min_price = rules.check("min_price", optional(self.min_price, amount, AMOUNT));
         let max_price = rules.check("max_price", optional(self.max_price, amount, AMOUNT));
-        let from = rules.check("from", optional(self.from, Time::parse, TIME));
-        let to = rules.check("to", optional(self.to, Time::parse, TIME));
+        let from = rules.check("from", date_bound(self.from));
+        let to = rules.check("to", date_bound(self.to));
         let sort = rules.check("sort", optional(self.sort, Sort::parse, SORT));
         let limit = |text: &str| text.parse().ok();
         let limit = rules.check("limit", optional(self.limit, limit, "must be a number"));
@@ -109,4 +108,18 @@ fn optional<T>(
         Some(text) => parse(text).map(Some).ok_or(rule),
         None => Ok(None),
     }
+}
+
+/// One end of the filter by date. In a query, an unencoded `+` is a blank: the offset was lost.
+fn date_bound(sent: Option<String>) -> Result<Option<DateBound>, &'static str> {
+    let has_lost_plus = sent.as_deref().is_some_and(|text| {
+        text.contains(' ') && DateBound::parse(&text.replace(' ', "+")).is_some()
+    });
+    optional(sent, DateBound::parse, "").map_err(|_| {
+        if has_lost_plus {
+            "must have the + of its offset encoded as %2B, like 2026-01-31T19:30:00%2B01:00"
+        } else {
+            "must be a date like 2026-01-31, or a date and time like 2026-01-31T19:30:00Z"
+        }
+    })
 }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use common::ids::TicketId;
+use httpkit::conditional::IfNoneMatch;
 use httpkit::extract::PathId;
 use httpkit::{CurrentUser, Result};
 
@@ -14,7 +15,12 @@ pub async fn handle(
     State(app): State<App>,
     viewer: Option<CurrentUser>,
     PathId(id): PathId<TicketId>,
+    if_none_match: IfNoneMatch,
 ) -> Result<Response> {
     let ticket = app.store.ticket(id).await?.ok_or_else(not_found)?;
-    Ok(view::one(ticket, viewer.as_ref(), app.clock.now()))
+    let (viewer, now) = (viewer.as_ref(), app.clock.now());
+    if if_none_match.includes(ticket.version) && view::depends_on_version(&ticket, viewer, now) {
+        return Ok(view::not_modified(&ticket, viewer));
+    }
+    Ok(view::one(ticket, viewer, now))
 }

@@ -188,3 +188,22 @@ async fn creating_a_ticket_requires_signing_in() {
     let response = world.service.client().post("/api/tickets", json!({ "title": "" })).await;
     response.problem(401, "not-signed-in");
 }
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_a_byte_order_mark_is_skipped() {
+    let world = World::start().await;
+    let client = world.client_as(&world.user());
+    let body = r#"{"title": "x", "price": 1}"#;
+    let post = |encoding: &str, body: String| {
+        let request = client.request(testkit::Method::POST, "/api/tickets");
+        let request = request.header("content-type", "application/json");
+        request.header("content-encoding", encoding).body(body).send()
+    };
+    for encoding in ["gzip", "br", "gzip, identity", "x-unknown"] {
+        let refused = post(encoding, body.to_owned()).await.problem(415, "unsupported-media-type");
+        assert!(refused["detail"].to_string().contains("Content-Encoding"), "{refused}");
+    }
+    post("identity", body.to_owned()).await.expect(201);
+    post("identity", format!("\u{FEFF}{body}")).await.expect(201);
+    post("identity", format!("\u{FEFF}\u{FEFF}{body}")).await.problem(400, "malformed");
+}

@@ -159,3 +159,18 @@ async fn concurrent_edits_without_if_match_all_succeed_and_are_all_published() {
     let published = world.infra.bus().published::<TicketUpdated>().await;
     assert_eq!(published.iter().map(|event| event.0.version).collect::<Vec<_>>(), versions);
 }
+
+#[tokio::test]
+async fn a_typo_can_be_corrected_after_the_event_has_begun() {
+    let world = World::start().await;
+    let seller = world.user();
+    let date = world.clock().now() + Duration::from_secs(3600);
+    let body = |title: &str, date| json!({ "title": title, "price": 1, "date": date });
+    let ticket = world.list_ticket(&seller, body("Rusalak", date)).await;
+    world.clock().advance(Duration::from_secs(3601));
+    let client = world.client_as(&seller);
+    let edited = client.put(&path(&ticket), body("Rusalka", date)).await.expect(200);
+    assert_eq!((&edited["title"], &edited["date"]), (&json!("Rusalka"), &ticket["date"]));
+    let moved = client.put(&path(&ticket), body("Rusalka", date + Duration::from_secs(1))).await;
+    assert_eq!(moved.invalid_fields(), ["date"], "another date is judged");
+}

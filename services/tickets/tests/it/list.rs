@@ -252,3 +252,50 @@ async fn mine_lists_only_the_users_own_tickets() {
     assert_eq!(all.header("cache-control"), Some("no-cache"));
     assert_eq!(all.header("vary"), Some("Cookie"));
 }
+
+#[tokio::test]
+async fn a_filter_by_day_means_the_day_at_the_ticket_s_own_place() {
+    let world = World::start().await;
+    let seller = world.user();
+    for (title, date, zone) in [
+        ("New York", "2099-01-30T20:00:00-05:00", "America/New_York"),
+        ("Kiritimati", "2099-01-30T00:00:00+14:00", "Pacific/Kiritimati"),
+        ("Midway", "2099-01-30T23:59:59-11:00", "Pacific/Midway"),
+        ("Berlin", "2099-01-31T00:00:00+01:00", "Europe/Berlin"),
+    ] {
+        let body = json!({ "title": title, "price": 1, "date": date, "timeZone": zone });
+        world.list_ticket(&seller, body).await;
+    }
+    world.list_ticket(&seller, json!({ "title": "Any day", "price": 1 })).await;
+    let client = world.client_as(&seller);
+    for whose in ["", "&mine=true"] {
+        let found = async |filter: &str| {
+            let query = format!("sort=date&{filter}{whose}");
+            let all = all_pages(&client, &format!("{query}&limit=1")).await;
+            assert_eq!(all, list(&client, &query).await, "{query}");
+            all.iter().map(|ticket| text(&ticket["title"]).to_owned()).collect::<Vec<_>>()
+        };
+        let thirtieth = ["Kiritimati", "New York", "Midway"];
+        assert_eq!(found("from=2099-01-30&to=2099-01-30").await, thirtieth);
+        assert_eq!(found("to=2099-01-30").await, thirtieth);
+        assert_eq!(found("from=2099-01-31").await, ["Berlin"]);
+        assert_eq!(found("from=2099-01-31&to=2099-01-31T00:00:00Z").await, ["Berlin"]);
+        assert_eq!(found("from=2099-02-01").await, [""; 0]);
+        assert_eq!(found("to=2099-01-29").await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_plus_that_was_lost_in_the_query_is_explained() {
+    let world = World::start().await;
+    let client = world.service.client();
+    for query in ["from=2099-01-30T20:00:00+01:00", "to=2099-01-30T20:00:00+01:00"] {
+        let problem = client.get(&format!("/api/tickets?{query}")).await.problem(400, "invalid");
+        assert!(problem["detail"].to_string().contains("%2B"), "{problem}");
+    }
+    client.get("/api/tickets?from=2099-01-30T20:00:00%2B01:00").await.expect(200);
+    for query in ["from=2099-01-30T20:00:00%2B25:00", "from=2099-01-30T20", "from=20990130"] {
+        let problem = client.get(&format!("/api/tickets?{query}")).await.problem(400, "invalid");
+        assert!(!problem["detail"].to_string().contains("%2B"), "{problem}");
+    }
+}

@@ -78,3 +78,31 @@ async fn a_ticket_is_reserved_until_its_reservation_expires_and_available_from_t
     assert_eq!(free["status"], "available");
     assert_eq!((free.get("reservedUntil"), free.get("orderId")), (None, None));
 }
+
+#[tokio::test]
+async fn a_copy_of_the_current_version_is_not_sent_again() {
+    let world = World::start().await;
+    let (seller, buyer) = (world.user(), world.user());
+    let ticket = world.default_ticket(&seller).await;
+    let get = async |client: testkit::Client, seen: &str| {
+        client.header("if-none-match", seen).get(&path(&ticket)).await
+    };
+    let anyone = || world.service.client();
+    for seen in ["\"1\"", "W/\"1\"", "\"0\", \"1\"", "*"] {
+        let response = get(anyone(), seen).await;
+        assert_eq!((response.status.as_u16(), response.text.as_str()), (304, ""), "{seen}");
+        assert_eq!(response.header("etag"), Some("\"1\""));
+        assert_eq!(response.header("vary"), Some("Cookie"));
+        assert_eq!(response.header("cache-control"), Some("no-cache"));
+    }
+    for seen in ["\"2\"", "1", "", "\"11\""] {
+        assert_eq!(get(anyone(), seen).await.expect(200), ticket, "{seen}");
+    }
+
+    // The order is personal, and a reservation that has expired has no new version yet.
+    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
+    assert_eq!(get(anyone(), "\"2\"").await.status, 304);
+    assert_eq!(get(world.client_as(&buyer), "\"2\"").await.expect(200)["status"], "reserved");
+    world.clock().advance(Duration::from_secs(900));
+    assert_eq!(get(anyone(), "\"2\"").await.expect(200)["status"], "available");
+}

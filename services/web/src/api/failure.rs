@@ -58,6 +58,11 @@ impl Failure {
         }
     }
 
+    /// Whether the service refused this field.
+    pub fn is_about(&self, field: &str) -> bool {
+        self.refusal(&problem::INVALID).is_some_and(|refusal| refusal.is_about(field))
+    }
+
     /// Whether the service requires a session.
     pub fn is_not_signed_in(&self) -> bool {
         self.refusal(&problem::NOT_SIGNED_IN).is_some()

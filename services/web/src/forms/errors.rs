@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use common::text::{self, TextError};
 use http::StatusCode;
 
+use super::with_query;
 use crate::api::{Failure, Refusal};
 
 /// The errors of a form, in the order in which they are shown.
@@ -24,11 +26,24 @@ pub struct FieldError {
 pub struct Link {
     pub address: String,
     pub text: &'static str,
+    /// Whether the form stays open: its entries would be lost otherwise.
+    pub new_tab: bool,
 }
 
 impl FieldError {
     pub fn on(field: &'static str, message: impl Into<String>) -> Self {
         FieldError { field: Some(field), message: message.into(), link: None }
+    }
+
+    /// The rule of `common::text` that a text of one line breaks.
+    pub fn on_line(field: &'static str, label: &str, text: &str, max_chars: usize) -> Self {
+        let rule = match text::one_line(text, max_chars) {
+            Err(TextError::Control) => "can’t contain line breaks".to_owned(),
+            Err(TextError::Invisible) => "can’t contain invisible characters".to_owned(),
+            Err(TextError::TooLong(max_chars)) => format!("must be at most {max_chars} characters"),
+            Ok(_) => "isn’t valid".to_owned(),
+        };
+        FieldError::on(field, format!("{label} {rule}"))
     }
 
     pub fn of_form(message: impl Into<String>) -> Self {
@@ -37,8 +52,18 @@ impl FieldError {
 
     /// Adds a link to another page, shown after the message.
     pub fn linked(mut self, address: impl Into<String>, text: &'static str) -> Self {
-        self.link = Some(Link { address: address.into(), text });
+        self.link = Some(Link { address: address.into(), text, new_tab: false });
         self
+    }
+
+    /// The visitor is signed out, perhaps in another tab: the entries are kept. `page` is the form's own.
+    pub fn signed_out(page: &str) -> Self {
+        let text = "You’re signed out. Your entries are still here. Sign in in a new tab, then \
+            submit again.";
+        let mut error = FieldError::of_form(text)
+            .linked(with_query("/auth/signin", &[("next", page)]), "Sign in");
+        error.link = error.link.map(|link| Link { new_tab: true, ..link });
+        error
     }
 }
 

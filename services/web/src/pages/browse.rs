@@ -3,18 +3,15 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::{Time, problem};
+use common::problem;
 use http::StatusCode;
 use httpkit::Result;
-use httpkit::extract::Query;
-use jiff::ToSpan;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::api::{Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
-use crate::forms::{FieldError, FormErrors, typed_amount, with_query};
+use crate::forms::{FieldError, FormErrors, PageQuery, typed_amount, with_query};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::visitor::Visitor;
@@ -36,20 +33,14 @@ struct BrowsePage {
 
 /// The query string, as typed into the form.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Params {
-    #[serde(default)]
     q: String,
-    #[serde(default)]
     min_price: String,
-    #[serde(default)]
     max_price: String,
-    #[serde(default)]
     from: String,
-    #[serde(default)]
     to: String,
-    #[serde(default)]
     sort: String,
-    #[serde(default)]
     cursor: String,
 }
 
@@ -160,20 +151,19 @@ impl Params {
         if pairs.is_empty() { "/".to_owned() } else { with_query("/", &pairs) }
     }
 
-    /// The query to tickets, which validates every field. Dates are whole days in the market's zone; one that
-    /// can't be converted is sent as typed, so that tickets rejects it along with all other errors.
-    fn query(&self, zone: &str) -> Vec<(&'static str, String)> {
-        let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-        let day = |text: &str, is_end: bool| {
+    /// The query to tickets, which validates every field. Dates are days at each ticket's own place, as the cards show
+    /// them; one that can't be read is sent as typed, so that tickets rejects it along with all other errors.
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let day = |text: &str| {
             let text = text.trim();
-            midnight(text, is_end, &zone).map_or_else(|| text.to_owned(), |time| time.to_string())
+            text.parse().map_or_else(|_| text.to_owned(), |day: Date| day.to_string())
         };
         let all = [
             ("q", self.q.trim().to_owned()),
             ("min_price", typed_amount(&self.min_price)),
             ("max_price", typed_amount(&self.max_price)),
-            ("from", day(&self.from, false)),
-            ("to", day(&self.to, true)),
+            ("from", day(&self.from)),
+            ("to", day(&self.to)),
             ("sort", self.sort.clone()),
             ("cursor", self.cursor.clone()),
             ("limit", PAGE_SIZE.to_owned()),
@@ -182,21 +172,12 @@ impl Params {
     }
 }
 
-/// The start of a day, or its last millisecond.
-fn midnight(text: &str, is_end: bool, zone: &TimeZone) -> Option<Time> {
-    let date: Date = text.parse().ok()?;
-    let date = if is_end { date.checked_add(1.day()).ok()? } else { date };
-    let start = date.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond();
-    let millis = if is_end { start - 1 } else { start };
-    (millis >= 0).then(|| Time::from_millis(millis))
-}
-
 pub async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    Query(params): Query<Params>,
+    PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
-    let query = params.query(&app.settings.market.time_zone);
+    let query = params.query();
     let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
     let (found, frame) = tokio::join!(visitor.api.tickets(&query), Frame::of(&app, &visitor));
     let (list, errors) = match found {
@@ -239,20 +220,19 @@ mod tests {
     }
 
     #[test]
-    fn days_are_whole_in_the_market_s_zone_when_clocks_change() {
-        let query = Params { from: "2026-03-29".to_owned(), ..params() }.query("Europe/Berlin");
-        assert!(query.contains(&("from", "2026-03-28T23:00:00.000Z".to_owned())), "{query:?}");
-        assert!(query.contains(&("to", "2026-03-29T21:59:59.999Z".to_owned())), "{query:?}");
+    fn days_are_sent_as_days() {
+        let query = Params { from: " 2026-03-28 ".to_owned(), ..params() }.query();
+        assert!(query.contains(&("from", "2026-03-28".to_owned())), "{query:?}");
+        assert!(query.contains(&("to", "2026-03-29".to_owned())), "{query:?}");
     }
 
     #[test]
     fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         let params =
             Params { from: "tomorrow".to_owned(), to: "2026-02-30".to_owned(), ..params() };
-        let query = params.query("UTC");
+        let query = params.query();
         for (name, text) in [("from", "tomorrow"), ("to", "2026-02-30")] {
             assert!(query.contains(&(name, text.to_owned())), "{query:?}");
-            assert_eq!(Time::parse(text), None);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The error pages: what happened, and where to go next.
 
 use askama::Template;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use common::problem;
-use http::{Extensions, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderValue, Method, StatusCode, Uri, header};
 use httpkit::Error;
 
 use crate::page::{Cache, Frame, Page};
@@ -29,8 +29,18 @@ impl Page for ErrorPage {
     }
 }
 
-pub async fn not_found() -> Error {
-    Error::not_found("page")
+/// An address with a slash at its end is that of the page without it.
+pub async fn not_found(uri: Uri) -> Result<Redirect, Error> {
+    let page = without_trailing_slash(&uri).ok_or_else(|| Error::not_found("page"))?;
+    Ok(Redirect::permanent(&page))
+}
+
+/// None if there is no such slash, or if a browser could take the rest for another site.
+fn without_trailing_slash(uri: &Uri) -> Option<String> {
+    let path = uri.path().trim_end_matches('/');
+    let is_ours = path.len() > 1 && !path.starts_with("//") && !path.contains('\\');
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    (is_ours && path != uri.path()).then(|| format!("{path}{query}"))
 }
 
 pub async fn method_not_allowed(method: Method) -> Error {
@@ -89,4 +99,26 @@ fn copy(error: &Error) -> (&'static str, String) {
         _ => return ("We couldn’t process your request", error.to_string()),
     };
     (title, text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trailing_slash_is_removed_but_leads_to_no_other_site() {
+        for (address, page) in [
+            ("/orders/", Some("/orders")),
+            ("/auth/signin/?next=%2Forders", Some("/auth/signin?next=%2Forders")),
+            ("/orders//", Some("/orders")),
+            ("/orders", None),
+            ("/", None),
+            ("//", None),
+            ("//evil.example/", None),
+            ("/\\evil.example/", None),
+        ] {
+            let Ok(uri) = address.parse() else { continue };
+            assert_eq!(without_trailing_slash(&uri).as_deref(), page, "{address}");
+        }
+    }
 }

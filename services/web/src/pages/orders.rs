@@ -2,15 +2,14 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use common::events::{CancelReason, OrderStatus};
 use httpkit::Result;
-use httpkit::extract::Query;
 use serde::Deserialize;
 
 use crate::api::Order;
 use crate::format::{Countdown, When, price, ticket_colour};
-use crate::forms::with_query;
+use crate::forms::{PageQuery, with_query};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::visitor::SignedIn;
@@ -52,21 +51,26 @@ impl Page for OrdersPage {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Params {
-    #[serde(default)]
     cursor: String,
 }
 
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Query(params): Query<Params>,
+    PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
     let cursor = Some(("cursor", &*params.cursor)).filter(|(_, cursor)| !cursor.is_empty());
     let query: Vec<_> = cursor.into_iter().chain([("limit", "20")]).collect();
     let (list, frame) = tokio::join!(visitor.api.orders(&query), Frame::of(&app, &visitor));
-    let list = list?;
+    let list = match list {
+        Err(failure) if failure.is_about("cursor") => {
+            return Ok(Redirect::to("/orders").into_response());
+        }
+        list => list?,
+    };
     let zone = &app.settings.market.time_zone;
     let row = |order: Order| Row {
         price: price(order.ticket.price, &order.ticket.currency),

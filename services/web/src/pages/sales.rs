@@ -4,17 +4,16 @@ use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use common::events::CancelReason;
 use common::ids::{OrderId, TicketId};
 use futures::StreamExt;
 use httpkit::Result;
-use httpkit::extract::Query;
 use serde::Deserialize;
 
 use crate::api::{Caller, PaymentStatus, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
-use crate::forms::with_query;
+use crate::forms::{PageQuery, with_query};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::visitor::SignedIn;
@@ -80,22 +79,27 @@ impl Page for SalesPage {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Params {
-    #[serde(default)]
     cursor: String,
 }
 
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Query(params): Query<Params>,
+    PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
     let cursor = Some(("cursor", &*params.cursor)).filter(|(_, cursor)| !cursor.is_empty());
     let query: Vec<_> = cursor.into_iter().chain([("mine", "true"), ("limit", "20")]).collect();
     let (list, refunds, frame) =
         tokio::join!(visitor.api.tickets(&query), refunds(&visitor.api), Frame::of(&app, &visitor));
-    let list = list?;
+    let list = match list {
+        Err(failure) if failure.is_about("cursor") => {
+            return Ok(Redirect::to("/sales").into_response());
+        }
+        list => list?,
+    };
     let money = money(&visitor.api, &list.items).await;
     let zone = &app.settings.market.time_zone;
     let row = |ticket: Ticket| Row {

@@ -4,15 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::problem;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use httpkit::Result;
-use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
-use crate::forms::{FieldError, Form, FormErrors, next_page};
+use crate::forms::{FieldError, Form, FormErrors, PageQuery, next_page};
 use crate::page::{Cache, Frame, Page};
-use crate::session::set_cookies;
+use crate::session;
 use crate::state::App;
 use crate::visitor::Visitor;
 
@@ -33,9 +32,12 @@ impl Page for SignInPage {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Params {
     next: Option<String>,
+    /// Present after signing in without having sent any cookie.
+    cookies: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -47,6 +49,9 @@ pub struct Input {
     #[serde(default, skip_serializing)]
     next: String,
 }
+
+const NEEDS_COOKIES: &str = "Signing in needs cookies, but your browser didn’t keep ours. Allow \
+    cookies for this site, then sign in again.";
 
 impl Input {
     fn field_error(field: &str) -> Option<FieldError> {
@@ -63,7 +68,8 @@ impl Input {
 pub async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    Query(params): Query<Params>,
+    headers: HeaderMap,
+    PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
     let next = next_page(params.next.as_deref());
     if visitor.user().is_some() {
@@ -71,24 +77,27 @@ pub async fn show(
     }
     let frame = Frame::of(&app, &visitor).await;
     let (email, next) = (String::new(), next.to_owned());
-    SignInPage { frame, email, next, errors: FormErrors::none() }.show()
+    let errors = match params.cookies {
+        None => FormErrors::none(),
+        Some(_) => FieldError::of_form(NEEDS_COOKIES).into(),
+    };
+    let mut response = SignInPage { frame, email, next, errors }.show()?;
+    session::probe_cookies(&headers, &mut response);
+    Ok(response)
 }
 
 pub async fn submit(
     State(app): State<App>,
     visitor: Visitor,
+    headers: HeaderMap,
     Form(input): Form<Input>,
 ) -> Result<Response> {
     let next = next_page(Some(&input.next)).to_owned();
     let (status, errors) = match visitor.api.sign_in(&input).await {
-        Ok(signed) => {
-            let mut response = Redirect::to(&next).into_response();
-            set_cookies(&mut response, signed.cookies);
-            return Ok(response);
-        }
+        Ok(signed) => return Ok(session::begin(&headers, &next, signed.cookies)),
         Err(failure) => form_errors(&failure),
     };
-    let frame = Frame::of(&app, &visitor).await;
+    let frame = Frame::of(&app, &visitor).await.returning_to(&next);
     SignInPage { frame, email: input.email, next, errors }.show_as(status)
 }
 

@@ -4,15 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::problem;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use httpkit::Result;
-use httpkit::extract::Query;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Failure;
-use crate::forms::{FieldError, Form, FormErrors, next_page, with_query};
+use crate::api::{Failure, Session};
+use crate::forms::{FieldError, Form, FormErrors, PageQuery, next_page, with_query};
 use crate::page::{Cache, Frame, Page};
-use crate::session::set_cookies;
+use crate::session;
 use crate::state::App;
 use crate::visitor::Visitor;
 
@@ -33,7 +32,8 @@ impl Page for SignUpPage {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Params {
     next: Option<String>,
 }
@@ -65,11 +65,7 @@ impl Input {
                 let rule = "Password must be between 8 and 128 characters";
                 Some(FieldError::on("password", rule))
             }
-            "name" if self.name.chars().count() > NAME_MAX_CHARS => {
-                let rule = format!("Name must be at most {NAME_MAX_CHARS} characters");
-                Some(FieldError::on("name", rule))
-            }
-            "name" => Some(FieldError::on("name", "Name can’t contain line breaks")),
+            "name" => Some(FieldError::on_line("name", "Name", &self.name, NAME_MAX_CHARS)),
             "phone" => Some(FieldError::on("phone", "Enter a phone number like +420 777 123 456")),
             _ => None,
         }
@@ -79,7 +75,8 @@ impl Input {
 pub async fn show(
     State(app): State<App>,
     visitor: Visitor,
-    Query(params): Query<Params>,
+    headers: HeaderMap,
+    PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
     let next = next_page(params.next.as_deref());
     if visitor.user().is_some() {
@@ -87,25 +84,36 @@ pub async fn show(
     }
     let frame = Frame::of(&app, &visitor).await;
     let (typed, next) = (Input::default(), next.to_owned());
-    SignUpPage { frame, typed, next, errors: FormErrors::none() }.show()
+    let mut response = SignUpPage { frame, typed, next, errors: FormErrors::none() }.show()?;
+    session::probe_cookies(&headers, &mut response);
+    Ok(response)
 }
 
 pub async fn submit(
     State(app): State<App>,
     visitor: Visitor,
+    headers: HeaderMap,
     Form(typed): Form<Input>,
 ) -> Result<Response> {
     let next = next_page(Some(&typed.next)).to_owned();
-    let (status, errors) = match visitor.api.sign_up(&typed).await {
-        Ok(signed) => {
-            let mut response = Redirect::to(&next).into_response();
-            set_cookies(&mut response, signed.cookies);
-            return Ok(response);
-        }
-        Err(failure) => form_errors(&failure, &typed, &next),
+    let failure = match sign_up(&visitor, &typed).await {
+        Ok(signed) => return Ok(session::begin(&headers, &next, signed.cookies)),
+        Err(failure) => failure,
     };
-    let frame = Frame::of(&app, &visitor).await;
+    let (status, errors) = form_errors(&failure, &typed, &next);
+    let frame = Frame::of(&app, &visitor).await.returning_to(&next);
     SignUpPage { frame, typed, next, errors }.show_as(status)
+}
+
+/// Creates the account. A form that is submitted twice signs in: whoever knows the password of the account with this email
+/// address is its owner.
+async fn sign_up(visitor: &Visitor, typed: &Input) -> Result<Session, Failure> {
+    match visitor.api.sign_up(typed).await {
+        Err(failure) if failure.refusal(&problem::EMAIL_IN_USE).is_some() => {
+            visitor.api.sign_in(typed).await.map_err(|_| failure)
+        }
+        outcome => outcome,
+    }
 }
 
 fn form_errors(failure: &Failure, typed: &Input, next: &str) -> (StatusCode, FormErrors) {

@@ -3,15 +3,16 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use common::Money;
+use common::events::OrderStatus;
 use common::ids::TicketId;
 use common::problem::{self, Problem};
+use common::{Money, Time};
 use httpkit::Result;
 use httpkit::extract::PathId;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::{Failure, Ticket, TicketStatus};
+use crate::api::{Failure, Order, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key, with_query};
 use crate::notice::Notice;
@@ -121,21 +122,28 @@ pub async fn show(
         frame,
         price: price(ticket.price, &ticket.currency),
         date: ticket.date.map(|date| When::of(date, &ticket.time_zone)),
-        is_past: ticket.date.is_some_and(|date| date < visitor.now),
+        is_past: is_past(&ticket, visitor.now),
         reservation: ticket.reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
         viewer,
         colour: ticket_colour(id),
         key: new_key(),
-        json_ld: json_ld(&ticket, &canonical),
+        json_ld: json_ld(&ticket, &canonical, visitor.now),
         canonical,
         ticket,
     }
     .show()
 }
 
+fn is_past(ticket: &Ticket, now: Time) -> bool {
+    ticket.date.is_some_and(|date| date < now)
+}
+
 /// Structured data for search engines: an event, if the date is known. <https://schema.org/Event>
-fn json_ld(ticket: &Ticket, url: &str) -> String {
+fn json_ld(ticket: &Ticket, url: &str, now: Time) -> String {
     let availability = match ticket.status {
+        TicketStatus::Available | TicketStatus::Reserved if is_past(ticket, now) => {
+            "https://schema.org/OutOfStock"
+        }
         TicketStatus::Available => "https://schema.org/InStock",
         TicketStatus::Reserved => "https://schema.org/LimitedAvailability",
         TicketStatus::Sold => "https://schema.org/SoldOut",
@@ -162,9 +170,9 @@ fn json_ld(ticket: &Ticket, url: &str) -> String {
         item["startDate"] = json!(When::of(date, &ticket.time_zone).iso);
         item["eventStatus"] = json!("https://schema.org/EventScheduled");
         item["offers"]["validFrom"] = json!(ticket.created_at);
-        if let Some(venue) = &ticket.venue {
-            item["location"] = json!({ "@type": "Place", "name": venue, "address": venue });
-        }
+        // An event has to have a location. Sellers who leave the venue out name it in the title or the description.
+        let venue = ticket.venue.as_deref().unwrap_or("See the description");
+        item["location"] = json!({ "@type": "Place", "name": venue, "address": venue });
     }
     // Embedded in a script element, which a `<` in a title must not close.
     item.to_string().replace('<', "\\u003c")
@@ -187,6 +195,7 @@ pub async fn buy(
     let placed = visitor.api.place_order(id, seen, &form.key).await;
     let page = format!("/tickets/{id}");
     let next = match placed {
+        Ok(order) if has_ended(&visitor, &order).await => Notice::ReservationEnded.at(&page),
         Ok(order) => format!("/orders/{}", order.id),
         Err(failure) => match PurchaseRefusal::of(&failure) {
             Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}"),
@@ -195,6 +204,14 @@ pub async fn buy(
         },
     };
     Ok(Redirect::to(&next).into_response())
+}
+
+/// Whether the form was submitted before, and the order that it placed then has been cancelled since. The response to a
+/// repeated request shows the order as it was placed.
+async fn has_ended(visitor: &Visitor, placed: &Order) -> bool {
+    let is_repeated = placed.created_at < visitor.now;
+    is_repeated
+        && visitor.api.order(placed.id).await.is_ok_and(|now| now.status == OrderStatus::Cancelled)
 }
 
 /// Why a ticket could not be reserved.
@@ -232,6 +249,47 @@ impl PurchaseRefusal {
 mod tests {
     use super::*;
 
+    fn ticket(changes: serde_json::Value) -> Ticket {
+        let mut ticket = json!({
+            "id": "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5b", "title": "Tosca", "timeZone": "Europe/Berlin",
+            "price": "20.50", "currency": "eur", "userId": "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5c",
+            "status": "available", "version": 1, "createdAt": "2026-01-01T00:00:00Z",
+        });
+        ticket.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(ticket).unwrap()
+    }
+
+    fn structured_data(changes: serde_json::Value) -> serde_json::Value {
+        let now = Time::parse("2026-06-01T00:00:00Z").unwrap();
+        serde_json::from_str(&json_ld(&ticket(changes), "https://example.com/tickets/1", now))
+            .unwrap()
+    }
+
+    #[test]
+    fn an_event_has_a_location_and_a_past_one_is_not_in_stock() {
+        let future = "2026-06-01T00:00:01Z";
+        let event = structured_data(json!({ "date": future, "venue": "Oper" }));
+        assert_eq!(event["location"]["name"], "Oper");
+        assert_eq!(event["offers"]["availability"], "https://schema.org/InStock");
+        let event = structured_data(json!({ "date": future }));
+        assert_eq!(event["location"]["@type"], "Place");
+        assert_eq!(event["location"]["name"], "See the description");
+        for status in ["available", "reserved"] {
+            let event =
+                structured_data(json!({ "date": "2026-05-31T23:59:59Z", "status": status }));
+            assert_eq!(
+                event["offers"]["availability"], "https://schema.org/OutOfStock",
+                "{status}"
+            );
+        }
+        let sold = structured_data(json!({ "date": "2026-05-31T23:59:59Z", "status": "sold" }));
+        assert_eq!(sold["offers"]["availability"], "https://schema.org/SoldOut");
+        assert_eq!(
+            structured_data(json!({}))["offers"]["availability"],
+            "https://schema.org/InStock"
+        );
+    }
+
     #[test]
     fn a_title_can_t_close_the_script_element_of_the_structured_data() {
         let ticket: Ticket = serde_json::from_value(json!({
@@ -242,7 +300,8 @@ mod tests {
             "status": "available", "version": 1, "createdAt": "2026-01-01T00:00:00Z",
         }))
         .unwrap();
-        let text = json_ld(&ticket, "https://example.com/tickets/1");
+        let now = Time::parse("2026-01-01T00:00:00Z").unwrap();
+        let text = json_ld(&ticket, "https://example.com/tickets/1", now);
         assert!(!text.contains('<'), "{text}");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read["name"], ticket.title);

@@ -63,11 +63,16 @@ pub async fn show(
 
 pub async fn submit(
     State(app): State<App>,
-    SignedIn { visitor, .. }: SignedIn,
+    visitor: Visitor,
     PathId(id): PathId<TicketId>,
-    Form(mut typed): Form<Typed>,
+    Form(typed): Form<Typed>,
 ) -> Result<Response> {
-    let (status, errors) = match visitor.api.edit_ticket(id, &typed.draft(), typed.version).await {
+    let mut typed = typed.canonical();
+    let edited = match visitor.check_session() {
+        Ok(()) => visitor.api.edit_ticket(id, &typed.draft(), typed.version).await,
+        Err(failure) => Err(failure),
+    };
+    let (status, errors) = match edited {
         Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
         Err(failure) if is_reserved_or_sold(&failure) => {
             return Ok(to(&format!("/tickets/{id}")));
@@ -79,6 +84,10 @@ pub async fn submit(
             (StatusCode::UNPROCESSABLE_ENTITY, FieldError::of_form(text).into())
         }
         Err(failure) if is_denied(&failure) => return Err(failure.into()),
+        Err(failure) if failure.is_not_signed_in() => {
+            let signed_out = FieldError::signed_out(&format!("/tickets/{id}/edit"));
+            (StatusCode::UNPROCESSABLE_ENTITY, signed_out.into())
+        }
         Err(failure) => {
             let price_rules = PriceRules::of(&app);
             FormErrors::from_failure(&failure, |field| typed.field_error(field, &price_rules))
@@ -96,7 +105,7 @@ pub(super) fn is_reserved_or_sold(failure: &Failure) -> bool {
 
 /// Whether the refusal has nothing to do with the entries.
 fn is_denied(failure: &Failure) -> bool {
-    let problems = [problem::NOT_ALLOWED, problem::NOT_FOUND, problem::NOT_SIGNED_IN];
+    let problems = [problem::NOT_ALLOWED, problem::NOT_FOUND];
     problems.iter().any(|problem| failure.refusal(problem).is_some())
 }
 

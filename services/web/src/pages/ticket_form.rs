@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use common::settings::MarketSettings;
-use common::{Money, Time};
+use common::text::{self, TextError};
+use common::{Money, Time, time_zone};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;
@@ -21,7 +22,11 @@ pub struct Typed {
     pub price: String,
     /// In the format of `datetime-local`, in the zone below: `2026-01-31T19:30`.
     pub date: String,
+    /// Empty until the seller or the script of the page has chosen one.
     pub time_zone: String,
+    /// The date of the listing that the form was filled from, in RFC 3339: the field above has neither its seconds nor, when
+    /// clocks go back, which of the two times it is.
+    pub instant: String,
     pub venue: String,
     pub description: String,
     /// The idempotency key of a new listing.
@@ -63,51 +68,64 @@ impl PriceRules {
 }
 
 impl Typed {
-    pub fn empty(zone: &str) -> Typed {
-        Typed { time_zone: zone.to_owned(), ..Typed::default() }
-    }
-
     pub fn of(ticket: &Ticket) -> Typed {
         Typed {
             title: ticket.title.clone(),
             price: ticket.price.to_string(),
             date: ticket.date.map(|date| typed_date(date, &ticket.time_zone)).unwrap_or_default(),
             time_zone: ticket.time_zone.clone(),
+            instant: ticket.date.map(|date| date.to_string()).unwrap_or_default(),
             venue: ticket.venue.clone().unwrap_or_default(),
             description: ticket.description.clone().unwrap_or_default(),
             key: String::new(),
             version: ticket.version,
         }
+        .canonical()
+    }
+
+    /// With the name of the time zone that the list has: browsers report some zones by an older one.
+    pub fn canonical(mut self) -> Typed {
+        if let Some(name) = time_zone::canonical_name(&self.time_zone) {
+            self.time_zone = name;
+        }
+        self
+    }
+
+    /// The date: as it is stored, if the fields still show it.
+    fn read_date(&self) -> Result<Time, FieldError> {
+        let read = read_date(self.date.trim(), &self.time_zone)?;
+        Ok(self.unchanged_date().unwrap_or(read))
+    }
+
+    fn unchanged_date(&self) -> Option<Time> {
+        let stored = Time::parse(&self.instant)?;
+        let zone = TimeZone::get(&self.time_zone).ok()?;
+        let shown: DateTime = self.date.trim().parse().ok()?;
+        let local = jiff::Timestamp::from_millisecond(stored.millis()).ok()?.to_zoned(zone);
+        let to_second = local.datetime().with().subsec_nanosecond(0).build().ok()?;
+        let to_minute = to_second.with().second(0).build().ok()?;
+        [to_second, to_minute].contains(&shown).then_some(stored)
     }
 
     /// The message for a rule of tickets that this field breaks.
     pub fn field_error(&self, field: &str, price_rules: &PriceRules) -> Option<FieldError> {
-        let too_long = |text: &str, max: usize| text.trim().chars().count() > max;
         Some(match field {
-            "title" if too_long(&self.title, TITLE_MAX_CHARS) => {
-                let rule = format!("Title must be at most {TITLE_MAX_CHARS} characters");
-                FieldError::on("title", rule)
-            }
-            "title" if self.title.trim().contains(char::is_control) => {
-                FieldError::on("title", "Title can’t contain line breaks")
-            }
-            "title" => FieldError::on("title", "Enter a title"),
+            "title" if text::is_blank(&self.title) => FieldError::on("title", "Enter a title"),
+            "title" => FieldError::on_line("title", "Title", &self.title, TITLE_MAX_CHARS),
             "price" => FieldError::on("price", price_rules.error.clone()),
-            "date" => match read_date(self.date.trim(), &self.time_zone) {
+            "date" => match self.read_date() {
                 Ok(_) => FieldError::on("date", "Date and time must be in the future"),
                 Err(error) => error,
             },
             "timeZone" => unknown_zone(),
-            "venue" if too_long(&self.venue, VENUE_MAX_CHARS) => {
-                let rule = format!("Venue must be at most {VENUE_MAX_CHARS} characters");
-                FieldError::on("venue", rule)
-            }
-            "venue" => FieldError::on("venue", "Venue can’t contain line breaks"),
-            "description" if too_long(&self.description, DESCRIPTION_MAX_CHARS) => {
-                FieldError::on("description", "Description must be at most 5,000 characters")
-            }
+            "venue" => FieldError::on_line("venue", "Venue", &self.venue, VENUE_MAX_CHARS),
             "description" => {
-                FieldError::on("description", "Description can’t contain control characters")
+                let rule = match text::multi_line(&self.description, DESCRIPTION_MAX_CHARS) {
+                    Err(TextError::TooLong(_)) => "must be at most 5,000 characters",
+                    Err(TextError::Invisible) => "can’t contain invisible characters",
+                    Err(TextError::Control) | Ok(_) => "can’t contain control characters",
+                };
+                FieldError::on("description", format!("Description {rule}"))
             }
             _ => return None,
         })
@@ -118,10 +136,9 @@ impl Typed {
     pub fn draft(&self) -> TicketDraft {
         let date = match self.date.trim() {
             "" => None,
-            text => Some(
-                read_date(text, &self.time_zone)
-                    .map_or_else(|_| text.to_owned(), |time| time.to_string()),
-            ),
+            text => {
+                Some(self.read_date().map_or_else(|_| text.to_owned(), |time| time.to_string()))
+            }
         };
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
         TicketDraft {
@@ -136,7 +153,7 @@ impl Typed {
 }
 
 fn unknown_zone() -> FieldError {
-    FieldError::on("time_zone", "Choose a time zone from the list")
+    FieldError::on("time_zone", "Choose the time zone of the venue from the list")
 }
 
 fn typed_date(date: Time, zone: &str) -> String {
@@ -190,6 +207,8 @@ pub static ZONES: LazyLock<Vec<Continent>> = LazyLock::new(|| {
     let zones = |continent: &str| {
         let zone = |name: &String| {
             let place = name.strip_prefix(continent)?.strip_prefix('/')?;
+            // One name for each zone: the others are its aliases.
+            time_zone::canonical_name(name).filter(|canonical| canonical == name)?;
             Some(Zone { name: name.clone(), place: place.replace('_', " ").replace('/', ", ") })
         };
         names.iter().filter_map(zone).collect()
@@ -238,9 +257,56 @@ mod tests {
     #[test]
     fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         for date in ["soon", "2026-03-29T02:30"] {
-            let typed = Typed { date: date.to_owned(), ..Typed::empty("Europe/Berlin") };
+            let typed = typed(date, "Europe/Berlin", "");
             assert_eq!(typed.draft().date.as_deref(), Some(date));
             assert_eq!(Time::parse(date), None);
+        }
+    }
+
+    fn typed(date: &str, zone: &str, instant: &str) -> Typed {
+        let (date, time_zone) = (date.to_owned(), zone.to_owned());
+        Typed { date, time_zone, instant: instant.to_owned(), ..Typed::default() }
+    }
+
+    #[test]
+    fn a_date_that_is_saved_unchanged_stays_the_same_instant() {
+        for stored in [
+            // The repeated hour: its first and its second half past two.
+            "2027-10-31T00:30:00.000Z",
+            "2027-10-31T01:30:00.000Z",
+            "2027-07-01T17:30:15.000Z",
+            "2027-07-01T17:30:15.250Z",
+        ] {
+            let zone = "Europe/Berlin";
+            let shown = typed_date(Time::parse(stored).unwrap(), zone);
+            assert_eq!(typed(&shown, zone, stored).draft().date.as_deref(), Some(stored));
+        }
+        let stored = "2027-10-31T01:30:00.000Z";
+        for (date, zone, expected) in [
+            ("2027-10-31T02:31", "Europe/Berlin", "2027-10-31T00:31:00.000Z"),
+            ("2027-10-31T02:30", "Europe/Lisbon", "2027-10-31T02:30:00.000Z"),
+        ] {
+            assert_eq!(typed(date, zone, stored).draft().date.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_date_needs_a_time_zone() {
+        let rules =
+            PriceRules { currency: String::new(), hint: String::new(), error: String::new() };
+        let typed = typed("2027-07-01T19:30", "", "");
+        assert_eq!(typed.draft().date.as_deref(), Some("2027-07-01T19:30"));
+        assert_eq!(typed.field_error("date", &rules).unwrap().field, Some("time_zone"));
+        assert_eq!(Typed::default().draft().time_zone, None);
+    }
+
+    #[test]
+    fn a_zone_that_a_browser_reports_by_an_older_name_is_the_one_in_the_list() {
+        for (reported, listed) in
+            [("Asia/Calcutta", "Asia/Kolkata"), ("Europe/Kiev", "Europe/Kyiv")]
+        {
+            assert_eq!(typed("", reported, "").canonical().time_zone, listed);
+            assert!(is_listed(listed) && !is_listed(reported), "{listed}");
         }
     }
 

@@ -7,15 +7,14 @@ use common::ids::TicketId;
 use common::problem;
 use http::StatusCode;
 use httpkit::Result;
-use httpkit::extract::Query;
 use serde::Deserialize;
 
 use super::ticket_form::{self, PriceRules, Typed};
-use crate::forms::{FieldError, Form, FormErrors, new_key};
+use crate::forms::{FieldError, Form, FormErrors, PageQuery, new_key};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
-use crate::visitor::SignedIn;
+use crate::visitor::{SignedIn, Visitor};
 
 #[derive(Template)]
 #[template(path = "ticket-new.html")]
@@ -40,36 +39,46 @@ impl NewTicketPage {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Params {
-    /// The listing to prefill the form from.
-    like: Option<TicketId>,
+    /// The id of the listing to prefill the form from.
+    like: String,
 }
 
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
-    Query(params): Query<Params>,
+    PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
     let like = async {
         // The form works without it.
-        visitor.api.ticket(params.like?).await.ok().map(|ticket| Typed::of(&ticket))
+        let id: TicketId = params.like.parse().ok()?;
+        visitor.api.ticket(id).await.ok().map(|ticket| Typed::of(&ticket))
     };
     let (like, frame) = tokio::join!(like, Frame::of(&app, &visitor));
-    let typed = like.unwrap_or_else(|| Typed::empty(&app.settings.market.time_zone));
+    let typed = like.unwrap_or_default();
     let typed = Typed { key: new_key(), ..typed };
     NewTicketPage::new(&app, frame, typed, FormErrors::none()).show()
 }
 
 pub async fn submit(
     State(app): State<App>,
-    SignedIn { visitor, .. }: SignedIn,
-    Form(mut typed): Form<Typed>,
+    visitor: Visitor,
+    Form(typed): Form<Typed>,
 ) -> Result<Response> {
-    let (status, errors) = match visitor.api.list_ticket(&typed.draft(), &typed.key).await {
+    let mut typed = typed.canonical();
+    let listed = match visitor.check_session() {
+        Ok(()) => visitor.api.list_ticket(&typed.draft(), &typed.key).await,
+        Err(failure) => Err(failure),
+    };
+    let (status, errors) = match listed {
         Ok(ticket) => {
             let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
             return Ok(Redirect::to(&next).into_response());
+        }
+        Err(failure) if failure.is_not_signed_in() => {
+            (StatusCode::UNPROCESSABLE_ENTITY, FieldError::signed_out("/tickets/new").into())
         }
         Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
             typed.key = new_key();

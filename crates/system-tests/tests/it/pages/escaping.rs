@@ -71,3 +71,79 @@ async fn what_is_searched_for_is_shown_as_text() {
     let page = stack.browser().opens("/?notice=%3Cscript%3E").await;
     assert!(page.texts(".notice").is_empty());
 }
+
+/// Hebrew, so that its direction shows, and without a blank.
+const MARK: &str = "שלום";
+
+#[tokio::test]
+async fn users_content_is_isolated_from_the_text_around_it() {
+    let stack = shared::default().await;
+    let (seller, buyer) = (stack.browser(), stack.browser());
+    seller.signs_up(MARK).await;
+    buyer.signs_up("Bert").await;
+    let body = json!({
+        "title": format!("{MARK} 1"), "price": "10", "venue": MARK, "description": MARK,
+    });
+    let ticket = seller.client.post("/api/tickets", body).await.expect(201);
+    let id = ticket["id"].as_str().unwrap();
+    let ticket = format!("/tickets/{id}");
+    let mut pages = Vec::new();
+    for page in ["edit", "delete"] {
+        pages.push(seller.opens(&format!("{ticket}/{page}")).await);
+    }
+    let order = buyer.buys(&ticket).await;
+    let address = order.path().to_owned();
+    pages.push(order);
+    for page in [&*ticket, "/orders", "/"] {
+        pages.push(buyer.opens(page).await);
+    }
+    buyer.pays(&address, "tok_visa").await.expect(200);
+    for browser in [&buyer, &seller] {
+        let paid = eventually("the contact to be shown", || async {
+            Some(browser.opens(&address).await).filter(|page| page.has("contact"))
+        });
+        pages.push(paid.await);
+    }
+    for page in [&*ticket, "/sales", "/account", &format!("{address}/refund")] {
+        pages.push(seller.opens(page).await);
+    }
+    let mut found = 0;
+    for page in &pages {
+        let html = scraper::Html::parse_document(&page.expect(200).answer.text);
+        for node in html.tree.nodes() {
+            if !node.value().as_text().is_some_and(|text| text.contains(MARK)) {
+                continue;
+            }
+            let elements = || node.ancestors().filter_map(|parent| parent.value().as_element());
+            // The title of a document has no markup, and the structured data is for programs.
+            if elements().any(|element| matches!(element.name(), "title" | "script")) {
+                continue;
+            }
+            found += 1;
+            let isolates = |element: &scraper::node::Element| {
+                element.name() == "bdi" || element.attr("dir") == Some("auto")
+            };
+            assert!(elements().any(isolates), "{}: {:?}", page.address, node.value());
+        }
+    }
+    assert!(found > 20, "{found} places");
+}
+
+#[tokio::test]
+async fn a_link_to_a_mail_has_one_recipient() {
+    let stack = shared::default().await;
+    let (seller, buyer) = (stack.browser(), stack.browser());
+    let email = format!("q?bcc=x&subject=hi-{}@example.com", Uuid::now_v7().simple());
+    let body = json!({ "email": email, "password": "correct horse" });
+    seller.client.post("/api/users/signup", body).await.expect(201);
+    buyer.signs_up("Bert").await;
+    let ticket = seller.lists("Mail", "10").await;
+    let order = buyer.buys(&ticket).await.path().to_owned();
+    buyer.pays(&order, "tok_visa").await.expect(200);
+    let paid = eventually("the contact to be shown", || async {
+        Some(buyer.opens(&order).await).filter(|page| page.has("contact"))
+    });
+    let link = paid.await.attributes("[data-test='contact'] a", "href").remove(0);
+    assert!(link.starts_with("mailto:q%3Fbcc%3Dx%26subject%3Dhi-"), "{link}");
+    assert!(!link.contains('?'), "{link}");
+}

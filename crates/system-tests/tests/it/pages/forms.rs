@@ -1,6 +1,8 @@
 //! Forms: errors, kept entries, and repeated submissions.
 
+use serde_json::json;
 use testkit::Method;
+use uuid::Uuid;
 
 use crate::shared;
 
@@ -160,4 +162,136 @@ async fn an_edit_that_crosses_another_is_not_lost_and_loses_nothing() {
     let again = page.form(&edit);
     assert_eq!(again.value("price"), Some("11"));
     assert!(seller.sends(&again).await.main().contains("$11.00"));
+}
+
+#[tokio::test]
+async fn a_date_that_is_saved_unchanged_stays_where_it_is() {
+    let stack = shared::default().await;
+    let seller = stack.browser();
+    seller.signs_up("Ada").await;
+    // The second half past two of the night in which clocks go back, and a quarter of a minute.
+    let body = json!({
+        "title": "Night walk", "price": "10", "date": "2099-10-25T02:30:15+01:00",
+        "timeZone": "Europe/Berlin",
+    });
+    let ticket = seller.client.post("/api/tickets", body).await.expect(201);
+    let edit = format!("/tickets/{}/edit", ticket["id"].as_str().unwrap());
+    let form = seller.opens(&edit).await.form(&edit);
+    seller.sends(&form.with("venue", "Tiergarten")).await.expect(200);
+    let api = format!("/api{}", edit.trim_end_matches("/edit"));
+    let edited = seller.client.get(&api).await.expect(200);
+    assert_eq!((&edited["venue"], &edited["date"]), (&json!("Tiergarten"), &ticket["date"]));
+    let form = seller.opens(&edit).await.form(&edit);
+    seller.sends(&form.with("date", "2099-10-25T03:30")).await.expect(200);
+    let moved = seller.client.get(&api).await.expect(200);
+    assert_eq!(moved["date"], "2099-10-25T02:30:00.000Z");
+}
+
+#[tokio::test]
+async fn a_listing_without_a_date_needs_no_time_zone_and_one_with_a_date_does() {
+    let stack = shared::default().await;
+    let seller = stack.browser();
+    seller.signs_up("Ada").await;
+    let form = seller.opens("/tickets/new").await.form("/tickets/new");
+    assert_eq!(form.value("time_zone"), Some(""), "no script has chosen one");
+    let form = form.with("title", "Fair").with("price", "10");
+    let page = seller.sends(&form.with("date", "2099-07-01T19:30")).await;
+    page.expect(422);
+    assert_eq!(page.texts("#time_zone-error").len(), 1, "{}", page.main());
+    // Browsers report some zones by an older name.
+    let form = page.form("/tickets/new").with("time_zone", "Asia/Calcutta");
+    let page = seller.sends(&form).await;
+    assert!(page.main().contains("Wed 1 Jul 2099, 19:30 IST, Asia/Kolkata"), "{}", page.main());
+}
+
+#[tokio::test]
+async fn an_amount_with_separators_is_understood_or_refused() {
+    let stack = shared::default().await;
+    let seller = stack.browser();
+    seller.signs_up("Ada").await;
+    let form = seller.opens("/tickets/new").await.form("/tickets/new").with("title", "Fair");
+    for typed in ["0,500", "1.234", "1,23,456"] {
+        let page = seller.sends(&form.with("price", typed)).await;
+        page.expect(422);
+        assert_eq!(page.texts("#price-error").len(), 1, "{typed}: {}", page.main());
+    }
+    let page = seller.sends(&form.with("price", "1.234,50 €")).await;
+    assert!(page.expect(200).main().contains("$1,234.50"), "{}", page.main());
+}
+
+#[tokio::test]
+async fn what_was_typed_is_kept_when_one_was_signed_out_in_another_tab() {
+    let stack = shared::default().await;
+    let seller = stack.browser();
+    let email = seller.signs_up("Ada").await;
+    let ticket = seller.lists("Undine", "10").await;
+    let edit = format!("{ticket}/edit");
+    for address in ["/tickets/new", &edit] {
+        let form = seller.opens(address).await.form(address);
+        let form = form.with("title", "Undine, row 7").with("price", "12");
+        let question = seller.opens("/auth/signout").await;
+        seller.sends(&question.form("/auth/signout")).await;
+        let page = seller.sends(&form).await;
+        page.expect(422);
+        assert_eq!(page.path(), address, "it isn't the sign-in page");
+        let kept = page.form(address);
+        assert_eq!((kept.value("title"), kept.value("price")), (Some("Undine, row 7"), Some("12")));
+        let sign_in = page.attributes("[data-test='form-errors'] a", "href").remove(0);
+        assert_eq!(page.attributes("[data-test='form-errors'] a", "target"), ["_blank"]);
+        let sign_in = seller.opens(&sign_in).await.form("/auth/signin");
+        seller.sends(&sign_in.with("email", &email).with("password", "correct horse")).await;
+        let page = seller.sends(&kept).await;
+        assert_eq!(page.expect(200).text("h1"), "Undine, row 7");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_up_form_that_is_sent_twice_signs_in() {
+    let stack = shared::default().await;
+    let visitor = stack.browser();
+    let email = format!("ada-{}@example.com", Uuid::now_v7());
+    let form = visitor.opens("/auth/signup?next=/sales").await.form("/auth/signup");
+    let form = form.with("email", &email).with("password", "correct horse");
+    let (one, other) = tokio::join!(visitor.posts(&form), visitor.posts(&form));
+    for answer in [one, other, visitor.posts(&form).await] {
+        assert_eq!(answer.header("location"), Some("/sales"), "{}", answer.text);
+        assert!(answer.set_cookie("session").is_some());
+    }
+    // Another password isn't the owner's.
+    let page = visitor.sends(&form.with("password", "wrong horse")).await;
+    page.expect(422).expect_part("error-link");
+}
+
+#[tokio::test]
+async fn an_old_form_does_not_lead_silently_to_an_order_that_has_ended() {
+    let stack = shared::default().await;
+    let (seller, buyer) = (stack.browser(), stack.browser());
+    seller.signs_up("Ada").await;
+    buyer.signs_up("Bert").await;
+    let ticket = seller.lists("Only once more", "9").await;
+    let form = buyer.opens(&ticket).await.form(&ticket);
+    let order = buyer.sends(&form).await;
+    assert_eq!(buyer.sends(&form).await.path(), order.path(), "it is live");
+    buyer
+        .sends(&order.form(&format!("{}/cancel", order.path())))
+        .await
+        .expect_part("order-cancelled");
+    let page = buyer.sends(&form).await;
+    assert_eq!(page.path(), ticket);
+    page.expect_part("notice-reservation-ended");
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_text_are_not_stored() {
+    let stack = shared::default().await;
+    let seller = stack.browser();
+    seller.signs_up("Ada").await;
+    for title in [b"%FF%FE".as_slice(), b"Mot\xf6rhead", b"%ED%A0%80"] {
+        let body = [b"price=5&key=0123456789&title=", title].concat();
+        let post = seller.client.request(Method::POST, "/tickets/new");
+        let post = post.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let answer = post.send().await;
+        assert_eq!((answer.status.as_u16(), answer.media_type()), (400, Some("text/html")));
+    }
+    seller.opens("/sales").await.expect_part("no-listings");
 }

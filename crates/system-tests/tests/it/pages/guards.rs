@@ -184,3 +184,32 @@ async fn a_head_is_answered_as_a_get_without_its_body() {
     assert_eq!(answer.status, 200);
     assert!(answer.text.is_empty() && begun.elapsed().as_secs() < 5);
 }
+
+#[tokio::test]
+async fn an_address_with_a_slash_too_many_or_an_old_parameter_still_leads_somewhere() {
+    let stack = shared::default().await;
+    let visitor = stack.browser();
+    visitor.signs_up("Ada").await;
+    for (address, page) in [
+        ("/orders/", "/orders"),
+        ("/auth/signin/?next=/sales", "/auth/signin?next=/sales"),
+        ("/tickets/new/", "/tickets/new"),
+    ] {
+        let answer = visitor.client.get(address).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (308, Some(page)));
+    }
+    for address in ["//evil.example/", "/%5Cevil.example/", "/nowhere"] {
+        let location = visitor.client.get(address).await.header("location").map(str::to_owned);
+        assert!(!location.is_some_and(|to| to.starts_with("//") || to.contains('\\')), "{address}");
+    }
+    for (address, page) in [
+        ("/orders?cursor=x", "/orders"),
+        ("/sales?cursor=x", "/sales"),
+        ("/tickets/new?like=", "/tickets/new?like="),
+        ("/tickets/new?like=x", "/tickets/new?like=x"),
+        ("/?q=a&q=ab", "/?q=a&q=ab"),
+        ("/orders?cursor=&cursor=", "/orders?cursor=&cursor="),
+    ] {
+        assert_eq!(visitor.opens(address).await.expect(200).address, page);
+    }
+}

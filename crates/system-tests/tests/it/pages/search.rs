@@ -67,3 +67,22 @@ async fn a_long_list_comes_in_pages_and_a_page_that_is_gone_leads_to_the_first()
     let gone = visitor.opens(&format!("{search}&cursor=rubbish")).await;
     assert_eq!(gone.address, search);
 }
+
+#[tokio::test]
+async fn a_filter_by_day_means_the_day_that_the_cards_show() {
+    let stack = shared::default().await;
+    let seller = stack.person("ada").await;
+    let mark = format!("w{}", Uuid::now_v7().simple());
+    for (title, date, zone) in [
+        ("Evening", "2099-01-30T20:00:00-05:00", "America/New_York"),
+        ("Midnight", "2099-01-31T00:00:00+14:00", "Pacific/Kiritimati"),
+    ] {
+        let title = format!("{title} {mark}");
+        let body = json!({ "title": title, "price": "1", "date": date, "timeZone": zone });
+        seller.client.post("/api/tickets", body).await.expect(201);
+    }
+    for (day, title) in [("2099-01-30", "Evening"), ("2099-01-31", "Midnight")] {
+        let page = stack.browser().opens(&format!("/?q={mark}&from={day}&to={day}")).await;
+        assert_eq!(page.expect(200).texts(".card h2"), [format!("{title} {mark}")]);
+    }
+}

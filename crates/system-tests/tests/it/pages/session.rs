@@ -1,5 +1,6 @@
 //! Sessions are renewed automatically.
 
+use system_tests::PlainBrowser;
 use testkit::Client;
 
 use crate::shared;
@@ -61,4 +62,44 @@ async fn revoked(stack: &system_tests::Stack) -> String {
     let client = Client::new(&stack.url()).cookie("refresh", &token);
     client.post("/api/users/signout", serde_json::json!({})).await.expect(200);
     token
+}
+
+#[tokio::test]
+async fn the_links_to_sign_in_lead_back() {
+    let stack = shared::default().await;
+    let visitor = stack.browser();
+    for (address, next) in [
+        ("/", ""),
+        ("/?q=aida", "?next=%2F%3Fq%3Daida"),
+        ("/?notice=signed-out", ""),
+        ("/nowhere", "?next=%2Fnowhere"),
+        ("/auth/signin?next=%2Fsales", "?next=%2Fsales"),
+    ] {
+        let page = visitor.opens(address).await;
+        for (name, path) in [("nav-sign-in", "/auth/signin"), ("nav-sign-up", "/auth/signup")] {
+            let links = page.attributes(&format!("[data-test='{name}']"), "href");
+            assert_eq!(links, [format!("{path}{next}")], "{address}");
+        }
+    }
+    let form = visitor.opens("/auth/signin?next=/sales").await.form("/auth/signin");
+    let page = visitor.sends(&form.with("email", "nobody")).await;
+    page.expect(422);
+    let links = page.attributes("[data-test='nav-sign-up']", "href");
+    assert_eq!(links, ["/auth/signup?next=%2Fsales"]);
+}
+
+#[tokio::test]
+async fn a_browser_without_cookies_is_told_what_signing_in_needs() {
+    let stack = shared::default().await;
+    let email = stack.browser().signs_up("Ada").await;
+    let without_cookies = PlainBrowser { client: Client::new(&stack.url()) };
+    let form = without_cookies.opens("/auth/signin?next=/sales").await.form("/auth/signin");
+    let form = form.with("email", &email).with("password", "correct horse");
+    let page = without_cookies.sends(&form).await;
+    page.expect(200).expect_part("form-errors");
+    assert_eq!(page.form("/auth/signin").value("next"), Some("/sales"));
+    // A browser that accepts them, but was first seen here.
+    let with_cookies = stack.browser();
+    let page = with_cookies.sends(&form).await;
+    assert_eq!(page.expect(200).address, "/sales");
 }
