@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use payments::domain::{GatewayError, IntentState, RefundState, Step};
+use common::Money;
+use payments::domain::{GatewayError, IntentState, RefundState, Refunds, Step};
+use testkit::fixtures;
 
 /// Stripe's state of one order, and payments' requests in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub enum StripeResult {
     Made(Result<String, GatewayError>),
     Intent(Result<IntentState, GatewayError>),
     Refund(Result<RefundState, GatewayError>),
-    Refunds(Result<Option<RefundState>, GatewayError>),
+    Refunds(Result<Refunds, GatewayError>),
 }
 
 /// The outcome of a request that reaches Stripe.
@@ -103,7 +105,11 @@ impl StripeState {
                 StripeResult::Intent(Ok(self.intents[number(intent)].status(number(intent))))
             }
             Step::RetrieveRefunds { .. } => {
-                StripeResult::Refunds(Ok((self.refunds > 0).then(refunded)))
+                let (succeeded, newest) = match refunded() {
+                    RefundState::Succeeded { id, amount } if self.refunds > 0 => (amount, Some(id)),
+                    _ => (Money::from_minor(0), None),
+                };
+                StripeResult::Refunds(Ok(Refunds { succeeded, newest, is_pending: false }))
             }
             Step::CreateIntent { .. }
             | Step::CreatePaymentMethod { .. }
@@ -244,7 +250,7 @@ impl PaymentIntent {
 }
 
 fn refunded() -> RefundState {
-    RefundState::Succeeded { id: "re_1".to_owned() }
+    RefundState::Succeeded { id: "re_1".to_owned(), amount: fixtures::listing().price }
 }
 
 fn number(intent: &str) -> usize {
