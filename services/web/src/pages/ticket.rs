@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use common::Money;
 use common::ids::TicketId;
 use common::problem::{self, Problem};
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::api::{Failure, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key, with_query};
-use crate::notice::Notice;
+use crate::notice::{Next, Notice};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::visitor::{SignedIn, Visitor};
@@ -171,6 +171,8 @@ fn json_ld(ticket: &Ticket, url: &str) -> String {
 pub struct Purchase {
     /// The price that the buyer saw, in minor units.
     price: i64,
+    /// The version of the listing that the buyer saw. (A page of the version before has none.)
+    version: Option<i64>,
     key: String,
 }
 
@@ -181,17 +183,17 @@ pub async fn buy(
     Form(form): Form<Purchase>,
 ) -> Result<Response> {
     let seen = Money::from_minor(form.price);
-    let placed = visitor.api.place_order(id, seen, &form.key).await;
+    let placed = visitor.api.place_order(id, seen, form.version, &form.key).await;
     let page = format!("/tickets/{id}");
-    let next = match placed {
-        Ok(order) => format!("/orders/{}", order.id),
+    let next: Next = match placed {
+        Ok(order) => format!("/orders/{}", order.id).into(),
         Err(failure) => match PurchaseRefusal::of(&failure) {
-            Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}"),
+            Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}").into(),
             Some(PurchaseRefusal::Notice(notice)) => notice.at(&page),
             None => return Err(failure.into()),
         },
     };
-    Ok(Redirect::to(&next).into_response())
+    Ok(next.into_response())
 }
 
 /// Why a ticket could not be reserved.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use common::ids::TicketId;
 use common::problem;
 use http::StatusCode;
@@ -69,7 +69,7 @@ pub async fn submit(
     let (status, errors) = match visitor.api.list_ticket(&typed.draft(), &typed.key).await {
         Ok(ticket) => {
             let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
-            return Ok(Redirect::to(&next).into_response());
+            return Ok(next.into_response());
         }
         Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
             typed.key = new_key();
