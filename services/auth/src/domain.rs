@@ -1,6 +1,7 @@
 //! Users and sessions, and their transitions. Pure: times and hashes are parameters.
 
 pub mod email_address;
+pub mod password;
 pub mod profile;
 pub mod session;
 

@@ -6,12 +6,13 @@ use bson::{Document, doc};
 use common::events::UserStatus;
 use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
+use futures::TryStreamExt;
 use mongodb::options::IndexOptions;
 use mongodb::{Collection, Database, IndexModel};
 use store::mongo::{index, unique_index, when_available};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result};
 
-use crate::domain::{EmailAddress, Session, User};
+use crate::domain::{Session, User};
 
 /// The unique index that allows one user per email address.
 const EMAIL: &str = "email";
@@ -90,9 +91,15 @@ impl Store {
         self.users.get(id).await
     }
 
-    pub async fn user_by_email(&self, email: &EmailAddress) -> Result<Option<User>> {
-        let filter = doc! { "email": email.as_str() };
-        Ok(self.users.collection().find_one(filter).await?)
+    /// The user whose address is stored as one of these texts; of several, the one with the first of them.
+    pub async fn user_by_email(&self, spellings: &[String]) -> Result<Option<User>> {
+        let filter = doc! { "email": { "$in": spellings } };
+        let limit = i64::try_from(spellings.len()).unwrap_or(1);
+        let found = self.users.collection().find(filter).limit(limit).await?;
+        let found: Vec<User> = found.try_collect().await?;
+        let position =
+            |user: &User| spellings.iter().position(|spelling| spelling == user.email.as_str());
+        Ok(found.into_iter().min_by_key(position))
     }
 
     pub async fn insert_session(&self, session: &Session) -> Result<()> {

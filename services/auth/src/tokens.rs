@@ -16,10 +16,13 @@ use httpkit::ed25519;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sha2::{Digest, Sha256};
 
-use crate::domain::TokenHash;
+use crate::domain::{Session, TokenHash};
 
 /// How long a session token is valid, even if its session is revoked meanwhile.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// How many rotations ago a token may have been current to be recognised: ten days of continuous use.
+const MAX_ROTATIONS: usize = 1_000;
 
 /// Signs session tokens with the private key.
 #[derive(Clone)]
@@ -95,6 +98,19 @@ impl RefreshToken {
     pub fn hash(&self) -> TokenHash {
         let digest = Sha256::digest(self.text());
         TokenHash::new(BASE64_URL_SAFE_NO_PAD.encode(digest))
+    }
+
+    /// Whether a session has, or had, this token: the chain of its successors leads to the current one. Only whoever has
+    /// a token of the session can present one.
+    pub fn belongs_to(&self, session: &Session) -> anyhow::Result<bool> {
+        let mut token = self.clone();
+        for _ in 0..MAX_ROTATIONS {
+            if token.hash() == session.current {
+                return Ok(true);
+            }
+            token = token.successor(&session.rotation_secret)?;
+        }
+        Ok(false)
     }
 
     /// The token that follows this one: always the same, so that two tabs that refresh concurrently get the same one.

@@ -24,7 +24,7 @@ pub struct StateSettings {
     pub context: ContextSettings,
 
     /// The timer queue; it may lose its contents, which are in MongoDB as well
-    #[arg(long, env = "REDIS_URL")]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
 }
 
@@ -49,5 +49,21 @@ impl App {
             clock,
             context,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `--help` is pasted into tickets and chats, and these contain passwords.
+    #[test]
+    fn help_hides_the_values_of_secrets() {
+        let command = StateSettings::augment_args(clap::Command::new("expiration"));
+        for secret in ["MONGO_URI", "NATS_URL", "REDIS_URL"] {
+            let named = |arg: &&clap::Arg| arg.get_env().is_some_and(|env| env == secret);
+            let arg = command.get_arguments().find(named).unwrap();
+            assert!(arg.is_hide_env_values_set(), "{secret}");
+        }
     }
 }

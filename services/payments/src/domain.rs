@@ -33,7 +33,7 @@ pub use payment::{Attempt, OrderReplica, Payment, Refund, Status};
 pub use refusal::{NotPaid, PaymentRefusal, RefundRefusal};
 pub use requests::{Progress, RequestOutcome};
 pub use steps::Step;
-pub use stripe::{GatewayError, IntentState, RefundState, StripeResult};
+pub use stripe::{GatewayError, IntentState, RefundState, Refunds, StripeResult, Total};
 pub use work::RENEWAL;
 
 /// No payment is started in the last second of a reservation: its outcome would be known too late.
@@ -130,7 +130,7 @@ impl OrderPayment {
             if let (Some(CancelReason::Refunded), Some(payment)) =
                 (order.cancel_reason, &mut next.payment)
             {
-                payment.recover_refund();
+                payment.recover_refund(next.order.amount);
             }
             let next = next.schedule(limits, now);
             // A process that is executing steps continues, and sees the order's new state at its next step.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context;
 use common::Money;
 use common::ids::{OrderId, PaymentId};
-use common::money::Currency;
 use stripe::{
     ApiErrors, ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError,
     StripeRequest,
@@ -26,11 +25,14 @@ use url::Url;
 
 use crate::domain::{
     AttemptNumber, CardToken, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState,
-    StripeResult,
+    Refunds, StripeResult, Total,
 };
 
 /// How long one call may take. A payment needs up to three, and is responded to after ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The most that Stripe lists at once.
+const REFUNDS_PER_PAGE: i64 = 100;
 
 #[derive(Clone)]
 pub struct Gateway {
@@ -53,21 +55,24 @@ impl Gateway {
         &self,
         order: OrderId,
         number: IntentNumber,
-        amount: Money,
-        currency: &Currency,
+        total: &Total,
     ) -> StripeResult<String> {
         let currency: stripe_types::Currency =
-            currency.as_str().parse().map_err(|_| GatewayError::Refused {
+            total.currency.as_str().parse().map_err(|_| GatewayError::Refused {
                 code: None,
                 invalid_payment_method: false,
-                message: format!("Stripe's client library doesn't know the currency {currency}"),
+                message: format!(
+                    "Stripe's client library doesn't know the currency {}",
+                    total.currency
+                ),
             })?;
-        let request = CreatePaymentIntent::new(amount.minor(), currency)
+        let request = CreatePaymentIntent::new(total.amount.minor(), currency)
             .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
             .metadata([("order_id".to_owned(), order.to_string())]);
         let request =
             request.customize().request_strategy(with_key(&format!("pi:{order}:{number}"))?);
         let intent = request.send(&self.client).await.map_err(error)?;
+        compare_intent(&intent, total)?;
         Ok(intent.id.to_string())
     }
 
@@ -95,46 +100,88 @@ impl Gateway {
         number: AttemptNumber,
         intent: &str,
         method: &str,
+        total: &Total,
     ) -> StripeResult<IntentState> {
         let request =
             ConfirmPaymentIntent::new(intent).payment_method(method).error_on_requires_action(true);
         let request =
             request.customize().request_strategy(with_key(&format!("confirm:{order}:{number}"))?);
-        request.send(&self.client).await.map(|intent| intent_state(&intent)).map_err(error)
+        intent_state(&request.send(&self.client).await.map_err(error)?, total)
     }
 
-    pub async fn retrieve_intent(&self, intent: &str) -> StripeResult<IntentState> {
+    pub async fn retrieve_intent(&self, intent: &str, total: &Total) -> StripeResult<IntentState> {
         let request = RetrievePaymentIntent::new(intent);
-        request.send(&self.client).await.map(|intent| intent_state(&intent)).map_err(error)
+        intent_state(&request.send(&self.client).await.map_err(error)?, total)
     }
 
     /// Cancels an unpaid PaymentIntent permanently. Safe to repeat without a key: it names the object.
-    pub async fn cancel_intent(&self, intent: &str) -> StripeResult<IntentState> {
+    pub async fn cancel_intent(&self, intent: &str, total: &Total) -> StripeResult<IntentState> {
         let request = CancelPaymentIntent::new(intent);
-        request.send(&self.client).await.map(|intent| intent_state(&intent)).map_err(error)
+        intent_state(&request.send(&self.client).await.map_err(error)?, total)
     }
 
-    /// Refunds the whole PaymentIntent.
+    /// Refunds this amount of the PaymentIntent; without one, all that is not refunded yet.
     pub async fn create_refund(
         &self,
         payment: PaymentId,
         number: RefundNumber,
         intent: &str,
+        amount: Option<Money>,
+        total: &Total,
     ) -> StripeResult<RefundState> {
-        let request = CreateRefund::new().payment_intent(intent);
+        let mut request = CreateRefund::new().payment_intent(intent);
+        if let Some(amount) = amount {
+            request = request.amount(amount.minor());
+        }
         let request =
             request.customize().request_strategy(with_key(&format!("refund:{payment}:{number}"))?);
-        request.send(&self.client).await.map(|refund| refund_state(&refund)).map_err(error)
+        let refund = request.send(&self.client).await.map_err(error)?;
+        let state = refund_state(&refund, total)?;
+        match amount.filter(|amount| amount.minor() != refund.amount) {
+            Some(requested) => Err(mismatch(format!(
+                "refund {} is of {}, not {requested}",
+                refund.id,
+                Money::from_minor(refund.amount)
+            ))),
+            None => Ok(state),
+        }
     }
 
-    /// The state of a PaymentIntent's refunds: the best one; none if there are none.
-    pub async fn retrieve_refunds(&self, intent: &str) -> StripeResult<Option<RefundState>> {
-        let request = ListRefund::new().payment_intent(intent).limit(100);
-        let refunds = request.send(&self.client).await.map_err(error)?.data;
-        let states: Vec<_> = refunds.iter().map(refund_state).collect();
-        let succeeded = states.iter().find(|state| matches!(state, RefundState::Succeeded { .. }));
-        let pending = states.iter().find(|state| **state == RefundState::Pending);
-        Ok(succeeded.or(pending).or(states.first()).cloned())
+    /// All refunds of a PaymentIntent.
+    pub async fn retrieve_refunds(&self, intent: &str, total: &Total) -> StripeResult<Refunds> {
+        let mut refunds =
+            Refunds { succeeded: Money::from_minor(0), newest: None, is_pending: false };
+        let mut sum: i64 = 0;
+        let mut last: Option<String> = None;
+        loop {
+            let mut request = ListRefund::new().payment_intent(intent).limit(REFUNDS_PER_PAGE);
+            if let Some(last) = last.take() {
+                request = request.starting_after(last);
+            }
+            let page = request.send(&self.client).await.map_err(error)?;
+            // The newest come first.
+            for refund in &page.data {
+                match refund_state(refund, total)? {
+                    RefundState::Succeeded { id, amount } => {
+                        sum = sum.saturating_add(amount.minor());
+                        refunds.newest.get_or_insert(id);
+                    }
+                    RefundState::Pending => refunds.is_pending = true,
+                    RefundState::Failed => {}
+                }
+            }
+            last = page.data.last().map(|refund| refund.id.to_string());
+            if !page.has_more || last.is_none() {
+                break;
+            }
+        }
+        refunds.succeeded = Money::from_minor(sum);
+        if refunds.succeeded > total.amount {
+            let Total { amount, .. } = total;
+            let message = format!("{} of {amount} are refunded on {intent}", refunds.succeeded);
+            return Err(mismatch(message));
+        }
+        Ok(refunds)
     }
 }
 
@@ -144,9 +191,14 @@ fn with_key(key: &str) -> StripeResult<RequestStrategy> {
     Ok(RequestStrategy::Idempotent(key))
 }
 
-fn intent_state(intent: &PaymentIntent) -> IntentState {
+fn intent_state(intent: &PaymentIntent, total: &Total) -> StripeResult<IntentState> {
+    compare_intent(intent, total)?;
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum is open")]
-    match &intent.status {
+    Ok(match &intent.status {
+        PaymentIntentStatus::Succeeded if intent.amount_received != total.amount.minor() => {
+            let received = Money::from_minor(intent.amount_received);
+            return Err(mismatch(format!("{} has received {received}", intent.id)));
+        }
         PaymentIntentStatus::Succeeded => IntentState::Succeeded,
         PaymentIntentStatus::Canceled => IntentState::Canceled,
         PaymentIntentStatus::Processing => IntentState::Processing,
@@ -155,16 +207,38 @@ fn intent_state(intent: &PaymentIntent) -> IntentState {
             last_charge: intent.latest_charge.as_ref().map(|charge| charge.id().to_string()),
             decline_code: intent.last_payment_error.as_deref().map(decline_code),
         },
-    }
+    })
 }
 
-fn refund_state(refund: &stripe_core::Refund) -> RefundState {
+fn compare_intent(intent: &PaymentIntent, total: &Total) -> StripeResult<()> {
+    if intent.amount == total.amount.minor() && has_currency(&intent.currency, total) {
+        return Ok(());
+    }
+    let amount = Money::from_minor(intent.amount);
+    Err(mismatch(format!("{} is of {amount} {}", intent.id, intent.currency)))
+}
+
+fn refund_state(refund: &stripe_core::Refund, total: &Total) -> StripeResult<RefundState> {
+    let amount = Money::from_minor(refund.amount);
+    if refund.amount <= 0 || amount > total.amount || !has_currency(&refund.currency, total) {
+        return Err(mismatch(format!("refund {} is of {amount} {}", refund.id, refund.currency)));
+    }
     // <https://docs.stripe.com/api/refunds/object#refund_object-status>
-    match refund.status.as_deref() {
-        Some("succeeded") => RefundState::Succeeded { id: refund.id.to_string() },
+    Ok(match refund.status.as_deref() {
+        Some("succeeded") => RefundState::Succeeded { id: refund.id.to_string(), amount },
         Some("failed" | "canceled") => RefundState::Failed,
         Some(_) | None => RefundState::Pending,
-    }
+    })
+}
+
+fn has_currency(currency: &stripe_types::Currency, total: &Total) -> bool {
+    currency.to_string() == total.currency.as_str()
+}
+
+fn mismatch(what: String) -> GatewayError {
+    metrics::counter!("stripe_mismatches_total").increment(1);
+    tracing::error!(what, "Stripe returned another amount or currency than the payment's");
+    GatewayError::Mismatch(what)
 }
 
 /// The issuer's reason, or Stripe's own code if the issuer gave none.

@@ -18,9 +18,7 @@ use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::{
-    self, GatewayError, Next, OrderPayment, OrderReplica, Step, StripeResult, Transition,
-};
+use crate::domain::{self, GatewayError, Next, OrderPayment, Step, StripeResult, Transition};
 use crate::state::App;
 
 /// How often the worker polls when nothing wakes it.
@@ -123,8 +121,8 @@ impl Executor<'_> {
         let (order, stripe, limits) = (self.order, &self.app.gateway, self.app.limits);
         match step {
             Step::CreateIntent { number, attempt } => {
-                let OrderReplica { amount, currency, .. } = &payment.order;
-                let call = stripe.create_intent(order, number, *amount, currency);
+                let total = payment.order.total();
+                let call = stripe.create_intent(order, number, &total);
                 let result = self.with_lease(call).await;
                 self.apply(|payment, now| {
                     payment.on_intent_created(number, attempt, &result, limits, now)
@@ -145,14 +143,16 @@ impl Executor<'_> {
                     // The order has ended meanwhile, or another process has abandoned the attempt.
                     return Ok(Next::Continue);
                 }
-                let call = stripe.confirm(order, number, &intent, &method);
+                let total = payment.order.total();
+                let call = stripe.confirm(order, number, &intent, &method, &total);
                 let result = self.with_lease(call).await;
                 self.log_unconfirmed(&result);
                 self.apply(|payment, now| payment.on_confirmation(number, &result, limits, now))
                     .await
             }
             Step::RetrieveIntent { number, intent } => {
-                let result = self.with_lease(stripe.retrieve_intent(&intent)).await;
+                let result =
+                    self.with_lease(stripe.retrieve_intent(&intent, &payment.order.total())).await;
                 self.apply(|payment, now| {
                     payment.on_attempt_retrieved(number, &result, limits, now)
                 })
@@ -164,24 +164,31 @@ impl Executor<'_> {
                 Ok(Next::Continue)
             }
             Step::CancelIntent { intent } => {
-                let result = match self.with_lease(stripe.cancel_intent(&intent)).await {
+                let total = payment.order.total();
+                let result = match self.with_lease(stripe.cancel_intent(&intent, &total)).await {
                     // Its state doesn't allow it: which state is that?
                     Err(GatewayError::Refused { .. } | GatewayError::Failed(_)) => {
-                        self.with_lease(stripe.retrieve_intent(&intent)).await
+                        self.with_lease(stripe.retrieve_intent(&intent, &total)).await
                     }
                     result @ (Ok(_)
-                    | Err(GatewayError::Declined { .. } | GatewayError::Unknown(_))) => result,
+                    | Err(
+                        GatewayError::Declined { .. }
+                        | GatewayError::Unknown(_)
+                        | GatewayError::Mismatch(_),
+                    )) => result,
                 };
                 self.apply(|payment, now| payment.on_cancellation(&result, now)).await
             }
-            Step::CreateRefund { number, intent } => {
+            Step::CreateRefund { number, intent, amount } => {
+                let total = payment.order.total();
                 let Some(payment) = &payment.payment else { return Ok(Next::Continue) };
-                let call = stripe.create_refund(payment.id, number, &intent);
+                let call = stripe.create_refund(payment.id, number, &intent, amount, &total);
                 let result = self.with_lease(call).await;
                 self.apply(|payment, now| payment.on_refund(number, &result, now)).await
             }
             Step::RetrieveRefunds { number, intent } => {
-                let result = self.with_lease(stripe.retrieve_refunds(&intent)).await;
+                let result =
+                    self.with_lease(stripe.retrieve_refunds(&intent, &payment.order.total())).await;
                 self.apply(|payment, now| payment.on_refunds_retrieved(number, &result, now)).await
             }
         }

@@ -16,9 +16,13 @@
 //! **A broken stream resumes** in the same way: every event has the current resume token as its id, and browsers
 //! reconnect with the last one (`Last-Event-ID`).
 //!
+//! **Connections are shared fairly**: a visitor has a limited number of them, and their own oldest gives way to a new one
+//! ([`places`]).
+//!
 //! **A slow reader costs nothing**: what waits for a stream isn't a queue, but a set of changed topics.
 
 mod hub;
+mod places;
 mod stream;
 mod topic;
 
@@ -26,10 +30,10 @@ use std::sync::Arc;
 
 use bus::{Bus, WatchEvent};
 use common::events::Stream;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use hub::Hub;
+use places::Places;
 pub use stream::open;
 pub use topic::Topic;
 
@@ -39,13 +43,13 @@ pub struct Live {
     pub hub: Arc<Hub>,
     /// Ends all streams.
     pub stop: CancellationToken,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Live {
-    pub fn new(max_streams: usize) -> Live {
-        let slots = Arc::new(Semaphore::new(max_streams));
-        Live { hub: Arc::default(), stop: CancellationToken::new(), slots }
+    pub fn new(max_streams: usize, per_visitor: usize) -> Live {
+        let places = Arc::new(Places::new(max_streams, per_visitor));
+        Live { hub: Arc::default(), stop: CancellationToken::new(), places }
     }
 
     /// ConsumerHealth the hub with the events of the bus, until `stop` is cancelled.

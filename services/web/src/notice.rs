@@ -1,7 +1,15 @@
-//! Notices: the result of the previous action, shown above a page. A notice travels as a slug in the
-//! address, so nothing has to be stored, and a crafted address can't show other text.
+//! Notices: the result of the previous action, shown once above the next page.
+//!
+//! A notice travels in a short-lived cookie that only our own responses set, as a code from a closed set. So no address
+//! that somebody else has crafted can make a page say what isn't so. (It needs no signature: decision 0036.)
 
-use crate::forms::with_query;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::HeaderValue;
+use httpkit::auth::is_https;
+use url::Url;
+
+/// How long a notice waits for the page that shows it, in seconds.
+const LIFE_SECONDS: u32 = 60;
 
 macro_rules! notices {
     ($($name:ident = $slug:literal $tone:ident $text:literal;)+) => {
@@ -66,18 +74,63 @@ notices! {
     CancelDown = "cancel-down" Bad "We couldn’t cancel your reservation. Try again in a moment.";
 }
 
+/// Where a form's response redirects to, and the notice of the page there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    address: String,
+    notice: Option<Notice>,
+}
+
 impl Notice {
-    /// The address of a page with this notice.
-    pub fn at(self, path: &str) -> String {
-        with_query(path, &[("notice", self.slug())])
+    /// A page that shows this notice.
+    pub fn at(self, path: &str) -> Next {
+        Next { address: path.to_owned(), notice: Some(self) }
     }
 
-    /// The notice that an address names.
-    pub fn of(address: &str) -> Option<Notice> {
-        let (_, query) = address.split_once('?')?;
-        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-        pairs.find_map(|(name, value)| (name == "notice").then(|| Notice::named(&value))?)
+    /// The notice that the visitor's cookie names.
+    pub fn of_cookie(value: &str) -> Option<Notice> {
+        Notice::named(value)
     }
+
+    /// The `Set-Cookie` header that makes the next page show it.
+    pub fn set_cookie(self, public_url: &Url) -> Option<HeaderValue> {
+        cookie(public_url, self.slug(), LIFE_SECONDS)
+    }
+}
+
+impl From<String> for Next {
+    fn from(address: String) -> Next {
+        Next { address, notice: None }
+    }
+}
+
+impl IntoResponse for Next {
+    /// The middleware of sessions turns the notice into its cookie.
+    fn into_response(self) -> Response {
+        let mut response = Redirect::to(&self.address).into_response();
+        if let Some(notice) = self.notice {
+            response.extensions_mut().insert(notice);
+        }
+        response
+    }
+}
+
+/// The name of the cookie. With the prefix, browsers accept it from this host over https alone, not from a subdomain.
+pub fn flash_cookie(public_url: &Url) -> &'static str {
+    if is_https(public_url) { "__Host-flash" } else { "flash" }
+}
+
+/// The `Set-Cookie` header that removes the notice: it was shown.
+pub fn clear_cookie(public_url: &Url) -> Option<HeaderValue> {
+    cookie(public_url, "", 0)
+}
+
+fn cookie(public_url: &Url, value: &str, seconds: u32) -> Option<HeaderValue> {
+    let secure = if is_https(public_url) { "; Secure" } else { "" };
+    let name = flash_cookie(public_url);
+    let cookie =
+        format!("{name}={value}; HttpOnly; SameSite=Lax{secure}; Path=/; Max-Age={seconds}");
+    HeaderValue::from_str(&cookie).ok()
 }
 
 #[cfg(test)]
@@ -85,12 +138,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_notices_are_read_from_an_address() {
-        let address = Notice::Listed.at("/tickets/1?like=2");
-        assert_eq!(address, "/tickets/1?like=2&notice=listed");
-        assert_eq!(Notice::of(&address), Some(Notice::Listed));
-        for other in ["/", "/?notice=", "/?notice=You+have+won", "/?a=notice"] {
-            assert_eq!(Notice::of(other), None, "{other}");
+    fn only_known_notices_are_read_from_a_cookie() {
+        assert_eq!(Notice::of_cookie("listed"), Some(Notice::Listed));
+        for other in ["", "Listed", "You have won", "listed "] {
+            assert_eq!(Notice::of_cookie(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_cookie_is_short_lived_and_bound_to_the_host() {
+        let set = |url: &str| Notice::Listed.set_cookie(&url.parse().unwrap()).unwrap();
+        assert_eq!(
+            set("https://ticketing.dev"),
+            "__Host-flash=listed; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60"
+        );
+        assert_eq!(
+            set("http://localhost:8080"),
+            "flash=listed; HttpOnly; SameSite=Lax; Path=/; Max-Age=60"
+        );
     }
 }

@@ -32,8 +32,9 @@ pub trait Page: askama::Template {
 
     fn show_as(&self, status: StatusCode) -> Result<Response, Error> {
         let html = self.render().map_err(|error| Error::Internal(error.into()))?;
-        let signed_in = self.frame().signed_in;
-        let etag = match (Self::CACHE, signed_in) {
+        // A page with a notice is shown once, to one visitor.
+        let personal = self.frame().signed_in || self.frame().notice.is_some();
+        let etag = match (Self::CACHE, personal) {
             (Cache::Anyone, false) => {
                 // The resume token changes with every event; the page itself doesn't.
                 let shown = html.replace(&self.frame().resume_token, "");
@@ -45,7 +46,7 @@ pub trait Page: askama::Template {
         };
         let mut response = (status, Html(html)).into_response();
         let headers = response.headers_mut();
-        let cache = match (Self::CACHE, signed_in) {
+        let cache = match (Self::CACHE, personal) {
             // A reservation may end at any second: revalidate every time.
             (Cache::Anyone, false) => "no-cache",
             (Cache::Form, _) => "private, no-cache",
@@ -162,7 +163,7 @@ impl Frame {
             address: visitor.address.clone(),
             resume_token: visitor.resume_token.clone(),
             reserved,
-            notice: Notice::of(&visitor.address),
+            notice: visitor.notice,
             reservation: Some(duration(app.settings.reservation_seconds)),
         }
     }

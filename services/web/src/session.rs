@@ -13,6 +13,7 @@ use tower_cookies::Cookies;
 use url::Url;
 
 use crate::forms::with_query;
+use crate::notice::{Notice, clear_cookie, flash_cookie};
 use crate::page::{Frame, not_modified};
 use crate::state::App;
 use crate::visitor::{Identity, Visitor};
@@ -27,8 +28,10 @@ pub async fn with_session(State(app): State<App>, mut request: Request, next: Ne
     let cookies = request.extensions().get::<Cookies>().cloned();
     let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
     let (visitor, renewed) = identify(&app, address.to_owned(), &headers, cookies).await;
+    let had_flash = cookies_have_flash(&app, request.extensions().get::<Cookies>());
     request.extensions_mut().insert(visitor.clone());
     let mut response = next.run(request).await;
+    let notice = response.extensions_mut().remove::<Notice>();
     if response.status() == StatusCode::UNAUTHORIZED {
         let next = with_query("/auth/signin", &[("next", &visitor.address)]);
         response = Redirect::to(&next).into_response();
@@ -47,7 +50,26 @@ pub async fn with_session(State(app): State<App>, mut request: Request, next: Ne
     if !sets_session(&response, &app.settings.server.public_url) {
         set_cookies(&mut response, renewed);
     }
+    let public_url = &app.settings.server.public_url;
+    let is_shown = had_flash && shows_notices(&headers) && !response.status().is_redirection();
+    let flash = match notice {
+        Some(notice) => notice.set_cookie(public_url),
+        None if is_shown => clear_cookie(public_url),
+        None => None,
+    };
+    set_cookies(&mut response, flash.into_iter().collect());
     response
+}
+
+fn cookies_have_flash(app: &App, cookies: Option<&Cookies>) -> bool {
+    let name = flash_cookie(&app.settings.server.public_url);
+    cookies.is_some_and(|cookies| cookies.get(name).is_some())
+}
+
+/// Whether a browser shows the response as a page. The script of live pages requests pages too, and drops notices.
+/// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Dest>
+fn shows_notices(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document")
 }
 
 /// Middleware of streams: identifies the visitor and renews the session. Responds 401 where sign-in is
@@ -115,6 +137,8 @@ async fn identify(
     let cookie = |name| Some(sent.as_ref()?.get(name)?.value().to_owned());
     let session = cookie(session_cookie(public_url));
     let refresh = cookie(refresh_cookie(public_url));
+    let notice = cookie(flash_cookie(public_url)).filter(|_| shows_notices(headers));
+    let notice = notice.and_then(|code| Notice::of_cookie(&code));
 
     let (now, resume_token) = (app.clock.now(), app.live.hub.resume_token());
     let known = session.as_deref().and_then(|token| app.verifier.verify_until(token));
@@ -125,6 +149,7 @@ async fn identify(
         api: app.api.caller(headers, cookies),
         identity,
         address: address.clone(),
+        notice,
         now,
         session_until,
         resume_token: resume_token.clone(),

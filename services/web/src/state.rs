@@ -40,6 +40,11 @@ pub struct Settings {
     /// open connection, of which a process often has 1024 at most
     #[arg(long, env = "LIVE_STREAMS", default_value_t = 500)]
     pub live_streams: usize,
+
+    /// How many of them one visitor may have, who is a user, or an IP address without a session; then
+    /// their oldest gives way
+    #[arg(long, env = "LIVE_STREAMS_PER_VISITOR", default_value_t = 20)]
+    pub live_streams_per_visitor: usize,
 }
 
 /// What handlers share.
@@ -59,7 +64,7 @@ impl App {
         let verifier =
             Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
         let (api, sitemap) = (Api::new(&settings.services)?, Sitemap::default());
-        let live = Live::new(settings.live_streams);
+        let live = Live::new(settings.live_streams, settings.live_streams_per_visitor);
         Ok(App { api, verifier, clock, live, settings: Arc::new(settings), sitemap })
     }
 

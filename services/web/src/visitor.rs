@@ -9,6 +9,7 @@ use httpkit::{CurrentUser, Error};
 use tokio::sync::OnceCell;
 
 use crate::api::{Caller, Failure, Order};
+use crate::notice::Notice;
 
 /// The requester of a page, and the API with their session.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Visitor {
     pub identity: Identity,
     /// The requested path and query.
     pub address: String,
+    /// The result of the previous action, to be shown by this page.
+    pub notice: Option<Notice>,
     pub now: Time,
     /// When the session ends unless it is renewed.
     pub session_until: Option<Time>,

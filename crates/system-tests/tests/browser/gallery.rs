@@ -141,7 +141,8 @@ async fn the_pages_for_anybody() {
     inspection.page(&browser, "signin-refused").await;
     browser.visit("/nowhere").await;
     inspection.page(&browser, "not-found").await;
-    browser.visit("/?notice=signed-out").await;
+    browser.evaluate("document.cookie = 'flash=signed-out'").await;
+    browser.visit("/").await;
     inspection.page(&browser, "notice").await;
     inspection.passes();
 }

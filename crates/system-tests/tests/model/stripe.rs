@@ -3,13 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use payments::domain::{GatewayError, IntentState, RefundState, Step};
+use common::Money;
+use payments::domain::{GatewayError, IntentState, RefundState, Refunds, Step};
+
+/// The id of the one refund.
+const REFUND: &str = "re_1";
 
 /// Stripe's state of one order, and payments' requests in flight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StripeState {
     intents: Vec<PaymentIntent>,
-    refunds: usize,
+    /// The amount of each.
+    refunds: Vec<Money>,
     /// The saved result of each idempotency key.
     results: BTreeMap<String, StripeResult>,
     /// Requests and responses in flight, each of a process that may crash or be late.
@@ -43,7 +48,7 @@ pub enum StripeResult {
     Made(Result<String, GatewayError>),
     Intent(Result<IntentState, GatewayError>),
     Refund(Result<RefundState, GatewayError>),
-    Refunds(Result<Option<RefundState>, GatewayError>),
+    Refunds(Result<Refunds, GatewayError>),
 }
 
 /// The outcome of a request that reaches Stripe.
@@ -103,7 +108,10 @@ impl StripeState {
                 StripeResult::Intent(Ok(self.intents[number(intent)].status(number(intent))))
             }
             Step::RetrieveRefunds { .. } => {
-                StripeResult::Refunds(Ok((self.refunds > 0).then(refunded)))
+                let sum = self.refunds.iter().map(|amount| amount.minor()).sum();
+                let succeeded = Money::from_minor(sum);
+                let newest = (!self.refunds.is_empty()).then(|| REFUND.to_owned());
+                StripeResult::Refunds(Ok(Refunds { succeeded, newest, is_pending: false }))
             }
             Step::CreateIntent { .. }
             | Step::CreatePaymentMethod { .. }
@@ -134,7 +142,7 @@ impl StripeState {
     }
 
     pub fn refunds(&self) -> usize {
-        self.refunds
+        self.refunds.len()
     }
 
     /// How often the card of one click was charged.
@@ -199,8 +207,8 @@ impl StripeState {
                 intent.end.get_or_insert(End::Canceled);
                 Some(StripeResult::Intent(Ok(intent.status(number))))
             }
-            Step::CreateRefund { .. } if !declined => {
-                if self.refunds == self.charges() {
+            Step::CreateRefund { amount: Some(amount), .. } if !declined => {
+                if self.refunds() == self.charges() {
                     let code = Some("charge_already_refunded".to_owned());
                     let refused = GatewayError::Refused {
                         code,
@@ -210,9 +218,13 @@ impl StripeState {
                     return (!fails).then_some(StripeResult::Refund(Err(refused)));
                 }
                 if execution == Execution::Succeeded {
-                    self.refunds += 1;
+                    self.refunds.push(*amount);
                 }
-                Some(StripeResult::Refund(if fails { Err(failed()) } else { Ok(refunded()) }))
+                Some(StripeResult::Refund(if fails {
+                    Err(failed())
+                } else {
+                    Ok(refunded(*amount))
+                }))
             }
             Step::CreateIntent { .. }
             | Step::CreatePaymentMethod { .. }
@@ -243,8 +255,8 @@ impl PaymentIntent {
     }
 }
 
-fn refunded() -> RefundState {
-    RefundState::Succeeded { id: "re_1".to_owned() }
+fn refunded(amount: Money) -> RefundState {
+    RefundState::Succeeded { id: REFUND.to_owned(), amount }
 }
 
 fn number(intent: &str) -> usize {

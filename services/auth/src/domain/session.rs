@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 
 /// How long a session lasts after it was last refreshed.
 pub const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How long the previous token still gets its successor: two tabs may refresh concurrently, or a response may be lost.
-pub const GRACE: Duration = Duration::from_secs(10);
-
 /// What is stored of a refresh token: enough to recognise it, not enough to use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -50,11 +47,13 @@ pub struct Session {
 pub enum RefreshDecision {
     /// It is the current one: its successor replaces it.
     Rotate,
-    /// It was the current one until a moment ago: return the same successor again.
+    /// Its successor was issued and not used yet: return the same one again. Two tabs may refresh concurrently, or the
+    /// response may have been lost.
     Repeat,
-    /// It was used before: its owner or a thief has a copy, so both must sign in again.
+    /// Its successor was used as well: its owner or a thief has a copy, so both must sign in again.
     Revoke,
-    /// The session has expired or was revoked.
+    /// The session has expired or was revoked, or the token was never one of its tokens: whoever only knows a session's
+    /// id can't end it.
     Refuse,
 }
 
@@ -78,15 +77,23 @@ impl Session {
         }
     }
 
-    pub fn decide_refresh(&self, presented: &TokenHash, now: Time) -> RefreshDecision {
+    /// `was_issued` says whether the session has ever had the presented token.
+    pub fn decide_refresh(
+        &self,
+        presented: &TokenHash,
+        was_issued: impl FnOnce() -> bool,
+        now: Time,
+    ) -> RefreshDecision {
         if self.revoked_at.is_some() || now >= self.expires_at {
             RefreshDecision::Refuse
         } else if *presented == self.current {
             RefreshDecision::Rotate
-        } else if self.previous.as_ref() == Some(presented) && now < self.rotated_at + GRACE {
+        } else if self.previous.as_ref() == Some(presented) {
             RefreshDecision::Repeat
-        } else {
+        } else if was_issued() {
             RefreshDecision::Revoke
+        } else {
+            RefreshDecision::Refuse
         }
     }
 
@@ -125,7 +132,6 @@ mod tests {
         let third = second.rotated(hash("3"), rotated_at + Duration::from_secs(1));
         let revoked = Session { revoked_at: Some(rotated_at), ..second.clone() };
         let millisecond = Duration::from_millis(1);
-        let before_the_grace_ends = rotated_at + GRACE - millisecond;
 
         for (case, session, presented, now, expected) in [
             ("the first token, immediately", &first, "1", begun, RefreshDecision::Rotate),
@@ -143,24 +149,17 @@ mod tests {
                 begun + SESSION_LIFE,
                 RefreshDecision::Refuse,
             ),
-            ("not a token of the session", &first, "x", begun, RefreshDecision::Revoke),
+            ("not a token of the session", &first, "x", begun, RefreshDecision::Refuse),
             ("the current token", &second, "2", rotated_at, RefreshDecision::Rotate),
             ("the previous token, immediately", &second, "1", rotated_at, RefreshDecision::Repeat),
             (
-                "the previous token, within the grace",
+                "the previous token, while its successor is unused",
                 &second,
                 "1",
-                before_the_grace_ends,
+                rotated_at + SESSION_LIFE - millisecond,
                 RefreshDecision::Repeat,
             ),
-            (
-                "the previous token, after the grace",
-                &second,
-                "1",
-                rotated_at + GRACE,
-                RefreshDecision::Revoke,
-            ),
-            ("a future token", &second, "3", rotated_at, RefreshDecision::Revoke),
+            ("a future token", &second, "3", rotated_at, RefreshDecision::Refuse),
             ("the token before the previous one", &third, "1", rotated_at, RefreshDecision::Revoke),
             ("the current token when revoked", &revoked, "2", rotated_at, RefreshDecision::Refuse),
             ("the previous token when revoked", &revoked, "1", rotated_at, RefreshDecision::Refuse),
@@ -173,7 +172,9 @@ mod tests {
                 RefreshDecision::Rotate,
             ),
         ] {
-            assert_eq!(session.decide_refresh(&hash(presented), now), expected, "{case}");
+            let was_issued = || matches!(presented, "1" | "2");
+            let decided = session.decide_refresh(&hash(presented), was_issued, now);
+            assert_eq!(decided, expected, "{case}");
         }
     }
 }

@@ -42,7 +42,8 @@ async fn refresh(
             return Ok(None);
         };
         let successor = presented.successor(&session.rotation_secret)?;
-        match session.decide_refresh(&presented.hash(), now) {
+        let belongs = presented.belongs_to(&session)?;
+        match session.decide_refresh(&presented.hash(), || belongs, now) {
             RefreshDecision::Rotate => {
                 let rotated = session.rotated(successor.hash(), now);
                 if app.store.rotate(&session, &rotated).await? {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tower_cookies::Cookies;
 
 use super::errors::invalid_credentials;
-use crate::domain::EmailAddress;
+use crate::domain::{EmailAddress, password};
 use crate::sessions;
 use crate::state::App;
 use crate::view::UserView;
@@ -24,13 +24,15 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    fn parse(self) -> Result<(EmailAddress, String)> {
+    /// The texts under which the account may be stored, and the password as it was typed.
+    fn parse(self) -> Result<(Vec<String>, String)> {
         let mut rules = Rules::default();
         let email = rules.check("email", EmailAddress::parse(&self.email));
         // The minimum length is a rule for new passwords only.
         let password = Some(self.password).filter(|password| !password.is_empty());
         let password = rules.check("password", password.ok_or("must not be empty"));
-        email.zip(password).ok_or_else(|| rules.into_error())
+        let spellings = email.map(|email| email.stored_spellings(&self.email));
+        spellings.zip(password).ok_or_else(|| rules.into_error())
     }
 }
 
@@ -39,10 +41,16 @@ pub async fn handle(
     cookies: Cookies,
     Body(body): Body<SignIn>,
 ) -> Result<Json<UserView>> {
-    let (email, password) = body.parse()?;
-    let found = app.store.user_by_email(&email).await?;
+    let (spellings, typed) = body.parse()?;
+    let found = app.store.user_by_email(&spellings).await?;
     let hash = found.as_ref().map(|user| user.password_hash.as_str());
-    let is_correct = app.passwords.verify(password, hash).await?;
+    let normal = password::normalise(&typed);
+    let differs = normal != typed;
+    let mut is_correct = app.passwords.verify(normal, hash).await?;
+    // The version before hashed passwords as they were typed.
+    if !is_correct && differs {
+        is_correct = app.passwords.verify(typed, hash).await?;
+    }
     let user = found.filter(|_| is_correct).ok_or_else(invalid_credentials)?;
     sessions::begin(&app, &user, &cookies).await?;
     Ok(Json(user.into()))

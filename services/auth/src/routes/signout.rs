@@ -21,9 +21,12 @@ pub async fn handle(
         app.store.revoke(signed_in.session, now).await?;
     }
     // A browser that was idle for a quarter of an hour sends only this one. Whether it is current doesn't matter: a used
-    // token ends its session, too.
-    if let Some(refresh) = refresh {
-        app.store.revoke(refresh.session(), now).await?;
+    // token ends its session, too. But it has to be one of its tokens: the session's id alone is no secret.
+    if let Some(refresh) = refresh
+        && let Some(session) = app.store.session(refresh.session()).await?
+        && refresh.belongs_to(&session)?
+    {
+        app.store.revoke(session.id, now).await?;
     }
     Ok(Json(json!({})))
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tower_cookies::Cookies;
 
 use super::errors::email_in_use;
+use crate::domain::password;
 use crate::domain::profile::{self, Profile};
 use crate::domain::{EmailAddress, User};
 use crate::sessions;
@@ -31,17 +32,20 @@ pub struct SignUp {
 
 impl SignUp {
     /// The profile and the password, or every violation.
-    fn parse(self) -> Result<(Profile, String)> {
+    /// Also the texts under which an older account of the address may be stored.
+    fn parse(self) -> Result<(Profile, String, Vec<String>)> {
         let mut rules = Rules::default();
         let email = rules.check("email", EmailAddress::parse(&self.email));
-        let password = rules.check("password", profile::password(self.password));
+        let password =
+            rules.check("password", profile::password(password::normalise(&self.password)));
         let name = self.name.unwrap_or_default();
         let length = rules.check("name", profile::name_length(&name));
         let name = rules.check("name", profile::name(&name));
         let phone = rules.check("phone", profile::phone(self.phone));
         match (email, password, length, name, phone) {
             (Some(email), Some(password), Some(()), Some(name), Some(phone)) => {
-                Ok((Profile { email, name, phone }, password))
+                let spellings = email.stored_spellings(&self.email);
+                Ok((Profile { email, name, phone }, password, spellings))
             }
             (..) => Err(rules.into_error()),
         }
@@ -53,7 +57,11 @@ pub async fn handle(
     cookies: Cookies,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse> {
-    let (profile, password) = body.parse()?;
+    let (profile, password, spellings) = body.parse()?;
+    // The unique index knows only the present spelling.
+    if app.store.user_by_email(&spellings).await?.is_some() {
+        return Err(email_in_use());
+    }
     let password_hash = app.passwords.hash(password).await?;
     let created = User::sign_up(profile, password_hash, app.clock.now());
     match app.store.insert_user(&created).await? {

@@ -110,3 +110,46 @@ async fn another_site_can_not_sign_a_user_in() {
     let client = auth.service.client().header("origin", "https://evil.example");
     client.post(PATH, credentials("kim@example.org")).await.problem(403, "cross-site");
 }
+
+#[tokio::test]
+async fn an_address_whose_domain_is_spelled_otherwise_is_the_same_account() {
+    let auth = World::start().await;
+    let user = auth.sign_up("max@m\u{fc}x.example").await.expect(201);
+    for email in ["MAX@M\u{dc}X.example", "max@mu\u{308}x.example", "max@xn--mx-hka.example"] {
+        let response = auth.service.client().post(PATH, credentials(email)).await;
+        assert_eq!(response.expect(200), user, "{email}");
+        auth.sign_up(email).await.problem(409, "email-in-use");
+    }
+}
+
+/// The version before stored domains as they were typed.
+#[tokio::test]
+async fn an_account_that_is_stored_in_another_spelling_keeps_working() {
+    let auth = World::start().await;
+    let users = auth.infra.database("auth").await.collection::<bson::Document>("users");
+    for (number, stored) in
+        ["xn--mx-hka.example", "mu\u{308}x.example", "m\u{fc}x.example"].iter().enumerate()
+    {
+        let new = format!("max{number}@m\u{fc}x.example");
+        auth.sign_up(&new).await.expect(201);
+        let old = format!("max{number}@{stored}");
+        let set = bson::doc! { "$set": { "email": &old } };
+        users.update_one(bson::doc! { "email": &new }, set).await.unwrap();
+        auth.service.client().post(PATH, credentials(&old)).await.expect(200);
+        auth.sign_up(&old).await.problem(409, "email-in-use");
+    }
+    let canonical = credentials("max0@m\u{fc}x.example");
+    auth.service.client().post(PATH, canonical).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_password_may_be_typed_on_another_keyboard() {
+    let auth = World::start().await;
+    let typed = |password: &str| json!({ "email": "kim@example.org", "password": password });
+    let client = auth.service.client();
+    client.post("/api/users/signup", typed("p\u{e4}ssword 1")).await.expect(201);
+    for password in ["p\u{e4}ssword 1", "pa\u{308}ssword\u{a0}1"] {
+        client.post(PATH, typed(password)).await.expect(200);
+    }
+    client.post(PATH, typed("passwort 1")).await.problem(401, "invalid-credentials");
+}

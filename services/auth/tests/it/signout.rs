@@ -59,3 +59,15 @@ async fn another_site_can_not_sign_a_user_out() {
     response.problem(403, "cross-site");
     auth.refresh(&token).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_refresh_token_that_was_used_ends_its_session_too() {
+    let auth = World::start().await;
+    let first = cookie(&auth.sign_up("kim@example.org").await, "refresh");
+    let mut last = first.clone();
+    for _ in 0..3 {
+        last = cookie(&auth.refresh(&last).await, "refresh");
+    }
+    auth.service.client().cookie("refresh", &first).post(PATH, json!({})).await.expect(200);
+    auth.refresh(&last).await.problem(401, "not-signed-in");
+}

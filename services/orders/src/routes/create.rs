@@ -23,15 +23,17 @@ pub struct Input {
     ticket_id: String,
     /// The price that the buyer saw: if it has changed since, nothing is ordered.
     price: Option<AmountInput>,
+    /// The version of the listing that the buyer saw: nothing older is judged.
+    ticket_version: Option<i64>,
 }
 
 impl Input {
-    /// The ticket and the expected price.
-    fn parse(self) -> Result<(TicketId, Option<Money>)> {
+    /// The ticket, the expected price, and the version that the buyer saw.
+    fn parse(self) -> Result<(TicketId, Option<Money>, Option<i64>)> {
         let mut rules = Rules::default();
         let price = self.price.map(|price| price.parse()).transpose();
         match rules.check("price", price) {
-            Some(price) => Ok((parse_id(&self.ticket_id)?, price)),
+            Some(price) => Ok((parse_id(&self.ticket_id)?, price, self.ticket_version)),
             None => Err(rules.into_error()),
         }
     }
@@ -51,16 +53,35 @@ async fn order(
     user: &CurrentUser,
     input: Input,
 ) -> Result<StoredResponse> {
-    let (ticket_id, expected_price) = input.parse()?;
-    let ticket = find_ticket(app, ticket_id).await?;
+    let (ticket_id, expected_price, seen_version) = input.parse()?;
+    let ticket = find_ticket(app, ticket_id, seen_version).await?;
     user.require(Action::OrderTicket, Owners { seller: ticket.user_id, buyer: None })?;
     reserve(app, request, user.id, &ticket, expected_price).await
 }
 
-/// The ticket, unless it was deleted. A recent one may be known to the client before its event arrives here.
-async fn find_ticket(app: &App, id: TicketId) -> Result<TicketReplica> {
+/// The ticket, unless it was deleted. A recent one, and a recent version of any, may be known to the client before its
+/// event arrives here.
+async fn find_ticket(app: &App, id: TicketId, seen_version: Option<i64>) -> Result<TicketReplica> {
+    let now = app.clock.now();
+    let known = app.store.ticket(id).await?;
+    // When the version came into being isn't known: it may be a moment ago.
+    let created_at = if known.is_some() { Some(now) } else { id.created_at() };
     let disconnected = || app.consumers.is_disconnected(Stream::Tickets);
-    let find = async || Ok(app.store.ticket(id).await?);
-    let ticket = read_your_writes(id.created_at(), app.clock.now(), disconnected, find).await?;
-    ticket.filter(|ticket| !ticket.deleted).ok_or_else(|| Error::not_found("ticket"))
+    let is_seen =
+        |ticket: &TicketReplica| seen_version.is_none_or(|version| ticket.version >= version);
+    let find = async || Ok(app.store.ticket(id).await?.filter(is_seen));
+    let is_known = |ticket: &TicketReplica| ticket.deleted || is_seen(ticket);
+    let ticket = match known.clone().filter(is_known) {
+        Some(ticket) => Some(ticket),
+        None => read_your_writes(created_at, now, disconnected, find).await?,
+    };
+    match (ticket, known) {
+        (Some(ticket), _) if !ticket.deleted => Ok(ticket),
+        // To judge an older version would sell at a price that the buyer didn't see.
+        (None, Some(known)) if !known.deleted => Err(Error::Unavailable(anyhow::anyhow!(
+            "the replica of ticket {id} has version {}, the buyer saw {seen_version:?}",
+            known.version
+        ))),
+        (Some(_) | None, _) => Err(Error::not_found("ticket")),
+    }
 }

@@ -1,12 +1,12 @@
 //! The effect of a Stripe call's result on a payment: a pure function of the document, the step that was executed, and
 //! the result.
 
-use common::Time;
+use common::{Money, Time};
 use store::Change;
 
 use super::{
     AttemptNumber, GatewayError, IntentNumber, IntentState, Limits, OrderPayment, RefundNumber,
-    RefundState, StripeResult,
+    RefundState, Refunds, StripeResult,
 };
 
 /// The effect of a result.
@@ -62,7 +62,9 @@ impl OrderPayment {
             GatewayError::Failed(_) | GatewayError::Refused { .. } => {
                 self.advance_intent_number(number, now)
             }
-            GatewayError::Declined { .. } | GatewayError::Unknown(_) => None,
+            GatewayError::Declined { .. }
+            | GatewayError::Unknown(_)
+            | GatewayError::Mismatch(_) => None,
         };
         let payment = advanced.as_ref().map_or(self, |change| &change.thing);
         let Transition { change, next } = payment.nothing_sent(attempt, error, limits, now);
@@ -86,9 +88,11 @@ impl OrderPayment {
                 change: self.abandon_unsent_attempt(number, limits, now),
                 next: Next::InvalidToken(message.clone()),
             },
-            Err(error @ (GatewayError::Failed(_) | GatewayError::Unknown(_))) => {
-                self.nothing_sent(number, error.clone(), limits, now)
-            }
+            Err(
+                error @ (GatewayError::Failed(_)
+                | GatewayError::Unknown(_)
+                | GatewayError::Mismatch(_)),
+            ) => self.nothing_sent(number, error.clone(), limits, now),
         }
     }
 
@@ -117,6 +121,9 @@ impl OrderPayment {
                 Transition::fact(self.mark_outcome_unknown(number, now))
             }
             Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
+            Err(GatewayError::Mismatch(why)) => {
+                Transition::retry(self.mark_outcome_unknown(number, now), why)
+            }
         }
     }
 
@@ -179,9 +186,15 @@ impl OrderPayment {
         now: Time,
     ) -> Transition {
         match result {
-            Ok(RefundState::Succeeded { id }) => Transition::fact(self.record_refund(id, now)),
+            Ok(RefundState::Succeeded { id, amount }) if *amount == self.order.amount => {
+                Transition::fact(self.record_refund(id, now))
+            }
+            // A part: whether all of the payment is refunded is the sum of its refunds.
+            Ok(RefundState::Succeeded { .. }) => {
+                Transition::fact(self.mark_refund_outcome_unknown(number, now))
+            }
             Ok(RefundState::Failed) => Transition {
-                change: self.advance_refund_number(number, now),
+                change: self.advance_refund_number(number, self.refund_amount(number), now),
                 next: Next::RetryRefund,
             },
             Ok(RefundState::Pending) => Transition::retry(
@@ -195,26 +208,39 @@ impl OrderPayment {
                 | GatewayError::Failed(_),
             ) => Transition::fact(self.mark_refund_outcome_unknown(number, now)),
             Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
+            Err(GatewayError::Mismatch(why)) => {
+                Transition::retry(self.mark_refund_outcome_unknown(number, now), why)
+            }
         }
     }
 
-    /// Retrieving the refunds of the PaymentIntent.
+    /// Retrieving the refunds of the PaymentIntent: the payment is refunded when their sum is what was charged.
     pub fn on_refunds_retrieved(
         &self,
         number: RefundNumber,
-        result: &StripeResult<Option<RefundState>>,
+        result: &StripeResult<Refunds>,
         now: Time,
     ) -> Transition {
-        match result {
-            Ok(Some(RefundState::Succeeded { id })) => {
-                Transition::fact(self.record_refund(id, now))
+        let refunds = match result {
+            Ok(refunds) => refunds,
+            Err(error) => return Transition::retry(None, error.to_string()),
+        };
+        let remainder = self.order.amount.minor() - refunds.succeeded.minor();
+        match &refunds.newest {
+            Some(id) if remainder == 0 => Transition::fact(self.record_refund(id, now)),
+            Some(_) if remainder < 0 => Transition::retry(None, "more is refunded than was paid"),
+            Some(_) | None if refunds.is_pending => Transition::retry(None, "a refund is pending"),
+            // The next number refunds the rest. At once if the rest is less than before; otherwise, the refund under
+            // this number has failed.
+            Some(_) | None => {
+                let remainder = Money::from_minor(remainder);
+                let is_less = self.refund_amount(number).is_some_and(|amount| remainder < amount);
+                let next = if is_less { Next::Continue } else { Next::RetryRefund };
+                Transition {
+                    change: self.advance_refund_number(number, Some(remainder), now),
+                    next,
+                }
             }
-            Ok(Some(RefundState::Pending)) => Transition::retry(None, "the refund is pending"),
-            Ok(Some(RefundState::Failed) | None) => Transition {
-                change: self.advance_refund_number(number, now),
-                next: Next::RetryRefund,
-            },
-            Err(error) => Transition::retry(None, error.to_string()),
         }
     }
 

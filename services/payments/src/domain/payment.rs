@@ -6,7 +6,7 @@ use common::money::Currency;
 use common::{Money, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptNumber, CardToken, IntentNumber, RefundNumber, Version};
+use super::{AttemptNumber, CardToken, IntentNumber, RefundNumber, Total, Version};
 
 /// What payments needs of the order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,11 +99,20 @@ pub struct Refund {
     /// As for an attempt: retrieve the existing refunds before another one is created.
     #[serde(rename = "ask")]
     pub outcome_unknown: bool,
-    /// Stripe's refund (`re_…`), once it has succeeded.
+    /// The amount under this number: what had not been refunded yet. None, in older documents: whatever Stripe has not
+    /// refunded yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// Stripe's newest refund (`re_…`), once all of the payment is refunded.
     pub stripe_id: Option<String>,
 }
 
 impl OrderReplica {
+    /// What the order's payment charges.
+    pub fn total(&self) -> Total {
+        Total { amount: self.amount, currency: self.currency.clone() }
+    }
+
     pub(super) fn of(order: &events::Order) -> OrderReplica {
         OrderReplica {
             version: Version::from(order.version),

@@ -1,7 +1,7 @@
 //! Refunding a payment.
 
-use common::Time;
 use common::events::RefundRequired;
+use common::{Money, Time};
 use store::Change;
 
 use super::{NotPaid, OrderPayment, Payment, Refund, RefundNumber, Status};
@@ -9,8 +9,10 @@ use super::{NotPaid, OrderPayment, Payment, Refund, RefundNumber, Status};
 impl OrderPayment {
     /// Begins the refund. None: it has begun, or there is nothing to refund.
     pub fn begin_refund(&self, now: Time) -> Option<Change<OrderPayment>> {
-        let change = self
-            .edit_payment(now, |payment| payment.is_completed().then(|| payment.refund(false)))?;
+        let whole = self.order.amount;
+        let change = self.edit_payment(now, |payment| {
+            payment.is_completed().then(|| payment.refund(whole, false))
+        })?;
         Some(Change::without_event(OrderPayment {
             next_run_at: Some(now),
             failures: 0,
@@ -42,19 +44,27 @@ impl OrderPayment {
         })
     }
 
-    /// As [`OrderPayment::advance_attempt_number`], for the refund.
+    /// As [`OrderPayment::advance_attempt_number`], for the refund: the next number refunds this amount.
     pub fn advance_refund_number(
         &self,
         number: RefundNumber,
+        amount: Option<Money>,
         now: Time,
     ) -> Option<Change<OrderPayment>> {
         self.edit_refund(number, now, |refund| {
             (refund.number, refund.outcome_unknown) = (number + 1, false);
+            refund.amount = amount;
             Some(())
         })
     }
 
-    /// Stripe's result: the refund has succeeded.
+    /// The amount of the refund with this number, if it is the present one and its amount is known.
+    pub(super) fn refund_amount(&self, number: RefundNumber) -> Option<Money> {
+        let refund = self.payment.as_ref()?.refund.as_ref()?;
+        if refund.number == number { refund.amount } else { None }
+    }
+
+    /// Stripe's result: all of the payment is refunded.
     pub fn record_refund(&self, stripe_id: &str, now: Time) -> Option<Change<OrderPayment>> {
         let change = self.edit_payment(now, |payment| {
             let refund = payment.refund.as_mut()?;
@@ -84,9 +94,9 @@ impl OrderPayment {
 impl Payment {
     /// orders knows of a refund that this database has lost (it was restored), or has lost the order itself: the
     /// payment is refunded, after its existing refunds were retrieved.
-    pub(super) fn recover_refund(&mut self) {
+    pub(super) fn recover_refund(&mut self, whole: Money) {
         if self.is_completed() {
-            self.refund(true);
+            self.refund(whole, true);
         }
     }
 
@@ -102,9 +112,13 @@ impl Payment {
         }
     }
 
-    fn refund(&mut self, outcome_unknown: bool) {
+    fn refund(&mut self, whole: Money, outcome_unknown: bool) {
         self.status = Status::Refunding;
-        self.refund =
-            Some(Refund { number: RefundNumber::FIRST, outcome_unknown, stripe_id: None });
+        self.refund = Some(Refund {
+            number: RefundNumber::FIRST,
+            outcome_unknown,
+            amount: Some(whole),
+            stripe_id: None,
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! The next Stripe step: a pure function of the document.
 
-use common::Time;
 use common::events::OrderStatus;
+use common::{Money, Time};
 
 use super::{
     AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, RefundNumber, Status,
@@ -39,6 +39,7 @@ pub enum Step {
     CreateRefund {
         number: RefundNumber,
         intent: String,
+        amount: Option<Money>,
     },
     /// Resolve a refund whose outcome is unknown.
     RetrieveRefunds {
@@ -62,7 +63,7 @@ impl OrderPayment {
                 Some(if refund.outcome_unknown {
                     Step::RetrieveRefunds { number, intent }
                 } else {
-                    Step::CreateRefund { number, intent }
+                    Step::CreateRefund { number, intent, amount: refund.amount }
                 })
             }
             Status::Created

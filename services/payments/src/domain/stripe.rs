@@ -1,5 +1,8 @@
 //! Stripe's results, in the domain's terms. The gateway translates into them.
 
+use common::Money;
+use common::money::Currency;
+
 /// A PaymentIntent's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntentState {
@@ -17,12 +20,32 @@ pub enum IntentState {
 /// A refund's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundState {
+    /// The amount is in the payment's currency: the gateway has compared it.
     Succeeded {
         id: String,
+        amount: Money,
     },
     /// Not decided yet.
     Pending,
     Failed,
+}
+
+/// All refunds of a PaymentIntent: ours, and those that were made in Stripe's dashboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refunds {
+    /// The sum of those that have succeeded.
+    pub succeeded: Money,
+    /// The newest of those.
+    pub newest: Option<String>,
+    /// Whether one is not decided yet.
+    pub is_pending: bool,
+}
+
+/// What a payment charges. Every object that Stripe returns is compared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    pub amount: Money,
+    pub currency: Currency,
 }
 
 /// Why a call to Stripe has no such result.
@@ -46,6 +69,10 @@ pub enum GatewayError {
     /// No readable response: send the request again under the same key, or retrieve the object.
     #[error("unknown: {0}")]
     Unknown(String),
+    /// The object's amount or currency is not the payment's. It is no success, whatever its status: an operator has to
+    /// look, and the object is retrieved again later.
+    #[error("not the payment's amount or currency: {0}")]
+    Mismatch(String),
 }
 
 /// The result of a call to Stripe.

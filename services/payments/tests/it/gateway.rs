@@ -1,10 +1,10 @@
 //! The gateway against Stripe: the local double, or with `STRIPE_KEY=sk_test_…` the real one.
 
 use common::ids::{OrderId, PaymentId};
-use common::money::Currency;
 use common::{Clock, Money};
 use payments::domain::{
-    AttemptNumber, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState, StripeResult,
+    AttemptNumber, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState,
+    StripeResult, Total,
 };
 use payments::gateway::Gateway;
 use stripe_double::{Config, StripeDouble};
@@ -39,18 +39,19 @@ impl Stripe {
 
     async fn create_intent(&self, minor: i64) -> StripeResult<String> {
         let amount = Money::from_minor(minor);
-        self.gateway.create_intent(self.order, IntentNumber::FIRST, amount, &usd()).await
+        let total = Total { amount, currency: "usd".parse().unwrap() };
+        self.gateway.create_intent(self.order, IntentNumber::FIRST, &total).await
     }
 
     async fn confirm(&self, number: i64, intent: &str, token: &str) -> StripeResult<IntentState> {
         let (number, token) = (AttemptNumber::from(number), token.parse().unwrap());
         let method = self.gateway.create_payment_method(self.order, number, &token).await.unwrap();
-        self.gateway.confirm(self.order, number, intent, &method).await
+        self.gateway.confirm(self.order, number, intent, &method, &total()).await
     }
 }
 
-fn usd() -> Currency {
-    "usd".parse().unwrap()
+fn total() -> Total {
+    Total { amount: Money::from_minor(2050), currency: "usd".parse().unwrap() }
 }
 
 #[tokio::test]
@@ -61,21 +62,58 @@ async fn a_charge_and_its_refund_happen_once_under_one_key() {
     for _ in 0..2 {
         assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
     }
-    assert_eq!(stripe.gateway.retrieve_intent(&intent).await.unwrap(), IntentState::Succeeded);
-    assert_eq!(stripe.gateway.retrieve_refunds(&intent).await.unwrap(), None);
+    assert_eq!(
+        stripe.gateway.retrieve_intent(&intent, &total()).await.unwrap(),
+        IntentState::Succeeded
+    );
+    let refunds = stripe.gateway.retrieve_refunds(&intent, &total()).await.unwrap();
+    assert_eq!((refunds.succeeded, refunds.newest), (Money::from_minor(0), None));
 
     let payment = PaymentId::new(Clock::system().now());
-    let refund = stripe.gateway.create_refund(payment, RefundNumber::FIRST, &intent).await.unwrap();
-    assert!(matches!(refund, RefundState::Succeeded { .. }));
-    assert_eq!(
-        stripe.gateway.create_refund(payment, RefundNumber::FIRST, &intent).await.unwrap(),
-        refund
-    );
-    assert!(matches!(
-        stripe.gateway.create_refund(payment, RefundNumber::from(2), &intent).await,
-        Err(GatewayError::Refused { .. })
-    ));
-    assert_eq!(stripe.gateway.retrieve_refunds(&intent).await.unwrap(), Some(refund));
+    let refund = async |number: i64| {
+        let number = RefundNumber::from(number);
+        let amount = Some(total().amount);
+        stripe.gateway.create_refund(payment, number, &intent, amount, &total()).await
+    };
+    let RefundState::Succeeded { id, amount } = refund(1).await.unwrap() else {
+        panic!("not refunded")
+    };
+    assert_eq!(amount, total().amount);
+    assert_eq!(refund(1).await, Ok(RefundState::Succeeded { id: id.clone(), amount }));
+    assert!(matches!(refund(2).await, Err(GatewayError::Refused { .. })));
+    let refunds = stripe.gateway.retrieve_refunds(&intent, &total()).await.unwrap();
+    assert_eq!((refunds.succeeded, refunds.newest), (amount, Some(id)));
+    assert!(!refunds.is_pending);
+}
+
+#[tokio::test]
+async fn an_object_of_another_amount_or_currency_is_never_a_success() {
+    let stripe = Stripe::start().await;
+    let intent = stripe.intent().await;
+    let less = Total { amount: Money::from_minor(2000), ..total() };
+    let euros = Total { currency: "eur".parse().unwrap(), ..total() };
+    let method = async |number: i64| {
+        let token = "tok_visa".parse().unwrap();
+        let number = AttemptNumber::from(number);
+        stripe.gateway.create_payment_method(stripe.order, number, &token).await.unwrap()
+    };
+    let (number, method) = (AttemptNumber::FIRST, method(1).await);
+    let mismatches = async |total: &Total| {
+        let confirmed = stripe.gateway.confirm(stripe.order, number, &intent, &method, total).await;
+        assert!(matches!(confirmed, Err(GatewayError::Mismatch(_))), "{confirmed:?}");
+        let found = stripe.gateway.retrieve_intent(&intent, total).await;
+        assert!(matches!(found, Err(GatewayError::Mismatch(_))), "{found:?}");
+    };
+    mismatches(&less).await;
+    mismatches(&euros).await;
+    let payment = PaymentId::new(Clock::system().now());
+    let refund = stripe.gateway.create_refund(payment, RefundNumber::FIRST, &intent, None, &less);
+    let refund = refund.await;
+    assert!(matches!(refund, Err(GatewayError::Mismatch(_))), "{refund:?}");
+    for other in [&less, &euros] {
+        let refunds = stripe.gateway.retrieve_refunds(&intent, other).await;
+        assert!(matches!(refunds, Err(GatewayError::Mismatch(_))), "{refunds:?}");
+    }
 }
 
 #[tokio::test]
@@ -89,7 +127,7 @@ async fn a_decline_has_a_code_and_leaves_the_intent_unpaid() {
     assert_eq!(code, "insufficient_funds");
     let unpaid =
         IntentState::RequiresPaymentMethod { last_charge: Some(charge), decline_code: Some(code) };
-    assert_eq!(stripe.gateway.retrieve_intent(&intent).await.unwrap(), unpaid);
+    assert_eq!(stripe.gateway.retrieve_intent(&intent, &total()).await.unwrap(), unpaid);
     assert_eq!(stripe.confirm(2, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
 }
 
@@ -97,7 +135,10 @@ async fn a_decline_has_a_code_and_leaves_the_intent_unpaid() {
 async fn a_cancelled_intent_cannot_be_charged_and_a_charged_one_cannot_be_cancelled() {
     let stripe = Stripe::start().await;
     let intent = stripe.intent().await;
-    assert_eq!(stripe.gateway.cancel_intent(&intent).await.unwrap(), IntentState::Canceled);
+    assert_eq!(
+        stripe.gateway.cancel_intent(&intent, &total()).await.unwrap(),
+        IntentState::Canceled
+    );
     assert!(matches!(
         stripe.confirm(1, &intent, "tok_visa").await,
         Err(GatewayError::Refused { .. })
@@ -107,7 +148,7 @@ async fn a_cancelled_intent_cannot_be_charged_and_a_charged_one_cannot_be_cancel
     let intent = stripe.intent().await;
     assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
     assert!(matches!(
-        stripe.gateway.cancel_intent(&intent).await,
+        stripe.gateway.cancel_intent(&intent, &total()).await,
         Err(GatewayError::Refused { .. })
     ));
 }

@@ -126,3 +126,53 @@ async fn a_payment_that_cannot_be_honoured_is_refunded_once_even_if_the_response
     let events = world.infra.bus().published::<PaymentRefunded>().await;
     assert_eq!(events.len(), 3);
 }
+
+/// The seller's support gives a part back in Stripe's dashboard; later the seller refunds the buyer.
+#[tokio::test]
+async fn what_was_refunded_in_stripes_dashboard_counts_towards_the_refund() {
+    let world = World::start().await;
+    for (parts, fault) in [
+        (&[500][..], None),
+        (&[500], Some("error_before")),
+        (&[500], Some("error_after")),
+        (&[500], Some("cut_after")),
+        (&[500], Some("refund_fails")),
+        (&[100; 12], Some("error_before")),
+        (&[2050], None),
+    ] {
+        let order = world.order().await;
+        let payment = world.pay(&order, "tok_visa").await.expect(201);
+        for part in parts {
+            world.refund_in_dashboard(&payment, *part).await;
+        }
+        if let Some(kind) = fault {
+            world.fault("POST", "/v1/refunds", kind, 1).await;
+        }
+        let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+        world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
+        let refunded = world.payment_is(&order, "refunded").await;
+        assert_eq!(world.charged().await.1, 0, "{parts:?} {fault:?}");
+        let refunds = world.ledger().await["refunds"].clone();
+        let known = |refund: &serde_json::Value| refund["id"] == refunded["stripeRefundId"];
+        assert!(refunds.as_array().unwrap().iter().any(known), "{refunded}");
+    }
+}
+
+/// A second part is given back after the worker has listed the refunds, while its own refund fails.
+#[tokio::test]
+async fn a_part_that_is_refunded_concurrently_is_not_refunded_twice() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    world.refund_in_dashboard(&payment, 500).await;
+    world.fault("POST", "/v1/refunds", "rate_limit", 3).await;
+    let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+    world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
+    eventually("the refund to be tried", || async {
+        (world.requests("POST /v1/refunds").await > 1).then_some(())
+    })
+    .await;
+    world.refund_in_dashboard(&payment, 300).await;
+    world.payment_is(&order, "refunded").await;
+    assert_eq!(world.charged().await, (1, 0));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::events::{CancelReason, Order, PaymentCreated, PaymentFailed};
 use futures::future::join_all;
 use payments::app;
-use payments::domain::{AttemptNumber, IntentNumber, OrderPayment};
+use payments::domain::{AttemptNumber, IntentNumber, OrderPayment, Total};
 use store::Change;
 use testkit::{TestService, eventually};
 use tokio::time::Instant;
@@ -160,7 +160,12 @@ async fn a_confirmation_of_a_crashed_process_is_resolved_by_another_one_within_f
             record(&world, order, |payment| payment.mark_sent(FIRST, now)).await.is_sent(FIRST)
         );
         if arrives {
-            world.app.gateway.confirm(order.id, FIRST, &intent, &method).await.unwrap();
+            world
+                .app
+                .gateway
+                .confirm(order.id, FIRST, &intent, &method, &total(order))
+                .await
+                .unwrap();
         }
     }
     for order in [&executed, &lost] {
@@ -259,7 +264,8 @@ async fn a_success_that_races_with_the_cancellation_completes_the_payment() {
             world.payment_is(&order, status).await;
         };
         tokio::join!(ends, async {
-            let confirmed = world.app.gateway.confirm(order.id, FIRST, &intent, &method).await;
+            let confirmed =
+                world.app.gateway.confirm(order.id, FIRST, &intent, &method, &total(&order)).await;
             assert_eq!(confirmed.is_ok(), status == "completed", "{confirmed:?}");
         });
         let paid = i64::from(status == "completed");
@@ -290,8 +296,13 @@ async fn begin_attempt(world: &World, order: &Order) {
 }
 
 async fn create_intent(world: &World, order: &Order) -> String {
-    let (price, currency) = (order.ticket.listing.price, &order.ticket.listing.currency);
-    world.app.gateway.create_intent(order.id, IntentNumber::FIRST, price, currency).await.unwrap()
+    let gateway = &world.app.gateway;
+    gateway.create_intent(order.id, IntentNumber::FIRST, &total(order)).await.unwrap()
+}
+
+fn total(order: &Order) -> Total {
+    let listing = &order.ticket.listing;
+    Total { amount: listing.price, currency: listing.currency.clone() }
 }
 
 /// An attempt that is ready to be sent: its PaymentIntent and PaymentMethod are recorded.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;
 use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
-use testkit::{Client, Infra, Response, TestService, TestUser, eventually};
+use testkit::{Client, Infra, Method, Response, TestService, TestUser, eventually};
 
 pub struct World {
     pub infra: Infra,
@@ -88,6 +88,18 @@ impl World {
         let totals = &self.ledger().await["totals"]["usd"];
         let number = |name: &str| totals[name].as_i64().unwrap_or(0);
         (number("charges_succeeded"), number("kept"))
+    }
+
+    /// Refunds a part of a payment at Stripe directly.
+    pub async fn refund_in_dashboard(&self, payment: &Value, amount: i64) {
+        let intent = payment["stripeId"].as_str().unwrap();
+        let stripe = Client::new(&self.stripe.url());
+        let request = stripe
+            .request(Method::POST, "/v1/refunds")
+            .header("authorization", "Bearer sk_test_local")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("payment_intent={intent}&amount={amount}"));
+        request.send().await.expect(200);
     }
 
     /// How many requests Stripe got at an endpoint, such as `POST /v1/refunds`.

@@ -58,6 +58,9 @@ pub struct ServiceUrls {
 pub struct Caller {
     api: Api,
     headers: HeaderMap,
+    /// What auth gets besides: the refresh token. Any other service could renew the session with it.
+    refresh: Option<String>,
+    session: Option<String>,
 }
 
 /// A new or renewed session: the user, and the cookies to set.
@@ -90,15 +93,24 @@ impl Api {
         Ok(Api { http, services: Arc::new(services.clone()) })
     }
 
-    /// A caller with these request headers and cookies.
+    /// A caller with these request headers and the session in these cookies. No other cookie leaves this process, and
+    /// only auth gets the refresh token.
     pub fn caller(&self, request: &HeaderMap, cookies: Option<HeaderValue>) -> Caller {
         let forwarded = |name: &&str| {
             let name = http::HeaderName::from_bytes(name.as_bytes()).ok()?;
             Some((name.clone(), request.get(&name)?.clone()))
         };
-        let mut headers: HeaderMap = FORWARDED_HEADERS.iter().filter_map(forwarded).collect();
-        headers.extend(cookies.map(|cookies| (header::COOKIE, cookies)));
-        Caller { api: self.clone(), headers }
+        let headers = FORWARDED_HEADERS.iter().filter_map(forwarded).collect();
+        let cookies = cookies.as_ref().and_then(|cookies| cookies.to_str().ok());
+        let named = |names: [&str; 2]| {
+            let mut pairs = cookies?.split(';').map(str::trim);
+            let pair = pairs
+                .find(|pair| pair.split_once('=').is_some_and(|(name, _)| names.contains(&name)));
+            pair.map(str::to_owned)
+        };
+        let session = named(["__Host-session", "session"]);
+        let refresh = named(["__Host-refresh", "refresh"]);
+        Caller { api: self.clone(), headers, refresh, session }
     }
 }
 
@@ -178,14 +190,18 @@ impl Caller {
         ask(self.orders_at(Method::GET, &format!("/api/orders/{id}"))?).await
     }
 
-    /// Reserves a ticket at the price that the buyer saw.
+    /// Reserves a ticket at the price, and in the version of its listing, that the buyer saw.
     pub async fn place_order(
         &self,
         ticket: TicketId,
         price: Money,
+        version: Option<i64>,
         key: &str,
     ) -> Result<Order, Failure> {
-        let body = json!({ "ticketId": ticket, "price": price.to_string() });
+        let mut body = json!({ "ticketId": ticket, "price": price.to_string() });
+        if let Some(version) = version {
+            body["ticketVersion"] = json!(version);
+        }
         let request = self.orders_at(Method::POST, "/api/orders")?.json(&body);
         ask(request.header("idempotency-key", key)).await
     }
@@ -215,7 +231,7 @@ impl Caller {
     }
 
     fn auth(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        self.request(&self.api.services.auth_url, method, path)
+        self.request_with(&self.api.services.auth_url, method, path, self.refresh.as_deref())
     }
 
     fn tickets_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
@@ -236,8 +252,22 @@ impl Caller {
         method: Method,
         path: &str,
     ) -> Result<RequestBuilder, Failure> {
+        self.request_with(service, method, path, None)
+    }
+
+    fn request_with(
+        &self,
+        service: &Url,
+        method: Method,
+        path: &str,
+        refresh: Option<&str>,
+    ) -> Result<RequestBuilder, Failure> {
         let url = service.join(path).map_err(|error| Failure::Down(error.into()))?;
         let mut request = self.api.http.request(method, url).headers(self.headers.clone());
+        let cookies: Vec<&str> = self.session.as_deref().into_iter().chain(refresh).collect();
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies.join("; "));
+        }
         if let Some(traceparent) = telemetry::traceparent() {
             request = request.header("traceparent", traceparent);
         }
@@ -279,4 +309,37 @@ async fn session(response: Response) -> Result<Session, Failure> {
 
 fn cookies(response: &Response) -> Vec<HeaderValue> {
     response.headers().get_all(header::SET_COOKIE).iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refresh_token_is_sent_to_auth_alone_and_no_cookie_of_others_anywhere() {
+        let url = |name: &str| format!("http://{name}").parse().unwrap();
+        let services = ServiceUrls {
+            auth_url: url("auth"),
+            tickets_url: url("tickets"),
+            orders_url: url("orders"),
+            payments_url: url("payments"),
+        };
+        let api = Api::new(&services).unwrap();
+        for prefix in ["", "__Host-"] {
+            let sent = format!(
+                "a=1; {prefix}session=S; theme=dark; {prefix}refresh=R; {prefix}flash=sold"
+            );
+            let caller = api.caller(&HeaderMap::new(), HeaderValue::from_str(&sent).ok());
+            let cookies = |request: Result<RequestBuilder, Failure>| {
+                let request = request.ok().unwrap().build().unwrap();
+                request.headers()[header::COOKIE].to_str().unwrap().to_owned()
+            };
+            let (session, both) =
+                (format!("{prefix}session=S"), format!("{prefix}session=S; {prefix}refresh=R"));
+            assert_eq!(cookies(caller.auth(Method::GET, "/")), both);
+            assert_eq!(cookies(caller.tickets_at(Method::GET, "/")), session);
+            assert_eq!(cookies(caller.orders_at(Method::GET, "/")), session);
+            assert_eq!(cookies(caller.payments_at(Method::GET, "/")), session);
+        }
+    }
 }

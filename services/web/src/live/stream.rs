@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::hub::{Pending, Subscription};
+use super::places::Holder;
 use super::topic::{ME, Topic};
 use crate::state::App;
 use crate::visitor::{Identity, Visitor};
@@ -32,6 +32,7 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 const LIFETIME_SECONDS: std::ops::Range<u64> = 12 * 60..15 * 60;
 /// After how many milliseconds a browser reconnects, with jitter.
 const RETRY_MILLIS: std::ops::Range<u64> = 1_000..5_000;
+const LATE_RETRY: Duration = Duration::from_secs(60);
 /// How many orders are requested concurrently.
 const CONCURRENT_REQUESTS: usize = 8;
 /// `Retry-After`, in seconds, while all slots are taken.
@@ -51,26 +52,47 @@ pub async fn open(
     Query(params): Query<Params>,
 ) -> Result<Response> {
     let topics = topics(&params.topic, &visitor)?;
-    let Ok(slot) = Arc::clone(&app.live.slots).try_acquire_owned() else {
+    let Some(place) = app.live.places.take(holder(&visitor, &headers)) else {
         let later = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)];
         return Ok((StatusCode::SERVICE_UNAVAILABLE, later).into_response());
     };
     authorize(&visitor, &topics).await?;
 
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let gives_way = place.gives_way();
     let subscription = app.live.hub.subscribe(topics, last.or(params.since.as_deref()));
     let events = futures::stream::unfold(
-        (subscription, slot, true),
-        |(subscription, slot, first)| async move {
+        (subscription, place, true),
+        |(subscription, place, first)| async move {
             if !first {
                 changed_or_heartbeat(&subscription).await;
             }
             let events = events(subscription.take_pending());
-            Some((futures::stream::iter(events), (subscription, slot, false)))
+            Some((futures::stream::iter(events), (subscription, place, false)))
         },
     );
     let events = futures::stream::iter([retry()]).chain(events.flatten());
-    Ok(respond(events.take_until(end(&app, &visitor))))
+    let end = end(&app, &visitor);
+    let ended = {
+        let gives_way = gives_way.clone();
+        async move {
+            gives_way.run_until_cancelled(end).await;
+        }
+    };
+    let last = async move { gives_way.is_cancelled().then(retry_late) };
+    let last = futures::stream::once(last).filter_map(std::future::ready);
+    Ok(respond(events.take_until(ended).chain(last)))
+}
+
+/// Whose limit the stream counts against. The middleware has replaced the header by the one trusted address.
+fn holder(visitor: &Visitor, headers: &HeaderMap) -> Holder {
+    match visitor.user() {
+        Some(user) => Holder::User(user.id),
+        None => {
+            let address = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+            Holder::Address(address.and_then(|address| address.parse().ok()))
+        }
+    }
 }
 
 /// Parses the requested topics. `me` requires a session.
@@ -124,6 +146,12 @@ fn end(app: &App, visitor: &Visitor) -> impl Future<Output = ()> + Send + 'stati
     async move {
         stop.run_until_cancelled(tokio::time::sleep(lifetime)).await;
     }
+}
+
+/// A stream that gave way to a newer one of the same visitor comes back after a minute, not at once: it would take that
+/// one's place.
+fn retry_late() -> Event {
+    Event::default().retry(LATE_RETRY)
 }
 
 fn retry() -> Event {

@@ -15,7 +15,7 @@ use crate::api::{Failure, Order, Payment};
 use crate::cards::{self, TestCard};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key};
-use crate::notice::Notice;
+use crate::notice::{Next, Notice};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::visitor::SignedIn;
@@ -122,23 +122,23 @@ pub async fn pay(
     Form(card): Form<Card>,
 ) -> Result<Response> {
     let page = format!("/orders/{id}");
-    let next = match visitor.api.pay(id, &card.token, &card.key).await {
-        Ok(_) => page,
+    let next: Next = match visitor.api.pay(id, &card.token, &card.key).await {
+        Ok(_) => page.into(),
         Err(Failure::Down(cause)) => {
             tracing::warn!(error = format!("{cause:#}"), "payment request failed");
             Notice::PaymentsDown.at(&page)
         }
         Err(Failure::Refused(refusal)) => match refusal.status {
             // Declined: the page shows the reason and how many attempts are left.
-            402 => page,
+            402 => page.into(),
             400 => Notice::CardUnread.at(&page),
             409 if refusal.is(&problem::ALREADY_PAID) => Notice::AlreadyPaid.at(&page),
             // A payment is in progress, the order has ended, or the form was submitted before: the page shows which.
-            409 | 422 => page,
+            409 | 422 => page.into(),
             _ => return Err(Error::from(Failure::Refused(refusal))),
         },
     };
-    Ok(Redirect::to(&next).into_response())
+    Ok(next.into_response())
 }
 
 /// The buyer cancels the reservation.
@@ -147,14 +147,14 @@ pub async fn cancel(
     PathId(id): PathId<OrderId>,
 ) -> Result<Response> {
     let page = format!("/orders/{id}");
-    let next = match visitor.api.cancel_order(id).await {
-        Ok(()) => page,
+    let next: Next = match visitor.api.cancel_order(id).await {
+        Ok(()) => page.into(),
         Err(Failure::Down(_)) => Notice::CancelDown.at(&page),
         // The order has already ended, or is paid: the page shows which.
-        Err(Failure::Refused(refusal)) if refusal.status == 409 => page,
+        Err(Failure::Refused(refusal)) if refusal.status == 409 => page.into(),
         Err(failure) => return Err(failure.into()),
     };
-    Ok(Redirect::to(&next).into_response())
+    Ok(next.into_response())
 }
 
 /// GET on the address of a form, as after signing in, redirects to the order's page.

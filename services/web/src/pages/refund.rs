@@ -69,8 +69,8 @@ pub async fn submit(
     let next = match visitor.api.refund(input.payment, &input.key).await {
         Ok(_) => Notice::Refunding.at(&page),
         Err(Failure::Down(_)) => Notice::RefundsDown.at(&page),
-        Err(failure) if failure.refusal(&problem::NOT_REFUNDABLE).is_some() => page,
+        Err(failure) if failure.refusal(&problem::NOT_REFUNDABLE).is_some() => page.into(),
         Err(failure) => return Err(failure.into()),
     };
-    Ok(Redirect::to(&next).into_response())
+    Ok(next.into_response())
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use httpkit::Result;
 
 use crate::notice::Notice;
@@ -31,7 +31,7 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Result<Response> 
 
 pub async fn submit(visitor: Visitor) -> Result<Response> {
     let cookies = visitor.api.sign_out().await?;
-    let mut response = Redirect::to(&Notice::SignedOut.at("/")).into_response();
+    let mut response = Notice::SignedOut.at("/").into_response();
     set_cookies(&mut response, cookies);
     Ok(response)
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use common::events::OrderStatus;
 use common::ids::TicketId;
 use common::problem::{self, Problem};
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::api::{Failure, Order, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{Form, new_key, with_query};
-use crate::notice::Notice;
+use crate::notice::{Next, Notice};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::visitor::{SignedIn, Visitor};
@@ -182,6 +182,8 @@ fn json_ld(ticket: &Ticket, url: &str, now: Time) -> String {
 pub struct Purchase {
     /// The price that the buyer saw, in minor units.
     price: i64,
+    /// The version of the listing that the buyer saw. (A page of the version before has none.)
+    version: Option<i64>,
     key: String,
 }
 
@@ -192,18 +194,18 @@ pub async fn buy(
     Form(form): Form<Purchase>,
 ) -> Result<Response> {
     let seen = Money::from_minor(form.price);
-    let placed = visitor.api.place_order(id, seen, &form.key).await;
+    let placed = visitor.api.place_order(id, seen, form.version, &form.key).await;
     let page = format!("/tickets/{id}");
-    let next = match placed {
+    let next: Next = match placed {
         Ok(order) if has_ended(&visitor, &order).await => Notice::ReservationEnded.at(&page),
-        Ok(order) => format!("/orders/{}", order.id),
+        Ok(order) => format!("/orders/{}", order.id).into(),
         Err(failure) => match PurchaseRefusal::of(&failure) {
-            Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}"),
+            Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}").into(),
             Some(PurchaseRefusal::Notice(notice)) => notice.at(&page),
             None => return Err(failure.into()),
         },
     };
-    Ok(Redirect::to(&next).into_response())
+    Ok(next.into_response())
 }
 
 /// Whether the form was submitted before, and the order that it placed then has been cancelled since. The response to a

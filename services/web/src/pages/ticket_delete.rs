@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use common::ids::TicketId;
 use common::problem;
 use httpkit::extract::PathId;
@@ -59,12 +59,14 @@ pub async fn submit(
     let next = match visitor.api.delete_ticket(id, input.version).await {
         Ok(()) => Notice::Deleted.at("/sales"),
         // Already deleted, as by a second click.
-        Err(failure) if failure.refusal(&problem::NOT_FOUND).is_some() => "/sales".to_owned(),
-        Err(failure) if is_reserved_or_sold(&failure) => ticket,
+        Err(failure) if failure.refusal(&problem::NOT_FOUND).is_some() => {
+            "/sales".to_owned().into()
+        }
+        Err(failure) if is_reserved_or_sold(&failure) => ticket.into(),
         Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
             Notice::ListingChanged.at(&ticket)
         }
         Err(failure) => return Err(failure.into()),
     };
-    Ok(Redirect::to(&next).into_response())
+    Ok(next.into_response())
 }

@@ -73,9 +73,9 @@ pub async fn submit(
         Err(failure) => Err(failure),
     };
     let (status, errors) = match edited {
-        Ok(_) => return Ok(to(&Notice::Edited.at(&format!("/tickets/{id}")))),
+        Ok(_) => return Ok(Notice::Edited.at(&format!("/tickets/{id}")).into_response()),
         Err(failure) if is_reserved_or_sold(&failure) => {
-            return Ok(to(&format!("/tickets/{id}")));
+            return Ok(Redirect::to(&format!("/tickets/{id}")).into_response());
         }
         Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
             typed.version = current(&visitor, id).await?.version;
@@ -111,8 +111,4 @@ fn is_denied(failure: &Failure) -> bool {
 
 async fn current(visitor: &Visitor, id: TicketId) -> Result<Ticket> {
     Ok(visitor.api.ticket(id).await?)
-}
-
-fn to(address: &str) -> Response {
-    Redirect::to(address).into_response()
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use common::ids::TicketId;
 use common::problem;
 use http::StatusCode;
@@ -75,7 +75,7 @@ pub async fn submit(
     let (status, errors) = match listed {
         Ok(ticket) => {
             let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
-            return Ok(Redirect::to(&next).into_response());
+            return Ok(next.into_response());
         }
         Err(failure) if failure.is_not_signed_in() => {
             (StatusCode::UNPROCESSABLE_ENTITY, FieldError::signed_out("/tickets/new").into())

@@ -68,8 +68,11 @@ async fn what_is_searched_for_is_shown_as_text() {
     let page =
         stack.browser().opens("/?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&sort=%22%3E").await;
     assert!(!page.answer.text.contains(SCRIPT), "{}", page.answer.text);
-    let page = stack.browser().opens("/?notice=%3Cscript%3E").await;
-    assert!(page.texts(".notice").is_empty());
+    // No address makes a page show a notice.
+    for address in ["/?notice=%3Cscript%3E", "/?notice=already-paid", "/?notice=signed-out"] {
+        let page = stack.browser().opens(address).await;
+        assert!(page.texts(".notice").is_empty(), "{address}");
+    }
 }
 
 /// Hebrew, so that its direction shows, and without a blank.

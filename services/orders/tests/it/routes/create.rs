@@ -274,3 +274,33 @@ async fn while_nats_is_down_an_unknown_ticket_is_unavailable_and_known_ones_can_
     })
     .await;
 }
+
+/// A buyer sees a price that has just been changed; its event is still on the way to orders.
+#[tokio::test]
+async fn the_version_that_the_buyer_saw_is_waited_for_before_the_price_is_judged() {
+    let world = World::start().await;
+    let mut ticket = world.ticket().await;
+    for (price, version) in [("25.00", 2), ("20.00", 3)] {
+        let body = json!({ "ticketId": ticket.id, "price": price, "ticketVersion": version });
+        let client = world.client(&world.buyer);
+        let order = client.post("/api/orders", body);
+        ticket.listing.price = Money::from_minor(price.replace('.', "").parse().unwrap());
+        ticket.version = version;
+        let update = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            world.bus().publish(&TicketUpdated(ticket.clone())).await;
+        };
+        let (order, ()) = tokio::join!(order, update);
+        let order = order.expect(201);
+        assert_eq!(order["ticket"]["price"], price);
+        let path = format!("/api/orders/{}", order["id"].as_str().unwrap());
+        world.client(&world.buyer).delete(&path).await.expect(204);
+    }
+    // The price that was seen before is judged by the newer version.
+    let stale = json!({ "ticketId": ticket.id, "price": "25.00", "ticketVersion": 2 });
+    let refused = world.client(&world.buyer).post("/api/orders", stale).await;
+    refused.problem(409, "price-changed");
+    let unknown = json!({ "ticketId": ticket.id, "price": "20.00", "ticketVersion": 4 });
+    let refused = world.client(&world.buyer).post("/api/orders", unknown).await;
+    refused.problem(503, "unavailable");
+}
