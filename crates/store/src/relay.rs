@@ -162,7 +162,11 @@ impl<T: Aggregate> Documents<T> {
     async fn relay_pending(&self, bus: &Bus, back_off: &mut RelayBackOff) -> anyhow::Result<()> {
         let mut failure = None;
         loop {
-            let pending = self.pending(&back_off.paused()).await?;
+            // Those that haven't failed come first, however many others fail.
+            let mut pending = self.pending(&back_off.failing()).await?;
+            if pending.is_empty() {
+                pending = self.pending(&back_off.paused()).await?;
+            }
             if pending.is_empty() {
                 return failure.map_or(Ok(()), Err);
             }
@@ -198,11 +202,11 @@ impl<T: Aggregate> Documents<T> {
         }
     }
 
-    /// Documents with events to publish, without those that pause.
-    async fn pending(&self, paused: &[&str]) -> anyhow::Result<Vec<Pending>> {
+    /// Documents with events to publish, without these.
+    async fn pending(&self, without: &[&str]) -> anyhow::Result<Vec<Pending>> {
         let mut filter = doc! { "outboxPending": true };
-        if !paused.is_empty() {
-            filter.insert("_id", doc! { "$nin": paused });
+        if !without.is_empty() {
+            filter.insert("_id", doc! { "$nin": without });
         }
         let documents = self.documents.clone_with_type::<Pending>();
         let pending = documents.find(filter).projection(doc! { "outbox": 1 });

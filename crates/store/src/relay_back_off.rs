@@ -28,6 +28,11 @@ struct Failing {
 }
 
 impl RelayBackOff {
+    /// The documents that failed the last time.
+    pub fn failing(&self) -> Vec<&str> {
+        self.failing.keys().map(String::as_str).collect()
+    }
+
     /// The documents that aren't tried at present.
     pub fn paused(&self) -> Vec<&str> {
         let now = Instant::now();

@@ -251,9 +251,9 @@ async fn of_a_late_payment_and_a_concurrent_buyer_exactly_one_gets_the_ticket() 
 async fn a_reminder_of_an_answered_charge_publishes_the_answer_again() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
-    world.pay(&order).await;
+    let paid = world.pay(&order).await;
     let stored = world.stored(order.id).await;
-    let reminder = common::events::Payment { reminder: true, ..payment(&order) };
+    let reminder = common::events::Payment { reminder: true, ..paid };
     world.bus().publish_again(&PaymentCreated(reminder)).await;
     world.settled().await;
     assert_eq!(world.stored(order.id).await, stored);
