@@ -17,7 +17,7 @@
 //! reconnect with the last one (`Last-Event-ID`).
 //!
 //! **Connections are shared fairly**: a visitor has a limited number of them, and their own oldest gives way to a new one
-//! ([`places`]).
+//! (`places`).
 //!
 //! **A slow reader costs nothing**: what waits for a stream isn't a queue, but a set of changed topics.
 
