@@ -1,5 +1,5 @@
 //! Consuming: a service's listeners, the ways in which one may fail, and one durable pull consumer
-//! ([`consumer`](crate::consumer)) per stream.
+//! (`consumer.rs`) per stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
