@@ -4,22 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use common::Time;
-use common::clock::Clock;
 use common::events::{Event, Stream, Subject};
 use futures::future::BoxFuture;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-
-use crate::advisories;
-use crate::consumer::Consumer;
-use crate::failures::Failures;
-use crate::health::ConsumerHealth;
 
 /// A handler that takes longer is waiting for a dependency that is down.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -129,37 +121,6 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
             Ok(Err(panic)) => Err(Failure::Transient(anyhow!("the listener panicked: {panic}"))),
             Err(_) => {
                 Err(Failure::DependencyDown(anyhow!("not handled within {HANDLER_TIMEOUT:?}")))
-            }
-        }
-    }
-
-    /// Consumes until `stop` is cancelled, and keeps `health` up to date. Returns earlier only if one of its tasks ends.
-    pub async fn run(self, health: ConsumerHealth, clock: Clock, stop: CancellationToken) {
-        let mut streams: BTreeMap<Stream, Vec<Subject>> = BTreeMap::new();
-        for subject in self.handlers.keys() {
-            streams.entry(subject.stream()).or_default().push(*subject);
-        }
-        let bus = health.bus().clone();
-        let listeners = Arc::new(self);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(advisories::run(bus.clone(), stop.clone()));
-        for (stream, subjects) in streams {
-            let consumer = Consumer {
-                stream,
-                subjects,
-                listeners: Arc::clone(&listeners),
-                bus: bus.clone(),
-                health: health.clone(),
-                clock: clock.clone(),
-                stop: stop.clone(),
-                failures: Mutex::new(Failures::default()),
-            };
-            tasks.spawn(consumer.supervise());
-        }
-        while let Some(ended) = tasks.join_next().await {
-            if !stop.is_cancelled() {
-                tracing::error!(?ended, "a consumer ended");
-                return;
             }
         }
     }

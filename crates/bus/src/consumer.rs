@@ -1,6 +1,6 @@
 //! One durable pull consumer: its subjects, its supervisor, and what follows from each outcome.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use common::back_off::back_off;
 use common::clock::Clock;
 use common::events::{Stream, Subject};
 use futures::StreamExt;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -36,15 +37,48 @@ const DEPENDENCY_PAUSE: Duration = Duration::from_millis(500);
 /// For so long a message that this version doesn't understand is retried: longer than any rollout takes.
 const LONGEST_ROLLOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-pub(crate) struct Consumer<S> {
-    pub stream: Stream,
-    pub subjects: Vec<Subject>,
-    pub listeners: Arc<Listeners<S>>,
-    pub bus: Bus,
-    pub health: ConsumerHealth,
-    pub clock: Clock,
-    pub stop: CancellationToken,
-    pub failures: Mutex<Failures>,
+impl<S: Clone + Send + Sync + 'static> Listeners<S> {
+    /// Consumes until `stop` is cancelled, and keeps `health` up to date. Returns earlier only if one of its tasks ends.
+    pub async fn run(self, health: ConsumerHealth, clock: Clock, stop: CancellationToken) {
+        let mut streams: BTreeMap<Stream, Vec<Subject>> = BTreeMap::new();
+        for subject in self.subjects() {
+            streams.entry(subject.stream()).or_default().push(subject);
+        }
+        let bus = health.bus().clone();
+        let listeners = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(advisories::run(bus.clone(), stop.clone()));
+        for (stream, subjects) in streams {
+            let consumer = Consumer {
+                stream,
+                subjects,
+                listeners: Arc::clone(&listeners),
+                bus: bus.clone(),
+                health: health.clone(),
+                clock: clock.clone(),
+                stop: stop.clone(),
+                failures: Mutex::new(Failures::default()),
+            };
+            tasks.spawn(consumer.supervise());
+        }
+        while let Some(ended) = tasks.join_next().await {
+            if !stop.is_cancelled() {
+                tracing::error!(?ended, "a consumer ended");
+                return;
+            }
+        }
+    }
+}
+
+struct Consumer<S> {
+    stream: Stream,
+    subjects: Vec<Subject>,
+    listeners: Arc<Listeners<S>>,
+    bus: Bus,
+    health: ConsumerHealth,
+    clock: Clock,
+    stop: CancellationToken,
+    failures: Mutex<Failures>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Consumer<S> {

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::error::{ConflictError, Error, Result};
 use crate::mongo;
-use crate::obligations;
+use crate::obligation_fields;
 use crate::outbox::OutboxMessage;
 use crate::stored_request::{self, StoredRequest, StoredResponse};
 
@@ -101,7 +101,7 @@ impl<T: Aggregate> Documents<T> {
             doc! { "outboxPending": 1 },
             doc! { "outboxPending": true },
         );
-        let own = [outbox, obligations::index(), stored_request::index()];
+        let own = [outbox, obligation_fields::index(), stored_request::index()];
         let indexes: Vec<_> = own.into_iter().chain(indexes).collect();
         mongo::when_available(|| async {
             documents.create_indexes(indexes.clone()).await?;
@@ -157,7 +157,7 @@ impl<T: Aggregate> Documents<T> {
         document.extend(beside);
         document.insert("outbox", self.entries(events)?);
         document.insert("outboxPending", !events.is_empty());
-        document.extend(obligations::fields(thing, self.clock.now()));
+        document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
         self.documents.insert_one(document).await?;
         self.wake.notify_one();
@@ -176,7 +176,7 @@ impl<T: Aggregate> Documents<T> {
         let mut fields = mongo::document(thing)?;
         fields.remove("_id");
         let filter = doc! { "_id": thing.id(), "version": decided_on };
-        let beside = obligations::fields(thing, self.clock.now());
+        let beside = obligation_fields::fields(thing.unanswered().is_some(), self.clock.now());
         self.write(filter, fields, beside, events).await
     }
 

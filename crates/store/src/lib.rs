@@ -6,6 +6,7 @@
 pub mod documents;
 mod error;
 pub mod mongo;
+mod obligation_fields;
 mod obligations;
 pub mod outbox;
 mod read_your_writes;

@@ -5,44 +5,18 @@
 //! Whether an answer is awaited follows from the object ([`Aggregate::unanswered`]) and is stored beside it by the write
 //! that changes it. The relay looks for what is due.
 
-use std::time::Duration;
-
-use bson::{Document, doc};
+use bson::doc;
 use common::Time;
-use common::back_off::back_off;
 use futures::TryStreamExt;
-use mongodb::IndexModel;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::documents::{Aggregate, Documents};
 use crate::error::Result;
-use crate::mongo;
+use crate::obligation_fields::{fields, pause};
 
-/// After this time without an answer the event is published again.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The pauses grow up to this one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How many documents one query returns.
 const BATCH: usize = 64;
-
-/// Over the documents that await an answer.
-pub(crate) fn index() -> IndexModel {
-    mongo::partial_index("unanswered", doc! { "remindAt": 1 }, doc! { "unanswered": true })
-}
-
-/// What is stored beside an object that has just changed.
-pub(crate) fn fields<T: Aggregate>(thing: &T, now: Time) -> Document {
-    match thing.unanswered() {
-        Some(_) => doc! { "unanswered": true, "remindAt": now + pause(0), "reminders": 0_i64 },
-        None => doc! { "unanswered": false, "remindAt": null, "reminders": 0_i64 },
-    }
-}
-
-fn pause(reminders: i64) -> Duration {
-    let failures = u32::try_from(reminders + 1).unwrap_or(u32::MAX);
-    back_off(failures, FIRST_PAUSE, LONGEST_PAUSE)
-}
 
 impl<T: Aggregate> Documents<T> {
     /// Documents of an older version don't say whether they await an answer: each is looked at once.
@@ -113,7 +87,7 @@ impl<T: Aggregate> Documents<T> {
             }
             // Stored by an older version, which doesn't keep the mark up to date.
             None => {
-                self.write(filter, doc! {}, fields(&thing, now), &[]).await?;
+                self.write(filter, doc! {}, fields(thing.unanswered().is_some(), now), &[]).await?;
             }
         }
         Ok(())

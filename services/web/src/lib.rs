@@ -14,5 +14,6 @@ pub mod notice;
 pub mod page;
 pub mod pages;
 pub mod session;
+pub mod sitemap;
 pub mod state;
 pub mod visitor;

@@ -11,7 +11,7 @@ use httpkit::settings::ServerSettings;
 
 use crate::api::{Api, ServiceUrls};
 use crate::live::Live;
-use crate::pages::sitemap::Sitemap;
+use crate::sitemap::Sitemap;
 
 /// The pages that people buy and sell on.
 #[derive(Clone, Debug, Parser)]
