@@ -111,11 +111,11 @@ async fn a_database_is_restored() {
         // As in docs/operating.md: stop, restore, bump the versions, start, republish.
         stack.signal(service, Signal::SIGSTOP);
         restore(&database, backup).await;
-        stack.operate(service, &["reannounce", "--restored"]).await.expect_success();
+        stack.operate(service, &["republish", "--restored"]).await.expect_success();
         stack.signal(service, Signal::SIGKILL);
         stack.is_ready(service).await;
         for publisher in publishers {
-            stack.operate(publisher, &["reannounce"]).await.expect_success();
+            stack.operate(publisher, &["republish"]).await.expect_success();
         }
         services_agree(&stack).await;
         market.sells(service).await;
