@@ -115,7 +115,7 @@ async fn another_site_can_not_sign_a_user_in() {
 async fn an_address_whose_domain_is_spelled_otherwise_is_the_same_account() {
     let auth = World::start().await;
     let user = auth.sign_up("max@m\u{fc}x.example").await.expect(201);
-    for email in ["MAX@M\u{dc}X.example", "max@mu\u{308}x.example", "max@xn--mx-hka.example"] {
+    for email in ["MAX@M\u{dc}X.example", "max@mu\u{308}x.example", "max@xn--mx-xka.example"] {
         let response = auth.service.client().post(PATH, credentials(email)).await;
         assert_eq!(response.expect(200), user, "{email}");
         auth.service
@@ -132,7 +132,7 @@ async fn an_account_that_is_stored_in_another_spelling_keeps_working() {
     let auth = World::start().await;
     let users = auth.infra.database("auth").await.collection::<bson::Document>("users");
     for (number, stored) in
-        ["xn--mx-hka.example", "mu\u{308}x.example", "m\u{fc}x.example"].iter().enumerate()
+        ["xn--mx-xka.example", "mu\u{308}x.example", "m\u{fc}x.example"].iter().enumerate()
     {
         let new = format!("max{number}@m\u{fc}x.example");
         auth.sign_up(&new).await.expect(201);
