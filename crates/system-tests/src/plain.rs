@@ -68,7 +68,7 @@ impl PlainBrowser {
 
     /// Signs up with the page's form, and returns the email address.
     pub async fn signs_up(&self, name: &str) -> String {
-        let email = format!("{}-{}@example.com", name.to_lowercase(), Uuid::now_v7());
+        let email = format!("person-{}@example.com", Uuid::now_v7());
         let form = self.opens("/auth/signup").await.form("/auth/signup");
         let form = form.with("email", &email).with("password", "correct horse").with("name", name);
         let page = self.sends(&form).await;

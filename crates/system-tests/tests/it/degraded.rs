@@ -239,6 +239,7 @@ async fn an_unresponsive_database_causes_503_within_seconds_and_no_write_is_lost
                 eventually(&format!("{method} {path} to succeed"), || async {
                     let response: Response =
                         client.request(method.clone(), &path).json(body.clone()).send().await;
+                    eprintln!("{method} {path}: {} {}", response.status, response.text);
                     expected.contains(&response.status.as_u16()).then_some(())
                 })
                 .await;

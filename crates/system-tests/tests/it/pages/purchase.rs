@@ -68,7 +68,7 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
     // The seller refunds the buyer, after confirmation.
     let form = seller.opens(&format!("{order}/refund")).await.form(&format!("{order}/refund"));
     seller.sends(&form).await.expect(200);
-    shows(&buyer, &order, "money-refunded").await.expect_part("order-refunded");
+    shows(&buyer, &order, "order-refunded").await.expect_part("money-refunded");
     shows(&seller, "/sales", "earlier-sale").await;
     let page = shows(&other, &ticket, "buy").await;
     assert!(page.part("buy").contains("$20.50"), "{}", page.main());
