@@ -120,7 +120,7 @@ fn without_nulls(value: Value) -> Value {
             present.map(|(name, value)| (name, without_nulls(value))).collect()
         }
         Value::Array(values) => values.into_iter().map(without_nulls).collect(),
-        other => other,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
 
