@@ -85,22 +85,12 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         what: "a cancellation that never reached tickets",
         invariant: Invariant::NoStuckTicket,
-        apply: |snapshot| {
-            let (ticket, order) = available_after_a_reservation(snapshot);
-            let locked = snapshot.tickets.iter_mut().find(|it| it.id == ticket).unwrap();
-            locked.order_id = Some(order);
-            ticket
-        },
+        apply: lock_again,
     },
     Mutation {
         what: "the same, as a replica that disagrees",
         invariant: Invariant::NewerWins,
-        apply: |snapshot| {
-            let (ticket, order) = available_after_a_reservation(snapshot);
-            let locked = snapshot.tickets.iter_mut().find(|it| it.id == ticket).unwrap();
-            locked.order_id = Some(order);
-            ticket
-        },
+        apply: lock_again,
     },
     Mutation {
         what: "a second live order",
@@ -334,6 +324,14 @@ fn available_after_a_reservation(snapshot: &Snapshot) -> (String, String) {
     let orders = snapshot.orders.iter().filter(|order| order.ticket_id == ticket);
     let newest = orders.max_by_key(|order| order.hold()).unwrap();
     (ticket, newest.id.clone())
+}
+
+/// Locks an available ticket for the last order that had it. Returns the ticket's id.
+fn lock_again(snapshot: &mut Snapshot) -> String {
+    let (ticket, order) = available_after_a_reservation(snapshot);
+    let locked = snapshot.tickets.iter_mut().find(|it| it.id == ticket).unwrap();
+    locked.order_id = Some(order);
+    ticket
 }
 
 /// The index of the order's charge in the ledger.
