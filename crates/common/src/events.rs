@@ -129,7 +129,7 @@ macro_rules! events {
             }
 
             /// What metrics call the subject of a message: `unknown` if the catalogue doesn't have it, for each value
-            /// of a label is a series that is kept for ever.
+            /// of a label is a series that is kept indefinitely.
             pub fn label(text: &str) -> &'static str {
                 text.parse().map_or("unknown", Subject::as_str)
             }

@@ -47,7 +47,7 @@ pub fn init_for_command() {
 const UPKEEP: Duration = Duration::from_secs(1);
 
 /// The process's metrics, in Prometheus' text format through [`PrometheusHandle::render`]. The recorder's upkeep runs
-/// with it: otherwise, without a scraper, histograms would keep every sample for ever.
+/// with it: otherwise, without a scraper, histograms would keep every sample indefinitely.
 pub fn metrics() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {

@@ -100,8 +100,8 @@ impl RefreshToken {
         TokenHash::new(BASE64_URL_SAFE_NO_PAD.encode(digest))
     }
 
-    /// Whether a session has, or had, this token: the chain of its successors leads to the current one. Only whoever has
-    /// a token of the session can present one.
+    /// Whether a session has, or had, this token: the chain of its successors leads to the current one. Only the holder
+    /// of a token of the session can present one.
     pub fn belongs_to(&self, session: &Session) -> anyhow::Result<bool> {
         let mut token = self.clone();
         for _ in 0..MAX_ROTATIONS {

@@ -52,8 +52,8 @@ pub enum RefreshDecision {
     Repeat,
     /// Its successor was used as well: its owner or a thief has a copy, so both must sign in again.
     Revoke,
-    /// The session has expired or was revoked, or the token was never one of its tokens: whoever only knows a session's
-    /// id can't end it.
+    /// The session has expired or was revoked, or the token was never one of its tokens: a session's id alone
+    /// is not enough to end it.
     Refuse,
 }
 

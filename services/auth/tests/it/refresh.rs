@@ -141,7 +141,7 @@ async fn what_is_not_a_refresh_token_is_refused() {
 
 /// A session's id is no secret: the session token contains it in plain text, and logs name it.
 #[tokio::test]
-async fn whoever_knows_only_the_id_of_a_session_can_t_end_it() {
+async fn a_session_can_t_be_ended_by_its_id_alone() {
     let auth = World::start().await;
     let token = cookie(&auth.sign_up("kim@example.org").await, "refresh");
     let (id, _) = token.split_once('.').unwrap();

@@ -77,7 +77,7 @@ impl TicketReplica {
         self.hold.max(self.hold_floor)
     }
 
-    /// Whether the listing allows a reservation at the price that the buyer expects, whoever has reserved the ticket.
+    /// Whether the listing allows a reservation at the price that the buyer expects, even if somebody has reserved the ticket.
     pub fn check_reservable(
         &self,
         expected: Option<Money>,

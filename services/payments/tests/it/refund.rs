@@ -158,7 +158,7 @@ async fn what_was_refunded_in_stripes_dashboard_counts_towards_the_refund() {
     }
 }
 
-/// A second part is given back after the worker has listed the refunds, while its own refund fails.
+/// A second part is refunded after the worker has listed the refunds, while its own refund fails.
 #[tokio::test]
 async fn a_part_that_is_refunded_concurrently_is_not_refunded_twice() {
     let world = World::start().await;

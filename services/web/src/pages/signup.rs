@@ -105,8 +105,8 @@ pub async fn submit(
     SignUpPage { frame, typed, next, errors }.show_as(status)
 }
 
-/// Creates the account. A form that is submitted twice signs in: whoever knows the password of the account with this email
-/// address is its owner.
+/// Creates the account. A form that is submitted twice signs in: the person who knows the password of the account with
+/// this email address is its owner.
 async fn sign_up(visitor: &Visitor, typed: &Input) -> Result<Session, Failure> {
     match visitor.api.sign_up(typed).await {
         Err(failure) if failure.refusal(&problem::EMAIL_IN_USE).is_some() => {

@@ -132,7 +132,7 @@ async fn a_hold_that_is_given_up_or_runs_out_says_so_and_leads_back() {
 }
 
 #[tokio::test]
-async fn whoever_is_too_late_is_told_why_and_who_holds_it_is_led_to_their_order() {
+async fn a_late_buyer_sees_why_and_the_holder_is_redirected_to_their_order() {
     let stack = shared::default().await;
     let (seller, buyer, other) = (stack.browser(), stack.browser(), stack.browser());
     seller.signs_up("Ada").await;

@@ -15,7 +15,7 @@ async fn refresh_token() -> String {
 }
 
 #[tokio::test]
-async fn whoever_was_away_for_long_is_still_signed_in() {
+async fn a_person_who_was_away_for_long_is_still_signed_in() {
     let stack = shared::default().await;
     let away = Client::new(&stack.url()).cookie("refresh", &refresh_token().await);
     let answer = away.get("/account").await;
