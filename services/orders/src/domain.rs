@@ -13,13 +13,13 @@ mod user_replica;
 
 use std::time::Duration;
 
-use common::Time;
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
+use common::{Place, Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, Change, OutboxMessage};
 
@@ -367,6 +367,10 @@ impl Order {
             status: self.status,
             cancel_reason: self.cancel_reason,
             expires_at: self.expires_at,
+            quantity: Quantity::ONE,
+            places: vec![Place::FIRST],
+            occupies: self.active,
+            total: self.ticket.listing.price,
             ticket: self.ticket.clone(),
             version: self.version,
         }

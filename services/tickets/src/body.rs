@@ -50,7 +50,8 @@ impl TicketBody {
                 Some(venue),
             ) => {
                 let currency = market.currency.clone();
-                let listing = Listing { title, price, currency, date, time_zone, venue };
+                let listing =
+                    Listing { title, date, time_zone, venue, ..Listing::unknown(price, currency) };
                 Ok(Draft { listing, description })
             }
             (..) => Err(rules.into_error()),

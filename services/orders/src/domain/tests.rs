@@ -115,6 +115,7 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
         | Subject::TicketCreated
         | Subject::TicketUpdated
         | Subject::TicketDeleted
+        | Subject::TicketReserved
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
         | Subject::PaymentFailed
