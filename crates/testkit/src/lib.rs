@@ -66,7 +66,7 @@ pub use client::{Client, Request, Response};
 pub use infra::{Infra, PUBLIC_URL};
 pub use mongod::StandaloneMongod;
 pub use nats::Nats;
-pub use program::{Program, ProgramOutput};
+pub use program::{Program, ProgramOutput, RunningProgram, peak_memory};
 pub use redis::Redis;
 pub use server_sent_events::{EventStream, ServerSentEvent};
 pub use service::TestService;

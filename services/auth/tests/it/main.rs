@@ -3,6 +3,7 @@
 mod admin;
 mod currentuser;
 mod keys;
+mod load;
 mod refresh;
 mod settings;
 mod signin;
