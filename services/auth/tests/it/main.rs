@@ -4,6 +4,7 @@ mod admin;
 mod currentuser;
 mod keys;
 mod load;
+mod queries;
 mod refresh;
 mod settings;
 mod signin;
