@@ -42,6 +42,11 @@ impl Store {
         Ok(Store { documents: Documents::open(database, clock, indexes).await? })
     }
 
+    /// The same store for background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Store { documents: self.documents.in_background(database) }
+    }
+
     /// The documents, for the relay and the admin CLI.
     pub fn documents(&self) -> &Documents<OrderPayment> {
         &self.documents
