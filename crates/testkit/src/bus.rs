@@ -252,6 +252,14 @@ impl Bus {
         sent.expect("the broker is there");
     }
 
+    /// Changes a stream's configuration, as an operator might.
+    pub async fn edit_stream(&self, stream: Stream, edit: impl Fn(&mut stream::Config)) {
+        let stream = self.jetstream.get_stream(stream.name()).await.expect("the stream");
+        let mut config = stream.cached_info().config.clone();
+        edit(&mut config);
+        self.jetstream.update_stream(config).await.expect("a changed stream");
+    }
+
     /// Publishes an event as a dead letter of a service.
     pub async fn publish_dead_letter<E: Event>(&self, service: &str, event: &E, reason: &str) {
         let mut headers = self.headers_of(event);
