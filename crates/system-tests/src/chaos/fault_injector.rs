@@ -134,7 +134,7 @@ impl FaultInjector<'_> {
             }
             Fault::Gateway => drop(process.send(Signal::SIGKILL)),
             Fault::Suspend(_, time) => self.suspend_for(process, *time),
-            Fault::Wipe => self.wipe_broker(process)?,
+            Fault::Wipe => self.wipe_broker(process).await?,
             Fault::Flush => remark = remark_on(self.flush()).await,
             Fault::Refuse(refusal) => remark = self.refuse(refusal).await,
             Fault::Truncate(truncation) => remark = self.truncate(truncation).await,
@@ -182,13 +182,17 @@ impl FaultInjector<'_> {
         remark_on(async { truncation.apply(self.stack.nats().await?).await }).await
     }
 
-    /// Suspends the broker first, so that it writes nothing while its store is deleted.
-    fn wipe_broker(&self, process: Process) -> Result<()> {
-        process.send(Signal::SIGSTOP);
-        let store = self.stack.data("nats");
-        std::fs::remove_dir_all(store).context("deleting the broker's store")?;
+    /// The broker isn't restarted before its store is deleted, so that it writes nothing meanwhile.
+    async fn wipe_broker(&self, process: Process) -> Result<()> {
+        let hold = self.stack.root().join("run/nats.hold");
+        std::fs::write(&hold, "").context("preventing the broker's restart")?;
         process.send(Signal::SIGKILL);
-        Ok(())
+        let exited = async || if process.is_running() { Err(()) } else { Ok(()) };
+        let exited = retry_for(TIMEOUT, exited).await;
+        let wiped = std::fs::remove_dir_all(self.stack.data("nats"));
+        std::fs::remove_file(&hold).context("allowing the broker's restart")?;
+        exited.map_err(|()| anyhow!("the broker has not exited"))?;
+        wiped.context("deleting the broker's store")
     }
 
     async fn flush(&self) -> redis::RedisResult<()> {
