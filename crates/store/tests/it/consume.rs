@@ -223,8 +223,11 @@ async fn while_mongodb_refuses_nothing_is_dead_lettered_and_then_all_is_handled(
     tokio::spawn(listeners.run(health, infra.clock.clone(), CancellationToken::new()));
     infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
     infra.bus().publish(&event(&infra, 7)).await;
-    // Longer than the tries in place: it goes back to JetStream, and comes again.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // After the tries in place it goes back to JetStream, and comes again.
+    eventually("the second delivery", || async {
+        (infra.bus().deliveries("orders", Stream::Expiration).await >= 2).then_some(())
+    })
+    .await;
     let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
     admin.run_command(off).await.unwrap();
     infra.bus().settled("orders").await;

@@ -79,6 +79,13 @@ impl World {
         testkit::all_published(self.app.store.documents()).await;
     }
 
+    /// Whatever is unanswered is published again.
+    pub async fn a_day_passes(&self) {
+        self.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
+        testkit::looked_up(self.app.store.documents(), "unanswered", 3).await;
+        self.published().await;
+    }
+
     pub async fn ledger(&self) -> Value {
         Client::new(&self.stripe.url()).get("/_ledger").await.expect(200)
     }

@@ -9,7 +9,7 @@ use httpkit::validation::Rules;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 
-use crate::domain::search::words;
+use crate::domain::search;
 use crate::domain::{DateBound, Search, SearchScope, Sort};
 use crate::state::App;
 use crate::view;
@@ -59,7 +59,8 @@ impl Parameters {
     fn parse(self, viewer: Option<&CurrentUser>) -> Result<ListRequest> {
         const AMOUNT: &str = "must be a number, like 20 or 20.50";
         const SORT: &str = "must be -createdAt, price, -price or date";
-        let terms = |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| words(text));
+        let terms =
+            |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| search::terms(text));
         let too_long = format!("must be at most {MAX_QUERY_CHARS} characters");
         let amount = |text: &str| text.parse::<Money>().ok();
 
