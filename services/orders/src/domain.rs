@@ -35,11 +35,9 @@ pub use slots::{Slot, Slots};
 pub use ticket_replica::{Effect, TicketReplica};
 pub use user_replica::UserReplica;
 
-use self::stored::StoredOrder;
-
 /// One buyer's reservation of places of a listing, and what became of it. Never deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "StoredOrder", into = "StoredOrder")]
+#[serde(from = "stored::StoredOrder", into = "stored::StoredOrder")]
 pub struct Order {
     pub id: OrderId,
     pub version: i64,

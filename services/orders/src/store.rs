@@ -107,7 +107,7 @@ impl Store {
         let orders = Documents::open(database, clock, indexes).await?;
         let tickets = TimedCollection::new(database, "tickets");
         let users = TimedCollection::new(database, "people");
-        let is_shared = previous_version::adopt(&orders, slots).await?;
+        let is_shared = previous_version::adopt(&orders, ONE_ORDER_PER_PLACE, slots).await?;
         Ok(Store { orders, is_shared, tickets, users })
     }
 

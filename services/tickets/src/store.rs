@@ -18,8 +18,6 @@ use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse,
 use crate::domain::search::words;
 use crate::domain::{Reservation, Search, SearchScope, Sort, Ticket};
 
-pub use reservations::Summarised;
-
 /// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
@@ -84,8 +82,9 @@ pub struct Store {
 impl Store {
     pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let documents = Documents::open(database, clock.clone(), indexes()).await?;
-        let reservations =
-            Documents::open(database, clock.clone(), reservations::indexes()).await?;
+        let live =
+            mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true });
+        let reservations = Documents::open(database, clock.clone(), [live]).await?;
         Ok(Store { documents, reservations, clock })
     }
 
