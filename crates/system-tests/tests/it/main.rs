@@ -16,6 +16,7 @@ mod live;
 mod pages;
 mod races;
 mod readme_tour;
+mod replica_sets;
 mod rooms;
 mod shared;
 mod stale_processes;
