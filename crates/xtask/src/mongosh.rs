@@ -12,8 +12,28 @@ const VERSION: &str = "2.12.0";
 /// Its dependencies are those of that day.
 const BEFORE: &str = "2026-11-20";
 
-/// `None` where neither it nor npm is installed: its tests are skipped there.
+/// `None` where it can't be had, which is logged: its tests are skipped there.
 pub async fn find(path: &OsStr, report: &Report) -> Result<Option<PathBuf>> {
+    let Some(program) = find_or_install(path, report).await? else {
+        report.log(
+            "The tests of MongoDB's initiation are skipped: neither mongosh nor npm is on the PATH",
+        );
+        return Ok(None);
+    };
+    // One from npm needs a recent Node.js.
+    let output = Command::new(&program).arg("--version").output().await?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        let why = why.lines().next().unwrap_or_default();
+        report.log(&format!(
+            "The tests of MongoDB's initiation are skipped: mongosh can't run here ({why})"
+        ));
+        return Ok(None);
+    }
+    Ok(Some(program))
+}
+
+async fn find_or_install(path: &OsStr, report: &Report) -> Result<Option<PathBuf>> {
     if let Some(installed) = on_path(path, NAME) {
         return Ok(Some(installed));
     }

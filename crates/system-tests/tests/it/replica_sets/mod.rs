@@ -85,6 +85,7 @@ async fn a_member_that_cannot_find_itself_is_noticed_and_renamed_once() {
 }
 
 #[tokio::test]
+#[ignore = "takes more than a minute: cargo xtask proof replica-sets"]
 async fn three_members_are_renamed_while_they_serve_and_when_all_of_them_were_replaced() {
     let Some(mut cluster) = Cluster::start("three members") else { return };
     for all_are_replaced in [false, true] {

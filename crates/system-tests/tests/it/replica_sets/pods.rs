@@ -37,7 +37,7 @@ fn reason_to_skip() -> Option<String> {
         return Some(format!("{tool} isn't installed"));
     }
     let mongosh = environment::optional(environment::MONGOSH);
-    mongosh.is_none().then(|| "neither mongosh nor npm is installed".to_owned())
+    mongosh.is_none().then(|| "mongosh can't be had".to_owned())
 }
 
 /// The network of the pods, and its DNS.

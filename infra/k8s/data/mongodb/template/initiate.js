@@ -77,8 +77,10 @@ const isNamed = config => config.members.every(member => member.host === host(nu
 function primaryOf(node) {
   const { config } = node.adminCommand({ replSetGetConfig: 1 })
   if (isNamed(config)) return waitFor('primary', findPrimary)
+  const isRemoved = attempt(() => node.adminCommand({ replSetGetStatus: 1 }), 'InvalidReplicaSetConfig') === 'InvalidReplicaSetConfig'
   try {
-    const primary = waitFor('primary', findPrimary, 15)
+    // An only member that is REMOVED is its set's primary never again.
+    const primary = waitFor('primary', findPrimary, isRemoved && config.members.length === 1 ? 0 : 15)
     return primary
   } catch (error) {
     print(`${error.message}: renaming all of its members`)
