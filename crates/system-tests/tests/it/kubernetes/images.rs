@@ -136,6 +136,19 @@ const SUPPORTED: [(&str, &str, &str); 8] = [
     ("nats", "2.14", "the release of 2.16"),
 ];
 
+/// Without a tag the default is to pull always, and an image that was built on this machine is nowhere to be pulled from.
+#[test]
+fn an_image_of_ours_is_pulled_only_if_it_is_missing() {
+    for (overlay, objects) in OVERLAYS.iter() {
+        for (workload, pods) in workloads(objects) {
+            let containers = list(pods, "/spec/containers").iter();
+            for container in containers.filter(|it| text(it, "/image").starts_with("ticketing/")) {
+                assert_eq!(container["imagePullPolicy"], "IfNotPresent", "{overlay}: {workload}");
+            }
+        }
+    }
+}
+
 #[test]
 fn servers_are_of_a_supported_series_and_of_an_exact_version() {
     let mut servers = BTreeSet::new();

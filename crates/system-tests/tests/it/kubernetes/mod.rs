@@ -9,7 +9,7 @@ mod objects;
 mod restore;
 mod routes;
 mod services;
-mod settings;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
