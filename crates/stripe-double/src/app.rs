@@ -14,8 +14,9 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::{
-    clock::Clock,
+    clock::{Time, to_ms},
     counters::Counters,
+    deadlines,
     errors::ApiError,
     faults::{Fault, Faults, Kind},
     idempotency::{InFlight, KeyClaim, SavedResponse},
@@ -53,7 +54,7 @@ pub trait Query: Sized + Send + 'static {
 
 #[derive(Debug)]
 pub struct App {
-    pub clock: Clock,
+    pub time: Time,
     pub faults: Faults,
     pub counters: Counters,
     refund_settles_after: Duration,
@@ -61,6 +62,8 @@ pub struct App {
     journal: Journal,
     in_flight: InFlight,
     locks: Locks,
+    /// Changes after each commit.
+    commits: watch::Sender<()>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -96,13 +99,13 @@ pub async fn read<Q: Query>(
 
 impl App {
     pub fn new(
-        clock: Clock,
+        time: Time,
         refund_settles_after: Duration,
         (journal, ledger): (Journal, Ledger),
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            clock,
+            time,
             faults: Faults::default(),
             counters: Counters::default(),
             refund_settles_after,
@@ -110,6 +113,7 @@ impl App {
             journal,
             in_flight: InFlight::default(),
             locks: Locks::default(),
+            commits: watch::Sender::new(()),
             stopping,
         }
     }
@@ -117,6 +121,43 @@ impl App {
     /// Contains only what the journal has already made durable.
     pub fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
         self.ledger.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.commits.subscribe()
+    }
+
+    /// Resolves at shutdown.
+    pub async fn stopped(&self) {
+        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Sets the clock ahead of the system's.
+    pub async fn advance(&self, by: Duration) -> Result<u64, ApiError> {
+        let offset_ms = self.time.offset_ms().saturating_add(to_ms(by));
+        let entry = Entry { changes: vec![Change::ClockOffset(offset_ms)], saved: None };
+        self.commit(entry, self.time.now_ms()).await?;
+        self.time.set_offset_ms(offset_ms);
+        self.settle_due().await?;
+        Ok(self.time.now_ms())
+    }
+
+    /// Executes what is due, so that no request sees an object as it was before its deadline.
+    pub async fn settle_due(&self) -> Result<(), ApiError> {
+        let due = self.ledger().due(self.time.now_ms());
+        for id in due {
+            let intent = self.ledger().intent_of(&id);
+            let _guards = self.locks.lock(&Vec::from_iter(intent)).await;
+            let now_ms = self.time.now_ms();
+            let changes = {
+                let ledger = self.ledger();
+                let mut transaction = self.begin(&ledger, now_ms, None);
+                deadlines::settle(&id, &mut transaction);
+                transaction.into_changes()
+            };
+            self.commit(Entry { changes, saved: None }, now_ms).await?;
+        }
+        Ok(())
     }
 
     async fn write<C: Command>(
@@ -131,7 +172,7 @@ impl App {
 
         let claim = match &request.idempotency_key {
             Some(key) => {
-                let saved = || self.ledger().response(key, self.clock.now_ms()).cloned();
+                let saved = || self.ledger().response(key, self.time.now_ms()).cloned();
                 Some(self.in_flight.begin(key, &request.path, &fingerprint, saved)?)
             }
             None => None,
@@ -141,6 +182,7 @@ impl App {
         if !self.before_execution(fault.as_ref()).await? {
             return Ok(ApiResponse::Aborted(request.abort));
         }
+        self.settle_due().await?;
 
         let response = match &claim {
             Some(KeyClaim::Replay(saved)) => ApiResponse::replayed(saved),
@@ -171,9 +213,10 @@ impl App {
         {
             return Err(ApiError::internal());
         }
+        self.settle_due().await?;
         let body = {
             let ledger = self.ledger();
-            let view = self.begin(&ledger, self.clock.now_ms(), None);
+            let view = self.begin(&ledger, self.time.now_ms(), None);
             view.expanded(query.run(&view)?, &expand)?
         };
         Ok(self.after_execution(ApiResponse::ok(&body), fault.as_ref(), request).await)
@@ -190,7 +233,7 @@ impl App {
     ) -> Result<ApiResponse, ApiError> {
         let lock_keys = command.lock_keys(&self.ledger());
         let _guards = self.locks.lock(&lock_keys).await;
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.time.now_ms();
         let (changes, outcome) = match fault.map(|fault| fault.kind) {
             Some(Kind::ErrorBefore) => (Vec::new(), Err(ApiError::internal())),
             Some(Kind::ErrorAfter) => {
@@ -258,9 +301,12 @@ impl App {
             tracing::error!(error = format!("{error:#}"), "journal write failed");
             ApiError::internal()
         })?;
-        let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
-        ledger.apply(entry);
-        ledger.remove_expired_responses(now_ms);
+        {
+            let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
+            ledger.apply(entry);
+            ledger.remove_expired_responses(now_ms);
+        }
+        self.commits.send_replace(());
         Ok(())
     }
 
@@ -319,10 +365,9 @@ impl App {
 
     /// A fault's delay ends early at shutdown.
     async fn wait(&self, delay: Duration) {
-        let mut stopping = self.stopping.clone();
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = self.stopped() => {}
         }
     }
 }

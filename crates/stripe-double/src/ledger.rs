@@ -1,6 +1,6 @@
 //! The committed state in memory: the journal, applied.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub enum Change {
     PaymentIntent(PaymentIntent),
     Charge(Charge),
     Refund(Refund),
+    /// How far the clock is ahead of the system's.
+    ClockOffset(u64),
 }
 
 /// One line of the journal: the effects of a request together with the response that is saved under its key, so that
@@ -34,6 +36,9 @@ pub struct Ledger {
     pub payment_intents: BTreeMap<String, PaymentIntent>,
     pub charges: BTreeMap<String, Charge>,
     pub refunds: BTreeMap<String, Refund>,
+    pub clock_offset_ms: u64,
+    /// The ids of the objects that change without a request, by the time at which they do.
+    deadlines: BTreeSet<(u64, String)>,
     responses: HashMap<String, SavedResponse>,
     /// The keys by age, so that expired ones can be removed.
     keys: VecDeque<(u64, String)>,
@@ -45,14 +50,46 @@ impl Ledger {
             match change {
                 Change::PaymentMethod(it) => drop(self.payment_methods.insert(it.id.clone(), it)),
                 Change::PaymentIntent(it) => drop(self.payment_intents.insert(it.id.clone(), it)),
-                Change::Charge(it) => drop(self.charges.insert(it.id.clone(), it)),
+                Change::Charge(it) => {
+                    let before = self.charges.get(&it.id).and_then(Charge::capture_before_ms);
+                    self.reschedule(&it.id, before, it.capture_before_ms());
+                    self.charges.insert(it.id.clone(), it);
+                }
                 Change::Refund(it) => drop(self.refunds.insert(it.id.clone(), it)),
+                Change::ClockOffset(ms) => self.clock_offset_ms = ms,
             }
         }
         if let Some(saved) = entry.saved {
             self.keys.push_back((saved.at_ms, saved.key.clone()));
             self.responses.insert(saved.key.clone(), saved);
         }
+    }
+
+    fn reschedule(&mut self, id: &str, before: Option<u64>, after: Option<u64>) {
+        if let Some(ms) = before {
+            self.deadlines.remove(&(ms, id.to_owned()));
+        }
+        if let Some(ms) = after {
+            self.deadlines.insert((ms, id.to_owned()));
+        }
+    }
+
+    /// The ids of the objects whose time has come, the earliest first.
+    pub fn due(&self, now_ms: u64) -> Vec<String> {
+        self.deadlines
+            .iter()
+            .take_while(|(ms, _)| *ms <= now_ms)
+            .map(|(_, id)| id.clone())
+            .collect()
+    }
+
+    /// The intent whose lock is needed to change this object.
+    pub fn intent_of(&self, id: &str) -> Option<String> {
+        self.charges.get(id).map(|charge| charge.payment_intent.clone())
+    }
+
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        self.deadlines.first().map(|(ms, _)| *ms)
     }
 
     /// The response that was saved under this key in the last 24 hours.

@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod connection;
 mod counters;
+mod deadlines;
 mod errors;
 mod expand;
 mod faults;
@@ -25,6 +26,7 @@ mod render;
 mod request;
 mod response;
 mod routes;
+mod scheduler;
 mod server;
 mod transaction;
 

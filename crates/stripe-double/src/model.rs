@@ -49,6 +49,7 @@ pub enum IntentStatus {
     RequiresConfirmation,
     RequiresAction,
     Processing,
+    RequiresCapture,
     Succeeded,
     Canceled,
 }
@@ -60,6 +61,7 @@ impl IntentStatus {
             Self::RequiresConfirmation => "requires_confirmation",
             Self::RequiresAction => "requires_action",
             Self::Processing => "processing",
+            Self::RequiresCapture => "requires_capture",
             Self::Succeeded => "succeeded",
             Self::Canceled => "canceled",
         }
@@ -68,7 +70,10 @@ impl IntentStatus {
     /// Stripe cancels from `processing` only payments that aren't by card.
     pub fn may_be_canceled(self) -> bool {
         match self {
-            Self::RequiresPaymentMethod | Self::RequiresConfirmation | Self::RequiresAction => true,
+            Self::RequiresPaymentMethod
+            | Self::RequiresConfirmation
+            | Self::RequiresAction
+            | Self::RequiresCapture => true,
             Self::Processing | Self::Succeeded | Self::Canceled => false,
         }
     }
@@ -128,7 +133,51 @@ pub struct Charge {
     pub failure_code: Option<String>,
     pub failure_message: Option<String>,
     pub decline_code: Option<String>,
+    #[serde(default)]
+    pub capture: Capture,
     pub refunds: Vec<String>,
+}
+
+/// What became of the authorised amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Captured in full with the charge: `capture_method` is automatic.
+    #[default]
+    Immediate,
+    /// Authorised; it expires at this time.
+    Awaited { until_ms: u64 },
+    /// Captured later; the remainder of the authorisation was released.
+    Captured { amount: i64 },
+    /// Canceled or expired: nothing was captured.
+    Released,
+}
+
+impl Charge {
+    pub fn is_captured(&self) -> bool {
+        self.amount_captured() > 0
+    }
+
+    pub fn amount_captured(&self) -> i64 {
+        match (self.status, self.capture) {
+            (ChargeStatus::Succeeded, Capture::Immediate) => self.amount,
+            (ChargeStatus::Succeeded, Capture::Captured { amount }) => amount,
+            (ChargeStatus::Succeeded, Capture::Awaited { .. } | Capture::Released)
+            | (ChargeStatus::Failed, _) => 0,
+        }
+    }
+
+    /// When the authorisation expires, if it is still open.
+    pub fn capture_before_ms(&self) -> Option<u64> {
+        match (self.status, self.capture) {
+            (ChargeStatus::Succeeded, Capture::Awaited { until_ms }) => Some(until_ms),
+            (
+                ChargeStatus::Succeeded,
+                Capture::Immediate | Capture::Captured { .. } | Capture::Released,
+            )
+            | (ChargeStatus::Failed, _) => None,
+        }
+    }
 }
 
 /// How a refund proceeds. Its status is computed from the time of the request, so that a later change needs no timer and

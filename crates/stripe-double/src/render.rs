@@ -44,14 +44,16 @@ impl Transaction<'_> {
     }
 
     pub fn render_payment_intent(&self, it: &PaymentIntent) -> Value {
-        let paid = it.status == IntentStatus::Succeeded;
+        let attempts = || it.charges.iter().filter_map(|id| self.charge(id));
+        let received: i64 = attempts().map(Charge::amount_captured).sum();
+        let capturable = if it.status == IntentStatus::RequiresCapture { it.amount } else { 0 };
         json!({
             "id": it.id,
             "object": "payment_intent",
             "amount": it.amount,
-            "amount_capturable": 0,
+            "amount_capturable": capturable,
             "amount_details": { "tip": {} },
-            "amount_received": if paid { it.amount } else { 0 },
+            "amount_received": received,
             "application": null,
             "application_fee_amount": null,
             "automatic_payment_methods": it.automatic_payment_methods.map(|redirects| json!({
@@ -104,15 +106,15 @@ impl Transaction<'_> {
             "id": it.id,
             "object": "charge",
             "amount": it.amount,
-            "amount_captured": if paid { it.amount } else { 0 },
+            "amount_captured": it.amount_captured(),
             "amount_refunded": amount_refunded,
             "application": null,
             "application_fee": null,
             "application_fee_amount": null,
-            "balance_transaction": paid.then(|| balance_transaction_id(&it.id)),
+            "balance_transaction": it.is_captured().then(|| balance_transaction_id(&it.id)),
             "billing_details": billing_details(&method.map(|method| method.billing_details.clone()).unwrap_or_default()),
             "calculated_statement_descriptor": "STRIPE DOUBLE",
-            "captured": paid,
+            "captured": it.is_captured(),
             "created": it.created,
             "currency": it.currency,
             "customer": null,
@@ -134,7 +136,7 @@ impl Transaction<'_> {
             "receipt_email": it.receipt_email,
             "receipt_number": null,
             "receipt_url": null,
-            "refunded": paid && amount_refunded == it.amount,
+            "refunded": it.is_captured() && amount_refunded == it.amount_captured(),
             "review": null,
             "shipping": null,
             "source": null,
@@ -223,7 +225,7 @@ fn fingerprint(method: &PaymentMethod) -> String {
 fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
     let card = method.card();
     let brand = card.map_or("unknown", |card| card.brand);
-    json!({
+    let mut rendered = json!({
         "amount_authorized": match charge.status { ChargeStatus::Succeeded => Some(charge.amount), ChargeStatus::Failed => None },
         "authorization_code": null,
         "brand": brand,
@@ -241,7 +243,11 @@ fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
         "regulated_status": "unregulated",
         "three_d_secure": null,
         "wallet": null,
-    })
+    });
+    if let Some(until_ms) = charge.capture_before_ms() {
+        rendered["capture_before"] = json!(until_ms / 1000);
+    }
+    rendered
 }
 
 fn outcome(charge: &Charge) -> Value {

@@ -7,10 +7,11 @@ use tokio::{net::TcpListener, sync::watch, task};
 
 use crate::{
     app::App,
+    clock::Time,
     config::Config,
     connection::{AbortableListener, ConnectionAbort},
     journal::Journal,
-    routes,
+    routes, scheduler,
 };
 
 /// How long a shutdown waits for requests in flight.
@@ -22,6 +23,7 @@ pub struct StripeDouble {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     server: task::JoinHandle<()>,
+    scheduler: task::JoinHandle<()>,
     journal: JoinHandle<()>,
 }
 
@@ -39,13 +41,14 @@ impl StripeDouble {
 
         let (stop, stopping) = watch::channel(false);
         let app = App::new(
-            config.clock,
+            Time::new(config.clock, ledger.clock_offset_ms),
             config.refund_settles_after,
             (journal, ledger),
             stopping.clone(),
         );
-        let service =
-            routes::router(Arc::new(app)).into_make_service_with_connect_info::<ConnectionAbort>();
+        let app = Arc::new(app);
+        let scheduler = task::spawn(scheduler::run(app.clone()));
+        let service = routes::router(app).into_make_service_with_connect_info::<ConnectionAbort>();
         let server = task::spawn(async move {
             let serving = axum::serve(AbortableListener(listener), service)
                 .with_graceful_shutdown(stopped(stopping.clone()));
@@ -58,7 +61,7 @@ impl StripeDouble {
                 () = overdue => tracing::warn!("shutdown timed out with requests in flight"),
             }
         });
-        Ok(Self { address, stop, server, journal: writer })
+        Ok(Self { address, stop, server, scheduler, journal: writer })
     }
 
     /// `http://127.0.0.1:12111`, without a slash at the end.
@@ -70,10 +73,11 @@ impl StripeDouble {
     ///
     /// # Errors
     ///
-    /// When the server or the journal's thread panicked.
+    /// When the server, the scheduler or the journal's thread panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         self.server.await.context("the server panicked")?;
+        self.scheduler.await.context("the scheduler panicked")?;
         let journal = self.journal;
         let joined =
             tokio::time::timeout(SHUTDOWN_TIMEOUT, task::spawn_blocking(move || journal.join()));

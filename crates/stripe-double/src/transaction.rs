@@ -85,4 +85,9 @@ impl<'a> Transaction<'a> {
             .map(|refund| refund.counted(self.now_ms))
             .sum()
     }
+
+    /// What can still be refunded.
+    pub fn refundable(&self, charge: &Charge) -> i64 {
+        charge.amount_captured() - self.amount_refunded(charge)
+    }
 }

@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use crate::{
     app::Command,
     cards::{Behaviour, Decline, UNAUTHENTICATED},
+    deadlines::AUTHORISED_FOR_MS,
     errors::ApiError,
     ids,
     ledger::Ledger,
-    model::{AllowRedirects, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod},
+    model::{
+        AllowRedirects, Capture, Charge, ChargeStatus, IntentStatus, PaymentIntent, PaymentMethod,
+    },
     params::Params,
     routes::{
         lookup::{load_intent, unexpected_state},
@@ -52,7 +55,7 @@ impl Attempt {
                 let message = "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.";
                 return Err(unexpected_state(message, &intent, transaction));
             }
-            IntentStatus::Canceled | IntentStatus::Processing => {
+            IntentStatus::Canceled | IntentStatus::Processing | IntentStatus::RequiresCapture => {
                 let message = format!(
                     "You cannot confirm this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of the \
                      following statuses may be confirmed: requires_confirmation, requires_action.",
@@ -217,7 +220,10 @@ fn succeed(
     transaction: &mut Transaction<'_>,
 ) -> PaymentIntent {
     let charge = charge(&intent, &method, None, transaction);
-    intent.status = IntentStatus::Succeeded;
+    intent.status = match charge.capture_before_ms() {
+        Some(_) => IntentStatus::RequiresCapture,
+        None => IntentStatus::Succeeded,
+    };
     intent.payment_method = Some(method.id.clone());
     intent.last_payment_error = None;
     intent.next_action = None;
@@ -286,6 +292,10 @@ fn charge(
         failure_code: decline.map(|decline| decline.code.to_owned()),
         failure_message: decline.map(|decline| decline.message.to_owned()),
         decline_code: decline.and_then(|decline| decline.decline_code).map(str::to_owned),
+        capture: match intent.capture_method.as_str() {
+            "manual" => Capture::Awaited { until_ms: transaction.now_ms + AUTHORISED_FOR_MS },
+            _ => Capture::Immediate,
+        },
         refunds: Vec::new(),
     }
 }

@@ -13,6 +13,9 @@ use crate::{
 
 #[derive(Debug, Default, Serialize)]
 struct Totals {
+    /// Neither captured nor released yet.
+    authorised: i64,
+    /// Captured.
     charged: i64,
     refunded: i64,
     kept: i64,
@@ -24,7 +27,7 @@ struct Totals {
 }
 
 pub async fn ledger(State(app): State<Arc<App>>) -> Json<Value> {
-    let now_ms = app.clock.now_ms();
+    let now_ms = app.time.now_ms();
     let ledger = app.ledger();
     let mut totals: BTreeMap<&str, Totals> = BTreeMap::new();
     for charge in ledger.charges.values() {
@@ -33,11 +36,12 @@ pub async fn ledger(State(app): State<Arc<App>>) -> Json<Value> {
     for refund in ledger.refunds.values() {
         totals.entry(&refund.currency).or_default().refund(refund, now_ms);
     }
+    let charges: Vec<Value> = ledger.charges.values().map(charge_with_amounts).collect();
     let refunds: Vec<Value> =
         ledger.refunds.values().map(|it| refund_with_status(it, now_ms)).collect();
     Json(json!({
         "payment_intents": ledger.payment_intents.values().collect::<Vec<_>>(),
-        "charges": ledger.charges.values().collect::<Vec<_>>(),
+        "charges": charges,
         "refunds": refunds,
         "totals": totals,
         "saved_responses": ledger.saved_responses(),
@@ -48,8 +52,9 @@ impl Totals {
     fn charge(&mut self, charge: &Charge) {
         match charge.status {
             ChargeStatus::Succeeded => {
-                self.charged += charge.amount;
-                self.kept += charge.amount;
+                self.authorised += charge.capture_before_ms().map_or(0, |_| charge.amount);
+                self.charged += charge.amount_captured();
+                self.kept += charge.amount_captured();
                 self.charges_succeeded += 1;
             }
             ChargeStatus::Failed => self.charges_failed += 1,
@@ -65,6 +70,13 @@ impl Totals {
             RefundStatus::Failed => self.refunds_failed += 1,
         }
     }
+}
+
+fn charge_with_amounts(charge: &Charge) -> Value {
+    let mut json = json!(charge);
+    json["amount_captured"] = json!(charge.amount_captured());
+    json["captured"] = json!(charge.is_captured());
+    json
 }
 
 fn refund_with_status(refund: &Refund, now_ms: u64) -> Value {

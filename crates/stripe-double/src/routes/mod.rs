@@ -1,6 +1,8 @@
 //! The map: every route on one screen.
 
+pub mod capture;
 pub mod charges;
+pub mod clock;
 pub mod confirm;
 pub mod faults;
 pub mod ledger;
@@ -38,6 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/payment_intents/{id}", get(read::<payment_intents::Retrieve>))
         .route("/v1/payment_intents/{id}/confirm", post(write::<confirm::Confirm>))
+        .route("/v1/payment_intents/{id}/capture", post(write::<capture::CaptureIntent>))
         .route("/v1/payment_intents/{id}/cancel", post(write::<payment_intents::Cancel>))
         .route("/v1/charges", get(read::<charges::List>))
         .route("/v1/charges/{id}", get(read::<charges::Retrieve>))
@@ -45,6 +48,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/refunds/{id}", get(read::<refunds::Retrieve>))
         // Not part of Stripe's API: for tests.
         .route("/_authenticate/{id}", post(write::<confirm::Authenticate>))
+        .route("/_clock", get(clock::show).post(clock::advance))
         .route("/_faults", post(faults::add).get(faults::list).delete(faults::clear))
         .route("/_ledger", get(ledger::ledger))
         .route("/_requests", get(ledger::requests))

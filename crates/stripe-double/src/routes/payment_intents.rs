@@ -6,7 +6,7 @@ use crate::{
     app::{Command, Query},
     errors::ApiError,
     ids,
-    model::{AllowRedirects, IntentStatus, Metadata, PaymentIntent},
+    model::{AllowRedirects, Capture, Charge, IntentStatus, Metadata, PaymentIntent},
     money,
     pagination::Page,
     params::Params,
@@ -64,9 +64,6 @@ impl Command for Create {
         let capture_method = params
             .one_of("capture_method", &["automatic", "automatic_async", "manual"])?
             .unwrap_or_else(|| "automatic_async".to_owned());
-        if capture_method == "manual" {
-            return Err(ApiError::not_covered("Manual capture", "capture_method"));
-        }
         if params.one_of("confirmation_method", &["automatic", "manual"])?.as_deref()
             == Some("manual")
         {
@@ -221,6 +218,7 @@ impl Command for Cancel {
                 transaction,
             ));
         }
+        release_authorisation(&intent, transaction);
         intent.status = IntentStatus::Canceled;
         intent.canceled_at = Some(transaction.now_seconds());
         intent.cancellation_reason = self.reason;
@@ -228,6 +226,14 @@ impl Command for Cancel {
         let body = transaction.render_payment_intent(&intent);
         transaction.put_payment_intent(intent);
         Ok(body)
+    }
+}
+
+/// An open authorisation is released. Since the API's version 2025-03-31 that isn't a refund.
+fn release_authorisation(intent: &PaymentIntent, transaction: &mut Transaction<'_>) {
+    let newest = intent.charges.last().and_then(|id| transaction.charge(id)).cloned();
+    if let Some(charge) = newest.filter(|charge| charge.capture_before_ms().is_some()) {
+        transaction.put_charge(Charge { capture: Capture::Released, ..charge });
     }
 }
 

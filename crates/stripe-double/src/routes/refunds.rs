@@ -113,6 +113,11 @@ fn charge_of(target: &RefundTarget, transaction: &Transaction<'_>) -> Result<Cha
                 Err(ApiError::invalid(format!("Charge {id} failed; there is nothing to refund."))
                     .code("charge_not_refundable"))
             }
+            Some(charge) if !charge.is_captured() => Err(ApiError::invalid(format!(
+                "Charge {id} has not been captured; cancel its PaymentIntent {} instead.",
+                charge.payment_intent
+            ))
+            .code("charge_not_refundable")),
             Some(charge) => Ok(charge.clone()),
         },
         RefundTarget::PaymentIntent(id) => {
@@ -123,7 +128,7 @@ fn charge_of(target: &RefundTarget, transaction: &Transaction<'_>) -> Result<Cha
                 .charges
                 .iter()
                 .filter_map(|id| transaction.charge(id))
-                .find(|charge| charge.status == ChargeStatus::Succeeded);
+                .find(|charge| charge.is_captured());
             let no_charge = || {
                 ApiError::invalid(format!(
                     "This PaymentIntent ({id}) does not have a successful charge to refund."
@@ -140,15 +145,18 @@ fn refundable(
     charge: &Charge,
     transaction: &Transaction<'_>,
 ) -> Result<i64, ApiError> {
-    let left = charge.amount - transaction.amount_refunded(charge);
+    let left = transaction.refundable(charge);
     let amount = amount.unwrap_or(left);
     if left == 0 {
         let message = format!("Charge {} has already been refunded.", charge.id);
         return Err(ApiError::invalid(message).code("charge_already_refunded"));
     }
     if amount > left {
-        let what =
-            if left == charge.amount { "charge amount" } else { "unrefunded amount on charge" };
+        let what = if left == charge.amount_captured() {
+            "charge amount"
+        } else {
+            "unrefunded amount on charge"
+        };
         let (asked, left) =
             (money::formatted(amount, &charge.currency), money::formatted(left, &charge.currency));
         return Err(ApiError::invalid(format!(

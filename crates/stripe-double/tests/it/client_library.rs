@@ -7,10 +7,11 @@ use stripe::{
     StripeError, StripeRequest,
 };
 use stripe_core::{
-    PaymentIntent, PaymentIntentAllowedPaymentMethodTypes, PaymentIntentStatus,
+    PaymentIntent, PaymentIntentAllowedPaymentMethodTypes, PaymentIntentCancellationReason,
+    PaymentIntentCaptureMethod, PaymentIntentStatus,
     payment_intent::{
-        CancelPaymentIntent, CancelPaymentIntentCancellationReason, ConfirmPaymentIntent,
-        CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+        CancelPaymentIntent, CancelPaymentIntentCancellationReason, CapturePaymentIntent,
+        ConfirmPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
         CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, ListPaymentIntent,
         RetrievePaymentIntent,
     },
@@ -110,6 +111,35 @@ async fn a_payment_succeeds_and_is_refunded() {
         panic!("not Stripe's 400")
     };
     assert_eq!(error.code, Some(ApiErrorsCode::ChargeAlreadyRefunded));
+}
+
+#[tokio::test]
+async fn an_authorisation_is_captured_or_expires() {
+    let double = Double::start().await;
+    let client = client(&double);
+    let authorise = twenty_dollars()
+        .capture_method(PaymentIntentCaptureMethod::Manual)
+        .payment_method("pm_card_visa")
+        .confirm(true);
+    let authorised = authorise.send(&client).await.unwrap();
+    assert_eq!(
+        (authorised.status, authorised.amount_capturable),
+        (PaymentIntentStatus::RequiresCapture, 2000)
+    );
+    let capture = CapturePaymentIntent::new(&authorised.id).amount_to_capture(1500);
+    let captured =
+        capture.customize().request_strategy(with_key("capture:1")).send(&client).await.unwrap();
+    assert_eq!((captured.status, captured.amount_received), (PaymentIntentStatus::Succeeded, 1500));
+
+    let expires = authorise.send(&client).await.unwrap();
+    double.clock.advance(std::time::Duration::from_secs(7 * 24 * 60 * 60));
+    let StripeError::Stripe(error, 400) =
+        CapturePaymentIntent::new(&expires.id).send(&client).await.unwrap_err()
+    else {
+        panic!("not Stripe's 400")
+    };
+    let intent = error.payment_intent.unwrap();
+    assert_eq!(intent.cancellation_reason, Some(PaymentIntentCancellationReason::Expired));
 }
 
 #[tokio::test]

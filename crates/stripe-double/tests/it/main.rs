@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod api;
+mod capture;
 mod client_library;
 mod durability;
 mod faults;

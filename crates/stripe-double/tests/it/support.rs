@@ -101,6 +101,31 @@ impl Client {
         self.post("/v1/payment_intents", &[&TWENTY_DOLLARS, more].concat()).await
     }
 
+    /// An intent for $20.00 that is authorised and not captured.
+    pub async fn authorised_with(&self, method: &str) -> Value {
+        let manual =
+            [("payment_method", method), ("confirm", "true"), ("capture_method", "manual")];
+        let reply = self.intent(&manual).await;
+        assert_eq!(reply.body["status"], "requires_capture", "{reply:?}");
+        reply.body
+    }
+
+    pub async fn charge_of(&self, intent: &Value) -> Value {
+        self.get(&format!("/v1/charges/{}", text(&intent["latest_charge"]))).await.body
+    }
+
+    pub async fn reread(&self, intent: &Value) -> Value {
+        self.get(&format!("/v1/payment_intents/{}", text(&intent["id"]))).await.body
+    }
+
+    /// Sets the double's clock ahead.
+    pub async fn advance_ms(&self, ms: u64) {
+        let request = self.request(Method::POST, "/_clock");
+        let reply =
+            self.send(request.json(&serde_json::json!({ "advance_ms": ms }))).await.unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
     pub async fn paid_with(&self, method: &str) -> Value {
         let reply = self.intent(&[("payment_method", method), ("confirm", "true")]).await;
         assert_eq!(reply.body["status"], "succeeded", "{reply:?}");
@@ -117,6 +142,14 @@ pub fn text(value: &Value) -> &str {
 
 pub fn confirm_path(intent: &Value) -> String {
     format!("/v1/payment_intents/{}/confirm", text(&intent["id"]))
+}
+
+pub fn capture_path(intent: &Value) -> String {
+    format!("/v1/payment_intents/{}/capture", text(&intent["id"]))
+}
+
+pub fn cancel_path(intent: &Value) -> String {
+    format!("/v1/payment_intents/{}/cancel", text(&intent["id"]))
 }
 
 pub async fn wait_for_fault_hit(client: &Client) {
