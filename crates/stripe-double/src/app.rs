@@ -25,13 +25,15 @@ use crate::{
     params::Params,
     request::ApiRequest,
     response::ApiResponse,
-    transaction::Transaction,
+    transaction::{Options, Transaction},
 };
 
 /// A POST.
 pub trait Command: Sized + Send + 'static {
     /// Parameters that Stripe supports and the double doesn't.
     const NOT_COVERED: &'static [&'static str] = &[];
+    /// Whether a publishable key is enough: the request comes from a browser.
+    const PUBLISHABLE: bool = false;
 
     /// An error here precedes execution: it is not saved under the idempotency key.
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError>;
@@ -48,6 +50,9 @@ pub trait Command: Sized + Send + 'static {
 
 /// A GET.
 pub trait Query: Sized + Send + 'static {
+    /// Whether a publishable key is enough, if the request has the object's client secret.
+    const PUBLISHABLE: bool = false;
+
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError>;
     fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError>;
 }
@@ -57,7 +62,7 @@ pub struct App {
     pub time: Time,
     pub faults: Faults,
     pub counters: Counters,
-    refund_settles_after: Duration,
+    options: Options,
     ledger: RwLock<Ledger>,
     journal: Journal,
     in_flight: InFlight,
@@ -100,7 +105,7 @@ pub async fn read<Q: Query>(
 impl App {
     pub fn new(
         time: Time,
-        refund_settles_after: Duration,
+        options: Options,
         (journal, ledger): (Journal, Ledger),
         stopping: watch::Receiver<bool>,
     ) -> Self {
@@ -108,7 +113,7 @@ impl App {
             time,
             faults: Faults::default(),
             counters: Counters::default(),
-            refund_settles_after,
+            options,
             ledger: RwLock::new(ledger),
             journal,
             in_flight: InFlight::default(),
@@ -160,11 +165,19 @@ impl App {
         Ok(())
     }
 
+    /// Executes a command that isn't a request to the API.
+    pub async fn run<C: Command>(&self, command: C) -> Result<(), ApiError> {
+        self.settle_due().await?;
+        let request = ApiRequest::internal();
+        self.execute(command, &[], &request, String::new(), None).await.map(drop)
+    }
+
     async fn write<C: Command>(
         &self,
         id: &str,
         mut request: ApiRequest,
     ) -> Result<ApiResponse, ApiError> {
+        request.access.check(C::PUBLISHABLE)?;
         let fingerprint = request.params.fingerprint();
         let expand = request.params.list("expand");
         let command = C::parse(id, &mut request.params)?;
@@ -200,6 +213,7 @@ impl App {
         id: &str,
         mut request: ApiRequest,
     ) -> Result<ApiResponse, ApiError> {
+        request.access.check(Q::PUBLISHABLE)?;
         let expand = request.params.list("expand");
         let query = Q::parse(id, &mut request.params)?;
         std::mem::take(&mut request.params).finish(&[])?;
@@ -216,7 +230,8 @@ impl App {
         self.settle_due().await?;
         let body = {
             let ledger = self.ledger();
-            let view = self.begin(&ledger, self.time.now_ms(), None);
+            let mut view = self.begin(&ledger, self.time.now_ms(), None);
+            view.access = request.access;
             view.expanded(query.run(&view)?, &expand)?
         };
         Ok(self.after_execution(ApiResponse::ok(&body), fault.as_ref(), request).await)
@@ -287,9 +302,14 @@ impl App {
         Ok((transaction.into_changes(), outcome))
     }
 
-    fn begin<'a>(&self, ledger: &'a Ledger, now_ms: u64, fault: Option<&Fault>) -> Transaction<'a> {
+    fn begin<'a>(
+        &'a self,
+        ledger: &'a Ledger,
+        now_ms: u64,
+        fault: Option<&Fault>,
+    ) -> Transaction<'a> {
         let refunds_fail = fault.is_some_and(|fault| fault.kind == Kind::RefundFails);
-        Transaction::new(ledger, now_ms, self.refund_settles_after, refunds_fail)
+        Transaction::new(ledger, now_ms, &self.options, refunds_fail)
     }
 
     /// Writes the journal first, then the ledger that others read; the response is sent after both.

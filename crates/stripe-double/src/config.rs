@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use url::Url;
+
 use crate::clock::Clock;
 
 /// A local Stripe: its API, its test cards and its idempotency, without its money.
@@ -27,6 +29,10 @@ pub struct Settings {
     /// How long the refunds of the cards 4000000000007726 (pending first) and 4000000000005126 (fails later) take to settle.
     #[arg(long, env = "REFUND_SETTLES_AFTER_MS", default_value_t = 1_000)]
     pub refund_settles_after_ms: u64,
+
+    /// Where browsers reach the double, for Stripe.js and 3-D Secure's page [default: the address that it listens on].
+    #[arg(long, env = "PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<Url>,
 }
 
 /// The same settings, for a double embedded in another program.
@@ -36,6 +42,8 @@ pub struct Config {
     pub port: u16,
     pub data_dir: PathBuf,
     pub refund_settles_after: Duration,
+    /// Without a slash at the end. The address that it listens on, if absent.
+    pub public_url: Option<String>,
     pub clock: Clock,
 }
 
@@ -47,6 +55,7 @@ impl Config {
             port: 0,
             data_dir: data_dir.into(),
             refund_settles_after: Duration::from_secs(1),
+            public_url: None,
             clock: Clock::System,
         }
     }
@@ -59,6 +68,9 @@ impl From<Settings> for Config {
             port: settings.port,
             data_dir: settings.data_dir,
             refund_settles_after: Duration::from_millis(settings.refund_settles_after_ms),
+            public_url: settings
+                .public_url
+                .map(|url| url.as_str().trim_end_matches('/').to_owned()),
             clock: Clock::System,
         }
     }

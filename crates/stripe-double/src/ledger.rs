@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     idempotency::SavedResponse,
-    model::{Charge, PaymentIntent, PaymentMethod, Refund},
+    model::{Charge, ConfirmationToken, PaymentIntent, PaymentMethod, Refund},
 };
 
 /// The new state of an object.
@@ -14,6 +14,7 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     PaymentMethod(PaymentMethod),
+    ConfirmationToken(ConfirmationToken),
     PaymentIntent(PaymentIntent),
     Charge(Charge),
     Refund(Refund),
@@ -33,6 +34,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub payment_methods: BTreeMap<String, PaymentMethod>,
+    pub confirmation_tokens: BTreeMap<String, ConfirmationToken>,
     pub payment_intents: BTreeMap<String, PaymentIntent>,
     pub charges: BTreeMap<String, Charge>,
     pub refunds: BTreeMap<String, Refund>,
@@ -49,6 +51,9 @@ impl Ledger {
         for change in entry.changes {
             match change {
                 Change::PaymentMethod(it) => drop(self.payment_methods.insert(it.id.clone(), it)),
+                Change::ConfirmationToken(it) => {
+                    drop(self.confirmation_tokens.insert(it.id.clone(), it));
+                }
                 Change::PaymentIntent(it) => drop(self.payment_intents.insert(it.id.clone(), it)),
                 Change::Charge(it) => {
                     let before = self.charges.get(&it.id).and_then(Charge::capture_before_ms);

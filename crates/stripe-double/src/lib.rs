@@ -1,5 +1,5 @@
 //! A local Stripe: the part of its API that takes card payments and refunds them, with Stripe's states, errors, test cards
-//! and idempotency, durable state, and fault injection. No money, no accounts, no browser.
+//! and idempotency, durable state, and fault injection. No money, no accounts.
 
 // A charge has more fields than `json!` can expand with the default limit.
 #![recursion_limit = "256"]
@@ -14,6 +14,7 @@ mod deadlines;
 mod errors;
 mod expand;
 mod faults;
+mod html;
 mod idempotency;
 mod ids;
 mod journal;

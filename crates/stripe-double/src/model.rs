@@ -1,11 +1,15 @@
 //! The objects that Stripe stores, and their transitions. No HTTP, no clock, no storage.
 
+mod confirmation_token;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cards::{self, Behaviour, Card};
+
+pub use confirmation_token::ConfirmationToken;
 
 pub type Metadata = BTreeMap<String, String>;
 
@@ -99,8 +103,20 @@ pub struct PaymentIntent {
     pub cancellation_reason: Option<String>,
     pub last_payment_error: Option<Map<String, Value>>,
     pub next_action: Option<Value>,
+    /// The 3-D Secure challenge that is open.
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
     /// Every attempt, oldest first.
     pub charges: Vec<String>,
+}
+
+/// Where the buyer proves to the bank that the card is theirs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Challenge {
+    /// Whoever knows it can respond to the challenge.
+    pub secret: String,
+    /// Where the buyer returns to; without one, the challenge is a frame in the page.
+    pub return_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

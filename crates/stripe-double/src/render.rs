@@ -4,11 +4,42 @@ use serde_json::{Value, json};
 
 use crate::{
     model::{
-        AllowRedirects, BillingDetails, Charge, ChargeStatus, IntentStatus, PaymentIntent,
-        PaymentMethod, Refund, RefundStatus,
+        AllowRedirects, BillingDetails, Charge, ChargeStatus, ConfirmationToken, IntentStatus,
+        PaymentIntent, PaymentMethod, Refund, RefundStatus,
     },
     transaction::Transaction,
 };
+
+/// The fields of a payment method that a confirmation token has.
+const PREVIEWED: &[&str] =
+    &["allow_redisplay", "billing_details", "card", "customer", "customer_account", "type"];
+
+/// The fields of a PaymentIntent that Stripe.js gets.
+const FOR_BROWSERS: &[&str] = &[
+    "id",
+    "object",
+    "amount",
+    "automatic_payment_methods",
+    "canceled_at",
+    "cancellation_reason",
+    "capture_method",
+    "client_secret",
+    "confirmation_method",
+    "created",
+    "currency",
+    "description",
+    "last_payment_error",
+    "livemode",
+    "next_action",
+    "payment_method",
+    "payment_method_types",
+    "processing",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+    "source",
+    "status",
+];
 
 impl Transaction<'_> {
     pub fn render_payment_method(&self, it: &PaymentMethod) -> Value {
@@ -41,6 +72,38 @@ impl Transaction<'_> {
             "metadata": it.metadata,
             "type": "card",
         })
+    }
+
+    pub fn render_confirmation_token(&self, it: &ConfirmationToken) -> Value {
+        let mut preview = self.render_payment_method(&it.payment_method);
+        if let Some(preview) = preview.as_object_mut() {
+            preview.retain(|name, _| PREVIEWED.contains(&name.as_str()));
+        }
+        json!({
+            "id": it.id,
+            "object": "confirmation_token",
+            "created": it.created,
+            "expires_at": it.payment_intent.is_none().then_some(it.expires_at),
+            "livemode": false,
+            "mandate_data": null,
+            "payment_intent": it.payment_intent,
+            "payment_method_options": null,
+            "payment_method_preview": preview,
+            "return_url": it.return_url,
+            "setup_future_usage": null,
+            "setup_intent": null,
+            "shipping": null,
+            "use_stripe_sdk": true,
+        })
+    }
+
+    /// What a publishable key and the client secret show.
+    pub fn render_payment_intent_for_browser(&self, it: &PaymentIntent) -> Value {
+        let mut intent = self.render_payment_intent(it);
+        if let Some(intent) = intent.as_object_mut() {
+            intent.retain(|name, _| FOR_BROWSERS.contains(&name.as_str()));
+        }
+        intent
     }
 
     pub fn render_payment_intent(&self, it: &PaymentIntent) -> Value {
@@ -191,6 +254,7 @@ impl Transaction<'_> {
     pub fn render_by_id(&self, id: &str) -> Option<Value> {
         match id.split_once('_')?.0 {
             "pi" => self.payment_intent(id).map(|it| self.render_payment_intent(it)),
+            "ctoken" => self.confirmation_token(id).map(|it| self.render_confirmation_token(it)),
             "pm" => self.payment_method(id).map(|it| self.render_payment_method(it)),
             "ch" => self.charge(id).map(|it| self.render_charge(it)),
             "re" => self.refund(id).map(|it| self.render_refund(it)),

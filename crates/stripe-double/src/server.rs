@@ -12,6 +12,7 @@ use crate::{
     connection::{AbortableListener, ConnectionAbort},
     journal::Journal,
     routes, scheduler,
+    transaction::Options,
 };
 
 /// How long a shutdown waits for requests in flight.
@@ -40,9 +41,14 @@ impl StripeDouble {
         let address = listener.local_addr()?;
 
         let (stop, stopping) = watch::channel(false);
+        let url = format!("http://{address}");
+        let options = Options {
+            refund_settles_after: config.refund_settles_after,
+            public_url: config.public_url.unwrap_or(url),
+        };
         let app = App::new(
             Time::new(config.clock, ledger.clock_offset_ms),
-            config.refund_settles_after,
+            options,
             (journal, ledger),
             stopping.clone(),
         );

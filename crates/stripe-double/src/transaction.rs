@@ -4,27 +4,44 @@ use std::time::Duration;
 
 use crate::{
     ledger::{Change, Ledger},
-    model::{Charge, PaymentIntent, PaymentMethod, Refund},
+    model::{Charge, ConfirmationToken, PaymentIntent, PaymentMethod, Refund},
+    request::Access,
 };
+
+/// The settings that endpoints depend on.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub refund_settles_after: Duration,
+    /// Where browsers reach the double, without a slash at the end.
+    pub public_url: String,
+}
 
 #[derive(Debug)]
 pub struct Transaction<'a> {
     committed: &'a Ledger,
     staged: Ledger,
     pub now_ms: u64,
-    pub refund_settles_after: Duration,
+    pub options: &'a Options,
     /// An injected fault: refunds fail.
     pub refunds_fail: bool,
+    pub access: Access,
 }
 
 impl<'a> Transaction<'a> {
     pub fn new(
         committed: &'a Ledger,
         now_ms: u64,
-        refund_settles_after: Duration,
+        options: &'a Options,
         refunds_fail: bool,
     ) -> Self {
-        Self { committed, staged: Ledger::default(), now_ms, refund_settles_after, refunds_fail }
+        Self {
+            committed,
+            staged: Ledger::default(),
+            now_ms,
+            options,
+            refunds_fail,
+            access: Access::Secret,
+        }
     }
 
     pub fn now_seconds(&self) -> u64 {
@@ -37,12 +54,26 @@ impl<'a> Transaction<'a> {
     }
 
     pub fn into_changes(self) -> Vec<Change> {
-        let Ledger { payment_methods, payment_intents, charges, refunds, .. } = self.staged;
+        let Ledger {
+            payment_methods, confirmation_tokens, payment_intents, charges, refunds, ..
+        } = self.staged;
         let payment_methods = payment_methods.into_values().map(Change::PaymentMethod);
+        let tokens = confirmation_tokens.into_values().map(Change::ConfirmationToken);
         let payment_intents = payment_intents.into_values().map(Change::PaymentIntent);
         let charges = charges.into_values().map(Change::Charge);
         let refunds = refunds.into_values().map(Change::Refund);
-        payment_methods.chain(payment_intents).chain(charges).chain(refunds).collect()
+        payment_methods.chain(tokens).chain(payment_intents).chain(charges).chain(refunds).collect()
+    }
+
+    pub fn confirmation_token(&self, id: &str) -> Option<&ConfirmationToken> {
+        self.staged
+            .confirmation_tokens
+            .get(id)
+            .or_else(|| self.committed.confirmation_tokens.get(id))
+    }
+
+    pub fn put_confirmation_token(&mut self, it: ConfirmationToken) {
+        self.staged.confirmation_tokens.insert(it.id.clone(), it);
     }
 
     pub fn payment_method(&self, id: &str) -> Option<&PaymentMethod> {

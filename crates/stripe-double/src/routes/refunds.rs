@@ -75,7 +75,8 @@ impl Command for Create {
         let mut charge = charge_of(&self.target, transaction)?;
         let amount = refundable(self.amount, &charge, transaction)?;
         let settles_at = transaction.now_ms
-            + u64::try_from(transaction.refund_settles_after.as_millis()).unwrap_or(u64::MAX / 2);
+            + u64::try_from(transaction.options.refund_settles_after.as_millis())
+                .unwrap_or(u64::MAX / 2);
         let behaviour = transaction
             .payment_method(&charge.payment_method)
             .map_or(Behaviour::Pays, super::super::model::PaymentMethod::behaviour);

@@ -5,9 +5,11 @@
 mod api;
 mod capture;
 mod client_library;
+mod confirmation_tokens;
 mod durability;
 mod faults;
 mod idempotency;
 mod payment_intents;
 mod refunds;
 mod support;
+mod three_d_secure;

@@ -29,6 +29,20 @@ pub struct Reply {
     pub body: Value,
 }
 
+/// What a browser got.
+#[derive(Debug)]
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Page {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
 impl Double {
     pub async fn start() -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), ManualClock::at_ms(NOW_MS)).await
@@ -53,7 +67,8 @@ impl Double {
 
 impl Client {
     pub fn new(url: String) -> Self {
-        Self { http: reqwest::Client::new(), url }
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Self { http: http.build().unwrap(), url }
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -64,6 +79,16 @@ impl Client {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         Ok(Reply { status, headers, body: response.json().await? })
+    }
+
+    /// As a browser would: with a publishable key, or without any.
+    pub async fn browse(&self, method: Method, url: &str, form: &[(&str, &str)]) -> Page {
+        let url = if url.starts_with('/') { format!("{}{url}", self.url) } else { url.to_owned() };
+        let request = self.http.request(method, url).header("Origin", "https://shop.example");
+        let response =
+            if form.is_empty() { request.send() } else { request.form(form).send() }.await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Page { status, headers, text: response.text().await.unwrap() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {
