@@ -1,5 +1,8 @@
 //! How a request is executed: what is common to all endpoints.
 
+mod time;
+mod webhooks;
+
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
@@ -14,11 +17,11 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::{
-    clock::{Time, to_ms},
+    clock::Time,
     counters::Counters,
-    deadlines,
     errors::ApiError,
-    faults::{Fault, Faults, Kind},
+    events,
+    faults::{Faults, Hit, Kind},
     idempotency::{InFlight, KeyClaim, SavedResponse},
     journal::Journal,
     ledger::{Change, Entry, Ledger},
@@ -26,6 +29,7 @@ use crate::{
     request::ApiRequest,
     response::ApiResponse,
     transaction::{Options, Transaction},
+    webhooks::plan::Plan,
 };
 
 /// A POST.
@@ -70,6 +74,14 @@ pub struct App {
     /// Changes after each commit.
     commits: watch::Sender<()>,
     stopping: watch::Receiver<bool>,
+}
+
+/// What a command has changed, with its events and their deliveries.
+#[derive(Debug, Default)]
+struct Staged {
+    changes: Vec<Change>,
+    /// The deliveries that precede the response.
+    before_response: Vec<String>,
 }
 
 pub async fn write<C: Command>(
@@ -128,6 +140,15 @@ impl App {
         self.ledger.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The committed state.
+    pub fn view<'a>(&'a self, ledger: &'a Ledger) -> Transaction<'a> {
+        self.begin(ledger, self.time.now_ms(), None)
+    }
+
     pub fn commits(&self) -> watch::Receiver<()> {
         self.commits.subscribe()
     }
@@ -135,34 +156,6 @@ impl App {
     /// Resolves at shutdown.
     pub async fn stopped(&self) {
         let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
-    }
-
-    /// Sets the clock ahead of the system's.
-    pub async fn advance(&self, by: Duration) -> Result<u64, ApiError> {
-        let offset_ms = self.time.offset_ms().saturating_add(to_ms(by));
-        let entry = Entry { changes: vec![Change::ClockOffset(offset_ms)], saved: None };
-        self.commit(entry, self.time.now_ms()).await?;
-        self.time.set_offset_ms(offset_ms);
-        self.settle_due().await?;
-        Ok(self.time.now_ms())
-    }
-
-    /// Executes what is due, so that no request sees an object as it was before its deadline.
-    pub async fn settle_due(&self) -> Result<(), ApiError> {
-        let due = self.ledger().due(self.time.now_ms());
-        for id in due {
-            let intent = self.ledger().intent_of(&id);
-            let _guards = self.locks.lock(&Vec::from_iter(intent)).await;
-            let now_ms = self.time.now_ms();
-            let changes = {
-                let ledger = self.ledger();
-                let mut transaction = self.begin(&ledger, now_ms, None);
-                deadlines::settle(&id, &mut transaction);
-                transaction.into_changes()
-            };
-            self.commit(Entry { changes, saved: None }, now_ms).await?;
-        }
-        Ok(())
     }
 
     /// Executes a command that isn't a request to the API.
@@ -197,14 +190,15 @@ impl App {
         }
         self.settle_due().await?;
 
-        let response = match &claim {
-            Some(KeyClaim::Replay(saved)) => ApiResponse::replayed(saved),
+        let (response, before_response) = match &claim {
+            Some(KeyClaim::Replay(saved)) => (ApiResponse::replayed(saved), Vec::new()),
             Some(KeyClaim::New { .. }) | None => {
                 self.execute(command, &expand, &request, fingerprint, fault.as_ref()).await?
             }
         };
         // The outcome is durable; a retry may use the key from now on.
         drop(claim);
+        self.wait_for_webhooks(&before_response).await;
         Ok(self.after_execution(response, fault.as_ref(), request).await)
     }
 
@@ -244,15 +238,15 @@ impl App {
         expand: &[String],
         request: &ApiRequest,
         fingerprint: String,
-        fault: Option<&Fault>,
-    ) -> Result<ApiResponse, ApiError> {
+        fault: Option<&Hit<Kind>>,
+    ) -> Result<(ApiResponse, Vec<String>), ApiError> {
         let lock_keys = command.lock_keys(&self.ledger());
         let _guards = self.locks.lock(&lock_keys).await;
         let now_ms = self.time.now_ms();
-        let (changes, outcome) = match fault.map(|fault| fault.kind) {
-            Some(Kind::ErrorBefore) => (Vec::new(), Err(ApiError::internal())),
+        let (staged, outcome) = match fault.map(|fault| fault.kind) {
+            Some(Kind::ErrorBefore) => (Staged::default(), Err(ApiError::internal())),
             Some(Kind::ErrorAfter) => {
-                (self.stage(command, expand, now_ms, fault)?.0, Err(ApiError::internal()))
+                (self.stage(command, expand, request, now_ms, fault)?.0, Err(ApiError::internal()))
             }
             Some(
                 Kind::Hang
@@ -265,7 +259,7 @@ impl App {
                 | Kind::RateLimit
                 | Kind::RefundFails,
             )
-            | None => self.stage(command, expand, now_ms, fault)?,
+            | None => self.stage(command, expand, request, now_ms, fault)?,
         };
         let saved = request.idempotency_key.as_ref().map(|key| {
             let (status, body) = match &outcome {
@@ -281,39 +275,54 @@ impl App {
             (None, Ok(body)) => ApiResponse::ok(&body),
             (None, Err(error)) => ApiResponse::error(error),
         };
-        self.commit(Entry { changes, saved }, now_ms).await?;
-        Ok(response)
+        self.commit(Entry { changes: staged.changes, saved }, now_ms).await?;
+        Ok((response, staged.before_response))
     }
 
     fn stage<C: Command>(
         &self,
         command: C,
         expand: &[String],
+        request: &ApiRequest,
         now_ms: u64,
-        fault: Option<&Fault>,
-    ) -> Result<(Vec<Change>, Result<Value, ApiError>), ApiError> {
+        fault: Option<&Hit<Kind>>,
+    ) -> Result<(Staged, Result<Value, ApiError>), ApiError> {
         let ledger = self.ledger();
         let mut transaction = self.begin(&ledger, now_ms, fault);
+        transaction.request = request.of_event();
         let outcome = command.execute(&mut transaction);
         // An invalid `expand` is a parameter error: it rolls the transaction back.
         let outcome = outcome
             .map(|body| transaction.expanded(body, expand))
             .map_or_else(|error| Ok(Err(error)), |body| body.map(Ok))?;
-        Ok((transaction.into_changes(), outcome))
+        Ok((self.finish(transaction), outcome))
+    }
+
+    /// Adds the events of what has changed, and their deliveries: they are as durable as their cause.
+    fn finish(&self, transaction: Transaction<'_>) -> Staged {
+        let events = events::of(&transaction);
+        let mut plan = Plan::default();
+        for event in &events {
+            plan.add(event, transaction.committed(), &self.faults, transaction.now_ms);
+        }
+        let mut changes = transaction.into_changes();
+        changes.extend(events.into_iter().map(Change::Event));
+        changes.extend(plan.deliveries.into_iter().map(Change::Delivery));
+        Staged { changes, before_response: plan.before_response }
     }
 
     fn begin<'a>(
         &'a self,
         ledger: &'a Ledger,
         now_ms: u64,
-        fault: Option<&Fault>,
+        fault: Option<&Hit<Kind>>,
     ) -> Transaction<'a> {
         let refunds_fail = fault.is_some_and(|fault| fault.kind == Kind::RefundFails);
         Transaction::new(ledger, now_ms, &self.options, refunds_fail)
     }
 
     /// Writes the journal first, then the ledger that others read; the response is sent after both.
-    async fn commit(&self, entry: Entry, now_ms: u64) -> Result<(), ApiError> {
+    pub async fn commit(&self, entry: Entry, now_ms: u64) -> Result<(), ApiError> {
         if entry.changes.is_empty() && entry.saved.is_none() {
             return Ok(());
         }
@@ -331,7 +340,7 @@ impl App {
     }
 
     /// Injects a fault before execution. False: the connection is to be closed.
-    async fn before_execution(&self, fault: Option<&Fault>) -> Result<bool, ApiError> {
+    async fn before_execution(&self, fault: Option<&Hit<Kind>>) -> Result<bool, ApiError> {
         let Some(fault) = fault else { return Ok(true) };
         match fault.kind {
             Kind::RateLimit => Err(ApiError::rate_limit()),
@@ -358,7 +367,7 @@ impl App {
     async fn after_execution(
         &self,
         response: ApiResponse,
-        fault: Option<&Fault>,
+        fault: Option<&Hit<Kind>>,
         request: ApiRequest,
     ) -> ApiResponse {
         match fault.map(|fault| (fault.kind, fault.delay())) {

@@ -71,6 +71,11 @@ impl Time {
         self.clock.now_ms().saturating_add(self.offset_ms())
     }
 
+    /// The clock's, without the offset.
+    pub fn clock_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     pub fn offset_ms(&self) -> u64 {
         *self.offset_ms.borrow()
     }

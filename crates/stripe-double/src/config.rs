@@ -33,6 +33,24 @@ pub struct Settings {
     /// Where browsers reach the double, for Stripe.js and 3-D Secure's page [default: the address that it listens on].
     #[arg(long, env = "PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
+
+    /// A webhook endpoint that receives every event, besides those that are created with the API
+    #[arg(long, env = "WEBHOOK_URL", value_name = "URL", requires = "webhook_secret")]
+    pub webhook_url: Option<Url>,
+
+    /// The secret with which that endpoint's events are signed
+    #[arg(
+        long,
+        env = "WEBHOOK_SECRET",
+        value_name = "whsec_…",
+        hide_env_values = true,
+        requires = "webhook_url"
+    )]
+    pub webhook_secret: Option<String>,
+
+    /// The pause before a webhook is delivered again, which doubles with each attempt, up to an hour
+    #[arg(long, env = "WEBHOOK_RETRY_AFTER_MS", default_value_t = 1_000)]
+    pub webhook_retry_after_ms: u64,
 }
 
 /// The same settings, for a double embedded in another program.
@@ -44,8 +62,21 @@ pub struct Config {
     pub refund_settles_after: Duration,
     /// Without a slash at the end. The address that it listens on, if absent.
     pub public_url: Option<String>,
+    /// An endpoint for every event, besides those that are created with the API.
+    pub webhook: Option<Webhook>,
+    pub webhook_retry_after: Duration,
+    pub webhook_timeout: Duration,
     pub clock: Clock,
 }
+
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub url: String,
+    pub secret: String,
+}
+
+/// How long a receiver of webhooks may take.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Config {
     /// On a free port of the loopback interface.
@@ -56,6 +87,9 @@ impl Config {
             data_dir: data_dir.into(),
             refund_settles_after: Duration::from_secs(1),
             public_url: None,
+            webhook: None,
+            webhook_retry_after: Duration::from_secs(1),
+            webhook_timeout: WEBHOOK_TIMEOUT,
             clock: Clock::System,
         }
     }
@@ -71,6 +105,12 @@ impl From<Settings> for Config {
             public_url: settings
                 .public_url
                 .map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            webhook: settings
+                .webhook_url
+                .zip(settings.webhook_secret)
+                .map(|(url, secret)| Webhook { url: url.into(), secret }),
+            webhook_retry_after: Duration::from_millis(settings.webhook_retry_after_ms),
+            webhook_timeout: WEBHOOK_TIMEOUT,
             clock: Clock::System,
         }
     }

@@ -1,7 +1,7 @@
-//! What happens without a request, because its time has come: an authorisation expires.
+//! What happens without a request, because its time has come: an authorisation expires, a refund succeeds or fails.
 
 use crate::{
-    model::{Capture, Charge, IntentStatus},
+    model::{Capture, Charge, IntentStatus, Refund},
     transaction::Transaction,
 };
 
@@ -16,6 +16,13 @@ pub fn settle(id: &str, transaction: &mut Transaction<'_>) {
         && charge.capture_before_ms().is_some_and(|until_ms| until_ms <= now_ms)
     {
         expire(charge, transaction);
+    }
+    let refund = transaction.refund(id).cloned();
+    if let Some(refund) = refund
+        && let Some((ms, course)) = refund.due()
+        && ms <= now_ms
+    {
+        transaction.put_refund(Refund { course, ..refund });
     }
 }
 

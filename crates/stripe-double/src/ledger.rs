@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     idempotency::SavedResponse,
-    model::{Charge, ConfirmationToken, PaymentIntent, PaymentMethod, Refund},
+    model::{
+        Charge, ConfirmationToken, Delivery, Event, PaymentIntent, PaymentMethod, Refund,
+        WebhookEndpoint,
+    },
 };
 
 /// The new state of an object.
@@ -18,6 +21,11 @@ pub enum Change {
     PaymentIntent(PaymentIntent),
     Charge(Charge),
     Refund(Refund),
+    WebhookEndpoint(WebhookEndpoint),
+    /// The id of an endpoint.
+    DeletedWebhookEndpoint(String),
+    Event(Event),
+    Delivery(Delivery),
     /// How far the clock is ahead of the system's.
     ClockOffset(u64),
 }
@@ -38,6 +46,11 @@ pub struct Ledger {
     pub payment_intents: BTreeMap<String, PaymentIntent>,
     pub charges: BTreeMap<String, Charge>,
     pub refunds: BTreeMap<String, Refund>,
+    pub webhook_endpoints: BTreeMap<String, WebhookEndpoint>,
+    pub events: BTreeMap<String, Event>,
+    pub deliveries: BTreeMap<String, Delivery>,
+    /// The deliveries whose next attempt is due at a time.
+    pending: BTreeSet<(u64, String)>,
     pub clock_offset_ms: u64,
     /// The ids of the objects that change without a request, by the time at which they do.
     deadlines: BTreeSet<(u64, String)>,
@@ -60,7 +73,26 @@ impl Ledger {
                     self.reschedule(&it.id, before, it.capture_before_ms());
                     self.charges.insert(it.id.clone(), it);
                 }
-                Change::Refund(it) => drop(self.refunds.insert(it.id.clone(), it)),
+                Change::Refund(it) => {
+                    let due = |refund: &Refund| refund.due().map(|(ms, _)| ms);
+                    let before = self.refunds.get(&it.id).and_then(due);
+                    self.reschedule(&it.id, before, due(&it));
+                    self.refunds.insert(it.id.clone(), it);
+                }
+                Change::WebhookEndpoint(it) => {
+                    drop(self.webhook_endpoints.insert(it.id.clone(), it));
+                }
+                Change::DeletedWebhookEndpoint(id) => drop(self.webhook_endpoints.remove(&id)),
+                Change::Event(it) => drop(self.events.insert(it.id.clone(), it)),
+                Change::Delivery(it) => {
+                    if let Some(ms) = self.deliveries.get(&it.id).and_then(Delivery::due_ms) {
+                        self.pending.remove(&(ms, it.id.clone()));
+                    }
+                    if let Some(ms) = it.due_ms() {
+                        self.pending.insert((ms, it.id.clone()));
+                    }
+                    self.deliveries.insert(it.id.clone(), it);
+                }
                 Change::ClockOffset(ms) => self.clock_offset_ms = ms,
             }
         }
@@ -90,7 +122,18 @@ impl Ledger {
 
     /// The intent whose lock is needed to change this object.
     pub fn intent_of(&self, id: &str) -> Option<String> {
-        self.charges.get(id).map(|charge| charge.payment_intent.clone())
+        let of_charge = self.charges.get(id).map(|charge| &charge.payment_intent);
+        of_charge.or(self.refunds.get(id).map(|refund| &refund.payment_intent)).cloned()
+    }
+
+    /// The pending deliveries, those that are due first at the front.
+    pub fn pending_deliveries(&self) -> impl Iterator<Item = (u64, &Delivery)> {
+        self.pending.iter().filter_map(|(ms, id)| Some((*ms, self.deliveries.get(id)?)))
+    }
+
+    /// To how many endpoints an event still has to be delivered.
+    pub fn pending_webhooks(&self, event: &str) -> usize {
+        self.pending_deliveries().filter(|(_, delivery)| delivery.event == event).count()
     }
 
     pub fn next_deadline_ms(&self) -> Option<u64> {

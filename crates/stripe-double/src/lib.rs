@@ -12,6 +12,7 @@ mod connection;
 mod counters;
 mod deadlines;
 mod errors;
+mod events;
 mod expand;
 mod faults;
 mod html;
@@ -30,7 +31,8 @@ mod routes;
 mod scheduler;
 mod server;
 mod transaction;
+mod webhooks;
 
 pub use clock::{Clock, ManualClock};
-pub use config::{Config, Settings};
+pub use config::{Config, Settings, Webhook};
 pub use server::StripeDouble;

@@ -1,6 +1,7 @@
 //! The objects that Stripe stores, and their transitions. No HTTP, no clock, no storage.
 
 mod confirmation_token;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::cards::{self, Behaviour, Card};
 
 pub use confirmation_token::ConfirmationToken;
+pub use webhooks::{Attempt, Delivery, DeliveryState, Event, EventRequest, Form, WebhookEndpoint};
 
 pub type Metadata = BTreeMap<String, String>;
 
@@ -196,14 +198,14 @@ impl Charge {
     }
 }
 
-/// How a refund proceeds. Its status is computed from the time of the request, so that a later change needs no timer and
-/// survives a restart.
+/// How a refund proceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundCourse {
     Succeeds,
     PendsUntil { ms: u64 },
     FailsAt { ms: u64 },
+    Fails,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,19 +230,26 @@ pub struct Refund {
 }
 
 impl Refund {
-    pub fn status(&self, now_ms: u64) -> RefundStatus {
+    pub fn status(&self) -> RefundStatus {
         match self.course {
-            RefundCourse::Succeeds => RefundStatus::Succeeded,
-            RefundCourse::PendsUntil { ms } if now_ms < ms => RefundStatus::Pending,
-            RefundCourse::PendsUntil { .. } => RefundStatus::Succeeded,
-            RefundCourse::FailsAt { ms } if now_ms < ms => RefundStatus::Succeeded,
-            RefundCourse::FailsAt { .. } => RefundStatus::Failed,
+            RefundCourse::Succeeds | RefundCourse::FailsAt { .. } => RefundStatus::Succeeded,
+            RefundCourse::PendsUntil { .. } => RefundStatus::Pending,
+            RefundCourse::Fails => RefundStatus::Failed,
+        }
+    }
+
+    /// When its status changes without a request, and how the refund proceeds from then on.
+    pub fn due(&self) -> Option<(u64, RefundCourse)> {
+        match self.course {
+            RefundCourse::PendsUntil { ms } => Some((ms, RefundCourse::Succeeds)),
+            RefundCourse::FailsAt { ms } => Some((ms, RefundCourse::Fails)),
+            RefundCourse::Succeeds | RefundCourse::Fails => None,
         }
     }
 
     /// The amount that counts against its charge: nothing once it has failed.
-    pub fn counted(&self, now_ms: u64) -> i64 {
-        match self.status(now_ms) {
+    pub fn counted(&self) -> i64 {
+        match self.status() {
             RefundStatus::Pending | RefundStatus::Succeeded => self.amount,
             RefundStatus::Failed => 0,
         }

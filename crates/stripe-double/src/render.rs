@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use crate::{
     model::{
-        AllowRedirects, BillingDetails, Charge, ChargeStatus, ConfirmationToken, IntentStatus,
-        PaymentIntent, PaymentMethod, Refund, RefundStatus,
+        AllowRedirects, BillingDetails, Charge, ChargeStatus, ConfirmationToken, Event,
+        IntentStatus, PaymentIntent, PaymentMethod, Refund, RefundStatus, WebhookEndpoint,
     },
     transaction::Transaction,
 };
+
+/// That of the objects that the double renders: the one of the pinned client library.
+pub const API_VERSION: &str = "2026-09-30.endive";
 
 /// The fields of a payment method that a confirmation token has.
 const PREVIEWED: &[&str] =
@@ -213,7 +216,7 @@ impl Transaction<'_> {
     }
 
     pub fn render_refund(&self, it: &Refund) -> Value {
-        let status = it.status(self.now_ms);
+        let status = it.status();
         let failed = status == RefundStatus::Failed;
         let mut refund = json!({
             "id": it.id,
@@ -248,6 +251,45 @@ impl Transaction<'_> {
             refund["pending_reason"] = json!("processing");
         }
         refund
+    }
+
+    /// As an endpoint with this API version receives it.
+    pub fn render_event(&self, it: &Event, api_version: Option<&str>) -> Value {
+        let mut event = json!({
+            "id": it.id,
+            "object": "event",
+            "api_version": api_version.unwrap_or(API_VERSION),
+            "created": it.created,
+            "data": { "object": it.object },
+            "livemode": false,
+            "pending_webhooks": self.committed().pending_webhooks(&it.id),
+            "request": {
+                "id": it.request.as_ref().map(|request| &request.id),
+                "idempotency_key": it.request.as_ref().and_then(|request| request.idempotency_key.as_ref()),
+            },
+            "type": it.kind,
+        });
+        if let Some(previous) = &it.previous_attributes {
+            event["data"]["previous_attributes"] = previous.clone();
+        }
+        event
+    }
+
+    /// Without the secret, which only the response to its creation has.
+    pub fn render_webhook_endpoint(&self, it: &WebhookEndpoint) -> Value {
+        json!({
+            "id": it.id,
+            "object": "webhook_endpoint",
+            "api_version": it.api_version,
+            "application": null,
+            "created": it.created,
+            "description": it.description,
+            "enabled_events": it.enabled_events,
+            "livemode": false,
+            "metadata": it.metadata,
+            "status": if it.is_enabled { "enabled" } else { "disabled" },
+            "url": it.url,
+        })
     }
 
     /// The object that an id refers to, if it can be expanded and the double stores it.

@@ -9,8 +9,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
 
 use crate::{
-    connection::ConnectionAbort, errors::ApiError, idempotency, params::Params,
-    response::ApiResponse,
+    connection::ConnectionAbort, errors::ApiError, idempotency, model::EventRequest,
+    params::Params, response::ApiResponse,
 };
 
 #[derive(Debug, Clone)]
@@ -50,6 +50,14 @@ impl Access {
 }
 
 impl ApiRequest {
+    /// How the events name it, if it is one to the API.
+    pub fn of_event(&self) -> Option<EventRequest> {
+        self.path.starts_with("/v1/").then(|| EventRequest {
+            id: self.request_id.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+        })
+    }
+
     /// Of the double itself.
     pub fn internal() -> Self {
         Self {

@@ -13,6 +13,7 @@ use crate::{
     journal::Journal,
     routes, scheduler,
     transaction::Options,
+    webhooks::dispatcher,
 };
 
 /// How long a shutdown waits for requests in flight.
@@ -25,6 +26,7 @@ pub struct StripeDouble {
     stop: watch::Sender<bool>,
     server: task::JoinHandle<()>,
     scheduler: task::JoinHandle<()>,
+    dispatcher: task::JoinHandle<()>,
     journal: JoinHandle<()>,
 }
 
@@ -45,6 +47,8 @@ impl StripeDouble {
         let options = Options {
             refund_settles_after: config.refund_settles_after,
             public_url: config.public_url.unwrap_or(url),
+            webhook_retry_after: config.webhook_retry_after,
+            webhook_timeout: config.webhook_timeout,
         };
         let app = App::new(
             Time::new(config.clock, ledger.clock_offset_ms),
@@ -53,7 +57,14 @@ impl StripeDouble {
             stopping.clone(),
         );
         let app = Arc::new(app);
+        if let Some(webhook) = config.webhook {
+            app.set_webhook(webhook.url, webhook.secret).await?;
+        }
+        // As Stripe, which follows no redirects.
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
         let scheduler = task::spawn(scheduler::run(app.clone()));
+        let dispatcher = task::spawn(dispatcher::run(app.clone(), http));
         let service = routes::router(app).into_make_service_with_connect_info::<ConnectionAbort>();
         let server = task::spawn(async move {
             let serving = axum::serve(AbortableListener(listener), service)
@@ -67,7 +78,7 @@ impl StripeDouble {
                 () = overdue => tracing::warn!("shutdown timed out with requests in flight"),
             }
         });
-        Ok(Self { address, stop, server, scheduler, journal: writer })
+        Ok(Self { address, stop, server, scheduler, dispatcher, journal: writer })
     }
 
     /// `http://127.0.0.1:12111`, without a slash at the end.
@@ -79,11 +90,12 @@ impl StripeDouble {
     ///
     /// # Errors
     ///
-    /// When the server, the scheduler or the journal's thread panicked.
+    /// When the server, a background task or the journal's thread panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         self.server.await.context("the server panicked")?;
         self.scheduler.await.context("the scheduler panicked")?;
+        self.dispatcher.await.context("the dispatcher of webhooks panicked")?;
         let journal = self.journal;
         let joined =
             tokio::time::timeout(SHUTDOWN_TIMEOUT, task::spawn_blocking(move || journal.join()));

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     ledger::{Change, Ledger},
-    model::{Charge, ConfirmationToken, PaymentIntent, PaymentMethod, Refund},
+    model::{
+        Charge, ConfirmationToken, EventRequest, PaymentIntent, PaymentMethod, Refund,
+        WebhookEndpoint,
+    },
     request::Access,
 };
 
@@ -14,17 +17,23 @@ pub struct Options {
     pub refund_settles_after: Duration,
     /// Where browsers reach the double, without a slash at the end.
     pub public_url: String,
+    /// The pause before the second attempt to deliver a webhook, which doubles from then on.
+    pub webhook_retry_after: Duration,
+    pub webhook_timeout: Duration,
 }
 
 #[derive(Debug)]
 pub struct Transaction<'a> {
     committed: &'a Ledger,
     staged: Ledger,
+    deleted_endpoints: Vec<String>,
     pub now_ms: u64,
     pub options: &'a Options,
     /// An injected fault: refunds fail.
     pub refunds_fail: bool,
     pub access: Access,
+    /// The request to the API that this is; none if it is the dashboard or the time.
+    pub request: Option<EventRequest>,
 }
 
 impl<'a> Transaction<'a> {
@@ -37,10 +46,12 @@ impl<'a> Transaction<'a> {
         Self {
             committed,
             staged: Ledger::default(),
+            deleted_endpoints: Vec::new(),
             now_ms,
             options,
             refunds_fail,
             access: Access::Secret,
+            request: None,
         }
     }
 
@@ -53,16 +64,36 @@ impl<'a> Transaction<'a> {
         self.committed
     }
 
+    /// What this request has changed so far.
+    pub fn staged(&self) -> &Ledger {
+        &self.staged
+    }
+
     pub fn into_changes(self) -> Vec<Change> {
         let Ledger {
-            payment_methods, confirmation_tokens, payment_intents, charges, refunds, ..
+            payment_methods,
+            confirmation_tokens,
+            payment_intents,
+            charges,
+            refunds,
+            webhook_endpoints,
+            ..
         } = self.staged;
         let payment_methods = payment_methods.into_values().map(Change::PaymentMethod);
         let tokens = confirmation_tokens.into_values().map(Change::ConfirmationToken);
         let payment_intents = payment_intents.into_values().map(Change::PaymentIntent);
         let charges = charges.into_values().map(Change::Charge);
         let refunds = refunds.into_values().map(Change::Refund);
-        payment_methods.chain(tokens).chain(payment_intents).chain(charges).chain(refunds).collect()
+        let endpoints = webhook_endpoints.into_values().map(Change::WebhookEndpoint);
+        let deleted = self.deleted_endpoints.into_iter().map(Change::DeletedWebhookEndpoint);
+        payment_methods
+            .chain(tokens)
+            .chain(payment_intents)
+            .chain(charges)
+            .chain(refunds)
+            .chain(endpoints)
+            .chain(deleted)
+            .collect()
     }
 
     pub fn confirmation_token(&self, id: &str) -> Option<&ConfirmationToken> {
@@ -74,6 +105,18 @@ impl<'a> Transaction<'a> {
 
     pub fn put_confirmation_token(&mut self, it: ConfirmationToken) {
         self.staged.confirmation_tokens.insert(it.id.clone(), it);
+    }
+
+    pub fn webhook_endpoint(&self, id: &str) -> Option<&WebhookEndpoint> {
+        self.staged.webhook_endpoints.get(id).or_else(|| self.committed.webhook_endpoints.get(id))
+    }
+
+    pub fn put_webhook_endpoint(&mut self, it: WebhookEndpoint) {
+        self.staged.webhook_endpoints.insert(it.id.clone(), it);
+    }
+
+    pub fn delete_webhook_endpoint(&mut self, id: String) {
+        self.deleted_endpoints.push(id);
     }
 
     pub fn payment_method(&self, id: &str) -> Option<&PaymentMethod> {
@@ -109,12 +152,7 @@ impl<'a> Transaction<'a> {
     }
 
     pub fn amount_refunded(&self, charge: &Charge) -> i64 {
-        charge
-            .refunds
-            .iter()
-            .filter_map(|id| self.refund(id))
-            .map(|refund| refund.counted(self.now_ms))
-            .sum()
+        charge.refunds.iter().filter_map(|id| self.refund(id)).map(Refund::counted).sum()
     }
 
     /// What can still be refunded.

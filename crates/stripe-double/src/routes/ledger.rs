@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     app::App,
     model::{Charge, ChargeStatus, Refund, RefundStatus},
+    response::ApiResponse,
 };
 
 #[derive(Debug, Default, Serialize)]
@@ -26,26 +27,25 @@ struct Totals {
     refunds_failed: u64,
 }
 
-pub async fn ledger(State(app): State<Arc<App>>) -> Json<Value> {
-    let now_ms = app.time.now_ms();
+pub async fn ledger(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiResponse> {
+    app.settle_due().await.map_err(ApiResponse::error)?;
     let ledger = app.ledger();
     let mut totals: BTreeMap<&str, Totals> = BTreeMap::new();
     for charge in ledger.charges.values() {
         totals.entry(&charge.currency).or_default().charge(charge);
     }
     for refund in ledger.refunds.values() {
-        totals.entry(&refund.currency).or_default().refund(refund, now_ms);
+        totals.entry(&refund.currency).or_default().refund(refund);
     }
     let charges: Vec<Value> = ledger.charges.values().map(charge_with_amounts).collect();
-    let refunds: Vec<Value> =
-        ledger.refunds.values().map(|it| refund_with_status(it, now_ms)).collect();
-    Json(json!({
+    let refunds: Vec<Value> = ledger.refunds.values().map(refund_with_status).collect();
+    Ok(Json(json!({
         "payment_intents": ledger.payment_intents.values().collect::<Vec<_>>(),
         "charges": charges,
         "refunds": refunds,
         "totals": totals,
         "saved_responses": ledger.saved_responses(),
-    }))
+    })))
 }
 
 impl Totals {
@@ -61,10 +61,10 @@ impl Totals {
         }
     }
 
-    fn refund(&mut self, refund: &Refund, now_ms: u64) {
-        self.refunded += refund.counted(now_ms);
-        self.kept -= refund.counted(now_ms);
-        match refund.status(now_ms) {
+    fn refund(&mut self, refund: &Refund) {
+        self.refunded += refund.counted();
+        self.kept -= refund.counted();
+        match refund.status() {
             RefundStatus::Pending => self.refunds_pending += 1,
             RefundStatus::Succeeded => self.refunds_succeeded += 1,
             RefundStatus::Failed => self.refunds_failed += 1,
@@ -79,9 +79,9 @@ fn charge_with_amounts(charge: &Charge) -> Value {
     json
 }
 
-fn refund_with_status(refund: &Refund, now_ms: u64) -> Value {
+fn refund_with_status(refund: &Refund) -> Value {
     let mut json = json!(refund);
-    json["status"] = json!(refund.status(now_ms));
+    json["status"] = json!(refund.status());
     json
 }
 

@@ -6,6 +6,7 @@ pub mod charges;
 pub mod clock;
 pub mod confirm;
 pub mod confirmation_tokens;
+pub mod events;
 pub mod faults;
 pub mod ledger;
 pub mod lookup;
@@ -13,6 +14,7 @@ pub mod payment_intents;
 pub mod payment_methods;
 pub mod refunds;
 pub mod stripe_js;
+pub mod webhook_endpoints;
 
 use std::sync::Arc;
 
@@ -55,6 +57,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/charges/{id}", get(read::<charges::Retrieve>))
         .route("/v1/refunds", post(write::<refunds::Create>).get(read::<refunds::List>))
         .route("/v1/refunds/{id}", get(read::<refunds::Retrieve>))
+        .route("/v1/events", get(read::<events::List>))
+        .route("/v1/events/{id}", get(read::<events::Retrieve>))
+        .route(
+            "/v1/webhook_endpoints",
+            post(write::<webhook_endpoints::Create>).get(read::<webhook_endpoints::List>),
+        )
+        .route(
+            "/v1/webhook_endpoints/{id}",
+            post(write::<webhook_endpoints::Update>)
+                .get(read::<webhook_endpoints::Retrieve>)
+                .delete(write::<webhook_endpoints::Delete>),
+        )
         // What Stripe serves to browsers from js.stripe.com and hooks.stripe.com.
         .route("/v3/", get(stripe_js::script))
         .route("/v3/payment-element.html", get(stripe_js::payment_element))
@@ -65,6 +79,8 @@ pub fn router(app: Arc<App>) -> Router {
         // Not part of Stripe's API: for tests.
         .route("/_authenticate/{id}", post(write::<challenge::Authenticate>))
         .route("/_clock", get(clock::show).post(clock::advance))
+        .route("/_deliveries", get(events::deliveries))
+        .route("/_dashboard/events/{id}/resend", post(events::resend))
         .route("/_faults", post(faults::add).get(faults::list).delete(faults::clear))
         .route("/_ledger", get(ledger::ledger))
         .route("/_requests", get(ledger::requests))

@@ -90,7 +90,7 @@ impl Command for Create {
             reason: self.reason,
             metadata: self.metadata,
             course: match behaviour {
-                _ if transaction.refunds_fail => RefundCourse::FailsAt { ms: transaction.now_ms },
+                _ if transaction.refunds_fail => RefundCourse::Fails,
                 Behaviour::RefundsLate => RefundCourse::PendsUntil { ms: settles_at },
                 Behaviour::FailsRefunds => RefundCourse::FailsAt { ms: settles_at },
                 Behaviour::Pays | Behaviour::Declines(_) | Behaviour::Authenticates(_) => {
