@@ -26,7 +26,8 @@ pub struct Settings {
     #[arg(long, env = "DATA_DIR", default_value = ".dev/stripe")]
     pub data_dir: PathBuf,
 
-    /// How long the refunds of the cards 4000000000007726 (pending first) and 4000000000005126 (fails later) take to settle.
+    /// How long the refunds of the cards 4000000000007726 (pending first) and 4000000000005126 (fails later) take to settle,
+    /// and after which a charge of 4000000000000259, 4000000000002685 or 4000000000001976 is disputed.
     #[arg(long, env = "REFUND_SETTLES_AFTER_MS", default_value_t = 1_000)]
     pub refund_settles_after_ms: u64,
 

@@ -1,7 +1,10 @@
-//! What happens without a request, because its time has come: an authorisation expires, a refund succeeds or fails.
+//! What happens without a request, because its time has come: an authorisation expires, a refund succeeds or fails, a charge
+//! is disputed.
 
 use crate::{
-    model::{Capture, Charge, IntentStatus, Refund},
+    cards::Behaviour,
+    disputes,
+    model::{Capture, Charge, IntentStatus, PaymentMethod, Refund},
     transaction::Transaction,
 };
 
@@ -17,12 +20,39 @@ pub fn settle(id: &str, transaction: &mut Transaction<'_>) {
     {
         expire(charge, transaction);
     }
+    let charge = transaction.charge(id).cloned();
+    if let Some(charge) = charge
+        && charge.disputed_at_ms.is_some_and(|ms| ms <= now_ms)
+    {
+        dispute(charge, transaction);
+    }
     let refund = transaction.refund(id).cloned();
     if let Some(refund) = refund
         && let Some((ms, course)) = refund.due()
         && ms <= now_ms
     {
         transaction.put_refund(Refund { course, ..refund });
+    }
+}
+
+/// The card is one whose charges are disputed. Nothing is left to dispute of a charge that was refunded in full.
+fn dispute(mut charge: Charge, transaction: &mut Transaction<'_>) {
+    charge.disputed_at_ms = None;
+    let amount = transaction.refundable(&charge);
+    let method = transaction.payment_method(&charge.payment_method);
+    match method.map(PaymentMethod::behaviour) {
+        Some(Behaviour::Disputes { reason, is_inquiry }) if amount > 0 => {
+            disputes::open(&charge, amount, reason, is_inquiry, transaction);
+        }
+        Some(
+            Behaviour::Disputes { .. }
+            | Behaviour::Pays
+            | Behaviour::Declines(_)
+            | Behaviour::Authenticates(_)
+            | Behaviour::RefundsLate
+            | Behaviour::FailsRefunds,
+        )
+        | None => transaction.put_charge(charge),
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     ids,
     model::{
-        Capture, Charge, ChargeStatus, Event, IntentStatus, PaymentIntent, Refund, RefundStatus,
+        Capture, Charge, ChargeStatus, Dispute, DisputeStatus, Event, IntentStatus, PaymentIntent,
+        Refund, RefundStatus,
     },
     transaction::Transaction,
 };
@@ -26,6 +27,9 @@ pub fn of(transaction: &Transaction<'_>) -> Vec<Event> {
     }
     for refund in transaction.staged().refunds.values() {
         events.of_refund(committed.refunds.get(&refund.id), refund);
+    }
+    for dispute in transaction.staged().disputes.values() {
+        events.of_dispute(committed.disputes.get(&dispute.id), dispute);
     }
     for intent in intents {
         events.of_intent(committed.payment_intents.get(&intent.id), intent);
@@ -94,6 +98,30 @@ impl Events<'_> {
         }
         if refund.status() == RefundStatus::Failed && status_before != Some(RefundStatus::Failed) {
             self.add("refund.failed", object);
+        }
+    }
+
+    /// Funds are withdrawn and reinstated for disputes that are more than an inquiry.
+    fn of_dispute(&mut self, before: Option<&Dispute>, dispute: &Dispute) {
+        let object = self.transaction.render_dispute(dispute);
+        let was_open = before.is_none_or(|before| before.status.is_open());
+        match before {
+            None => {
+                self.add("charge.dispute.created", object.clone());
+                if !dispute.status.is_inquiry() {
+                    self.add("charge.dispute.funds_withdrawn", object.clone());
+                }
+            }
+            Some(_) if was_open && dispute.status.is_open() => {
+                self.add("charge.dispute.updated", object.clone());
+            }
+            Some(_) => {}
+        }
+        if was_open && !dispute.status.is_open() {
+            if dispute.status == DisputeStatus::Won {
+                self.add("charge.dispute.funds_reinstated", object.clone());
+            }
+            self.add("charge.dispute.closed", object);
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     idempotency::SavedResponse,
     model::{
-        Charge, ConfirmationToken, Delivery, Event, PaymentIntent, PaymentMethod, Refund,
+        Charge, ConfirmationToken, Delivery, Dispute, Event, PaymentIntent, PaymentMethod, Refund,
         WebhookEndpoint,
     },
 };
@@ -21,6 +21,7 @@ pub enum Change {
     PaymentIntent(PaymentIntent),
     Charge(Charge),
     Refund(Refund),
+    Dispute(Dispute),
     WebhookEndpoint(WebhookEndpoint),
     /// The id of an endpoint.
     DeletedWebhookEndpoint(String),
@@ -46,6 +47,7 @@ pub struct Ledger {
     pub payment_intents: BTreeMap<String, PaymentIntent>,
     pub charges: BTreeMap<String, Charge>,
     pub refunds: BTreeMap<String, Refund>,
+    pub disputes: BTreeMap<String, Dispute>,
     pub webhook_endpoints: BTreeMap<String, WebhookEndpoint>,
     pub events: BTreeMap<String, Event>,
     pub deliveries: BTreeMap<String, Delivery>,
@@ -69,8 +71,8 @@ impl Ledger {
                 }
                 Change::PaymentIntent(it) => drop(self.payment_intents.insert(it.id.clone(), it)),
                 Change::Charge(it) => {
-                    let before = self.charges.get(&it.id).and_then(Charge::capture_before_ms);
-                    self.reschedule(&it.id, before, it.capture_before_ms());
+                    let before = self.charges.get(&it.id).and_then(Charge::due_ms);
+                    self.reschedule(&it.id, before, it.due_ms());
                     self.charges.insert(it.id.clone(), it);
                 }
                 Change::Refund(it) => {
@@ -79,6 +81,7 @@ impl Ledger {
                     self.reschedule(&it.id, before, due(&it));
                     self.refunds.insert(it.id.clone(), it);
                 }
+                Change::Dispute(it) => drop(self.disputes.insert(it.id.clone(), it)),
                 Change::WebhookEndpoint(it) => {
                     drop(self.webhook_endpoints.insert(it.id.clone(), it));
                 }
@@ -122,8 +125,10 @@ impl Ledger {
 
     /// The intent whose lock is needed to change this object.
     pub fn intent_of(&self, id: &str) -> Option<String> {
-        let of_charge = self.charges.get(id).map(|charge| &charge.payment_intent);
-        of_charge.or(self.refunds.get(id).map(|refund| &refund.payment_intent)).cloned()
+        let of_charge = || self.charges.get(id).map(|charge| &charge.payment_intent);
+        let of_refund = || self.refunds.get(id).map(|refund| &refund.payment_intent);
+        let of_dispute = || self.disputes.get(id).map(|dispute| &dispute.payment_intent);
+        of_charge().or_else(of_refund).or_else(of_dispute).cloned()
     }
 
     /// The pending deliveries, those that are due first at the front.

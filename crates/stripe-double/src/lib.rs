@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod counters;
 mod deadlines;
+mod disputes;
 mod errors;
 mod events;
 mod expand;

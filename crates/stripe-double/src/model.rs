@@ -1,6 +1,7 @@
 //! The objects that Stripe stores, and their transitions. No HTTP, no clock, no storage.
 
 mod confirmation_token;
+mod dispute;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::cards::{self, Behaviour, Card};
 
 pub use confirmation_token::ConfirmationToken;
+pub use dispute::{Dispute, DisputeStatus};
 pub use webhooks::{Attempt, Delivery, DeliveryState, Event, EventRequest, Form, WebhookEndpoint};
 
 pub type Metadata = BTreeMap<String, String>;
@@ -154,6 +156,11 @@ pub struct Charge {
     #[serde(default)]
     pub capture: Capture,
     pub refunds: Vec<String>,
+    #[serde(default)]
+    pub disputes: Vec<String>,
+    /// When the buyer will dispute it: the card is one of those.
+    #[serde(default)]
+    pub disputed_at_ms: Option<u64>,
 }
 
 /// What became of the authorised amount.
@@ -183,6 +190,11 @@ impl Charge {
             (ChargeStatus::Succeeded, Capture::Awaited { .. } | Capture::Released)
             | (ChargeStatus::Failed, _) => 0,
         }
+    }
+
+    /// When it changes without a request.
+    pub fn due_ms(&self) -> Option<u64> {
+        self.capture_before_ms().or(self.disputed_at_ms)
     }
 
     /// When the authorisation expires, if it is still open.

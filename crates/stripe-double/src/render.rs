@@ -1,10 +1,10 @@
 //! The objects as Stripe renders them: <https://docs.stripe.com/api>.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     model::{
-        AllowRedirects, BillingDetails, Charge, ChargeStatus, ConfirmationToken, Event,
+        AllowRedirects, BillingDetails, Charge, ChargeStatus, ConfirmationToken, Dispute, Event,
         IntentStatus, PaymentIntent, PaymentMethod, Refund, RefundStatus, WebhookEndpoint,
     },
     transaction::Transaction,
@@ -12,6 +12,38 @@ use crate::{
 
 /// That of the objects that the double renders: the one of the pinned client library.
 pub const API_VERSION: &str = "2026-09-30.endive";
+
+/// The fields of a dispute's evidence, of which only the text has a meaning.
+const EVIDENCE: &[&str] = &[
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+];
+const EVIDENCE_DUE_AFTER_SECONDS: u64 = 9 * 24 * 60 * 60;
 
 /// The fields of a payment method that a confirmation token has.
 const PREVIEWED: &[&str] =
@@ -185,7 +217,7 @@ impl Transaction<'_> {
             "currency": it.currency,
             "customer": null,
             "description": it.description,
-            "disputed": false,
+            "disputed": !it.disputes.is_empty(),
             "failure_balance_transaction": null,
             "failure_code": it.failure_code,
             "failure_message": it.failure_message,
@@ -253,6 +285,49 @@ impl Transaction<'_> {
         refund
     }
 
+    pub fn render_dispute(&self, it: &Dispute) -> Value {
+        let method = self.charge(&it.charge).map(|charge| &charge.payment_method);
+        let card = method.and_then(|id| self.payment_method(id)).and_then(PaymentMethod::card);
+        let brand = card.map_or("unknown", |card| card.brand);
+        let mut evidence: Map<String, Value> =
+            EVIDENCE.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+        evidence.insert("enhanced_evidence".to_owned(), json!({}));
+        evidence.insert("uncategorized_text".to_owned(), json!(it.evidence));
+        json!({
+            "id": it.id,
+            "object": "dispute",
+            "amount": it.amount,
+            "balance_transactions": [],
+            "charge": it.charge,
+            "created": it.created,
+            "currency": it.currency,
+            "enhanced_eligibility_types": [],
+            "evidence": evidence,
+            "evidence_details": {
+                "due_by": it.created + EVIDENCE_DUE_AFTER_SECONDS,
+                "enhanced_eligibility": {},
+                "has_evidence": it.evidence.is_some(),
+                "past_due": false,
+                "submission_count": it.submissions,
+            },
+            "is_charge_refundable": it.status.is_charge_refundable(),
+            "livemode": false,
+            "metadata": it.metadata,
+            "payment_intent": it.payment_intent,
+            "payment_method_details": {
+                "card": {
+                    "brand": brand,
+                    "case_type": if it.status.is_inquiry() { "inquiry" } else { "chargeback" },
+                    "network": brand,
+                    "network_reason_code": "10.4",
+                },
+                "type": "card",
+            },
+            "reason": it.reason,
+            "status": it.status.name(),
+        })
+    }
+
     /// As an endpoint with this API version receives it.
     pub fn render_event(&self, it: &Event, api_version: Option<&str>) -> Value {
         let mut event = json!({
@@ -299,6 +374,7 @@ impl Transaction<'_> {
             "ctoken" => self.confirmation_token(id).map(|it| self.render_confirmation_token(it)),
             "pm" => self.payment_method(id).map(|it| self.render_payment_method(it)),
             "ch" => self.charge(id).map(|it| self.render_charge(it)),
+            "dp" => self.dispute(id).map(|it| self.render_dispute(it)),
             "re" => self.refund(id).map(|it| self.render_refund(it)),
             _ => None,
         }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    clock::to_ms,
     ledger::{Change, Ledger},
     model::{
-        Charge, ConfirmationToken, EventRequest, PaymentIntent, PaymentMethod, Refund,
+        Charge, ConfirmationToken, Dispute, EventRequest, PaymentIntent, PaymentMethod, Refund,
         WebhookEndpoint,
     },
     request::Access,
@@ -59,6 +60,11 @@ impl<'a> Transaction<'a> {
         self.now_ms / 1000
     }
 
+    /// When something that starts now ends, for the cards that take their time.
+    pub fn settles_at_ms(&self) -> u64 {
+        self.now_ms.saturating_add(to_ms(self.options.refund_settles_after))
+    }
+
     /// The committed state, without this request's changes.
     pub fn committed(&self) -> &'a Ledger {
         self.committed
@@ -76,6 +82,7 @@ impl<'a> Transaction<'a> {
             payment_intents,
             charges,
             refunds,
+            disputes,
             webhook_endpoints,
             ..
         } = self.staged;
@@ -84,6 +91,7 @@ impl<'a> Transaction<'a> {
         let payment_intents = payment_intents.into_values().map(Change::PaymentIntent);
         let charges = charges.into_values().map(Change::Charge);
         let refunds = refunds.into_values().map(Change::Refund);
+        let disputes = disputes.into_values().map(Change::Dispute);
         let endpoints = webhook_endpoints.into_values().map(Change::WebhookEndpoint);
         let deleted = self.deleted_endpoints.into_iter().map(Change::DeletedWebhookEndpoint);
         payment_methods
@@ -91,6 +99,7 @@ impl<'a> Transaction<'a> {
             .chain(payment_intents)
             .chain(charges)
             .chain(refunds)
+            .chain(disputes)
             .chain(endpoints)
             .chain(deleted)
             .collect()
@@ -133,6 +142,18 @@ impl<'a> Transaction<'a> {
 
     pub fn refund(&self, id: &str) -> Option<&Refund> {
         self.staged.refunds.get(id).or_else(|| self.committed.refunds.get(id))
+    }
+
+    pub fn dispute(&self, id: &str) -> Option<&Dispute> {
+        self.staged.disputes.get(id).or_else(|| self.committed.disputes.get(id))
+    }
+
+    pub fn put_dispute(&mut self, it: Dispute) {
+        self.staged.disputes.insert(it.id.clone(), it);
+    }
+
+    pub fn disputes_of<'b>(&'b self, charge: &'b Charge) -> impl Iterator<Item = &'b Dispute> {
+        charge.disputes.iter().filter_map(|id| self.dispute(id))
     }
 
     pub fn put_payment_method(&mut self, it: PaymentMethod) {

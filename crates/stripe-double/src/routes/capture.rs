@@ -8,7 +8,10 @@ use crate::{
     ledger::Ledger,
     model::{Capture, Charge, IntentStatus, Metadata},
     params::Params,
-    routes::lookup::{load_intent, unexpected_state},
+    routes::{
+        confirm::with_dispute,
+        lookup::{load_intent, unexpected_state},
+    },
     transaction::Transaction,
 };
 
@@ -67,7 +70,11 @@ impl Command for CaptureIntent {
             .code("amount_too_large")
             .param("amount_to_capture"));
         }
-        transaction.put_charge(Charge { capture: Capture::Captured { amount }, ..charge });
+        let mut charge = Charge { capture: Capture::Captured { amount }, ..charge };
+        if let Some(method) = transaction.payment_method(&charge.payment_method) {
+            charge = with_dispute(charge, method, transaction);
+        }
+        transaction.put_charge(charge);
         intent.status = IntentStatus::Succeeded;
         intent.metadata.extend(self.metadata);
         let body = transaction.render_payment_intent(&intent);

@@ -70,7 +70,8 @@ impl Command for Authenticate {
                 | Behaviour::Pays
                 | Behaviour::Declines(_)
                 | Behaviour::RefundsLate
-                | Behaviour::FailsRefunds => succeed(intent, method, transaction),
+                | Behaviour::FailsRefunds
+                | Behaviour::Disputes { .. } => succeed(intent, method, transaction),
             }
         } else {
             let message = "We are unable to authenticate your payment method. Please choose a different payment method and try again.";

@@ -105,7 +105,10 @@ impl Attempt {
             ));
         }
         match method.behaviour() {
-            Behaviour::Pays | Behaviour::RefundsLate | Behaviour::FailsRefunds => {
+            Behaviour::Pays
+            | Behaviour::RefundsLate
+            | Behaviour::FailsRefunds
+            | Behaviour::Disputes { .. } => {
                 mark_used(token, &intent, transaction);
                 Ok(succeed(intent, method, transaction))
             }
@@ -210,6 +213,7 @@ pub fn succeed(
     intent.challenge = None;
     intent.charges.push(charge.id.clone());
     method.used = true;
+    let charge = with_dispute(charge, &method, transaction);
     transaction.put_payment_method(method);
     transaction.put_charge(charge);
     intent
@@ -279,7 +283,21 @@ fn charge(
             _ => Capture::Immediate,
         },
         refunds: Vec::new(),
+        disputes: Vec::new(),
+        disputed_at_ms: None,
     }
+}
+
+/// A captured charge of some cards is disputed a while later.
+pub fn with_dispute(
+    mut charge: Charge,
+    method: &PaymentMethod,
+    transaction: &Transaction<'_>,
+) -> Charge {
+    let is_disputed = matches!(method.behaviour(), Behaviour::Disputes { .. });
+    charge.disputed_at_ms =
+        (is_disputed && charge.is_captured()).then(|| transaction.settles_at_ms());
+    charge
 }
 
 /// With Stripe.js the challenge is a frame in the page; without it, the buyer leaves for the bank's page and returns.

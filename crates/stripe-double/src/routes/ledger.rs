@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    model::{Charge, ChargeStatus, Refund, RefundStatus},
+    model::{Charge, ChargeStatus, Dispute, DisputeStatus, Refund, RefundStatus},
     response::ApiResponse,
 };
 
@@ -19,6 +19,10 @@ struct Totals {
     /// Captured.
     charged: i64,
     refunded: i64,
+    /// Withdrawn by banks until they have decided.
+    disputed: i64,
+    disputes_lost: i64,
+    /// Neither refunded nor lost.
     kept: i64,
     charges_succeeded: u64,
     charges_failed: u64,
@@ -37,12 +41,16 @@ pub async fn ledger(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiRespo
     for refund in ledger.refunds.values() {
         totals.entry(&refund.currency).or_default().refund(refund);
     }
+    for dispute in ledger.disputes.values() {
+        totals.entry(&dispute.currency).or_default().dispute(dispute);
+    }
     let charges: Vec<Value> = ledger.charges.values().map(charge_with_amounts).collect();
     let refunds: Vec<Value> = ledger.refunds.values().map(refund_with_status).collect();
     Ok(Json(json!({
         "payment_intents": ledger.payment_intents.values().collect::<Vec<_>>(),
         "charges": charges,
         "refunds": refunds,
+        "disputes": ledger.disputes.values().collect::<Vec<_>>(),
         "totals": totals,
         "saved_responses": ledger.saved_responses(),
     })))
@@ -58,6 +66,22 @@ impl Totals {
                 self.charges_succeeded += 1;
             }
             ChargeStatus::Failed => self.charges_failed += 1,
+        }
+    }
+
+    fn dispute(&mut self, dispute: &Dispute) {
+        match dispute.status {
+            DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => {
+                self.disputed += dispute.amount;
+            }
+            DisputeStatus::Lost => {
+                self.disputes_lost += dispute.amount;
+                self.kept -= dispute.amount;
+            }
+            DisputeStatus::WarningNeedsResponse
+            | DisputeStatus::WarningUnderReview
+            | DisputeStatus::WarningClosed
+            | DisputeStatus::Won => {}
         }
     }
 

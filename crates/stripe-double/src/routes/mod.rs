@@ -6,6 +6,8 @@ pub mod charges;
 pub mod clock;
 pub mod confirm;
 pub mod confirmation_tokens;
+pub mod dashboard;
+pub mod disputes;
 pub mod events;
 pub mod faults;
 pub mod ledger;
@@ -57,6 +59,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/charges/{id}", get(read::<charges::Retrieve>))
         .route("/v1/refunds", post(write::<refunds::Create>).get(read::<refunds::List>))
         .route("/v1/refunds/{id}", get(read::<refunds::Retrieve>))
+        .route("/v1/disputes", get(read::<disputes::List>))
+        .route("/v1/disputes/{id}", post(write::<disputes::Update>).get(read::<disputes::Retrieve>))
+        .route("/v1/disputes/{id}/close", post(write::<disputes::Close>))
         .route("/v1/events", get(read::<events::List>))
         .route("/v1/events/{id}", get(read::<events::Retrieve>))
         .route(
@@ -80,6 +85,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/_authenticate/{id}", post(write::<challenge::Authenticate>))
         .route("/_clock", get(clock::show).post(clock::advance))
         .route("/_deliveries", get(events::deliveries))
+        // What people and banks do at Stripe.
+        .route("/_dashboard/payment_intents/{id}/capture", post(write::<capture::CaptureIntent>))
+        .route("/_dashboard/payment_intents/{id}/cancel", post(write::<payment_intents::Cancel>))
+        .route("/_dashboard/payment_intents/{id}/refund", post(write::<refunds::CreateInDashboard>))
+        .route("/_dashboard/payment_intents/{id}/expire", post(write::<dashboard::Expire>))
+        .route("/_dashboard/payment_intents/{id}/dispute", post(write::<dashboard::OpenDispute>))
+        .route("/_dashboard/disputes/{id}/decide", post(write::<dashboard::DecideDispute>))
+        .route("/_dashboard/refunds/{id}/settle", post(write::<dashboard::SettleRefund>))
         .route("/_dashboard/events/{id}/resend", post(events::resend))
         .route("/_faults", post(faults::add).get(faults::list).delete(faults::clear))
         .route("/_ledger", get(ledger::ledger))

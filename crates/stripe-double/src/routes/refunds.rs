@@ -5,10 +5,11 @@ use serde_json::Value;
 use crate::{
     app::{Command, Query},
     cards::Behaviour,
+    disputes,
     errors::ApiError,
     ids,
     ledger::Ledger,
-    model::{Charge, ChargeStatus, Metadata, Refund, RefundCourse},
+    model::{Charge, ChargeStatus, Metadata, PaymentMethod, Refund, RefundCourse},
     money,
     pagination::Page,
     params::Params,
@@ -53,9 +54,7 @@ impl Command for Create {
                 return Err(ApiError::invalid(message).code("parameter_missing"));
             }
         };
-        let reason =
-            params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
-        Ok(Self { target, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
+        Self::of(target, params)
     }
 
     /// Refunds of one intent's charges are serialized.
@@ -74,12 +73,10 @@ impl Command for Create {
     fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
         let mut charge = charge_of(&self.target, transaction)?;
         let amount = refundable(self.amount, &charge, transaction)?;
-        let settles_at = transaction.now_ms
-            + u64::try_from(transaction.options.refund_settles_after.as_millis())
-                .unwrap_or(u64::MAX / 2);
+        let settles_at = transaction.settles_at_ms();
         let behaviour = transaction
             .payment_method(&charge.payment_method)
-            .map_or(Behaviour::Pays, super::super::model::PaymentMethod::behaviour);
+            .map_or(Behaviour::Pays, PaymentMethod::behaviour);
         let refund = Refund {
             id: ids::new("re"),
             created: transaction.now_seconds(),
@@ -93,16 +90,44 @@ impl Command for Create {
                 _ if transaction.refunds_fail => RefundCourse::Fails,
                 Behaviour::RefundsLate => RefundCourse::PendsUntil { ms: settles_at },
                 Behaviour::FailsRefunds => RefundCourse::FailsAt { ms: settles_at },
-                Behaviour::Pays | Behaviour::Declines(_) | Behaviour::Authenticates(_) => {
-                    RefundCourse::Succeeds
-                }
+                Behaviour::Pays
+                | Behaviour::Declines(_)
+                | Behaviour::Authenticates(_)
+                | Behaviour::Disputes { .. } => RefundCourse::Succeeds,
             },
         };
         charge.refunds.push(refund.id.clone());
         let body = transaction.render_refund(&refund);
         transaction.put_refund(refund);
-        transaction.put_charge(charge);
+        transaction.put_charge(charge.clone());
+        disputes::close_inquiries(&charge, transaction);
         Ok(body)
+    }
+}
+
+impl Create {
+    fn of(target: RefundTarget, params: &mut Params) -> Result<Self, ApiError> {
+        let reason =
+            params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
+        Ok(Self { target, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
+    }
+}
+
+/// The same in the dashboard, on the page of the intent.
+#[derive(Debug)]
+pub struct CreateInDashboard(Create);
+
+impl Command for CreateInDashboard {
+    fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
+        Create::of(RefundTarget::PaymentIntent(id.to_owned()), params).map(Self)
+    }
+
+    fn lock_keys(&self, ledger: &Ledger) -> Vec<String> {
+        self.0.lock_keys(ledger)
+    }
+
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        self.0.execute(transaction)
     }
 }
 
@@ -146,6 +171,10 @@ fn refundable(
     charge: &Charge,
     transaction: &Transaction<'_>,
 ) -> Result<i64, ApiError> {
+    if transaction.disputes_of(charge).any(|dispute| !dispute.status.is_charge_refundable()) {
+        let message = format!("Charge {} has been charged back; cannot issue a refund.", charge.id);
+        return Err(ApiError::invalid(message).code("charge_disputed"));
+    }
     let left = transaction.refundable(charge);
     let amount = amount.unwrap_or(left);
     if left == 0 {

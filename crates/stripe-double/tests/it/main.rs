@@ -6,6 +6,7 @@ mod api;
 mod capture;
 mod client_library;
 mod confirmation_tokens;
+mod disputes;
 mod durability;
 mod faults;
 mod idempotency;
