@@ -161,6 +161,9 @@ pub struct Charge {
     /// When the buyer will dispute it: the card is one of those.
     #[serde(default)]
     pub disputed_at_ms: Option<u64>,
+    /// The buyer has completed a 3-D Secure challenge for it.
+    #[serde(default)]
+    pub is_authenticated: bool,
 }
 
 /// What became of the authorised amount.

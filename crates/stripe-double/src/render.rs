@@ -103,6 +103,7 @@ impl Transaction<'_> {
             },
             "created": it.created,
             "customer": null,
+            "customer_account": null,
             "livemode": false,
             "metadata": it.metadata,
             "type": "card",
@@ -166,10 +167,13 @@ impl Transaction<'_> {
             "created": it.created,
             "currency": it.currency,
             "customer": null,
+            "customer_account": null,
             "description": it.description,
+            "excluded_payment_method_types": null,
             "last_payment_error": it.last_payment_error,
             "latest_charge": it.charges.last(),
             "livemode": false,
+            "managed_payments": { "enabled": false },
             "metadata": it.metadata,
             "next_action": it.next_action,
             "on_behalf_of": null,
@@ -258,12 +262,15 @@ impl Transaction<'_> {
             "charge": it.charge,
             "created": it.created,
             "currency": it.currency,
+            "customer": null,
+            "customer_account": null,
             "destination_details": {
                 "type": "card",
                 "card": { "reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund" },
             },
             "metadata": it.metadata,
             "payment_intent": it.payment_intent,
+            "payment_method": null,
             "reason": it.reason,
             "receipt_number": null,
             "source_transfer_reversal": null,
@@ -415,15 +422,21 @@ fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
         "country": "US",
         "exp_month": method.exp_month,
         "exp_year": method.exp_year,
+        "extended_authorization": { "status": "disabled" },
         "fingerprint": fingerprint(method),
         "funding": card.map_or("unknown", |card| card.funding),
+        "incremental_authorization": { "status": "unavailable" },
         "installments": null,
         "last4": card.map_or("0000", |card| card.last4()),
         "mandate": null,
+        "multicapture": { "status": "unavailable" },
         "network": brand,
         "network_token": { "used": false },
+        "network_transaction_id": null,
+        "overcapture": { "maximum_amount_capturable": charge.amount, "status": "unavailable" },
         "regulated_status": "unregulated",
-        "three_d_secure": null,
+        "three_d_secure": charge.is_authenticated.then(|| three_d_secure(&charge.id)),
+        "transaction_link_id": null,
         "wallet": null,
     });
     if let Some(until_ms) = charge.capture_before_ms() {
@@ -432,7 +445,28 @@ fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
     rendered
 }
 
+/// The challenge that the buyer has completed.
+fn three_d_secure(charge: &str) -> Value {
+    json!({
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": null,
+        "result": "authenticated",
+        "result_reason": null,
+        "transaction_id": charge.replacen("ch_", "3ds_", 1),
+        "version": "2.2.0",
+    })
+}
+
 fn outcome(charge: &Charge) -> Value {
+    let mut outcome = network_outcome(charge);
+    for name in ["advice_code", "network_advice_code", "network_decline_code"] {
+        outcome[name] = Value::Null;
+    }
+    outcome
+}
+
+fn network_outcome(charge: &Charge) -> Value {
     let blocked = charge.decline_code.as_deref() == Some("fraudulent");
     match charge.status {
         ChargeStatus::Succeeded => json!({

@@ -104,6 +104,8 @@ impl Attempt {
                  `automatic_payment_methods[allow_redirects]` to `never`.",
             ));
         }
+        // An open challenge was of the attempt before.
+        intent.challenge = None;
         match method.behaviour() {
             Behaviour::Pays
             | Behaviour::RefundsLate
@@ -285,6 +287,7 @@ fn charge(
         refunds: Vec::new(),
         disputes: Vec::new(),
         disputed_at_ms: None,
+        is_authenticated: intent.challenge.is_some(),
     }
 }
 

@@ -13,6 +13,7 @@ mod idempotency;
 mod payment_intents;
 mod receiver;
 mod refunds;
+mod stripe_objects;
 mod support;
 mod three_d_secure;
 mod webhook_faults;
