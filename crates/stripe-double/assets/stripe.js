@@ -48,7 +48,6 @@
       this.#frame = document.createElement("iframe");
       this.#frame.title = "Secure payment input frame";
       this.#frame.name = `__privateStripeFrame-${this.#name}`;
-      this.#frame.allow = "payment *";
       const settings = { key: this.#key, origin: location.origin, element: this.#name };
       this.#frame.src = `${home}/v3/payment-element.html#${encodeURIComponent(JSON.stringify(settings))}`;
       Object.assign(this.#frame.style, { border: "0", width: "100%", height: "11rem", display: "block" });

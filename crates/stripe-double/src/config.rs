@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::clock::Clock;
 
-/// A local Stripe: its API, its test cards and its idempotency, without its money.
+/// A local Stripe: its API, its test cards, its idempotency and its webhooks, without its money.
 #[derive(Debug, clap::Parser)]
 #[command(version)]
 pub struct Settings {
@@ -32,7 +32,7 @@ pub struct Settings {
     pub refund_settles_after_ms: u64,
 
     /// Where browsers reach the double, for Stripe.js and 3-D Secure's page [default: the address that it listens on].
-    #[arg(long, env = "PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "STRIPE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
 
     /// A webhook endpoint that receives every event, besides those that are created with the API

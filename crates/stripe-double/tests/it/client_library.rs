@@ -23,7 +23,7 @@ use stripe_payment::payment_method::{
 };
 use stripe_types::{Currency, Expandable};
 
-use crate::support::Double;
+use crate::support::{Double, text};
 
 fn client(double: &Double) -> Client {
     ClientBuilder::new("sk_test_123").url(double.running.url()).build().unwrap()
@@ -213,6 +213,41 @@ async fn an_intent_that_requires_3d_secure_is_parsed() {
         .unwrap();
     assert_eq!(waiting.status, PaymentIntentStatus::RequiresAction);
     assert_eq!(waiting.next_action.unwrap().type_, "use_stripe_sdk");
+}
+
+#[tokio::test]
+async fn a_confirmation_token_leads_through_3d_secure_to_an_authorised_charge() {
+    let double = Double::start().await;
+    let client = client(&double);
+    let form = [("payment_method", "pm_card_authenticationRequired")];
+    let token = double.client.post("/v1/test_helpers/confirmation_tokens", &form).await.body;
+    let created = twenty_dollars()
+        .capture_method(PaymentIntentCaptureMethod::Manual)
+        .send(&client)
+        .await
+        .unwrap();
+    let confirm = ConfirmPaymentIntent::new(&created.id)
+        .confirmation_token(text(&token["id"]))
+        .return_url("https://shop.example/orders/7/return")
+        .use_stripe_sdk(false);
+    let waiting = confirm.send(&client).await.unwrap();
+    assert_eq!(waiting.status, PaymentIntentStatus::RequiresAction);
+    let redirect = waiting.next_action.unwrap().redirect_to_url.unwrap();
+    assert!(redirect.url.unwrap().starts_with(&double.running.url()));
+    assert_eq!(redirect.return_url.as_deref(), Some("https://shop.example/orders/7/return"));
+
+    let answer = format!("/_authenticate/{}", created.id.as_str());
+    double.client.post(&answer, &[("outcome", "success")]).await;
+    let authorised = RetrievePaymentIntent::new(&created.id)
+        .expand(vec!["latest_charge".to_owned()])
+        .send(&client)
+        .await
+        .unwrap();
+    assert_eq!(authorised.status, PaymentIntentStatus::RequiresCapture);
+    let Some(Expandable::Object(charge)) = authorised.latest_charge else { panic!("not expanded") };
+    assert_eq!((charge.captured, charge.amount_captured, charge.paid), (false, 0, true));
+    let card = charge.payment_method_details.unwrap().card.unwrap();
+    assert!(card.three_d_secure.is_some() && card.capture_before.is_some());
 }
 
 #[tokio::test]
