@@ -44,7 +44,7 @@ enum Repeat {
     For(Duration),
 }
 
-const PROOFS: [Proof; 7] = [
+const PROOFS: [Proof; 8] = [
     Proof {
         name: "chaos-500",
         takes: "40 minutes",

