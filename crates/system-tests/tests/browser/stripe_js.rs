@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 use stripe_double::{Config, StripeDouble};
@@ -45,6 +45,9 @@ const PAGE: &str = r#"<!doctype html><html lang=en><title>Shop</title><link rel=
 <button name=sdk value=false data-test=pay-at-the-bank>Pay at the bank</button></form>
 <p id=outcome></p></main>
 <script src="DOUBLE/v3/"></script><script src="/shop.js"></script></html>"#;
+
+const RETURN: &str =
+    "<!doctype html><title>Shop</title><link rel=icon href=data:,><h1>Welcome back</h1>";
 
 struct Shop {
     double: String,
@@ -98,8 +101,7 @@ impl Visit {
             .route("/", get(Shop::page))
             .route("/shop.js", get(script))
             .route("/confirm", post(Shop::confirm))
-            .route("/return", get(|| async { Html("<title>Shop</title><h1>Welcome back</h1>") }))
-            .route("/favicon.ico", get(|| async { Redirect::to("data:,") }))
+            .route("/return", get(|| async { Html(RETURN) }))
             .with_state(Arc::new(shop));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let home = format!("http://{}", listener.local_addr().unwrap());
