@@ -55,8 +55,8 @@ struct Shop {
 }
 
 impl Shop {
-    async fn page(State(shop): State<Arc<Shop>>) -> Response {
-        let double = &shop.double;
+    fn page(&self) -> Response {
+        let double = &self.double;
         let policy = format!(
             "default-src 'none'; script-src 'self' {double}; connect-src 'self' {double}; frame-src {double}; img-src data:"
         );
@@ -98,7 +98,7 @@ impl Visit {
         let shop = Shop { double: double.url(), http: reqwest::Client::new() };
         let script = || async { ([(header::CONTENT_TYPE, "text/javascript")], SCRIPT) };
         let router = Router::new()
-            .route("/", get(Shop::page))
+            .route("/", get(|State(shop): State<Arc<Shop>>| async move { shop.page() }))
             .route("/shop.js", get(script))
             .route("/confirm", post(Shop::confirm))
             .route("/return", get(|| async { Html(RETURN) }))
