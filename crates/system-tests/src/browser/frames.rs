@@ -2,6 +2,7 @@
 
 use fantoccini::Locator;
 
+use super::command::Extension;
 use super::{Browser, passing};
 
 impl Browser {
@@ -17,6 +18,6 @@ impl Browser {
 
     /// Continues in the page itself, also if the frame has disappeared.
     pub async fn leaves_frame(&self) {
-        self.session.enter_frame(None).await.expect("there is a page");
+        self.session.issue_cmd(Extension::top_frame()).await.expect("there is a page");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 use stripe_double::{Config, StripeDouble};
@@ -46,14 +46,17 @@ const PAGE: &str = r#"<!doctype html><html lang=en><title>Shop</title><link rel=
 <p id=outcome></p></main>
 <script src="DOUBLE/v3/"></script><script src="/shop.js"></script></html>"#;
 
+const RETURN: &str =
+    "<!doctype html><title>Shop</title><link rel=icon href=data:,><h1>Welcome back</h1>";
+
 struct Shop {
     double: String,
     http: reqwest::Client,
 }
 
 impl Shop {
-    async fn page(State(shop): State<Arc<Shop>>) -> Response {
-        let double = &shop.double;
+    fn page(&self) -> Response {
+        let double = &self.double;
         let policy = format!(
             "default-src 'none'; script-src 'self' {double}; connect-src 'self' {double}; frame-src {double}; img-src data:"
         );
@@ -95,11 +98,10 @@ impl Visit {
         let shop = Shop { double: double.url(), http: reqwest::Client::new() };
         let script = || async { ([(header::CONTENT_TYPE, "text/javascript")], SCRIPT) };
         let router = Router::new()
-            .route("/", get(Shop::page))
+            .route("/", get(|State(shop): State<Arc<Shop>>| async move { shop.page() }))
             .route("/shop.js", get(script))
             .route("/confirm", post(Shop::confirm))
-            .route("/return", get(|| async { Html("<title>Shop</title><h1>Welcome back</h1>") }))
-            .route("/favicon.ico", get(|| async { Redirect::to("data:,") }))
+            .route("/return", get(|| async { Html(RETURN) }))
             .with_state(Arc::new(shop));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let home = format!("http://{}", listener.local_addr().unwrap());
