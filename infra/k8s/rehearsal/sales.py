@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from .cluster import ROOT
 
 PASSWORD = "correct horse battery"
+# After a disturbance, events are on their way for some time.
+SETTLED_WITHIN = 60
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class Sales:
         with self.lock:
             sales = list(self.sales)
         waiting = {sale.order: (buyer, sale) for buyer, sale in sales}
-        end = time.monotonic() + (60 if waiting else 0)
+        end = time.monotonic() + SETTLED_WITHIN
         while waiting and time.monotonic() < end:
             for order, (buyer, sale) in list(waiting.items()):
                 sale.problems = self._problems(buyer, sale)

@@ -107,10 +107,10 @@ fn the_workflows_build_the_images_of_the_folders() {
 /// A tag of an action can be moved to other code; a commit can't.
 #[test]
 fn every_action_is_pinned_by_its_commit() {
-    for workflow in ["ci", "deploy"] {
+    for workflow in ["ci", "deploy", "rehearsal"] {
         let workflow = read(&format!(".github/workflows/{workflow}.yml"));
         let used: Vec<_> = workflow.lines().filter(|line| line.contains("uses:")).collect();
-        assert!(used.len() > 3);
+        assert!(used.len() > 1, "{workflow}");
         for line in used {
             let (_, pin) = line.split_once('@').unwrap();
             let commit = pin.split_whitespace().next().unwrap();

@@ -6,6 +6,7 @@ mod deploy;
 mod images;
 mod network;
 mod objects;
+mod rehearsal;
 mod restore;
 mod routes;
 mod services;
