@@ -14,6 +14,7 @@ mod gateway;
 mod kubernetes;
 mod layers;
 mod live;
+mod memory;
 mod pages;
 mod races;
 mod readme_tour;
