@@ -13,6 +13,7 @@ mod gateway;
 mod kubernetes;
 mod layers;
 mod live;
+mod outbox_metrics;
 mod pages;
 mod races;
 mod readme_tour;
