@@ -15,6 +15,7 @@ mod kubernetes;
 mod layers;
 mod live;
 mod memory;
+mod outbox_metrics;
 mod pages;
 mod races;
 mod readme_tour;
