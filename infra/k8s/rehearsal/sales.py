@@ -227,18 +227,16 @@ class Sales:
         """What was acknowledged and isn't there: an order that isn't complete, a ticket that isn't sold, a payment that is missing."""
         with self.lock:
             sales = list(self.sales)
-        waiting = {sale.order: (buyer, sale) for buyer, sale in sales}
+        # The time runs from the first look at all of them, however long that takes.
+        waiting = [(buyer, sale) for buyer, sale in sales if self._problems(buyer, sale)]
         end = time.monotonic() + SETTLED_WITHIN
         while waiting and time.monotonic() < end:
-            for order, (buyer, sale) in list(waiting.items()):
-                sale.problems = self._problems(buyer, sale)
-                if not sale.problems:
-                    del waiting[order]
-            time.sleep(1 if waiting else 0)
-        return [f"order {order}: {', '.join(sale.problems)}" for order, (_, sale) in waiting.items()] + self.errors
+            time.sleep(1)
+            waiting = [(buyer, sale) for buyer, sale in waiting if self._problems(buyer, sale)]
+        return [f"order {sale.order}: {', '.join(sale.problems)}" for _, sale in waiting] + self.errors
 
     def _problems(self, buyer: Person, sale: Sale) -> list[str]:
-        problems = []
+        sale.problems = []
         for path, wanted in [
             (f"/api/orders/{sale.order}", "complete"),
             (f"/api/tickets/{sale.ticket}", "sold"),
@@ -247,6 +245,7 @@ class Sales:
             status, document = buyer.request("GET", path)
             if status == 401:
                 buyer.refresh()
+                status, document = buyer.request("GET", path)
             if document.get("status") != wanted:
-                problems.append(f"{path} is {document.get('status', status)}")
-        return problems
+                sale.problems.append(f"{path} is {document.get('status', status)}")
+        return sale.problems
