@@ -73,6 +73,6 @@ pub use redis::Redis;
 pub use server_sent_events::{EventStream, ServerSentEvent};
 pub use service::TestService;
 pub use tokens::{Forgery, TestUser};
-pub use wait::{all_published, eventually, retry_every, retry_for};
+pub use wait::{all_published, eventually, looked_up, retry_every, retry_for};
 
 pub use reqwest::{Method, StatusCode};
