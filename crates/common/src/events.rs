@@ -17,6 +17,7 @@ use crate::clock::Time;
 use crate::ids::{OrderId, PaymentId, TicketId, UserId};
 use crate::listing::Listing;
 use crate::money::{Currency, Money};
+use crate::places::{Place, Quantity};
 
 /// A JetStream stream; exactly one service publishes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,11 +188,12 @@ events! {
         "ticket.created" TicketCreated(Ticket) "A ticket was listed.";
         "ticket.updated" TicketUpdated(Ticket) "A ticket was edited, reserved, released or sold.";
         "ticket.deleted" TicketDeleted(Ticket) "A listing was removed permanently.";
+        "ticket.reserved" TicketReserved(Reserved) "An order's places are reserved in tickets.";
     Orders:
-        "order.created" OrderCreated(Order) "A buyer reserved a ticket.";
+        "order.created" OrderCreated(Order) "A buyer reserved places of a listing.";
         "order.cancelled" OrderCancelled(Order) "An order ended without a sale, or its sale was refunded.";
         "order.updated" OrderUpdated(Order) "An order changed in a way that no other event covers.";
-        "order.completed" OrderCompleted(Order) "A ticket was sold.";
+        "order.completed" OrderCompleted(Order) "An order's places were sold.";
         "order.refund_required" OrderRefundRequired(RefundRequired) "A charge can't be honoured and must be refunded.";
     Expiration:
         "expiration.complete" ExpirationComplete(Expiration) "A reservation expired, by the timer's clock.";
@@ -240,6 +242,7 @@ macro_rules! versioned {
 versioned! {
     User: id, status;
     Ticket: id,;
+    Reserved: order_id,;
     Order: id, status cancel_reason;
     RefundRequired: order_id, why;
     Expiration: order_id,;
@@ -302,7 +305,7 @@ pub struct User {
     pub version: i64,
 }
 
-/// A listing, and who has reserved it as far as tickets knows.
+/// A listing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ticket {
@@ -313,23 +316,35 @@ pub struct Ticket {
     /// What the seller wrote.
     #[serde(flatten)]
     pub listing: Listing,
-    /// The order that has reserved it, as far as tickets knows: the lock is confirmed.
+    /// The order that has the only place of a listing of one, as far as tickets knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// The greatest fencing number (`hold`) that tickets has received; 0 before the first.
+    /// The fencing number of that order, for replicas of the previous version, which need it.
     #[serde(default)]
     pub hold: i64,
     /// The ticket's version.
     pub version: i64,
 }
 
+/// An order's places are reserved in tickets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reserved {
+    /// The aggregate: one reservation per order.
+    pub order_id: OrderId,
+    /// Of which listing.
+    pub ticket_id: TicketId,
+    /// The version of the reservation's document.
+    pub version: i64,
+}
+
 /// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderStatus {
-    /// Reserved; tickets hasn't confirmed the lock yet.
+    /// Reserved; tickets hasn't confirmed the reservation yet.
     #[serde(rename = "created")]
     Created,
-    /// Reserved, and locked in tickets.
+    /// Reserved, in tickets too.
     #[serde(rename = "awaiting:payment")]
     AwaitingPayment,
     /// Paid.
@@ -363,7 +378,7 @@ impl OrderStatus {
         }
     }
 
-    /// Whether an order in this state has the ticket, so that nobody else may (I1). Of an unknown state that is assumed.
+    /// Whether an order in this state has its places, so that nobody else may (I1). Of an unknown state that is assumed.
     pub fn is_live(self) -> bool {
         match self {
             OrderStatus::Created
@@ -413,11 +428,11 @@ impl CancelReason {
 
 /// An order, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "ReadOrder")]
 pub struct Order {
     /// The aggregate.
     pub id: OrderId,
-    /// The fencing number of the reservation: of two orders of one ticket, the greater is the newer.
+    /// A fencing number, for replicas of the previous version, which can't read an order without.
     pub hold: i64,
     /// The buyer.
     pub user_id: UserId,
@@ -428,10 +443,58 @@ pub struct Order {
     pub cancel_reason: Option<CancelReason>,
     /// When the reservation ends unless it is paid, by orders' clock.
     pub expires_at: Time,
-    /// The ticket at the time of the order: what is bought.
+    /// How many places it is for.
+    pub quantity: Quantity,
+    /// Which ones: those that it has, or had last.
+    pub places: Vec<Place>,
+    /// Whether nobody else can have these places: while the order is live, and after a refund that doesn't put them back
+    /// on sale.
+    pub occupies: bool,
+    /// What the buyer pays for all of them.
+    pub total: Money,
+    /// The ticket at the time of the order: what is bought. Its price is that of one place.
     pub ticket: OrderedTicket,
     /// The order's version.
     pub version: i64,
+}
+
+/// An order as an event of any version carries it. In the previous version, an order was for a whole listing of one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadOrder {
+    id: OrderId,
+    #[serde(default)]
+    hold: i64,
+    user_id: UserId,
+    status: OrderStatus,
+    cancel_reason: Option<CancelReason>,
+    expires_at: Time,
+    quantity: Option<Quantity>,
+    places: Option<Vec<Place>>,
+    occupies: Option<bool>,
+    total: Option<Money>,
+    ticket: OrderedTicket,
+    version: i64,
+}
+
+impl From<ReadOrder> for Order {
+    fn from(read: ReadOrder) -> Order {
+        let quantity = read.quantity.unwrap_or(Quantity::ONE);
+        Order {
+            id: read.id,
+            hold: read.hold,
+            user_id: read.user_id,
+            status: read.status,
+            cancel_reason: read.cancel_reason,
+            expires_at: read.expires_at,
+            quantity,
+            places: read.places.unwrap_or_else(|| vec![Place::FIRST]),
+            occupies: read.occupies.unwrap_or_else(|| read.status.is_live()),
+            total: read.total.unwrap_or_else(|| quantity.times(read.ticket.listing.price)),
+            ticket: read.ticket,
+            version: read.version,
+        }
+    }
 }
 
 /// A ticket as it was ordered, whatever becomes of the listing.
@@ -526,6 +589,10 @@ pub struct FailedPayment {
     pub version: i64,
 }
 
+fn always() -> bool {
+    true
+}
+
 /// A full refund that has succeeded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -538,6 +605,9 @@ pub struct Refund {
     pub stripe_refund_id: String,
     /// What was refunded.
     pub amount: Money,
+    /// Whether the order's places go back on sale. In the previous version they always did.
+    #[serde(default = "always")]
+    pub relist: bool,
     /// Whether the answer hasn't arrived: if it was given, it is published again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reminder: bool,

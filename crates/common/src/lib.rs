@@ -16,6 +16,7 @@ pub mod ids;
 pub mod listing;
 pub mod money;
 pub mod permissions;
+pub mod places;
 pub mod problem;
 pub mod settings;
 pub mod text;
@@ -23,3 +24,4 @@ pub mod time_zone;
 
 pub use clock::{Clock, Time};
 pub use money::Money;
+pub use places::{Place, Quantity};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::money::{self, Currency, Money};
+use crate::places::Quantity;
 
 /// What is for sale, and for how much. What is absent is null, never omitted: documents are updated field by field
 /// (`$set`), where an omitted field would keep its old value.
@@ -13,7 +14,7 @@ use crate::money::{self, Currency, Money};
 pub struct Listing {
     /// One line: event, section, row and seat.
     pub title: String,
-    /// What the buyer pays, in minor units.
+    /// What the buyer pays for one place, in minor units.
     pub price: Money,
     /// The deployment's currency when it was listed.
     pub currency: Currency,
@@ -25,17 +26,59 @@ pub struct Listing {
     /// Where the event takes place.
     #[serde(default)]
     pub venue: Option<String>,
+    /// How many places it has. It only grows: a taken place must not end up beyond it.
+    #[serde(default = "quantity_of_older_versions")]
+    pub quantity: Quantity,
+    /// How many places one order may have at most.
+    #[serde(default = "Listing::default_max_per_order")]
+    pub max_per_order: Quantity,
+    /// Whether an order has all places or none.
+    #[serde(default)]
+    pub sold_together: bool,
+    /// Whether the seller has stopped the sale, for now. Orders that exist are not affected.
+    #[serde(default)]
+    pub closed: bool,
+}
+
+/// A listing of an older version is one ticket.
+fn quantity_of_older_versions() -> Quantity {
+    Quantity::ONE
 }
 
 impl Listing {
+    /// How many places one order may have, unless the seller says otherwise.
+    pub const fn default_max_per_order() -> Quantity {
+        Quantity::new(10)
+    }
+
     /// A listing of which nothing but the price is known.
     pub fn unknown(price: Money, currency: Currency) -> Self {
-        let (title, time_zone) = (String::new(), "UTC".to_owned());
-        Listing { title, price, currency, date: None, time_zone, venue: None }
+        Listing {
+            title: String::new(),
+            price,
+            currency,
+            date: None,
+            time_zone: "UTC".to_owned(),
+            venue: None,
+            quantity: Quantity::ONE,
+            max_per_order: Listing::default_max_per_order(),
+            sold_together: false,
+            closed: false,
+        }
+    }
+
+    /// Whether a place of the other listing is worth the same to its buyer: the same event at the same price.
+    pub fn offers_the_same(&self, other: &Listing) -> bool {
+        let offer = |listing: &Listing| {
+            let Listing { title, price, currency, date, time_zone, venue, .. } = listing.clone();
+            (title, price, currency, date, time_zone, venue)
+        };
+        offer(self) == offer(other)
     }
 }
 
-/// A listing as the API shows it: the price is a decimal string.
+/// What is for sale, as the API shows it on a ticket and on an order: the price of one place is a decimal string. How many
+/// there are, and how they are sold, is a matter of the ticket alone.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListingView {
@@ -52,7 +95,7 @@ pub struct ListingView {
 
 impl From<Listing> for ListingView {
     fn from(listing: Listing) -> Self {
-        let Listing { title, price, currency, date, time_zone, venue } = listing;
+        let Listing { title, price, currency, date, time_zone, venue, .. } = listing;
         ListingView { title, price, currency, date, time_zone, venue }
     }
 }

@@ -41,6 +41,10 @@ problems! {
     EMAIL_IN_USE = "email-in-use" CONFLICT "The email address is in use";
     TICKET_RESERVED = "ticket-reserved" CONFLICT "The ticket is reserved";
     TICKET_SOLD = "ticket-sold" CONFLICT "The ticket is sold";
+    TICKET_CLOSED = "ticket-closed" CONFLICT "The ticket is not for sale";
+    NOT_ENOUGH_LEFT = "not-enough-left" CONFLICT "Not enough tickets are left";
+    TOO_MANY_RESERVATIONS = "too-many-reservations" CONFLICT "You have too many unpaid reservations";
+    DETAILS_FIXED = "details-fixed" CONFLICT "The details can't be changed any more";
     TICKET_PAST = "ticket-past" CONFLICT "The event has already taken place";
     PRICE_CHANGED = "price-changed" CONFLICT "The price has changed";
     ORDER_COMPLETE = "order-complete" CONFLICT "The order is complete";

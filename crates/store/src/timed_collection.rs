@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use bson::Document;
-use mongodb::action::{Aggregate, CountDocuments, Find, FindOne, FindOneAndUpdate};
+use mongodb::action::{Aggregate, CountDocuments, Distinct, Find, FindOne, FindOneAndUpdate};
 use mongodb::options::UpdateModifications;
 use mongodb::{Collection, Database};
 use serde::de::DeserializeOwned;
@@ -50,6 +50,10 @@ impl<T: Send + Sync> TimedCollection<T> {
 
     pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_> {
         self.collection.aggregate(pipeline).max_time(self.limit)
+    }
+
+    pub fn distinct(&self, field: &str, filter: Document) -> Distinct<'_> {
+        self.collection.distinct(field, filter).max_time(self.limit)
     }
 
     pub fn count_documents(&self, filter: Document) -> CountDocuments<'_> {

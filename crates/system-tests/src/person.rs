@@ -83,9 +83,10 @@ impl Person {
         .await
     }
 
-    /// Refunds a payment.
+    /// Refunds a payment, and puts the ticket back on sale.
     pub async fn refunds(&self, payment: &str) -> Response {
-        self.client.post(&format!("/api/payments/{payment}/refund"), json!({})).await
+        let relist = json!({ "relist": true });
+        self.client.post(&format!("/api/payments/{payment}/refund"), relist).await
     }
 
     /// The order's payment, or null.

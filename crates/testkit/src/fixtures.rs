@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use common::events::{
     CancelReason, Expiration, FailedPayment, Order, OrderStatus, OrderedTicket, Payment, Refund,
-    RefundReason, RefundRequired, Ticket, User, UserStatus,
+    RefundReason, RefundRequired, Reserved, Ticket, User, UserStatus,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::Listing;
-use common::{Money, Time};
+use common::{Money, Place, Quantity, Time};
 
 /// How long the reservation of [`order`] lasts.
 pub const RESERVATION: Duration = Duration::from_secs(900);
@@ -61,7 +61,12 @@ pub fn ordered_ticket(ticket: &Ticket) -> OrderedTicket {
     OrderedTicket { id: ticket.id, user_id: ticket.user_id, listing: ticket.listing.clone() }
 }
 
-/// A new order of a ticket, by a new buyer.
+/// tickets has reserved the places of an order.
+pub fn reserved(order: &Order) -> Reserved {
+    Reserved { order_id: order.id, ticket_id: order.ticket.id, version: 1 }
+}
+
+/// A new order of the first place of a ticket, by a new buyer.
 pub fn order(ticket: &Ticket, now: Time) -> Order {
     Order {
         id: OrderId::new(now),
@@ -70,9 +75,20 @@ pub fn order(ticket: &Ticket, now: Time) -> Order {
         status: OrderStatus::Created,
         cancel_reason: None,
         expires_at: now + RESERVATION,
+        quantity: Quantity::ONE,
+        places: vec![Place::FIRST],
+        occupies: true,
+        total: ticket.listing.price,
         ticket: ordered_ticket(ticket),
         version: 1,
     }
+}
+
+/// The order for these places instead.
+pub fn with_places(order: Order, places: impl IntoIterator<Item = u16>) -> Order {
+    let places: Vec<_> = places.into_iter().map(Place::new).collect();
+    let quantity = Quantity::of(&places);
+    Order { total: quantity.times(order.ticket.listing.price), quantity, places, ..order }
 }
 
 /// The reminder that the reservation of an order has expired.
@@ -105,6 +121,7 @@ pub fn refund(payment: &Payment) -> Refund {
         order_id: payment.order_id,
         stripe_refund_id: format!("re_{}", payment.order_id),
         amount: payment.amount,
+        relist: true,
         reminder: false,
         version: payment.version + 2,
     }
@@ -153,6 +170,10 @@ changes! {
         with_date => listing.date: Option<Time>,
         with_time_zone => listing.time_zone: String,
         with_venue => listing.venue: Option<String>,
+        with_quantity => listing.quantity: Quantity,
+        with_max_per_order => listing.max_per_order: Quantity,
+        with_sold_together => listing.sold_together: bool,
+        with_closed => listing.closed: bool,
         with_order => order_id: Option<OrderId>,
         with_hold => hold: i64,
         with_version => version: i64,
@@ -168,6 +189,7 @@ changes! {
         with_status => status: OrderStatus,
         with_cancel_reason => cancel_reason: Option<CancelReason>,
         with_expiry => expires_at: Time,
+        with_occupies => occupies: bool,
         with_version => version: i64,
     }
 }
@@ -193,6 +215,14 @@ changes! {
 }
 
 changes! {
+    /// Changes of [`refund`].
+    RefundChanges of Refund {
+        with_relist => relist: bool,
+        with_version => version: i64,
+    }
+}
+
+changes! {
     /// Changes of [`refund_required`].
     RefundRequiredChanges of RefundRequired {
         with_reason => why: RefundReason,
@@ -211,7 +241,7 @@ changes! {
 pub fn cancelled(order: &Order, reason: CancelReason) -> Order {
     let version = order.version + 1;
     let cancelled = order.clone().with_status(OrderStatus::Cancelled).with_version(version);
-    cancelled.with_cancel_reason(reason)
+    cancelled.with_cancel_reason(reason).with_occupies(false)
 }
 
 /// The next version of an order: complete.

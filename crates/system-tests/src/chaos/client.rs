@@ -246,7 +246,13 @@ impl Client {
         };
         let path = format!("/api/payments/{payment}/refund");
         let response = self
-            .request_as(&seller, Operation::Refund, Method::POST, &path, Some(json!({})))
+            .request_as(
+                &seller,
+                Operation::Refund,
+                Method::POST,
+                &path,
+                Some(json!({ "relist": true })),
+            )
             .await?;
         let mut state = self.load.state();
         match response.status {

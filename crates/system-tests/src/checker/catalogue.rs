@@ -14,7 +14,8 @@ pub(super) fn id_member(subject: Subject) -> &'static str {
         | Subject::OrderCancelled
         | Subject::OrderUpdated
         | Subject::OrderCompleted => "id",
-        Subject::OrderRefundRequired
+        Subject::TicketReserved
+        | Subject::OrderRefundRequired
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
         | Subject::PaymentFailed
@@ -34,7 +35,8 @@ pub(super) fn carries_state(subject: Subject) -> bool {
         | Subject::OrderCancelled
         | Subject::OrderUpdated
         | Subject::OrderCompleted => true,
-        Subject::OrderRefundRequired
+        Subject::TicketReserved
+        | Subject::OrderRefundRequired
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
         | Subject::PaymentFailed

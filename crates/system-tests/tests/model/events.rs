@@ -86,7 +86,10 @@ impl Event {
         };
         // The one place where a new event has to be added to the model.
         match subject {
-            Subject::UserCreated | Subject::UserUpdated | Subject::OrderUpdated => Event::Ignored,
+            Subject::UserCreated
+            | Subject::UserUpdated
+            | Subject::OrderUpdated
+            | Subject::TicketReserved => Event::Ignored,
             Subject::TicketCreated => {
                 ticket(parse::<TicketCreated>(data).0, TicketReplica::created)
             }

@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation ends the test")]
 
 mod admin;
+mod commands;
 mod listeners;
 mod outbox;
+mod places;
+mod previous_version;
 mod query_plans;
 mod recovery;
 mod reserve;
 mod routes;
+mod slots;
 mod startup;
 mod sweep;
 mod world;

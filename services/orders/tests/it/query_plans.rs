@@ -42,7 +42,8 @@ async fn store_orders(world: &World, database: &Database) {
             copy.insert("createdAt", created);
             copy.insert("expiresAt", expires);
             copy.insert("status", status);
-            copy.insert("active", status != "cancelled");
+            copy.insert("occupies", status != "cancelled");
+            copy.insert("slot", bson::Bson::Null);
             copy.insert("unpaid", status == "created" || status == "awaiting:payment");
             copy
         });
@@ -90,7 +91,7 @@ async fn every_query_has_a_time_limit_and_an_index() {
     let profile = Profile::start(&world.infra.database("orders").await).await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &order).await;
+    world.confirm_reserved(&order).await;
     world.pay(&order).await;
     world.seen(&order).await;
     let other = world.order(&world.ticket().await).await;

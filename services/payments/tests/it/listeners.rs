@@ -32,6 +32,7 @@ async fn every_listener_is_idempotent_for_duplicate_late_and_reordered_events() 
             | Subject::TicketCreated
             | Subject::TicketUpdated
             | Subject::TicketDeleted
+            | Subject::TicketReserved
             | Subject::PaymentCreated
             | Subject::PaymentFailed
             | Subject::PaymentRefunded

@@ -226,7 +226,8 @@ impl Caller {
 
     pub async fn refund(&self, payment: PaymentId, key: &str) -> Result<Payment, Failure> {
         let path = format!("/api/payments/{payment}/refund");
-        let request = self.payments_at(Method::POST, &path)?.json(&json!({}));
+        // As long as the page doesn't ask, the places go back on sale, as it says.
+        let request = self.payments_at(Method::POST, &path)?.json(&json!({ "relist": true }));
         ask(request.header("idempotency-key", key)).await
     }
 

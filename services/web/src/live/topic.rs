@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use common::events::{FailedPayment, Order, Payment, Refund, RefundRequired, Subject, Ticket};
+use common::events::{
+    FailedPayment, Order, Payment, Refund, RefundRequired, Reserved, Subject, Ticket,
+};
 use common::ids::{OrderId, TicketId, UserId};
 use serde::Deserialize;
 
@@ -64,6 +66,12 @@ pub fn invalidations(subject: Subject, data: &[u8]) -> serde_json::Result<Vec<In
         Subject::TicketCreated | Subject::TicketUpdated | Subject::TicketDeleted => {
             read(data, |ticket: Ticket| vec![Topic::Ticket(ticket.id).at_version(ticket.version)])
         }
+        Subject::TicketReserved => read(data, |reserved: Reserved| {
+            vec![
+                Topic::Ticket(reserved.ticket_id).invalidated(),
+                Topic::Order(reserved.order_id).invalidated(),
+            ]
+        }),
         Subject::OrderCreated
         | Subject::OrderUpdated
         | Subject::OrderCompleted
