@@ -34,6 +34,7 @@ mod stack;
 mod stop;
 mod test;
 mod up;
+mod upgrade;
 mod watch;
 mod wheels;
 
@@ -62,6 +63,8 @@ enum Command {
     Test(test::Options),
     /// Injects faults into a marketplace under load, then checks its invariants.
     Chaos(chaos::Options),
+    /// Upgrades a marketplace under load from an earlier commit, then checks its invariants.
+    Upgrade(upgrade::Options),
     /// Runs a proof that takes too long for CI, before a release.
     Proof(proof::Options),
     /// Builds the services' images, runs the system from them, and checks each.
@@ -90,6 +93,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(options).await,
         Command::Test(options) => test::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
+        Command::Upgrade(options) => upgrade::run(options).await,
         Command::Proof(options) => proof::run(options).await,
         Command::Images(options) => images::run(options).await,
     }

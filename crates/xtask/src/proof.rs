@@ -17,6 +17,9 @@ use crate::{environment::Environment, process, root, stop::Stop, up::INTERRUPTED
 pub struct Options {
     /// Which proof to run
     name: Option<String>,
+    /// Passed on to its command: `cargo xtask proof upgrade -- --from COMMIT`
+    #[arg(last = true)]
+    args: Vec<OsString>,
 }
 
 struct Proof {
@@ -41,13 +44,21 @@ enum Repeat {
     For(Duration),
 }
 
-const PROOFS: [Proof; 6] = [
+const PROOFS: [Proof; 7] = [
     Proof {
         name: "chaos-500",
         takes: "40 minutes",
         shows: "no invariant is violated by 500 kills and all other faults under load",
         program: Program::Xtask,
         args: &["chaos", "--kills", "500"],
+        repeat: Repeat::Once,
+    },
+    Proof {
+        name: "upgrade",
+        takes: "5 minutes",
+        shows: "a rolling upgrade from the last release under load fails no request and violates no invariant",
+        program: Program::Xtask,
+        args: &["upgrade"],
         repeat: Repeat::Once,
     },
     Proof {
@@ -106,7 +117,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let begun = Instant::now();
     let mut runs = 0;
     loop {
-        let code = run_once(proof, &environment, &mut stop).await?;
+        let code = run_once(proof, &options.args, &environment, &mut stop).await?;
         runs += 1;
         let minutes = begun.elapsed().as_secs_f64() / 60.0;
         if code != ExitCode::SUCCESS {
@@ -125,13 +136,19 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
 }
 
-async fn run_once(proof: &Proof, environment: &Environment, stop: &mut Stop) -> Result<ExitCode> {
+async fn run_once(
+    proof: &Proof,
+    more: &[OsString],
+    environment: &Environment,
+    stop: &mut Stop,
+) -> Result<ExitCode> {
     let program = match proof.program {
         Program::Xtask => environment.binaries(false).join("xtask").into_os_string(),
         Program::Other(program) => OsString::from(program),
     };
     let mut child = Command::new(program)
         .args(proof.args)
+        .args(more)
         .current_dir(root::workspace())
         .env("CARGO", &environment.cargo)
         .spawn()
