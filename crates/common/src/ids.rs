@@ -32,6 +32,11 @@ macro_rules! id {
             pub fn created_at(self) -> Option<Time> {
                 created_at(self.0)
             }
+
+            /// The last 62 bits, which are random.
+            pub fn random_bits(self) -> i64 {
+                i64::try_from(self.0.as_u128() & ((1 << 62) - 1)).unwrap_or_default()
+            }
         }
 
         impl Id for $name {

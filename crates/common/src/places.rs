@@ -45,6 +45,8 @@ impl fmt::Display for Place {
 pub struct Quantity(u16);
 
 impl Quantity {
+    /// No places.
+    pub const NONE: Quantity = Quantity(0);
     /// What older versions call a ticket.
     pub const ONE: Quantity = Quantity(1);
     /// The most that one listing may have.
@@ -56,8 +58,8 @@ impl Quantity {
     }
 
     /// The number of these places, of which there are never more than [`Quantity::MAX`].
-    pub fn of<T>(places: &[T]) -> Self {
-        Quantity(u16::try_from(places.len()).unwrap_or(u16::MAX))
+    pub fn of<'a>(places: impl IntoIterator<Item = &'a Place>) -> Self {
+        Quantity(u16::try_from(places.into_iter().count()).unwrap_or(u16::MAX))
     }
 
     /// From what a client has sent: at least one, and at most as many as a listing may have.

@@ -26,6 +26,7 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::ticket_created::handle)
         .on(listeners::ticket_updated::handle)
         .on(listeners::ticket_deleted::handle)
+        .on(listeners::ticket_reserved::handle)
         .on(listeners::expiration_complete::handle)
         .on(listeners::payment_created::handle)
         .on(listeners::payment_failed::handle)
@@ -66,8 +67,6 @@ impl Microservice for Orders {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, Order>> {
         let app = App::connect(&settings, clock).await?;
-        let admin = AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents());
-        Ok(admin
-            .after_restore(move |run| async move { Ok(app.store.raise_hold_floors(&run).await?) }))
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
     }
 }

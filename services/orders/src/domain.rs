@@ -1,13 +1,17 @@
 //! An order and its transitions: pure functions, which the model and the tests call as well.
 //!
 //! Legal transitions: `created` → `awaiting:payment` → `complete`, either of the first two → `cancelled`,
-//! `created` → `complete` (a charge may overtake the lock), `complete` → `cancelled` only by a refund,
+//! `created` → `complete` (a charge may overtake the confirmation by tickets), `complete` → `cancelled` only by a refund,
 //! and `cancelled` because expired → `complete` by a late payment that is accepted.
 
-mod fencing;
+mod late_payment;
 mod orphans;
+mod places;
+mod previous_version;
 mod refusal;
+mod slots;
 mod snapshot;
+mod stored;
 mod ticket_replica;
 mod user_replica;
 
@@ -19,20 +23,24 @@ use common::events::{
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::permissions::Owners;
-use common::{Place, Quantity, Time};
+use common::{Money, Place, Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, Change, OutboxMessage};
 
-pub use fencing::Retake;
+pub use late_payment::Retake;
+pub use places::choose_places;
+pub use previous_version::hold_of;
 pub use refusal::{CancelRefusal, ReserveRefusal};
+pub use slots::{Slot, Slots};
 pub use ticket_replica::{Effect, TicketReplica};
 pub use user_replica::UserReplica;
 
-/// One buyer's reservation of a ticket, and what became of it. Never deleted.
+use self::stored::StoredOrder;
+
+/// One buyer's reservation of places of a listing, and what became of it. Never deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "StoredOrder", into = "StoredOrder")]
 pub struct Order {
-    #[serde(rename = "_id")]
     pub id: OrderId,
     pub version: i64,
     pub created_at: Time,
@@ -44,13 +52,25 @@ pub struct Order {
     pub ticket: OrderedTicket,
     pub status: OrderStatus,
     pub cancel_reason: Option<CancelReason>,
-    /// Whether it is live, and so has the ticket; the unique index on live orders reads this.
-    pub active: bool,
-    /// Whether it is live and yet to be paid; the sweep reads this.
+    /// How many places it is for.
+    pub quantity: Quantity,
+    /// The places that it has, or had last. None if they aren't known, of an order that was lost by a restore.
+    pub places: Vec<Place>,
+    /// Whether nobody else can have its places; the unique index on places reads this.
+    pub occupies: bool,
+    /// Whether it goes on occupying its places after its end: it was refunded without putting them back on sale.
+    pub withdrawn: bool,
+    /// Whether it is live and yet to be paid; the unique index on slots and the sweep read this.
     pub unpaid: bool,
+    /// Which of its buyer's slots it takes while it is unpaid. (None of an order of the previous version.)
+    pub slot: Option<Slot>,
+    /// What the buyer pays for all places.
+    pub total: Money,
     pub expires_at: Time,
-    /// Every fencing number that it has had, the current one last.
+    /// Fencing numbers, for replicas of the previous version.
     pub holds: Vec<i64>,
+    /// Whether its charge is all that is known of it: the order itself was lost by a restore.
+    pub orphaned_charge: bool,
     pub payment: Option<Payment>,
     /// Why its payment must be refunded, once that is required.
     pub refund_required: Option<RefundReason>,
@@ -116,20 +136,21 @@ impl Aggregate for Order {
     }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
-        self.holds.iter_mut().for_each(|hold| *hold += by);
     }
 }
 
 impl Order {
-    /// A new order. Inserting it *is* the reservation.
+    /// A new order for these places. Inserting it *is* the reservation.
     pub fn reserve(
         id: OrderId,
         buyer: UserId,
         ticket: OrderedTicket,
-        hold: i64,
+        places: Vec<Place>,
+        slot: Slot,
         now: Time,
         ttl: Duration,
     ) -> Change<Order> {
+        let quantity = Quantity::of(&places);
         let order = Order {
             id,
             version: 1,
@@ -137,13 +158,19 @@ impl Order {
             user_id: buyer,
             ticket_id: ticket.id,
             seller_id: ticket.user_id,
+            quantity,
+            places,
+            occupies: true,
+            withdrawn: false,
+            unpaid: true,
+            slot: Some(slot),
+            total: quantity.times(ticket.listing.price),
             ticket,
             status: OrderStatus::Created,
             cancel_reason: None,
-            active: true,
-            unpaid: true,
             expires_at: now + ttl,
-            holds: vec![hold],
+            holds: vec![hold_of(id)],
+            orphaned_charge: false,
             payment: None,
             refund_required: None,
         };
@@ -151,10 +178,10 @@ impl Order {
         Change::with_event(order, &event)
     }
 
-    /// tickets has locked the ticket for this order.
-    pub fn confirm_lock(&self, hold: i64) -> Option<Change<Order>> {
+    /// tickets has reserved the places for this order.
+    pub fn confirm_reserved(&self) -> Option<Change<Order>> {
         let is_awaited = match self.status {
-            OrderStatus::Created => self.hold() == hold,
+            OrderStatus::Created => true,
             OrderStatus::AwaitingPayment
             | OrderStatus::Complete
             | OrderStatus::Cancelled
@@ -223,9 +250,10 @@ impl Order {
             (OrderStatus::Created | OrderStatus::AwaitingPayment, ..) => {
                 Some(complete(self.with_status(OrderStatus::Complete, None)))
             }
-            (OrderStatus::Cancelled, Some(CancelReason::Expired), Retake::Free { hold }) => {
+            (OrderStatus::Cancelled, Some(CancelReason::Expired), Retake::Free { places, at }) => {
                 let mut order = self.with_status(OrderStatus::Complete, None);
-                order.holds.push(hold);
+                order.places = places;
+                order.holds.push(self.next_hold(at));
                 Some(complete(order))
             }
             (OrderStatus::Cancelled, reason, _) => {
@@ -248,14 +276,17 @@ impl Order {
         if payment.r#final { self.cancel(CancelReason::PaymentFailed) } else { None }
     }
 
-    /// The payment was refunded: legal in every state.
+    /// The payment was refunded: legal in every state. A live order gives its places back, unless the seller doesn't want
+    /// them on sale again.
     pub fn refunded(&self, refund: &events::Refund) -> Option<Change<Order>> {
         if self.payment.as_ref().is_some_and(|seen| seen.refunded) {
             return None;
         }
-        let was_live = self.active;
+        let was_live = self.status.is_live();
         let reason = if was_live { Some(CancelReason::Refunded) } else { self.cancel_reason };
-        let mut order = self.with_status(OrderStatus::Cancelled, reason);
+        let withdrawn = self.withdrawn || (was_live && !refund.relist);
+        let order = Order { withdrawn, ..self.clone() };
+        let mut order = order.with_status(OrderStatus::Cancelled, reason);
         order.payment = Some(Payment {
             id: refund.id,
             version: refund.version.max(self.payment_version()),
@@ -295,11 +326,6 @@ impl Order {
         }
     }
 
-    /// The current fencing number.
-    pub fn hold(&self) -> i64 {
-        self.holds.last().copied().unwrap_or(0)
-    }
-
     /// The user whose contact details this user may see: buyer and seller see each other's once the order is paid.
     pub fn counterparty(&self, user: UserId) -> Option<UserId> {
         match self.status {
@@ -337,7 +363,7 @@ impl Order {
             version: self.version + 1,
             status,
             cancel_reason,
-            active: status.is_live(),
+            occupies: status.is_live() || self.withdrawn,
             unpaid,
             ..self.clone()
         }
@@ -367,10 +393,10 @@ impl Order {
             status: self.status,
             cancel_reason: self.cancel_reason,
             expires_at: self.expires_at,
-            quantity: Quantity::ONE,
-            places: vec![Place::FIRST],
-            occupies: self.active,
-            total: self.ticket.listing.price,
+            quantity: self.quantity,
+            places: self.places.clone(),
+            occupies: self.occupies,
+            total: self.total,
             ticket: self.ticket.clone(),
             version: self.version,
         }

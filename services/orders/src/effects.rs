@@ -3,8 +3,7 @@
 use bus::Failure;
 use common::events;
 
-use crate::domain::Effect;
-use crate::recovery;
+use crate::domain::{Effect, Order};
 use crate::state::App;
 
 /// Applies the effects of a ticket event, one write after the other.
@@ -15,18 +14,16 @@ pub async fn apply_effects(
 ) -> Result<(), Failure> {
     for effect in effects {
         match effect {
-            Effect::ConfirmLock { order, hold } => {
-                let confirmed = app.store.update(order, |order| order.confirm_lock(hold)).await?;
-                if confirmed.is_none_or(|order| order.is_orphaned_charge()) {
-                    recovery::release_orphaned_reservation(app, order, ticket).await?;
-                }
+            Effect::ConfirmReserved(order) => {
+                app.store.update(order, Order::confirm_reserved).await?;
             }
             Effect::Replica(replica) => {
                 app.store.apply_ticket(&replica).await?;
             }
-            Effect::EndLiveOrder => {
-                if let Some(order) = app.store.live_order(ticket.id).await? {
-                    app.store.update(order.id, super::domain::Order::ticket_deleted).await?;
+            Effect::EndLiveOrders => {
+                app.store.reconcile(ticket.id).await?;
+                for order in app.store.occupying_orders(ticket.id).await? {
+                    app.store.update(order, Order::ticket_deleted).await?;
                 }
             }
         }

@@ -6,6 +6,7 @@ pub mod payment_failed;
 pub mod payment_refunded;
 pub mod ticket_created;
 pub mod ticket_deleted;
+pub mod ticket_reserved;
 pub mod ticket_updated;
 pub mod user_created;
 pub mod user_updated;

@@ -1,11 +1,11 @@
 //! Recovery after a restore: other services refer to orders that this database doesn't contain.
 
+use anyhow::anyhow;
 use bus::Failure;
 use common::events;
-use common::ids::OrderId;
 use store::ConflictError;
 
-use crate::domain::{Order, TicketReplica};
+use crate::domain::Order;
 use crate::state::App;
 use crate::store::{InsertOutcome, MAX_ATTEMPTS};
 
@@ -18,36 +18,34 @@ pub async fn refund_orphaned_charge(
     Ok(app.store.insert(&change).await?)
 }
 
-/// Publishes the end of a missing order that a ticket is locked for, unless another order has the ticket by now.
+/// Publishes the end of a missing order for which places are reserved.
 pub async fn release_orphaned_reservation(
     app: &App,
-    id: OrderId,
-    ticket: &events::Ticket,
+    reserved: &events::Reserved,
 ) -> Result<(), Failure> {
-    let (published, ticket) = (ticket.hold, TicketReplica::of(ticket, false));
+    let (id, ticket) = (reserved.order_id, reserved.ticket_id);
+    let replica = app.store.ticket(ticket).await?;
+    // Its own event may be on the way.
+    let replica = replica.ok_or_else(|| {
+        Failure::Transient(anyhow!("order {id} is of an unknown ticket, {ticket}"))
+    })?;
     for _ in 0..MAX_ATTEMPTS {
-        // The fencing number first: every order that reserves the ticket from here on gets a greater one.
-        let hold = app.store.next_hold(ticket.id).await?.max(published + 1);
-        if app.store.live_order(ticket.id).await?.is_some() {
-            // That order's own events carry a newer fencing number.
-            return Ok(());
-        }
         let outcome = match app.store.order(id).await? {
             None => {
                 let now = app.clock.now();
-                app.store.insert(&Order::orphaned_reservation(id, &ticket, hold, now)).await?
+                app.store.insert(&Order::orphaned_reservation(id, &replica, now)).await?
             }
-            Some(order) => match order.release_orphaned_reservation(&ticket, hold) {
+            Some(order) => match order.release_orphaned_reservation(&replica) {
                 Some(change) => app.store.replace(order.version, &change).await?,
                 None => return Ok(()),
             },
         };
         match outcome {
             InsertOutcome::Inserted => {
-                tracing::warn!(order = %id, ticket = %ticket.id, "orphaned reservation released");
+                tracing::warn!(order = %id, %ticket, "orphaned reservation released");
                 return Ok(());
             }
-            InsertOutcome::Taken | InsertOutcome::Conflict => {}
+            InsertOutcome::PlaceTaken | InsertOutcome::SlotTaken | InsertOutcome::Conflict => {}
         }
     }
     Err(ConflictError.into())

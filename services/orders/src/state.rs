@@ -9,6 +9,7 @@ use common::Clock;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, HttpState, ServiceContext};
 
+use crate::domain::Slots;
 use crate::store::Store;
 
 /// orders: reserves tickets for buyers, and records who has bought them
@@ -30,6 +31,11 @@ pub struct StateSettings {
     #[arg(long, env = "RESERVATION_SECONDS", default_value_t = 900,
           value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub reservation_seconds: u64,
+
+    /// How many unpaid orders one buyer may have
+    #[arg(long, env = "RESERVATIONS_PER_BUYER", default_value_t = 5,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub reservations_per_buyer: u8,
 }
 
 /// The state of handlers, listeners and background tasks.
@@ -39,6 +45,7 @@ pub struct App {
     pub clock: Clock,
     pub consumers: ConsumerHealth,
     pub reservation_ttl: Duration,
+    pub slots: Slots,
     pub(crate) context: ServiceContext,
 }
 
@@ -52,8 +59,10 @@ impl App {
     /// Connects, and creates the unique indexes before anything relies on them.
     pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
         let context = ServiceContext::connect("orders", &settings.context, clock.clone()).await?;
+        let slots = Slots::new(settings.reservations_per_buyer);
         Ok(App {
-            store: Store::open(&context.database, clock.clone()).await?,
+            store: Store::open(&context.database, clock.clone(), slots).await?,
+            slots,
             clock,
             consumers: context.consumers.clone(),
             reservation_ttl: Duration::from_secs(settings.reservation_seconds),

@@ -1,42 +1,52 @@
 //! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
+mod previous_version;
+
+use std::collections::BTreeSet;
+
 use bson::{Bson, Document, doc};
 use common::events::OrderStatus;
 use common::ids::{OrderId, TicketId, UserId};
-use common::{Clock, Time};
+use common::{Clock, Place, Time};
 use futures::TryStreamExt;
 use httpkit::idempotency::RequestIdentity;
 use mongodb::{Collection, Database};
 use store::mongo::{self, Applied};
-use store::{Change, Documents, RESTORE_VERSION_OFFSET, StoredResponse};
+use store::{Change, Documents, StoredResponse};
 
-use crate::domain::{Order, TicketReplica, UserReplica};
+use crate::domain::{Order, Slots, TicketReplica, UserReplica};
 
 /// How often a decision is made again because a concurrent writer was faster.
 pub const MAX_ATTEMPTS: usize = 32;
 
-/// At most one live order per ticket: this index decides a race of buyers.
-pub const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
-/// At most one order per fencing number of a ticket.
-pub const ONE_ORDER_PER_HOLD: &str = "one_order_per_hold";
+/// At most one order occupies a place of a listing: this index decides a race of buyers.
+pub const ONE_ORDER_PER_PLACE: &str = "one_order_per_place";
+/// At most one unpaid order takes a slot of a buyer.
+pub const ONE_ORDER_PER_SLOT: &str = "one_order_per_slot";
 /// MongoDB's own index.
 const ID_INDEX: &str = "_id_";
+/// How many unpaid orders of a listing are loaded at once.
+const BATCH: i64 = 20;
 
 #[derive(Clone)]
 pub struct Store {
     orders: Documents<Order>,
+    /// Whether replicas of the previous version may write the same documents.
+    is_shared: bool,
     tickets: Collection<TicketReplica>,
     users: Collection<UserReplica>,
 }
 
-/// The outcome of writing an order that claims a ticket: a new one, or one that claims it again.
+/// The outcome of writing an order that claims places: a new one, or one that claims some again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertOutcome {
     /// It is stored.
     Inserted,
-    /// Another live order has the ticket.
-    Taken,
-    /// A concurrent writer used the fencing number, changed the order, or inserted it first: decide again.
+    /// Another order occupies one of the places.
+    PlaceTaken,
+    /// Another unpaid order takes the buyer's slot.
+    SlotTaken,
+    /// A concurrent writer changed the order, or inserted it first: decide again.
     Conflict,
 }
 
@@ -44,8 +54,11 @@ impl InsertOutcome {
     /// What a violation of this unique index means. None: it isn't one of ours.
     pub fn of_violation(index: &str) -> Option<InsertOutcome> {
         match index {
-            ONE_LIVE_ORDER => Some(InsertOutcome::Taken),
-            ONE_ORDER_PER_HOLD | ID_INDEX => Some(InsertOutcome::Conflict),
+            ONE_ORDER_PER_PLACE | previous_version::ONE_LIVE_ORDER => {
+                Some(InsertOutcome::PlaceTaken)
+            }
+            ONE_ORDER_PER_SLOT => Some(InsertOutcome::SlotTaken),
+            ID_INDEX | previous_version::ONE_ORDER_PER_HOLD => Some(InsertOutcome::Conflict),
             _ => None,
         }
     }
@@ -59,14 +72,23 @@ pub enum Party {
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> store::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock, slots: Slots) -> store::Result<Store> {
         let indexes = [
             mongo::unique_index(
-                ONE_LIVE_ORDER,
-                doc! { "ticketId": 1 },
-                Some(doc! { "active": true }),
+                ONE_ORDER_PER_PLACE,
+                doc! { "ticketId": 1, "places": 1 },
+                Some(doc! { "occupies": true }),
             ),
-            mongo::unique_index(ONE_ORDER_PER_HOLD, doc! { "ticketId": 1, "holds": -1 }, None),
+            mongo::unique_index(
+                ONE_ORDER_PER_SLOT,
+                doc! { "userId": 1, "slot": 1 },
+                Some(doc! { "unpaid": true, "slot": { "$gte": 1 } }),
+            ),
+            mongo::partial_index(
+                "unpaid_of_ticket",
+                doc! { "ticketId": 1, "expiresAt": 1 },
+                doc! { "unpaid": true },
+            ),
             mongo::index("by_buyer", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),
             mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
@@ -74,7 +96,8 @@ impl Store {
         let orders = Documents::open(database, clock, indexes).await?;
         let tickets = database.collection("tickets");
         let users = database.collection("people");
-        Ok(Store { orders, tickets, users })
+        let is_shared = previous_version::adopt(&orders, slots).await?;
+        Ok(Store { orders, is_shared, tickets, users })
     }
 
     /// The orders' documents, for the relay and the admin commands.
@@ -132,30 +155,56 @@ impl Store {
         mongo::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await
     }
 
-    /// The live order of the ticket, if there is one.
-    pub async fn live_order(&self, ticket: TicketId) -> store::Result<Option<Order>> {
-        Ok(self.orders.collection().find_one(doc! { "ticketId": ticket, "active": true }).await?)
+    /// The places that orders of the listing occupy.
+    pub async fn taken_places(&self, ticket: TicketId) -> store::Result<BTreeSet<Place>> {
+        let occupied = doc! { "ticketId": ticket, "occupies": true };
+        let places = self.orders.collection().distinct("places", occupied).await?;
+        let places = places.into_iter().map(bson::deserialize_from_bson::<Place>);
+        Ok(places.collect::<bson::error::Result<_>>()?)
     }
 
-    /// The fencing number of a ticket's next reservation (see [`Order::next_hold`]).
-    pub async fn next_hold(&self, ticket: TicketId) -> store::Result<i64> {
-        let newest = self
-            .orders
-            .collection()
-            .find_one(doc! { "ticketId": ticket })
-            .sort(doc! { "holds": -1 })
-            .await?;
-        let ticket = self.ticket(ticket).await?;
-        Ok(Order::next_hold(&newest, ticket.as_ref()))
+    /// The unpaid orders of the listing that end first.
+    pub async fn unpaid_orders(&self, ticket: TicketId) -> store::Result<Vec<Order>> {
+        let unpaid = doc! { "ticketId": ticket, "unpaid": true };
+        let orders = self.orders.collection();
+        let first = orders.find(unpaid).sort(doc! { "expiresAt": 1 }).limit(BATCH);
+        Ok(first.await?.try_collect().await?)
     }
 
-    /// After a restore: raises the lower bounds of the next fencing numbers beyond those that missing orders may have had.
-    /// Once per run.
-    pub async fn raise_hold_floors(&self, run: &str) -> store::Result<()> {
-        let floor =
-            doc! { "$add": [{ "$max": [0, "$hold", "$holdFloor"] }, RESTORE_VERSION_OFFSET] };
-        let raise = vec![doc! { "$set": { "holdFloor": floor, "restoredBy": run } }];
-        self.tickets.update_many(doc! { "restoredBy": { "$ne": run } }, raise).await?;
+    /// The unpaid orders that take slots of a buyer; the one that ends first comes first.
+    pub async fn unpaid_orders_of(&self, buyer: UserId) -> store::Result<Vec<Order>> {
+        let unpaid = doc! { "userId": buyer, "unpaid": true, "slot": { "$gte": 1 } };
+        let mut orders: Vec<Order> =
+            self.orders.collection().find(unpaid).await?.try_collect().await?;
+        orders.sort_unstable_by_key(|order| order.expires_at);
+        Ok(orders)
+    }
+
+    /// One of the orders that occupy places of the listing: a complete one, if there is one.
+    pub async fn occupying_order(&self, ticket: TicketId) -> store::Result<Option<Order>> {
+        let complete = doc! { "ticketId": ticket, "occupies": true, "status": "complete" };
+        let occupied = doc! { "ticketId": ticket, "occupies": true };
+        let orders = self.orders.collection();
+        match orders.find_one(complete).await? {
+            Some(order) => Ok(Some(order)),
+            None => Ok(orders.find_one(occupied).await?),
+        }
+    }
+
+    /// The orders that occupy places of the listing.
+    pub async fn occupying_orders(&self, ticket: TicketId) -> store::Result<Vec<OrderId>> {
+        let occupied = doc! { "ticketId": ticket, "occupies": true };
+        let orders: Vec<Order> =
+            self.orders.collection().find(occupied).await?.try_collect().await?;
+        Ok(orders.into_iter().map(|order| order.id).collect())
+    }
+
+    /// While replicas of the previous version run: makes the documents that they have written say which places of the
+    /// listing they occupy.
+    pub async fn reconcile(&self, ticket: TicketId) -> store::Result<()> {
+        if self.is_shared {
+            previous_version::reconcile(&self.orders, ticket).await?;
+        }
         Ok(())
     }
 
@@ -180,7 +229,7 @@ impl Store {
         }
     }
 
-    /// Replaces an order, which may claim its ticket again, if it is still at the version that the change was decided on.
+    /// Replaces an order, which may claim places again, if it is still at the version that the change was decided on.
     pub async fn replace(
         &self,
         decided_on: i64,

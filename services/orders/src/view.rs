@@ -1,9 +1,9 @@
 //! An order as the API shows it.
 
-use common::Time;
 use common::events::{CancelReason, OrderedTicket};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::ListingView;
+use common::{Money, Place, Quantity, Time, money};
 use httpkit::Result;
 use serde::Serialize;
 use store::StoredResponse;
@@ -25,6 +25,10 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     cancel_reason: Option<&'static str>,
     expires_at: Time,
+    quantity: Quantity,
+    places: Vec<Place>,
+    #[serde(serialize_with = "money::as_decimal")]
+    total: Money,
     ticket: TicketView,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_id: Option<PaymentId>,
@@ -61,6 +65,9 @@ impl OrderView {
             status: status.as_str(),
             cancel_reason: cancel_reason.map(CancelReason::as_str),
             expires_at: order.expires_at,
+            quantity: order.quantity,
+            places: order.places,
+            total: order.total,
             ticket: order.ticket.into(),
             payment_id: order.payment.map(|payment| payment.id),
             contact: None,

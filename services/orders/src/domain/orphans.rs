@@ -2,14 +2,14 @@
 //! still refer to those. A charge without an order is refunded, and a reservation without an order is released.
 //!
 //! Both are stored as an ended order. Who ordered what is unknown, so its ids of users (and, for a charge, of the ticket)
-//! are new ones that refer to nothing.
+//! are new ones that refer to nothing, and it has no places.
 
-use common::Time;
 use common::events::{
     self, CancelReason, OrderCancelled, OrderStatus, OrderedTicket, RefundReason,
 };
 use common::ids::{OrderId, TicketId, UserId};
 use common::listing::Listing;
+use common::{Quantity, Time};
 use store::{Change, RESTORE_VERSION_OFFSET};
 
 use super::{Answer, Order, Payment, TicketReplica};
@@ -23,6 +23,7 @@ impl Order {
             listing: Listing::unknown(payment.amount, payment.currency.clone()),
         };
         let mut order = Order::ended(payment.order_id, ticket, now);
+        order.orphaned_charge = true;
         order.payment = Some(Payment {
             id: payment.id,
             version: payment.version,
@@ -32,40 +33,25 @@ impl Order {
         order.requiring_refund(payment.id, RefundReason::OrderCancelled)
     }
 
-    /// A ticket is locked for a missing order: an ended order, whose fencing number is newer than any that tickets has
-    /// published, so that tickets unlocks the ticket.
-    pub fn orphaned_reservation(
-        id: OrderId,
-        ticket: &TicketReplica,
-        hold: i64,
-        now: Time,
-    ) -> Change<Order> {
-        Order::ended(id, ticket.as_ordered(), now).releasing(ticket, hold)
+    /// Places are reserved in tickets for a missing order: an ended order, so that tickets releases them.
+    pub fn orphaned_reservation(id: OrderId, ticket: &TicketReplica, now: Time) -> Change<Order> {
+        Order::ended(id, ticket.as_ordered(), now).releasing(ticket)
     }
 
     /// The same for an order that was stored because of an orphaned charge. None: the order isn't missing, and its own
-    /// events settle whose the ticket is.
-    pub fn release_orphaned_reservation(
-        &self,
-        ticket: &TicketReplica,
-        hold: i64,
-    ) -> Option<Change<Order>> {
+    /// events settle whose the places are.
+    pub fn release_orphaned_reservation(&self, ticket: &TicketReplica) -> Option<Change<Order>> {
         let next = Order { version: self.version + 1, ..self.clone() };
-        self.is_orphaned_charge().then(|| next.releasing(ticket, hold))
+        self.orphaned_charge.then(|| next.releasing(ticket))
     }
 
-    /// Whether its charge is all that is known of it.
-    pub fn is_orphaned_charge(&self) -> bool {
-        self.holds.is_empty()
-    }
-
-    fn releasing(self, ticket: &TicketReplica, hold: i64) -> Change<Order> {
+    fn releasing(self, ticket: &TicketReplica) -> Change<Order> {
         let ordered = ticket.as_ordered();
         let order = Order {
             ticket_id: ordered.id,
             seller_id: ordered.user_id,
             ticket: ordered,
-            holds: vec![hold],
+            orphaned_charge: false,
             ..self
         };
         let event = OrderCancelled(order.event());
@@ -81,13 +67,19 @@ impl Order {
             user_id: UserId::new(now),
             ticket_id: ticket.id,
             seller_id: ticket.user_id,
+            quantity: Quantity::ONE,
+            places: Vec::new(),
+            occupies: false,
+            withdrawn: false,
+            unpaid: false,
+            slot: None,
+            total: ticket.listing.price,
             ticket,
             status: OrderStatus::Cancelled,
             cancel_reason: Some(CancelReason::Refunded),
-            active: false,
-            unpaid: false,
             expires_at: now,
-            holds: Vec::new(),
+            holds: vec![super::hold_of(id)],
+            orphaned_charge: false,
             payment: None,
             refund_required: None,
         }

@@ -2,27 +2,45 @@
 
 use common::events::OrderStatus;
 use common::ids::{OrderId, UserId};
-use common::{Money, Time};
+use common::{Money, Quantity, Time};
 
 use super::Order;
 
-/// Why a ticket can't be reserved.
+/// Why places can't be reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReserveRefusal {
     /// The event has already taken place.
     EventPast,
+    /// The seller has stopped the sale, or no place will be sold any more.
+    Closed,
     /// The price is not the one that the buyer expects.
     PriceChanged { expected: Money, current: Money },
-    /// Another order has reserved the ticket.
+    /// One order may not have so many.
+    TooMany { max_per_order: Quantity },
+    /// All are sold together.
+    OnlyTogether { all: Quantity },
+    /// They cost more than one payment can be.
+    TooExpensive,
+    /// Fewer are free than the buyer wants, but some are.
+    NotEnoughLeft { available: Quantity },
+    /// No place is free, and other orders have reserved some of them.
     Reserved {
+        /// When the first of these reservations ends.
         until: Time,
         /// That order, if it is the buyer's own.
         own_order: Option<OrderId>,
     },
-    /// Another order has bought the ticket.
+    /// Other orders have bought all places.
     Sold {
-        /// That order, if it is the buyer's own.
+        /// The order that has bought the only place, if it is the buyer's own.
         own_order: Option<OrderId>,
+    },
+    /// The buyer has as many unpaid orders as anyone may have.
+    TooManyReservations {
+        /// How many that is.
+        limit: u8,
+        /// When the first of them ends.
+        until: Time,
     },
 }
 
@@ -38,17 +56,16 @@ pub enum CancelRefusal {
 }
 
 impl Order {
-    /// The refusal of another attempt to reserve the ticket of this live order.
+    /// The refusal of another attempt to reserve a place when none is free, and this order occupies one of them.
     pub fn blocks(&self, buyer: UserId) -> ReserveRefusal {
         let own_order = (self.user_id == buyer).then_some(self.id);
         match self.status {
             OrderStatus::Complete => ReserveRefusal::Sold { own_order },
-            OrderStatus::Created
-            | OrderStatus::AwaitingPayment
-            | OrderStatus::Cancelled
-            | OrderStatus::Unknown => {
+            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Unknown => {
                 ReserveRefusal::Reserved { until: self.expires_at, own_order }
             }
+            // It was refunded, and its places aren't on sale again.
+            OrderStatus::Cancelled => ReserveRefusal::Closed,
         }
     }
 }

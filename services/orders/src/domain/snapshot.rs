@@ -8,12 +8,12 @@ use store::OutboxMessage;
 use super::Order;
 
 impl Order {
-    /// `order.created` describes a live order, also when its lock is confirmed: that is what other services consume. An
+    /// `order.created` describes a live order, also when its reservation is confirmed: that is what other services consume. An
     /// orphaned charge has no state to describe, only the refund that it requires.
     pub(super) fn snapshot(&self) -> Vec<OutboxMessage> {
         let order = self.event();
         let state = match self.status {
-            _ if self.is_orphaned_charge() => None,
+            _ if self.orphaned_charge => None,
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
                 Some(OutboxMessage::of(&OrderCreated(order)))
             }

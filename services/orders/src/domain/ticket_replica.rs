@@ -3,7 +3,7 @@
 use common::events::{self, OrderedTicket};
 use common::ids::{OrderId, TicketId, UserId};
 use common::listing::Listing;
-use common::{Money, Time};
+use common::{Money, Quantity, Time};
 use serde::{Deserialize, Serialize};
 
 use super::ReserveRefusal;
@@ -21,13 +21,6 @@ pub struct TicketReplica {
     pub listing: Listing,
     /// A tombstone is kept indefinitely: it must outlive every late message.
     pub deleted: bool,
-    /// The greatest fencing number that tickets has published. After a restore it may be one that this database doesn't
-    /// contain.
-    #[serde(default)]
-    pub hold: i64,
-    /// The lower bound of further fencing numbers that a restore has set; no event changes it.
-    #[serde(default, skip_serializing)]
-    pub hold_floor: i64,
 }
 
 /// One of the writes that a ticket event requires.
@@ -36,12 +29,13 @@ pub struct TicketReplica {
 /// delivered again, and all of them are applied again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// The ticket is locked for this order under this fencing number: the order may await its payment.
-    ConfirmLock { order: OrderId, hold: i64 },
+    /// tickets has reserved the only place for this order, which may await its payment. A replica of tickets of the previous
+    /// version confirms a reservation only so; this one by `ticket.reserved`.
+    ConfirmReserved(OrderId),
     /// The replica becomes this, unless it is newer.
     Replica(TicketReplica),
-    /// The ticket's live order ends.
-    EndLiveOrder,
+    /// The listing's live orders end.
+    EndLiveOrders,
 }
 
 impl TicketReplica {
@@ -51,13 +45,13 @@ impl TicketReplica {
 
     /// The effects first, the version mark last.
     pub fn updated(event: &events::Ticket) -> Vec<Effect> {
-        let lock = event.order_id.map(|order| Effect::ConfirmLock { order, hold: event.hold });
-        lock.into_iter().chain(TicketReplica::created(event)).collect()
+        let reserved = event.order_id.map(Effect::ConfirmReserved);
+        reserved.into_iter().chain(TicketReplica::created(event)).collect()
     }
 
     /// Here the version mark is first: between the two writes, nobody may order the ticket any more.
     pub fn deleted(event: &events::Ticket) -> Vec<Effect> {
-        vec![Effect::Replica(TicketReplica::of(event, true)), Effect::EndLiveOrder]
+        vec![Effect::Replica(TicketReplica::of(event, true)), Effect::EndLiveOrders]
     }
 
     pub fn of(event: &events::Ticket, deleted: bool) -> TicketReplica {
@@ -67,32 +61,39 @@ impl TicketReplica {
             user_id: event.user_id,
             listing: event.listing.clone(),
             deleted,
-            hold: event.hold,
-            hold_floor: 0,
         }
     }
 
-    /// The fencing number of a new reservation must be greater than this, whatever the orders contain.
-    pub fn last_hold(&self) -> i64 {
-        self.hold.max(self.hold_floor)
-    }
-
-    /// Whether the listing allows a reservation at the price that the buyer expects, even if somebody has reserved the ticket.
+    /// How many places an order gets, if the listing allows it at the price that the buyer expects, whoever has reserved
+    /// which of them. One, unless the buyer says otherwise; or all, if they are sold together.
     pub fn check_reservable(
         &self,
+        wanted: Option<Quantity>,
         expected: Option<Money>,
         now: Time,
-    ) -> Result<(), ReserveRefusal> {
+    ) -> Result<Quantity, ReserveRefusal> {
+        let Listing { price: current, quantity: all, max_per_order, sold_together, .. } =
+            self.listing;
         if self.listing.date.is_some_and(|date| date <= now) {
             return Err(ReserveRefusal::EventPast);
         }
-        let current = self.listing.price;
-        match expected {
-            Some(expected) if expected != current => {
-                Err(ReserveRefusal::PriceChanged { expected, current })
-            }
-            Some(_) | None => Ok(()),
+        if self.listing.closed {
+            return Err(ReserveRefusal::Closed);
         }
+        if let Some(expected) = expected.filter(|expected| *expected != current) {
+            return Err(ReserveRefusal::PriceChanged { expected, current });
+        }
+        let quantity = wanted.unwrap_or(if sold_together { all } else { Quantity::ONE });
+        if sold_together && quantity != all {
+            return Err(ReserveRefusal::OnlyTogether { all });
+        }
+        if !sold_together && quantity > max_per_order {
+            return Err(ReserveRefusal::TooMany { max_per_order });
+        }
+        if quantity.times(current) > Money::MAX {
+            return Err(ReserveRefusal::TooExpensive);
+        }
+        Ok(quantity)
     }
 
     pub fn as_ordered(&self) -> OrderedTicket {

@@ -1,5 +1,5 @@
-//! `payment.created`: a charge has succeeded. The order completes, also if it has expired meanwhile and the ticket is still
-//! available; otherwise the payment must be refunded.
+//! `payment.created`: a charge has succeeded. The order completes, also if it has expired meanwhile and as many places are
+//! still available; otherwise the payment must be refunded.
 
 use bus::Failure;
 use common::events::{Payment, PaymentCreated};
@@ -7,20 +7,21 @@ use store::ConflictError;
 
 use crate::domain::{Order, Retake};
 use crate::recovery;
+use crate::reserve::{Free, free_places};
 use crate::state::App;
 use crate::store::{InsertOutcome, MAX_ATTEMPTS};
 
 pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result<(), Failure> {
-    let mut taken = false;
     for _ in 0..MAX_ATTEMPTS {
         let Some(order) = app.store.order(payment.order_id).await? else {
             match recovery::refund_orphaned_charge(&app, &payment).await? {
                 InsertOutcome::Inserted => return Ok(()),
-                InsertOutcome::Taken | InsertOutcome::Conflict => continue,
+                InsertOutcome::PlaceTaken | InsertOutcome::SlotTaken | InsertOutcome::Conflict => {
+                    continue;
+                }
             }
         };
-        let retake = if taken { Retake::Gone } else { retake(&app, &order, &payment).await? };
-        let Some(change) = order.paid(&payment, retake) else {
+        let Some(change) = order.paid(&payment, retake(&app, &order, &payment).await?) else {
             // Reminded of an answer that was lost on its way.
             if payment.reminder && order.has_answered(&payment) {
                 app.store.documents().answer_again(&order).await?;
@@ -29,21 +30,26 @@ pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result
         };
         match app.store.replace(order.version, &change).await? {
             InsertOutcome::Inserted => return Ok(()),
-            InsertOutcome::Taken => taken = true,
-            InsertOutcome::Conflict => {}
+            // Another buyer was faster; other places may be free.
+            InsertOutcome::PlaceTaken | InsertOutcome::SlotTaken | InsertOutcome::Conflict => {}
         }
     }
     Err(ConflictError.into())
 }
 
-/// Whether a buyer who paid late gets the ticket again. If another buyer reserves it before the write, the unique index
-/// refuses the write.
+/// Whether a buyer who paid late gets places again. If another buyer reserves one of them before the write, the unique
+/// index refuses the write.
 async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, Failure> {
     if !order.would_retake() {
         return Ok(Retake::Gone);
     }
-    let holder = app.store.live_order(order.ticket_id).await?;
     let ticket = app.store.ticket(order.ticket_id).await?;
-    let next_hold = app.store.next_hold(order.ticket_id).await?;
-    Ok(order.retake(payment, holder.as_ref(), ticket.as_ref(), next_hold))
+    let Some(ticket) = ticket.filter(|ticket| order.is_still_offered(payment, ticket)) else {
+        return Ok(Retake::Gone);
+    };
+    let now = app.clock.now();
+    Ok(match free_places(app, &ticket, order.quantity, now).await? {
+        Free::Enough { taken } => order.retake(&ticket, &taken, now, &mut rand::rng()),
+        Free::TooFew(_) => Retake::Gone,
+    })
 }

@@ -1,4 +1,4 @@
-//! `payment.refunded`: the order ends, and its ticket is available again.
+//! `payment.refunded`: the order ends, and its places are available again, unless the seller doesn't want that.
 
 use bus::Failure;
 use common::events::PaymentRefunded;

@@ -1,4 +1,4 @@
-//! `ticket.deleted`: the ticket's live order ends, or its payment must be refunded.
+//! `ticket.deleted`: the listing's live orders end, or their payments must be refunded.
 
 use bus::Failure;
 use common::events::TicketDeleted;

@@ -1,4 +1,4 @@
-//! `ticket.updated`: the listing was edited, or the ticket was locked for an order, which may await its payment.
+//! `ticket.updated`: the listing was edited, or another number of its places is available.
 
 use bus::Failure;
 use common::events::TicketUpdated;

@@ -1,11 +1,11 @@
-//! `POST /api/orders`: reserves a ticket.
+//! `POST /api/orders`: reserves places of a listing.
 
 use axum::extract::State;
-use common::Money;
 use common::events::Stream;
 use common::ids::TicketId;
 use common::money::AmountInput;
 use common::permissions::{Action, Owners};
+use common::{Money, Quantity};
 use httpkit::extract::{Body, parse_id};
 use httpkit::idempotency::{Idempotent, RequestIdentity};
 use httpkit::validation::Rules;
@@ -14,27 +14,38 @@ use serde::Deserialize;
 use store::{StoredResponse, read_your_writes};
 
 use crate::domain::TicketReplica;
-use crate::reserve::reserve;
+use crate::reserve::{Wanted, reserve};
 use crate::state::App;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     ticket_id: String,
-    /// The price that the buyer saw: if it has changed since, nothing is ordered.
+    quantity: Option<i64>,
+    /// The price of one place that the buyer saw: if it has changed since, nothing is ordered.
     price: Option<AmountInput>,
     /// The version of the listing that the buyer saw: nothing older is judged.
     ticket_version: Option<i64>,
 }
 
 impl Input {
-    /// The ticket, the expected price, and the version that the buyer saw.
-    fn parse(self) -> Result<(TicketId, Option<Money>, Option<i64>)> {
+    /// The ticket, what the buyer wants of it, and the version that the buyer saw.
+    fn parse(self) -> Result<(TicketId, Wanted, Option<i64>)> {
         let mut rules = Rules::default();
-        let price = self.price.map(|price| price.parse()).transpose();
-        match rules.check("price", price) {
-            Some(price) => Ok((parse_id(&self.ticket_id)?, price, self.ticket_version)),
-            None => Err(rules.into_error()),
+        let price: Result<Option<Money>, _> = self.price.map(|price| price.parse()).transpose();
+        let price = rules.check("price", price);
+        let quantity = match self.quantity {
+            Some(number) => Quantity::parse(number)
+                .map(Some)
+                .ok_or_else(|| format!("must be between {} and {}", Quantity::ONE, Quantity::MAX)),
+            None => Ok(None),
+        };
+        match (rules.check("quantity", quantity), price) {
+            (Some(quantity), Some(price)) => {
+                let wanted = Wanted { quantity, price };
+                Ok((parse_id(&self.ticket_id)?, wanted, self.ticket_version))
+            }
+            (..) => Err(rules.into_error()),
         }
     }
 }
@@ -53,10 +64,10 @@ async fn order(
     user: &CurrentUser,
     input: Input,
 ) -> Result<StoredResponse> {
-    let (ticket_id, expected_price, seen_version) = input.parse()?;
+    let (ticket_id, wanted, seen_version) = input.parse()?;
     let ticket = find_ticket(app, ticket_id, seen_version).await?;
     user.require(Action::OrderTicket, Owners { seller: ticket.user_id, buyer: None })?;
-    reserve(app, request, user.id, &ticket, expected_price).await
+    reserve(app, request, user.id, &ticket, wanted).await
 }
 
 /// The ticket, unless it was deleted. A recent one, and a recent version of any, may be known to the client before its

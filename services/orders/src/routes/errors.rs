@@ -1,7 +1,8 @@
 //! The problems that clients get for the domain's refusals.
 
 use common::ids::OrderId;
-use common::problem;
+use common::problem::{self, Violation};
+use common::{Money, Quantity};
 use httpkit::Error;
 
 use crate::domain::{CancelRefusal, ReserveRefusal};
@@ -16,6 +17,33 @@ impl From<ReserveRefusal> for Error {
                 let detail = format!("The price has changed from {expected} to {current}.");
                 Error::refused(&problem::PRICE_CHANGED, detail).with("price", current.to_string())
             }
+            ReserveRefusal::Closed => Error::refused(
+                &problem::TICKET_CLOSED,
+                "This ticket is not for sale at the moment.",
+            ),
+            ReserveRefusal::TooMany { max_per_order } => {
+                invalid_quantity(format!("must be at most {max_per_order}"))
+            }
+            ReserveRefusal::OnlyTogether { all } => {
+                invalid_quantity(format!("must be {all}: these tickets are sold together"))
+            }
+            ReserveRefusal::TooExpensive => {
+                invalid_quantity(format!("must not cost more than {} in all", Money::MAX))
+            }
+            ReserveRefusal::NotEnoughLeft { available } => {
+                let detail = match available {
+                    Quantity::ONE => "Only one of these tickets is left.".to_owned(),
+                    available => format!("Only {available} of these tickets are left."),
+                };
+                Error::refused(&problem::NOT_ENOUGH_LEFT, detail).with("available", available.get())
+            }
+            ReserveRefusal::TooManyReservations { limit, until } => {
+                let detail = format!(
+                    "You have {limit} unpaid orders. Pay or cancel one, or wait until {until}."
+                );
+                Error::refused(&problem::TOO_MANY_RESERVATIONS, detail)
+                    .with("until", until.to_string())
+            }
             ReserveRefusal::Reserved { until, own_order } => {
                 let detail = format!("This ticket is reserved until {until}.");
                 with_own_order(Error::refused(&problem::TICKET_RESERVED, detail), own_order)
@@ -26,6 +54,10 @@ impl From<ReserveRefusal> for Error {
             }
         }
     }
+}
+
+fn invalid_quantity(rule: String) -> Error {
+    Error::invalid([Violation::of("quantity", rule)])
 }
 
 /// Only the buyer of the other order learns its id.

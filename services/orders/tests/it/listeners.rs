@@ -7,4 +7,5 @@ mod payment_created;
 mod payment_failed;
 mod payment_refunded;
 mod ticket_deleted;
+mod ticket_reserved;
 mod ticket_updated;

@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation ends the test")]
 
 mod admin;
+mod commands;
 mod listeners;
 mod outbox;
+mod places;
+mod previous_version;
 mod recovery;
 mod reserve;
 mod routes;
+mod slots;
 mod startup;
 mod sweep;
 mod world;

@@ -19,7 +19,7 @@ async fn an_order_that_expired_more_than_ten_seconds_ago_is_ended_and_counted() 
     let late = world.order(&ticket).await;
     let awaiting = world.ticket().await;
     let order = world.order(&awaiting).await;
-    world.confirm_lock(&awaiting, &order).await;
+    world.confirm_reserved(&order).await;
     let paid = world.order(&world.ticket().await).await;
     world.pay(&paid).await;
     world.infra.clock.advance(Duration::from_secs(1));
@@ -29,14 +29,14 @@ async fn an_order_that_expired_more_than_ten_seconds_ago_is_ended_and_counted() 
     world.infra.clock.advance(RESERVATION + Duration::from_millis(9_001));
     for order in [&late, &order] {
         let stored = eventually("the sweep", || async {
-            Some(world.stored(order.id).await).filter(|order| !order.active)
+            Some(world.stored(order.id).await).filter(|order| !order.occupies)
         })
         .await;
         assert_eq!(stored.cancel_reason, Some(CancelReason::Expired));
     }
     assert_eq!(world.events_of(&late).await, [("created", 1), ("cancelled", 2)]);
     eventually("both to be counted", || async { (swept(&metrics) == 2).then_some(()) }).await;
-    assert!(world.stored(paid.id).await.active);
+    assert!(world.stored(paid.id).await.occupies);
     assert_eq!(world.stored(not_yet.id).await, not_yet);
 }
 

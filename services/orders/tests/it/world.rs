@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use clap::Parser;
+use common::Quantity;
 use common::events::{
     ExpirationComplete, FailedPayment, OrderCancelled, OrderCompleted, OrderCreated,
-    OrderRefundRequired, OrderUpdated, Payment, PaymentCreated, Refund, RefundRequired, Stream,
-    Ticket, TicketCreated, TicketUpdated,
+    OrderRefundRequired, OrderUpdated, Payment, PaymentCreated, Refund, RefundRequired, Reserved,
+    Stream, Ticket, TicketCreated, TicketReserved,
 };
 use common::ids::{OrderId, TicketId};
+use futures::TryStreamExt as _;
 use orders::app;
 use orders::domain::Order;
 use orders::state::{App, Settings};
 use serde_json::{Value, json};
 use testkit::fixtures::{self, FailedPaymentChanges as _, PaymentChanges as _, TicketChanges as _};
 use testkit::{Bus, Client, Infra, Response, TestService, TestUser};
+
+/// More than any test needs that isn't about them.
+const MANY_RESERVATIONS: u8 = 100;
 
 /// How long a ticket is reserved.
 pub const RESERVATION: Duration = Duration::from_secs(900);
@@ -35,6 +40,17 @@ impl World {
     pub async fn start() -> World {
         let infra = Infra::start().await;
         let app = connect(&infra).await;
+        World::serve(infra, app).await
+    }
+
+    /// With so many unpaid orders per buyer.
+    pub async fn with_reservations_per_buyer(limit: u8) -> World {
+        let infra = Infra::start().await;
+        let app = connect_with(&infra, limit).await;
+        World::serve(infra, app).await
+    }
+
+    pub async fn serve(infra: Infra, app: App) -> World {
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().wait_for_consumers("orders", &CONSUMED).await;
         let (seller, buyer) = (infra.user(), infra.user());
@@ -76,8 +92,37 @@ impl World {
         ticket
     }
 
+    /// A listing of so many places.
+    pub async fn listing_of(&self, quantity: u16) -> Ticket {
+        let ticket = self.unpublished_ticket().with_quantity(Quantity::new(quantity));
+        self.publish_ticket(&ticket).await;
+        ticket
+    }
+
     pub async fn try_to_order(&self, user: &TestUser, ticket: TicketId) -> Response {
         self.client(user).post("/api/orders", json!({ "ticketId": ticket })).await
+    }
+
+    pub async fn try_to_order_some(&self, user: &TestUser, ticket: &Ticket, some: u16) -> Response {
+        let body = json!({ "ticketId": ticket.id, "quantity": some });
+        self.client(user).post("/api/orders", body).await
+    }
+
+    /// An order for so many places, as it is stored.
+    pub async fn order_some(&self, user: &TestUser, ticket: &Ticket, some: u16) -> Order {
+        let order = self.try_to_order_some(user, ticket, some).await.expect(201);
+        self.stored(order["id"].as_str().unwrap().parse().unwrap()).await
+    }
+
+    /// The places that orders of the listing occupy, sorted; one that two orders have occurs twice.
+    pub async fn occupied(&self, ticket: &Ticket) -> Vec<u16> {
+        let occupied = bson::doc! { "ticketId": ticket.id, "occupies": true };
+        let orders = self.app.store.documents().collection().find(occupied).await.unwrap();
+        let orders: Vec<Order> = orders.try_collect().await.unwrap();
+        let places = orders.iter().flat_map(|order| &order.places);
+        let mut places: Vec<u16> = places.map(|place| place.number()).collect();
+        places.sort_unstable();
+        places
     }
 
     /// An order by the buyer, as it is stored.
@@ -99,9 +144,14 @@ impl World {
         self.client(&self.buyer).get(&path(order)).await.expect(200)
     }
 
-    /// tickets publishes that the ticket is locked for the order.
-    pub async fn confirm_lock(&self, ticket: &Ticket, order: &Order) {
-        self.bus().publish(&TicketUpdated(locked(ticket, order))).await;
+    /// The order that has the only place of a listing.
+    pub async fn holder(&self, ticket: TicketId) -> Option<Order> {
+        self.app.store.occupying_order(ticket).await.unwrap()
+    }
+
+    /// tickets publishes that the places are reserved for the order.
+    pub async fn confirm_reserved(&self, order: &Order) {
+        self.bus().publish(&reserved(order)).await;
         self.settled().await;
     }
 
@@ -165,7 +215,13 @@ impl World {
 }
 
 pub async fn connect(infra: &Infra) -> App {
-    let settings = Settings::parse_from(infra.args("orders"));
+    connect_with(infra, MANY_RESERVATIONS).await
+}
+
+/// With so many unpaid orders per buyer.
+pub async fn connect_with(infra: &Infra, reservations_per_buyer: u8) -> App {
+    let limit = ["--reservations-per-buyer".to_owned(), reservations_per_buyer.to_string()];
+    let settings = Settings::parse_from(infra.args("orders").into_iter().chain(limit));
     App::connect(&settings.state, infra.clock.clone()).await.unwrap()
 }
 
@@ -173,14 +229,19 @@ pub fn path(order: &Order) -> String {
     format!("/api/orders/{}", order.id)
 }
 
-/// The ticket's next version: locked for an order.
+/// tickets has reserved the order's places.
+pub fn reserved(order: &Order) -> TicketReserved {
+    TicketReserved(Reserved { order_id: order.id, ticket_id: order.ticket_id, version: 1 })
+}
+
+/// The ticket's next version, as the previous version publishes it: locked for an order.
 pub fn locked(ticket: &Ticket, order: &Order) -> Ticket {
     let next = ticket.clone().with_version(ticket.version + 1);
     next.with_order(order.id).with_hold(order.hold())
 }
 
 pub fn payment(order: &Order) -> Payment {
-    fixtures::payment(order.id, order.created_at).with_amount(order.ticket.listing.price)
+    fixtures::payment(order.id, order.created_at).with_amount(order.total)
 }
 
 pub fn failed(order: &Order, attempt: i64, r#final: bool) -> FailedPayment {

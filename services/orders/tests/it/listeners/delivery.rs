@@ -4,10 +4,11 @@ use common::events::Subject;
 use std::sync::Arc;
 use testkit::fixtures::TicketChanges as _;
 
+use common::Place;
 use common::events::{
     CancelReason, Event, ExpirationComplete, OrderStatus, PaymentCreated, PaymentFailed,
-    PaymentRefunded, Ticket, TicketCreated, TicketDeleted, TicketUpdated, User, UserCreated,
-    UserStatus, UserUpdated,
+    PaymentRefunded, Ticket, TicketCreated, TicketDeleted, TicketReserved, TicketUpdated, User,
+    UserCreated, UserStatus, UserUpdated,
 };
 use common::ids::UserId;
 use futures::future::BoxFuture;
@@ -15,7 +16,7 @@ use orders::app;
 use orders::domain::{self, Order};
 use testkit::Bus;
 
-use crate::world::{World, expiration, failed, locked, payment, refund};
+use crate::world::{World, expiration, failed, locked, payment, refund, reserved};
 
 /// An event that can be delivered any number of times.
 type Delivery = Box<dyn Fn(&Bus) -> BoxFuture<'_, ()>>;
@@ -52,7 +53,7 @@ impl Case {
 type MakeCase = fn(&Ticket, &Order) -> Case;
 
 /// By subject, a history in which that event matters. Each listener needs an entry.
-const TABLE: [(Subject, MakeCase); 9] = [
+const TABLE: [(Subject, MakeCase); 10] = [
     (TicketCreated::SUBJECT, |ticket, _| {
         let [second, third] = [(2, "Tosca"), (3, "Carmen")]
             .map(|(version, title)| ticket.clone().with_title(title).with_version(version));
@@ -84,6 +85,13 @@ const TABLE: [(Subject, MakeCase); 9] = [
         let mut case = Case::of(history, OrderStatus::Cancelled, &deleted);
         case.ticket.deleted = true;
         case.because(CancelReason::TicketDeleted)
+    }),
+    (TicketReserved::SUBJECT, |ticket, order| {
+        let mut again = reserved(order);
+        again.0.version += 1;
+        let history =
+            vec![event(TicketCreated(ticket.clone())), event(reserved(order)), event(again)];
+        Case::of(history, OrderStatus::AwaitingPayment, ticket)
     }),
     (ExpirationComplete::SUBJECT, |ticket, order| {
         let locked = locked(ticket, order);
@@ -178,7 +186,7 @@ async fn deliver(world: &World, subject: Subject, case: MakeCase, permutation: [
     let what = format!("{subject} in the order {permutation:?}");
     let after = world.stored(order.id).await;
     assert_eq!((after.status, after.cancel_reason), (case.status, case.reason), "{what}");
-    assert_eq!(after.holds, [1], "{what}");
+    assert_eq!(after.places, [Place::FIRST], "{what}");
     assert_eq!(after.refund_required, None, "{what}");
     let replica = world.app.store.ticket(ticket.id).await.unwrap().unwrap();
     assert_eq!(replica, case.ticket, "{what}");

@@ -19,7 +19,7 @@ async fn an_expired_order_is_cancelled_and_published_once() {
     assert_eq!(stored.status, OrderStatus::Cancelled);
     assert_eq!(stored.cancel_reason, Some(CancelReason::Expired));
     let event = world.bus().wait_for::<OrderCancelled>(|event| event.0.id == order.id).await.0;
-    assert_eq!((event.hold, event.cancel_reason), (1, Some(CancelReason::Expired)));
+    assert_eq!((event.occupies, event.cancel_reason), (false, Some(CancelReason::Expired)));
     assert_eq!(world.events_of(&order).await, [("created", 1), ("cancelled", 2)]);
 }
 
@@ -66,7 +66,7 @@ async fn a_late_timer_of_an_older_order_does_not_release_the_ticket_of_a_newer_o
     world.advance_to_expiry();
     let newer = world.order_as(&world.infra.user(), &ticket).await;
     world.publish_expiration(&older).await;
-    assert_eq!(world.app.store.live_order(ticket.id).await.unwrap(), Some(newer));
+    assert_eq!(world.holder(ticket.id).await, Some(newer));
 }
 
 #[tokio::test]

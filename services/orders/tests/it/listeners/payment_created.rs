@@ -13,18 +13,17 @@ use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, failed, path, payment, refund};
 
-/// The order is complete under this fencing number, is published once, and stays so when the charge is delivered again.
-async fn assert_complete(world: &World, order: &Order, hold: i64) {
+/// The order is complete, is published once, and stays so when the charge is delivered again.
+async fn assert_complete(world: &World, order: &Order) {
     let stored = world.stored(order.id).await;
     assert_eq!((stored.status, stored.cancel_reason), (OrderStatus::Complete, None));
-    assert!(stored.active && !stored.unpaid);
-    assert_eq!(stored.hold(), hold);
+    assert!(stored.occupies && !stored.unpaid);
     assert_eq!(stored.payment.as_ref().unwrap().answer, Some(Answer::Completed));
     world.published().await;
     let events = world.bus().published::<OrderCompleted>().await.into_iter();
     let events: Vec<_> = events.filter(|event| event.0.id == order.id).collect();
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].0.hold, events[0].0.version), (hold, stored.version));
+    assert_eq!((&events[0].0.places, events[0].0.version), (&stored.places, stored.version));
     assert_eq!(events[0].0.status, OrderStatus::Complete);
     assert!(world.refunds_required(order).await.is_empty());
     assert_final(world, order, &stored).await;
@@ -40,7 +39,7 @@ async fn assert_refund_required(
     let stored = world.stored(order.id).await;
     assert_eq!((stored.status, stored.cancel_reason), (OrderStatus::Cancelled, Some(reason)));
     assert_eq!(stored.refund_required, Some(why));
-    assert!(!stored.active);
+    assert!(!stored.occupies);
     let payment = stored.payment.as_ref().unwrap();
     assert_eq!(payment.answer, Some(Answer::RefundRequired));
     let refunds = world.refunds_required(order).await;
@@ -62,19 +61,19 @@ async fn assert_final(world: &World, order: &Order, stored: &Order) {
 }
 
 #[tokio::test]
-async fn a_charge_completes_the_order_also_when_it_overtakes_the_lock() {
+async fn a_charge_completes_the_order_also_when_it_overtakes_the_confirmation() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
     world.pay(&order).await;
-    assert_complete(&world, &order, 1).await;
+    assert_complete(&world, &order).await;
     assert_eq!(world.events_of(&order).await, [("created", 1), ("completed", 2)]);
 
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &order).await;
+    world.confirm_reserved(&order).await;
     world.pay(&order).await;
-    assert_complete(&world, &order, 1).await;
+    assert_complete(&world, &order).await;
     assert_eq!(world.events_of(&order).await, [("created", 1), ("updated", 2), ("completed", 3)]);
 }
 
@@ -107,21 +106,20 @@ async fn a_ticket_is_paid_a_second_too_late() {
     let order = world.order(&ticket).await;
     world.expire(&order).await;
     world.pay(&order).await;
-    // The ticket is still available: the buyer gets it under a new fencing number.
-    assert_complete(&world, &order, 2).await;
-    assert_eq!(world.stored(order.id).await.holds, [1, 2]);
+    // The ticket is still available: the buyer gets it.
+    assert_complete(&world, &order).await;
     assert_eq!(world.events_of(&order).await, [("created", 1), ("cancelled", 2), ("completed", 3)]);
     world.try_to_order(&world.infra.user(), ticket.id).await.problem(409, "ticket-sold");
 }
 
 #[tokio::test]
-async fn an_expired_order_that_is_not_recorded_as_such_completes_under_its_fencing_number() {
+async fn an_expired_order_that_is_not_recorded_as_such_completes() {
     let world = World::start().await;
     let order = world.order(&world.ticket().await).await;
     world.advance_to_expiry();
     assert_eq!(world.seen(&order).await["status"], "cancelled");
     world.pay(&order).await;
-    assert_complete(&world, &order, 1).await;
+    assert_complete(&world, &order).await;
     assert_eq!(world.seen(&order).await["status"], "complete");
 }
 
@@ -133,7 +131,6 @@ async fn a_ticket_that_another_buyer_has_by_now_stays_theirs() {
         let late = world.order(&ticket).await;
         world.advance_to_expiry();
         let other = world.order_as(&world.infra.user(), &ticket).await;
-        assert_eq!(other.holds, [2]);
         if sold {
             world.pay(&other).await;
         }
@@ -145,22 +142,21 @@ async fn a_ticket_that_another_buyer_has_by_now_stays_theirs() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_others_reserved_and_cancelled_is_retaken_under_a_greater_number() {
+async fn a_ticket_that_others_reserved_and_cancelled_is_retaken() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let late = world.order(&ticket).await;
     world.advance_to_expiry();
-    for hold in [2, 3] {
+    for _ in 0..2 {
         let other = world.order(&ticket).await;
-        assert_eq!(other.holds, [hold]);
         world.cancel(&other).await;
     }
     world.pay(&late).await;
-    assert_complete(&world, &late, 4).await;
+    assert_complete(&world, &late).await;
 
     world.bus().publish(&PaymentRefunded(refund(&payment(&late)))).await;
     world.settled().await;
-    assert_eq!(world.order(&ticket).await.holds, [5]);
+    world.order(&ticket).await;
 }
 
 #[tokio::test]
@@ -231,7 +227,7 @@ async fn of_a_late_payment_and_a_concurrent_buyer_exactly_one_gets_the_ticket() 
         let (response, ()) =
             tokio::join!(world.try_to_order(&other, ticket.id), world.bus().publish(&charge));
         world.settled().await;
-        let holder = world.app.store.live_order(ticket.id).await.unwrap().unwrap();
+        let holder = world.holder(ticket.id).await.unwrap();
         match response.status.as_u16() {
             201 => {
                 assert_eq!(holder.user_id, other.id);
@@ -240,7 +236,7 @@ async fn of_a_late_payment_and_a_concurrent_buyer_exactly_one_gets_the_ticket() 
             }
             409 => {
                 assert_eq!(holder.id, late.id);
-                assert_complete(&world, &late, 2).await;
+                assert_complete(&world, &late).await;
             }
             status => panic!("{status}: {response:?}"),
         }

@@ -20,7 +20,7 @@ async fn the_final_decline_ends_the_order_and_releases_the_ticket() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &order).await;
+    world.confirm_reserved(&order).await;
     world.bus().publish(&PaymentFailed(failed(&order, 3, true))).await;
     world.settled().await;
     let stored = world.stored(order.id).await;
@@ -30,7 +30,7 @@ async fn the_final_decline_ends_the_order_and_releases_the_ticket() {
     assert_eq!(seen["cancelReason"], "payment_failed");
     assert_eq!(world.events_of(&order).await, [("created", 1), ("updated", 2), ("cancelled", 3)]);
     let next = world.order_as(&world.infra.user(), &ticket).await;
-    assert_eq!(next.holds, [2]);
+    assert_eq!(next.places, order.places);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn publish_refund(world: &World, payment: &Payment) {
 async fn assert_refunded(world: &World, order: &Order, reason: CancelReason) {
     let stored = world.stored(order.id).await;
     assert_eq!(stored.cancel_reason, Some(reason));
-    assert!(!stored.active && stored.payment.as_ref().unwrap().refunded);
+    assert!(!stored.occupies && stored.payment.as_ref().unwrap().refunded);
     let published = world.events_of(order).await;
     assert_eq!(
         published.iter().filter(|(subject, _)| *subject == "cancelled").count(),
@@ -38,7 +38,7 @@ async fn a_live_order_is_cancelled_as_refunded_and_its_ticket_is_available() {
         let ticket = world.ticket().await;
         let order = world.order(&ticket).await;
         match state {
-            "awaiting:payment" => world.confirm_lock(&ticket, &order).await,
+            "awaiting:payment" => world.confirm_reserved(&order).await,
             "complete" => drop(world.pay(&order).await),
             _ => {}
         }

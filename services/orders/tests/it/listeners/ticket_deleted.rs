@@ -37,12 +37,12 @@ async fn an_unpaid_order_is_cancelled() {
         let ticket = world.ticket().await;
         let order = world.order(&ticket).await;
         if confirmed {
-            world.confirm_lock(&ticket, &order).await;
+            world.confirm_reserved(&order).await;
         }
         delete(&world, &ticket, 3).await;
         let stored = world.stored(order.id).await;
         assert_eq!(stored.cancel_reason, Some(CancelReason::TicketDeleted));
-        assert!(!stored.active);
+        assert!(!stored.occupies);
         assert_eq!(stored.refund_required, None);
     }
 }

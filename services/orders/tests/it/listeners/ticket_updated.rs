@@ -1,4 +1,4 @@
-//! `ticket.updated`: updates the replica, and confirms the lock.
+//! `ticket.updated`: updates the replica, and confirms the reservation while tickets runs in the previous version.
 
 use std::time::Duration;
 
@@ -42,28 +42,17 @@ async fn an_update_without_date_and_venue_clears_them_in_the_replica() {
 }
 
 #[tokio::test]
-async fn a_confirmed_lock_moves_the_order_to_awaiting_payment_once() {
+async fn a_locked_ticket_moves_the_order_to_awaiting_payment_once() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &order).await;
+    world.bus().publish(&TicketUpdated(locked(&ticket, &order))).await;
+    world.settled().await;
     assert_eq!(world.stored(order.id).await.status, OrderStatus::AwaitingPayment);
     let later = Ticket { version: 3, ..locked(&ticket, &order) };
     world.bus().publish(&TicketUpdated(later)).await;
     world.settled().await;
     assert_eq!(world.events_of(&order).await, [("created", 1), ("updated", 2)]);
-}
-
-#[tokio::test]
-async fn a_lock_under_another_fencing_number_confirms_nothing() {
-    let world = World::start().await;
-    let ticket = world.ticket().await;
-    world.cancel(&world.order(&ticket).await).await;
-    let order = world.order(&ticket).await;
-    let outdated = Ticket { hold: 1, ..locked(&ticket, &order) };
-    world.bus().publish(&TicketUpdated(outdated)).await;
-    world.settled().await;
-    assert_eq!(world.stored(order.id).await.status, OrderStatus::Created);
 }
 
 #[tokio::test]
@@ -76,7 +65,8 @@ async fn a_late_lock_does_not_revive_an_order() {
     world.pay(&complete).await;
     let before = [world.stored(cancelled.id).await, world.stored(complete.id).await];
     for order in [&cancelled, &complete] {
-        world.confirm_lock(&ticket, order).await;
+        world.bus().publish(&TicketUpdated(locked(&ticket, order))).await;
+        world.settled().await;
     }
     assert_eq!([world.stored(cancelled.id).await, world.stored(complete.id).await], before);
 }

@@ -13,7 +13,7 @@ async fn its_buyer_cancels_an_order_and_may_repeat_that() {
     for confirmed in [false, true] {
         let order = world.order(&ticket).await;
         if confirmed {
-            world.confirm_lock(&ticket, &order).await;
+            world.confirm_reserved(&order).await;
         }
         for _ in 0..2 {
             let response = world.client(&world.buyer).delete(&path(&order)).await;
@@ -86,7 +86,7 @@ async fn an_order_is_cancelled_only_at_the_version_in_if_match() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &order).await;
+    world.confirm_reserved(&order).await;
     for stale in ["\"1\"", "\"3\"", "2", "W/\"2\"", "\"\"", "\"1\", \"3\""] {
         let client = world.client(&world.buyer).header("if-match", stale);
         client.delete(&path(&order)).await.problem(412, "precondition-failed");

@@ -104,7 +104,7 @@ async fn the_first_response_is_returned_again_after_the_order_has_changed() {
     };
     again().await;
     let placed = world.stored(first.body["id"].as_str().unwrap().parse().unwrap()).await;
-    world.confirm_lock(&ticket, &placed).await;
+    world.confirm_reserved(&placed).await;
     again().await;
     world.cancel(&placed).await;
     again().await;
@@ -181,7 +181,7 @@ async fn a_client_that_hangs_up_in_the_middle_changes_nothing() {
             tokio::join!(order(&client, &ticket), world.publish_ticket(&ticket))
         } else {
             world.publish_ticket(&ticket).await;
-            let live = || async { world.app.store.live_order(ticket.id).await.unwrap() };
+            let live = || async { world.holder(ticket.id).await };
             let placed = eventually("the request to end its work", live).await;
             let response = order(&client, &ticket).await;
             assert_eq!(response.expect(201)["id"], json!(placed.id));

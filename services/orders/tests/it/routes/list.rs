@@ -43,7 +43,7 @@ async fn the_list_is_filtered_by_state_and_by_several_states() {
     let created = world.order(&world.ticket().await).await;
     let ticket = world.ticket().await;
     let awaiting = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &awaiting).await;
+    world.confirm_reserved(&awaiting).await;
     let complete = world.order(&world.ticket().await).await;
     world.pay(&complete).await;
     let cancelled = world.order(&world.ticket().await).await;

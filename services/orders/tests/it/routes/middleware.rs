@@ -35,7 +35,7 @@ async fn a_missing_or_forged_token_is_refused() {
         }
     }
     assert_eq!(world.stored(order.id).await, order);
-    assert_eq!(world.app.store.live_order(other.id).await.unwrap(), None);
+    assert_eq!(world.holder(other.id).await, None);
 }
 
 #[tokio::test]

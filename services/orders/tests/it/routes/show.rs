@@ -27,7 +27,7 @@ async fn an_order_shows_each_status_in_turn() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let order = world.order(&ticket).await;
-    world.confirm_lock(&ticket, &order).await;
+    world.confirm_reserved(&order).await;
     let seen = world.seen(&order).await;
     assert_eq!((&seen["status"], &seen["version"]), (&json!("awaiting:payment"), &json!(2)));
 

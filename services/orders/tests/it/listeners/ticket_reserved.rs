@@ -1,0 +1,32 @@
+//! `ticket.reserved`: the order may await its payment.
+
+use common::events::OrderStatus;
+
+use crate::world::{World, reserved};
+
+#[tokio::test]
+async fn a_confirmed_reservation_moves_the_order_to_awaiting_payment_once() {
+    let world = World::start().await;
+    let order = world.order(&world.ticket().await).await;
+    for _ in 0..2 {
+        world.bus().publish_again(&reserved(&order)).await;
+        world.settled().await;
+        assert_eq!(world.stored(order.id).await.status, OrderStatus::AwaitingPayment);
+    }
+    assert_eq!(world.events_of(&order).await, [("created", 1), ("updated", 2)]);
+}
+
+#[tokio::test]
+async fn a_late_confirmation_does_not_revive_an_order() {
+    let world = World::start().await;
+    let ticket = world.ticket().await;
+    let cancelled = world.order(&ticket).await;
+    world.cancel(&cancelled).await;
+    let complete = world.order(&ticket).await;
+    world.pay(&complete).await;
+    let before = [world.stored(cancelled.id).await, world.stored(complete.id).await];
+    for order in [&cancelled, &complete] {
+        world.confirm_reserved(order).await;
+    }
+    assert_eq!([world.stored(cancelled.id).await, world.stored(complete.id).await], before);
+}
