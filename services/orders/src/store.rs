@@ -64,6 +64,16 @@ impl InsertOutcome {
     }
 }
 
+/// Which orders a list contains.
+#[derive(Clone, Debug)]
+pub struct ListFilter {
+    pub party: Party,
+    /// Of this listing alone.
+    pub ticket: Option<TicketId>,
+    /// In any of these states; in any at all if it is empty.
+    pub statuses: Vec<OrderStatus>,
+}
+
 /// Whose orders a list contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
@@ -91,6 +101,7 @@ impl Store {
             ),
             mongo::index("by_buyer", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),
             mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
+            mongo::index("by_ticket", doc! { "ticketId": 1, "createdAt": -1, "_id": -1 }),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
         let orders = Documents::open(database, clock, indexes).await?;
@@ -245,16 +256,19 @@ impl Store {
     /// A page of a user's orders, newest first, after the last one of the page before (time, id).
     pub async fn list(
         &self,
-        party: Party,
-        statuses: &[OrderStatus],
+        wanted: &ListFilter,
         now: Time,
         after: Option<(Time, String)>,
         limit: i64,
     ) -> store::Result<Vec<Order>> {
+        let ListFilter { party, ticket, statuses } = wanted;
         let mut filter = match party {
             Party::Buyer(user) => doc! { "userId": user },
             Party::Seller(user) => doc! { "sellerId": user },
         };
+        if let Some(ticket) = ticket {
+            filter.insert("ticketId", ticket);
+        }
         let mut all = Vec::new();
         if !statuses.is_empty() {
             let any: Vec<_> = statuses.iter().map(|status| has_status(*status, now)).collect();

@@ -66,7 +66,7 @@ async fn three_of_ten_are_sold_and_refunded_without_a_script() {
 
     // The seller finds the order among those of the listing, and refunds it. Nothing goes back on sale.
     let page = seller.opens(&format!("{ticket}/orders")).await;
-    assert_eq!(page.attributes(".rows h2 a", "href"), [order.clone()]);
+    assert_eq!(page.attributes(".rows h2 a", "href"), [&*order]);
     assert!(page.main().contains("$60.00"), "{}", page.main());
     let refund = format!("{order}/refund");
     let form = seller.opens(&refund).await.form(&refund);
