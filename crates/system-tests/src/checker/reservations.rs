@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::index::Index;
-use super::snapshot::{Order, OrderStatus, Reservation, ReservationStatus, Ticket};
+use super::snapshot::{Order, OrderStatus, Reservation, ReservationStatus, Summary, Ticket};
 use super::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
@@ -28,7 +28,11 @@ fn agrees(
         OrderStatus::Cancelled if order.withdrawn => ReservationStatus::Withdrawn,
         OrderStatus::Cancelled => ReservationStatus::Ended,
     };
-    let is_deleted = index.tickets.get(order.ticket_id.as_str()).is_none_or(|it| it.deleted);
+    let ticket = index.tickets.get(order.ticket_id.as_str());
+    let is_deleted = ticket.is_none_or(|ticket| ticket.deleted);
+    // The version before stored no reservations: the ticket itself named its order.
+    let is_of_before =
+        index.snapshot.was_upgraded && ticket.is_some_and(|ticket| ticket.quantity == 1);
     let agrees = match reservation {
         Some(reservation) => {
             let has_ended = expected == ReservationStatus::Ended;
@@ -37,8 +41,7 @@ fn agrees(
                 && reservation.order_version <= order.version
                 && (has_ended || reservation.places == order.places)
         }
-        // A deleted listing needs no reservations; and of an order that ended before the upgrade, nothing has to be known.
-        None => is_deleted || index.snapshot.was_upgraded && expected == ReservationStatus::Ended,
+        None => is_deleted || is_of_before,
     };
     if !agrees {
         let Order { id, places, version, .. } = order;
@@ -51,42 +54,49 @@ fn agrees(
     }
 }
 
-/// The places of a listing by the state of their reservations, each counted once.
+/// A listing's summary counts the places of its reservations, each once. A listing of one names the order that has it.
 fn summary_agrees(index: &Index<'_>, ticket: &Ticket, violations: &mut Violations) {
     if ticket.deleted {
         return;
     }
-    let of_ticket = index.reservations_of.get(ticket.id.as_str()).map_or(&[][..], Vec::as_slice);
-    let places = |status: ReservationStatus| -> BTreeSet<i64> {
-        let reservations = of_ticket.iter().filter(|it| it.status == status);
-        reservations.flat_map(|it| it.places.iter().copied()).collect()
-    };
-    let [reserved, sold, withdrawn] =
-        [ReservationStatus::Reserved, ReservationStatus::Sold, ReservationStatus::Withdrawn]
-            .map(|status| places(status).len() as u64);
-    let stored = (ticket.reserved, ticket.sold_places, ticket.withdrawn);
     let id = &ticket.id;
-    if stored != (reserved, sold, withdrawn) {
-        violations.add(
-            Invariant::NewerWins,
-            format!(
-                "the summary of ticket {id} has (reserved, sold, withdrawn) {stored:?}; its reservations have {:?}",
-                (reserved, sold, withdrawn)
-            ),
-        );
-    }
+    let orders = index.orders_of.get(id.as_str()).map_or(&[][..], Vec::as_slice);
     if ticket.quantity == 1 {
-        let holder = of_ticket.iter().find(|it| it.status.is_live()).map(|it| &*it.order_id);
-        let (holder, is_sold) = (holder, sold > 0);
-        if (ticket.order_id.as_deref(), ticket.sold) != (holder, is_sold) {
-            let actual = (&ticket.order_id, ticket.sold);
+        let holder = orders.iter().find(|order| order.status.is_live());
+        let sold = holder.is_some_and(|order| order.status == OrderStatus::Complete);
+        let expected = (holder.map(|order| order.id.as_str()), sold);
+        let actual = (ticket.order_id.as_deref(), ticket.sold);
+        if actual != expected {
             violations.add(
                 Invariant::NewerWins,
                 format!(
-                    "ticket {id} has (order, sold) {actual:?}; its reservations have {:?}",
-                    (holder, is_sold)
+                    "ticket {id} has (order, sold) {actual:?}; according to orders it is {expected:?}"
                 ),
             );
         }
+        // The version before stored no summary, and its replicas don't change one.
+        if index.snapshot.was_upgraded {
+            return;
+        }
+    }
+    let of_ticket = index.reservations_of.get(id.as_str()).map_or(&[][..], Vec::as_slice);
+    let places = |status: ReservationStatus| {
+        let reservations = of_ticket.iter().filter(|it| it.status == status);
+        let places: BTreeSet<i64> = reservations.flat_map(|it| it.places.iter().copied()).collect();
+        places.len() as u64
+    };
+    let expected = Summary {
+        reserved: places(ReservationStatus::Reserved),
+        sold: places(ReservationStatus::Sold),
+        withdrawn: places(ReservationStatus::Withdrawn),
+    };
+    if ticket.summary != expected {
+        let actual = ticket.summary;
+        violations.add(
+            Invariant::NewerWins,
+            format!(
+                "the summary of ticket {id} is {actual:?}; by its reservations it is {expected:?}"
+            ),
+        );
     }
 }

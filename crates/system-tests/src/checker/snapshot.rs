@@ -70,16 +70,18 @@ pub struct Ticket {
     /// The order that has the only place.
     pub order_id: Option<String>,
     pub sold: bool,
-    /// How many places are reserved.
     #[serde(default)]
-    pub reserved: u64,
-    #[serde(default)]
-    pub sold_places: u64,
-    /// How many were refunded without going back on sale.
-    #[serde(default)]
-    pub withdrawn: u64,
+    pub summary: Summary,
     pub deleted: bool,
     pub outbox: Vec<OutboxEntry>,
+}
+
+/// How many places of a listing are reserved, sold, and refunded without going back on sale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub reserved: u64,
+    pub sold: u64,
+    pub withdrawn: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -198,7 +198,7 @@ const MUTATIONS: &[Mutation] = &[
         invariant: Invariant::NewerWins,
         apply: |snapshot| {
             let ticket = snapshot.tickets.iter_mut().find(|ticket| !ticket.deleted).unwrap();
-            ticket.reserved += 1;
+            ticket.summary.reserved += 1;
             format!("the summary of ticket {}", ticket.id)
         },
     },
@@ -479,7 +479,7 @@ fn available_after_a_reservation(snapshot: &Snapshot) -> (String, String) {
     let is_available = |ticket: &&Ticket| {
         ticket.quantity == 1
             && ticket.order_id.is_none()
-            && ticket.withdrawn == 0
+            && ticket.summary.withdrawn == 0
             && !ticket.deleted
     };
     let mut tickets = snapshot.tickets.iter().filter(is_available);
