@@ -40,7 +40,9 @@ impl fmt::Display for Place {
 }
 
 /// How many places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Quantity(u16);
 
@@ -81,6 +83,11 @@ impl Quantity {
     /// What is left when so many are taken.
     pub const fn minus(self, taken: Quantity) -> Quantity {
         Quantity(self.0.saturating_sub(taken.0))
+    }
+
+    /// Both together.
+    pub const fn plus(self, more: Quantity) -> Quantity {
+        Quantity(self.0.saturating_add(more.0))
     }
 
     /// What so many places cost at this price each.

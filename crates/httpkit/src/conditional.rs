@@ -7,6 +7,9 @@ use http::request::Parts;
 
 use crate::error::{Error, Result};
 
+/// At most so many versions of a resource count as the same.
+const EQUIVALENT: usize = 10_000;
+
 /// The entity tag of a version: `"7"`.
 pub fn etag(version: i64) -> Option<ETag> {
     format!("\"{version}\"").parse().ok()
@@ -51,13 +54,20 @@ impl IfNoneMatch {
 impl IfMatch {
     /// Refuses (412) unless the client named no version, `*`, or this one (RFC 9110 §13.1.1).
     pub fn check(&self, version: i64) -> Result<()> {
+        self.check_since(version, version)
+    }
+
+    /// As [`IfMatch::check`], for a resource whose newest versions differ in nothing that a client can change: any since
+    /// the last such change will do.
+    pub fn check_since(&self, changed: i64, current: i64) -> Result<()> {
         let matches = |wanted: &headers::IfMatch| {
-            etag(version).is_some_and(|current| wanted.precondition_passes(&current))
+            let newest = (changed..=current).rev().take(EQUIVALENT);
+            newest.filter_map(etag).any(|version| wanted.precondition_passes(&version))
         };
         if self.0.as_ref().is_none_or(matches) {
             return Ok(());
         }
-        let detail = format!("The current version is {version}. Fetch it before you change it.");
+        let detail = format!("The current version is {current}. Fetch it before you change it.");
         Err(Error::refused(&problem::PRECONDITION_FAILED, detail))
     }
 }

@@ -172,11 +172,24 @@ impl<T: Aggregate> Documents<T> {
         thing: &T,
         events: &[OutboxMessage],
     ) -> Result<bool> {
+        self.replace_where(decided_on, doc! {}, thing, doc! {}, events).await
+    }
+
+    /// As [`Documents::replace`], if the document also matches `condition`; sets fields that aren't part of the object, too.
+    pub async fn replace_where(
+        &self,
+        decided_on: i64,
+        condition: Document,
+        thing: &T,
+        mut beside: Document,
+        events: &[OutboxMessage],
+    ) -> Result<bool> {
         debug_assert!(thing.version() > decided_on, "a change increments the version");
         let mut fields = mongo::document(thing)?;
         fields.remove("_id");
-        let filter = doc! { "_id": thing.id(), "version": decided_on };
-        let beside = obligation_fields::fields(thing.unanswered().is_some(), self.clock.now());
+        let mut filter = condition;
+        filter.extend(doc! { "_id": thing.id(), "version": decided_on });
+        beside.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         self.write(filter, fields, beside, events).await
     }
 
@@ -230,6 +243,19 @@ impl<T: Aggregate> Documents<T> {
     pub async fn change_or_insert<E>(
         &self,
         first: &T,
+        decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
+    ) -> Result<T, E>
+    where
+        T: Clone,
+        E: From<Error>,
+    {
+        self.change_or_insert_with(&Change::without_event(first.clone()), decide).await
+    }
+
+    /// As [`Documents::change`], for an object that may not exist yet: then `first` is stored, with its events.
+    pub async fn change_or_insert_with<E>(
+        &self,
+        first: &Change<T>,
         mut decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
     ) -> Result<T, E>
     where
@@ -237,16 +263,23 @@ impl<T: Aggregate> Documents<T> {
         E: From<Error>,
     {
         for _ in 0..MAX_ATTEMPTS {
-            if let Some(thing) = self.change(first.id(), &mut decide).await? {
+            if let Some(thing) = self.change(first.thing.id(), &mut decide).await? {
                 return Ok(thing);
             }
-            match self.insert(first, &[]).await {
-                Ok(()) => return Ok(first.clone()),
-                Err(error) if error.duplicate_of().is_some() => {}
-                Err(error) => return Err(error.into()),
+            if self.insert_if_new(first).await? {
+                return Ok(first.thing.clone());
             }
         }
         Err(Error::from(ConflictError).into())
+    }
+
+    /// Stores a new object with its events. False: one with its id exists.
+    pub async fn insert_if_new(&self, new: &Change<T>) -> Result<bool> {
+        match self.insert(&new.thing, &new.events).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.duplicate_of().is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn entries(&self, events: &[OutboxMessage]) -> bson::error::Result<Vec<Bson>> {

@@ -75,6 +75,14 @@ impl Republish {
         Republish { mark: format!("replay-{created_at}"), since: None, mode: Mode::Once }
     }
 
+    /// The run that bumps the versions of a restored database.
+    pub fn restore_run(&self) -> Option<&str> {
+        match &self.mode {
+            Mode::Bumped { run } => Some(run),
+            Mode::AsIs | Mode::Once => None,
+        }
+    }
+
     /// The documents that are left to do.
     fn remaining(&self) -> Document {
         let done = self.mode.done(&self.mark);

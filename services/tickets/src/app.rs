@@ -14,7 +14,7 @@ use crate::listeners::{order_cancelled, order_completed, order_created};
 use crate::routes::{create, delete, edit, list, show};
 use crate::state::{App, Settings, StateSettings};
 use crate::store::TicketDocument;
-use crate::view;
+use crate::{summaries, view};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
@@ -36,7 +36,9 @@ pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
         .background("relay", app.context.relay(app.store.documents()))
+        .background("relay of reservations", app.context.relay(app.store.reservations()))
         .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("summaries", |stop| summaries::run(app, stop))
 }
 
 /// The service, as `main` runs it.
@@ -63,6 +65,7 @@ impl Microservice for Tickets {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<App, TicketDocument>> {
         let app = App::connect(&settings, clock).await?;
-        Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
+        let admin = AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents());
+        Ok(admin.with_documents(app.store.reservations()))
     }
 }

@@ -1,9 +1,9 @@
 //! The body of `POST` and `PUT`: what a seller writes about a ticket.
 
-use common::Time;
 use common::listing::Listing;
 use common::money::AmountInput;
 use common::settings::MarketSettings;
+use common::{Quantity, Time};
 use httpkit::Error;
 use httpkit::validation::Rules;
 use serde::Deserialize;
@@ -21,16 +21,24 @@ pub struct TicketBody {
     pub date: Option<String>,
     pub time_zone: Option<String>,
     pub venue: Option<String>,
+    pub quantity: Option<i64>,
+    pub max_per_order: Option<i64>,
+    pub sold_together: Option<bool>,
+    pub closed: Option<bool>,
 }
 
 impl TicketBody {
-    /// Refuses with one violation for every broken rule. `current_date` is that of the listing that is edited.
+    /// Refuses with one violation for every broken rule. `current` is the listing that is edited: how many places it has,
+    /// and whether it is closed, stays if it is omitted.
     pub fn parse(
         self,
         market: &MarketSettings,
-        current_date: Option<Time>,
+        current: Option<&Listing>,
         now: Time,
     ) -> Result<Draft, Error> {
+        let current_date = current.and_then(|listing| listing.date);
+        let current_quantity = current.map_or(Quantity::ONE, |listing| listing.quantity);
+        let is_closed = current.is_some_and(|listing| listing.closed);
         let amount = self.price.and_then(|amount| amount.parse().ok());
         let mut rules = Rules::default();
         let title = rules.check("title", draft::title(self.title));
@@ -40,7 +48,18 @@ impl TicketBody {
         let time_zone = draft::time_zone(self.time_zone, &market.time_zone);
         let time_zone = rules.check("timeZone", time_zone);
         let venue = rules.check("venue", draft::venue(self.venue));
-        match (title, price, description, date, time_zone, venue) {
+        let sold_together = self.sold_together.unwrap_or(false);
+        let quantity = draft::quantity(self.quantity, current_quantity);
+        let quantity = rules.check("quantity", quantity);
+        let quantity = match (quantity, price) {
+            (Some(quantity), Some(price)) if sold_together => {
+                rules.check("quantity", draft::sold_together(quantity, price))
+            }
+            (quantity, _) => quantity,
+        };
+        let max_per_order = draft::quantity(self.max_per_order, Listing::default_max_per_order());
+        let max_per_order = rules.check("maxPerOrder", max_per_order);
+        match (title, price, description, date, time_zone, venue, quantity, max_per_order) {
             (
                 Some(title),
                 Some(price),
@@ -48,10 +67,22 @@ impl TicketBody {
                 Some(date),
                 Some(time_zone),
                 Some(venue),
+                Some(quantity),
+                Some(max_per_order),
             ) => {
                 let currency = market.currency.clone();
-                let listing =
-                    Listing { title, date, time_zone, venue, ..Listing::unknown(price, currency) };
+                let listing = Listing {
+                    title,
+                    price,
+                    currency,
+                    date,
+                    time_zone,
+                    venue,
+                    quantity,
+                    max_per_order,
+                    sold_together,
+                    closed: self.closed.unwrap_or(is_closed),
+                };
                 Ok(Draft { listing, description })
             }
             (..) => Err(rules.into_error()),
@@ -182,15 +213,54 @@ mod tests {
 
     #[test]
     fn the_current_date_of_a_listing_may_be_in_the_past() {
-        let current = Time::parse("2026-01-31T10:00:00Z");
+        let date = Time::parse("2026-01-31T10:00:00Z");
+        let current =
+            Listing { date, ..Listing::unknown(Money::from_minor(1), "usd".parse().unwrap()) };
         for (date, valid) in [
             ("2026-01-31T10:00:00Z", true),
             ("2026-01-31T11:00:00+01:00", true),
             ("2026-01-31T10:00:01Z", false),
         ] {
             let json = format!(r#"{{"title": "x", "price": 1, "date": "{date}"}}"#);
-            assert_eq!(body(&json).parse(&market(), current, now()).is_ok(), valid, "{date}");
+            assert_eq!(
+                body(&json).parse(&market(), Some(&current), now()).is_ok(),
+                valid,
+                "{date}"
+            );
         }
+    }
+
+    #[test]
+    fn a_quantity_is_between_one_and_a_thousand_and_stays_if_it_is_omitted() {
+        for (quantity, valid) in [("1", true), ("1000", true), ("0", false), ("1001", false)] {
+            for member in ["quantity", "maxPerOrder"] {
+                let json = format!(r#"{{"title": "x", "price": 1, "{member}": {quantity}}}"#);
+                match body(&json).parse(&market(), None, now()) {
+                    Ok(_) => assert!(valid, "{json}"),
+                    Err(_) => assert!(!valid && violations(&json) == [member], "{json}"),
+                }
+            }
+        }
+        let many = Listing {
+            quantity: Quantity::new(400),
+            closed: true,
+            ..Listing::unknown(Money::from_minor(1), "usd".parse().unwrap())
+        };
+        let draft = body(r#"{"title": "x", "price": 1}"#).parse(&market(), Some(&many), now());
+        let listing = draft.unwrap().listing;
+        assert_eq!((listing.quantity.get(), listing.max_per_order.get()), (400, 10));
+        assert!(listing.closed && !listing.sold_together);
+        let reopened = body(r#"{"title": "x", "price": 1, "closed": false, "quantity": 500}"#);
+        let listing = reopened.parse(&market(), Some(&many), now()).unwrap().listing;
+        assert_eq!((listing.quantity.get(), listing.closed), (500, false));
+    }
+
+    #[test]
+    fn tickets_that_are_sold_together_must_be_payable_together() {
+        let json = r#"{"title": "x", "price": "500000", "quantity": 2, "soldTogether": true}"#;
+        assert_eq!(violations(json), ["quantity"]);
+        let json = r#"{"title": "x", "price": "499999.99", "quantity": 2, "soldTogether": true}"#;
+        assert!(body(json).parse(&market(), None, now()).is_ok());
     }
 
     #[test]

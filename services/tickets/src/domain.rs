@@ -1,44 +1,68 @@
 //! A ticket and its transitions. Pure: no database, no clock, no I/O.
 
 pub mod draft;
+mod previous_version;
+mod reservation;
 pub mod search;
+mod summary;
 
-use common::Time;
-use common::events::{self, OrderStatus, TicketCreated, TicketDeleted, TicketUpdated};
+use common::events::{self, TicketCreated, TicketDeleted, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
 use common::listing::Listing;
+use common::{Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
 pub use draft::Draft;
+pub use reservation::{Reservation, ReservationStatus};
 pub use search::{DateBound, Search, SearchScope, Sort};
+pub use summary::Summary;
 
+/// A listing, of one ticket or of many of a kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ticket {
     #[serde(rename = "_id")]
     pub id: TicketId,
     pub version: i64,
+    /// The version of the seller's last change.
+    #[serde(default)]
+    pub edited_version: i64,
     /// The seller.
     pub user_id: UserId,
     #[serde(flatten)]
     pub listing: Listing,
     pub description: Option<String>,
     pub created_at: Time,
-    /// The greatest fencing number of an order that was applied; 0 before the first. An order with a smaller one no longer
-    /// has the ticket.
-    pub hold: i64,
-    /// The greatest version of the order that was applied under that fencing number.
-    pub hold_version: i64,
-    /// The order that has reserved or bought the ticket.
+    /// As of the last computation. (Of a listing of one, [`Ticket::summary`] is the truth.)
+    #[serde(default)]
+    summary: Summary,
+    /// The order that has the place of a listing of one.
     pub order_id: Option<OrderId>,
     /// The buyer of that order.
     pub buyer_id: Option<UserId>,
-    /// When the reservation expires; none for a ticket that is sold.
+    /// When its reservation expires; none if it is sold.
     pub reserved_until: Option<Time>,
+    /// Whether that order has bought it.
     pub sold: bool,
     /// A tombstone: the API responds as if the ticket didn't exist, but late orders are still answered by an event.
     pub deleted: bool,
+    /// Of a listing of one, the fencing number of the newest order that was applied, for replicas of the previous version.
+    pub hold: i64,
+    /// The version of that order.
+    pub hold_version: i64,
+    /// Both, as this version has last written them.
+    #[serde(default, skip_serializing)]
+    pub written_hold: Option<(i64, i64)>,
+    /// How many changes of its reservations were marked. Not part of what is decided: it has writes of its own.
+    #[serde(default, skip_serializing)]
+    pub changes: Option<i64>,
+    /// Whether the summary doesn't contain all of them.
+    #[serde(default, skip_serializing)]
+    pub dirty: bool,
+    /// When the summary was last computed.
+    #[serde(default, skip_serializing)]
+    pub summarised_at: Option<Time>,
 }
 
 /// The status of a ticket, as the API shows it.
@@ -48,13 +72,21 @@ pub enum Status {
     Available,
     Reserved,
     Sold,
+    /// Nobody can order it: the seller has stopped the sale, or what is left was withdrawn.
+    Closed,
 }
 
 /// Why a ticket can't be edited or deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeRefusal {
     Reserved,
     Sold,
+    /// Buyers rely on these members of the listing.
+    DetailsFixed(Vec<&'static str>),
+    /// It would have fewer places.
+    FewerPlaces {
+        now: Quantity,
+    },
 }
 
 impl Ticket {
@@ -63,17 +95,23 @@ impl Ticket {
         let ticket = Ticket {
             id: TicketId::new(now),
             version: 1,
+            edited_version: 1,
             user_id: seller,
             listing: draft.listing,
             description: draft.description,
             created_at: now,
-            hold: 0,
-            hold_version: 0,
+            summary: Summary::default(),
             order_id: None,
             buyer_id: None,
             reserved_until: None,
             sold: false,
             deleted: false,
+            hold: 0,
+            hold_version: 0,
+            written_hold: None,
+            changes: None,
+            dirty: false,
+            summarised_at: None,
         };
         let event = TicketCreated(ticket.to_event());
         Change::with_event(ticket, &event)
@@ -83,98 +121,158 @@ impl Ticket {
     pub fn edit(&self, draft: Draft) -> Result<Change<Ticket>, ChangeRefusal> {
         self.check_changeable()?;
         let Draft { listing, description } = draft;
-        let ticket = Ticket { version: self.version + 1, listing, description, ..self.clone() };
+        if listing.quantity < self.listing.quantity {
+            return Err(ChangeRefusal::FewerPlaces { now: self.listing.quantity });
+        }
+        let fixed = self.fixed_details(&listing);
+        if !fixed.is_empty() {
+            return Err(ChangeRefusal::DetailsFixed(fixed));
+        }
+        let version = self.version + 1;
+        let edited_version = version;
+        let ticket = Ticket { version, edited_version, listing, description, ..self.clone() };
         Ok(ticket.with_updated_event())
+    }
+
+    /// The members that this listing changes although buyers rely on them.
+    fn fixed_details(&self, listing: &Listing) -> Vec<&'static str> {
+        if self.summary().taken() == Quantity::NONE {
+            return Vec::new();
+        }
+        let before = &self.listing;
+        let grows = listing.quantity > before.quantity;
+        let changes = [
+            ("title", listing.title != before.title),
+            ("date", listing.date != before.date),
+            ("timeZone", listing.time_zone != before.time_zone),
+            ("venue", listing.venue != before.venue),
+            // What is left could never be sold: an order would have to take all places.
+            ("soldTogether", listing.sold_together && !before.sold_together),
+            ("quantity", listing.sold_together && before.sold_together && grows),
+        ];
+        changes.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
     }
 
     /// Removes the listing permanently.
     pub fn delete(&self) -> Result<Change<Ticket>, ChangeRefusal> {
-        self.check_changeable()?;
+        self.check_deletable()?;
         let ticket = Ticket { version: self.version + 1, deleted: true, ..self.clone() };
         Ok(ticket.with_deleted_event())
     }
 
-    /// Refuses while an order has reserved or bought the ticket. An expired reservation counts until the event that ends
-    /// its order was applied: the buyer may have paid in the last second.
+    /// A listing of one can't be changed while an order has reserved or bought it.
     pub fn check_changeable(&self) -> Result<(), ChangeRefusal> {
-        match self.order_id {
-            Some(_) if self.sold => Err(ChangeRefusal::Sold),
-            Some(_) => Err(ChangeRefusal::Reserved),
-            None => Ok(()),
-        }
+        if self.has_many() { Ok(()) } else { self.check_deletable() }
     }
 
-    /// Applies the state of an order that an event carries; none if it isn't newer than what was applied before.
-    ///
-    /// Newer means a greater fencing number, or a greater version of the order under the same one. A reservation gets its
-    /// number only when the one before has ended, so the newest event alone decides who has the ticket, and it doesn't
-    /// matter which others arrive late, twice, or never.
-    pub fn follow(&self, order: &events::Order) -> Option<Change<Ticket>> {
-        if (order.hold, order.version) <= (self.hold, self.hold_version) {
-            return None;
-        }
-        let ticket = Ticket {
-            version: self.version + 1,
-            hold: order.hold,
-            hold_version: order.version,
-            ..self.clone()
-        };
-        Some(if self.deleted {
-            ticket.reject(order.status)
+    /// Refuses while orders have reserved or bought places. An expired reservation counts until the event that ends its
+    /// order was applied: the buyer may have paid in the last second.
+    pub fn check_deletable(&self) -> Result<(), ChangeRefusal> {
+        let Summary { reserved, sold, .. } = self.summary();
+        if sold > Quantity::NONE {
+            Err(ChangeRefusal::Sold)
+        } else if reserved > Quantity::NONE {
+            Err(ChangeRefusal::Reserved)
         } else {
-            ticket.assigned_to(order).with_updated_event()
-        })
+            Ok(())
+        }
     }
 
-    /// The ticket reserved, sold or available, as the order's status says.
-    fn assigned_to(self, order: &events::Order) -> Ticket {
-        let (order_id, buyer_id) = (Some(order.id), Some(order.user_id));
-        match order.status {
-            OrderStatus::Created | OrderStatus::AwaitingPayment => {
-                let reserved_until = Some(order.expires_at);
-                Ticket { order_id, buyer_id, reserved_until, sold: false, ..self }
-            }
-            OrderStatus::Complete => {
-                Ticket { order_id, buyer_id, reserved_until: None, sold: true, ..self }
-            }
-            OrderStatus::Cancelled => {
-                Ticket { order_id: None, buyer_id: None, reserved_until: None, sold: false, ..self }
-            }
-            // Not consumed by this version.
-            OrderStatus::Unknown => self,
+    /// Whether it is a listing of many.
+    pub fn has_many(&self) -> bool {
+        self.listing.quantity > Quantity::ONE
+    }
+
+    /// The summary as of the last computation. That of a listing of one follows from the order that has it.
+    pub fn summary(&self) -> Summary {
+        let withdrawn = self.summary.withdrawn;
+        match self.order_id {
+            _ if self.has_many() => self.summary.clone(),
+            Some(_) if self.sold => Summary { sold: Quantity::ONE, ..Summary::default() },
+            Some(_) => Summary {
+                reserved: Quantity::ONE,
+                next_release: self.reserved_until,
+                reserved_until: self.reserved_until,
+                ..Summary::default()
+            },
+            None => Summary { withdrawn, ..Summary::default() },
+        }
+    }
+
+    /// Summarises the live reservations, after an order was applied to one of them. None: nothing has changed.
+    pub fn summarise(
+        &self,
+        reservations: &[Reservation],
+        applied: Option<&events::Order>,
+    ) -> Option<Change<Ticket>> {
+        let next = Ticket { summary: Summary::of(reservations), ..self.clone() };
+        let next = if self.has_many() { next } else { next.of_one(reservations, applied) };
+        let next = Ticket { version: self.version + 1, ..next };
+        let has_changed = next != Ticket { version: next.version, ..self.clone() };
+        has_changed.then(|| next.with_updated_event())
+    }
+
+    /// A listing of one names the order that has it: the one whose reservation prevails.
+    fn of_one(self, reservations: &[Reservation], applied: Option<&events::Order>) -> Ticket {
+        let (hold, hold_version) = self.newest_hold(applied, reservations);
+        let active = reservations.iter().filter(|one| one.status.is_active());
+        let holder = active.max_by_key(|one| (one.status, one.until, one.order_id));
+        let sold = holder.is_some_and(|holder| holder.status == ReservationStatus::Sold);
+        Ticket {
+            order_id: holder.map(|holder| holder.order_id),
+            buyer_id: holder.map(|holder| holder.buyer_id),
+            reserved_until: holder.filter(|_| !sold).map(|holder| holder.until),
+            sold,
+            hold,
+            hold_version,
+            ..self
         }
     }
 
     /// A live order of a deleted ticket is rejected: `ticket.deleted` is published in a new version, so that orders ends
-    /// the order. An order that has ended needs no event.
-    fn reject(self, status: OrderStatus) -> Change<Ticket> {
-        match status {
-            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => {
-                self.with_deleted_event()
-            }
-            OrderStatus::Cancelled | OrderStatus::Unknown => Change::without_event(self),
-        }
+    /// the order.
+    pub fn reject(&self, order: &events::Order) -> Change<Ticket> {
+        let (hold, hold_version) = self.newest_hold(Some(order), None);
+        let ticket = Ticket { version: self.version + 1, hold, hold_version, ..self.clone() };
+        ticket.with_deleted_event()
     }
 
+    /// What a reader sees at this time.
     pub fn status(&self, now: Time) -> Status {
-        if self.sold {
-            Status::Sold
-        } else if self.order_id.is_some() && self.reserved_until.is_some_and(|end| end > now) {
+        let summary = self.summary().at(now);
+        if self.available(now) > Quantity::NONE {
+            if self.listing.closed { Status::Closed } else { Status::Available }
+        } else if summary.reserved > Quantity::NONE {
             Status::Reserved
+        } else if summary.sold > Quantity::NONE {
+            Status::Sold
         } else {
-            Status::Available
+            Status::Closed
         }
     }
 
-    /// Whether the reservation has expired and the event that ends its order wasn't applied yet: the status has changed
-    /// without a new version.
+    /// How many places are neither reserved, nor sold, nor withdrawn.
+    pub fn available(&self, now: Time) -> Quantity {
+        self.listing.quantity.minus(self.summary().at(now).taken())
+    }
+
+    /// The ticket with the summary of these reservations, for a reader: only those that run at this time count.
+    pub fn recounted(self, reservations: &[Reservation], now: Time) -> Ticket {
+        let running = reservations
+            .iter()
+            .filter(|one| one.status != ReservationStatus::Reserved || one.until > now);
+        Ticket { summary: Summary::of(running), ..self }
+    }
+
+    /// Whether a reservation has expired and the event that ends its order wasn't applied yet: the representation has
+    /// changed without a new version.
     pub fn has_expired_reservation(&self, now: Time) -> bool {
-        self.order_id.is_some() && !self.sold && self.reserved_until.is_some_and(|end| end <= now)
+        self.summary().next_release.is_some_and(|end| end <= now)
     }
 
     /// Whether searches find it: a reserved ticket is listed, because its reservation may expire.
     pub fn is_listed(&self) -> bool {
-        !self.sold && !self.deleted
+        !self.deleted && !self.listing.closed && self.summary().gone() < self.listing.quantity
     }
 
     /// When the event begins; an undated ticket is on sale indefinitely.

@@ -10,4 +10,5 @@ pub mod listeners;
 pub mod routes;
 pub mod state;
 pub mod store;
+mod summaries;
 pub mod view;

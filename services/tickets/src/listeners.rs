@@ -1,5 +1,5 @@
-//! One event per file. Each carries the whole order and its version, so all of them do the same: apply the order's state if
-//! it is newer than what was applied before.
+//! One event per file. Each carries the whole order and its version, so all of them do the same: apply the order's state to
+//! its reservation, if it is newer than what was applied before, and summarise the listing's reservations.
 
 pub mod order_cancelled;
 pub mod order_completed;
@@ -13,7 +13,7 @@ use crate::state::App;
 
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
     match app.store.follow(order).await? {
-        Some(_) => Ok(()),
+        Some(()) => Ok(()),
         // Orders knows a ticket only from this service, so its document must have been lost. It may be restored meanwhile;
         // if not, the event is stored as a dead letter.
         None => {

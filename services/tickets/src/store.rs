@@ -1,9 +1,10 @@
-//! All of the service's MongoDB: one collection, one document per ticket.
+//! All of the service's MongoDB: the tickets, and their reservations ([`reservations`]).
+
+mod reservations;
 
 use std::future::{Future, ready};
 
 use bson::{Bson, Document, doc};
-use common::events::Order;
 use common::ids::TicketId;
 use common::{Clock, Time};
 use futures::{StreamExt, TryStreamExt};
@@ -15,7 +16,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
 
 use crate::domain::search::words;
-use crate::domain::{Search, SearchScope, Sort, Ticket};
+use crate::domain::{Reservation, Search, SearchScope, Sort, Ticket};
+
+pub use reservations::Summarised;
 
 /// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.
 #[derive(Debug, Deserialize)]
@@ -32,6 +35,7 @@ impl Serialize for TicketDocument {
             words: Vec<String>,
             listed: bool,
             on_sale_until: Time,
+            written_hold: (i64, i64),
         }
         let TicketDocument(ticket) = self;
         let listing = &ticket.listing;
@@ -41,6 +45,7 @@ impl Serialize for TicketDocument {
             words: words(&format!("{} {venue}", listing.title)),
             listed: ticket.is_listed(),
             on_sale_until: ticket.on_sale_until(),
+            written_hold: (ticket.hold, ticket.hold_version),
         };
         fields.serialize(serializer)
     }
@@ -72,16 +77,26 @@ impl Aggregate for TicketDocument {
 #[derive(Clone)]
 pub struct Store {
     documents: Documents<TicketDocument>,
+    reservations: Documents<Reservation>,
+    clock: Clock,
 }
 
 impl Store {
     pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
-        Ok(Store { documents: Documents::open(database, clock, indexes()).await? })
+        let documents = Documents::open(database, clock.clone(), indexes()).await?;
+        let reservations =
+            Documents::open(database, clock.clone(), reservations::indexes()).await?;
+        Ok(Store { documents, reservations, clock })
     }
 
     /// For the relay and the admin commands.
     pub fn documents(&self) -> &Documents<TicketDocument> {
         &self.documents
+    }
+
+    /// For the relay and the admin commands.
+    pub fn reservations(&self) -> &Documents<Reservation> {
+        &self.reservations
     }
 
     /// The ticket; none if it doesn't exist or was deleted.
@@ -124,15 +139,6 @@ impl Store {
         };
         let changed = self.documents.change(id, decide).await?;
         Ok(changed.filter(|_| existed).map(|TicketDocument(ticket)| ticket))
-    }
-
-    /// Applies an order's event to its ticket, deleted ones included. None: the ticket was never stored here.
-    pub async fn follow(&self, order: &Order) -> Result<Option<Ticket>> {
-        let decide = |TicketDocument(ticket): &TicketDocument| -> Result<_> {
-            Ok(ticket.follow(order).map(document))
-        };
-        let changed = self.documents.change(order.ticket.id, decide).await?;
-        Ok(changed.map(|TicketDocument(ticket)| ticket))
     }
 
     /// At most `limit` tickets after the cursor, and whether there are more.
@@ -195,7 +201,7 @@ fn document(change: Change<Ticket>) -> Change<TicketDocument> {
 
 /// One index for each order of each list. The filtered fields come last in them, so that the index alone determines which
 /// documents to fetch.
-fn indexes() -> [IndexModel; 7] {
+fn indexes() -> [IndexModel; 8] {
     let on_sale = |name: &str, order: Document| {
         let mut keys = doc! { "listed": 1 };
         keys.extend(order);
@@ -219,6 +225,7 @@ fn indexes() -> [IndexModel; 7] {
         mine("mine_newest", order(Sort::Newest)),
         mine("mine_cheapest", order(Sort::Cheapest)),
         mine("mine_soonest", order(Sort::Soonest)),
+        mongo::partial_index("dirty", doc! { "dirty": 1 }, doc! { "dirty": true }),
     ]
 }
 

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use common::Time;
 use common::ids::{OrderId, TicketId, UserId};
 use common::listing::ListingView;
+use common::{Quantity, Time};
 use http::{HeaderValue, StatusCode, header};
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
@@ -22,6 +22,12 @@ struct TicketView {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     user_id: UserId,
+    quantity: Quantity,
+    available: Quantity,
+    reserved: Quantity,
+    sold: Quantity,
+    max_per_order: Quantity,
+    sold_together: bool,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_until: Option<Time>,
@@ -35,14 +41,21 @@ impl TicketView {
     /// The ticket at this moment, as this viewer may see it.
     fn of(ticket: Ticket, viewer: Option<&CurrentUser>, now: Time) -> Self {
         let status = ticket.status(now);
+        let summary = ticket.summary().at(now);
         let (order_id, reserved_until) = match status {
-            Status::Available => (None, None),
-            Status::Reserved => (ticket.order_id, ticket.reserved_until),
+            Status::Available | Status::Closed => (None, None),
+            Status::Reserved => (ticket.order_id, summary.next_release),
             Status::Sold => (ticket.order_id, None),
         };
         TicketView {
             order_id: order_id.filter(|_| may_see_order(&ticket, viewer)),
             id: ticket.id,
+            quantity: ticket.listing.quantity,
+            available: ticket.available(now),
+            reserved: summary.reserved,
+            sold: summary.sold,
+            max_per_order: ticket.listing.max_per_order,
+            sold_together: ticket.listing.sold_together,
             listing: ticket.listing.into(),
             description: ticket.description,
             user_id: ticket.user_id,

@@ -6,6 +6,7 @@ use bus::Listeners;
 use futures::future::BoxFuture;
 use store::{Aggregate, Documents};
 
+use super::republish::Republishable;
 use crate::context::ServiceContext;
 
 /// How long a command waits for NATS.
@@ -20,6 +21,7 @@ pub struct AdminCommands<S, T> {
     pub(crate) context: ServiceContext,
     pub(crate) listeners: Listeners<S>,
     pub(crate) documents: Documents<T>,
+    pub(crate) further: Vec<Box<dyn Republishable>>,
     pub(crate) after_restore: Option<AfterRestore>,
 }
 
@@ -31,7 +33,7 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
         documents: &Documents<T>,
     ) -> Self {
         let (context, documents) = (context.clone(), documents.clone());
-        AdminCommands { context, listeners, documents, after_restore: None }
+        AdminCommands { context, listeners, documents, further: Vec::new(), after_restore: None }
     }
 
     pub(crate) async fn wait_until_connected(&self) -> anyhow::Result<()> {
@@ -43,6 +45,12 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
         tokio::time::timeout(TIMEOUT, connected)
             .await
             .map_err(|_| anyhow::anyhow!("NATS_URL: no connection within {TIMEOUT:?}"))
+    }
+
+    /// Documents of another kind that are republished, too.
+    pub fn with_documents<U: Aggregate>(mut self, documents: &Documents<U>) -> Self {
+        self.further.push(Box::new(documents.clone()));
+        self
     }
 
     /// What else to do after the service's database was restored.

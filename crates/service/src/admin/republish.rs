@@ -1,9 +1,11 @@
 //! `republish`: publishes the current state again.
 
 use anyhow::Context as _;
+use bus::Bus;
 use clap::Args;
 use common::Time;
-use store::{Aggregate, Republish, Republished};
+use futures::future::BoxFuture;
+use store::{Aggregate, Documents, Republish, Republished};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::{AdminCommands, TIMEOUT};
@@ -21,8 +23,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Time>,
 
-    /// This service's own database was restored from a back-up: add 1,000,000 to all versions and fencing numbers
-    /// first, so that they exceed what was published after the back-up. A run that was interrupted is continued
+    /// This service's own database was restored from a back-up: add 1,000,000 to all versions first, so that they
+    /// exceed what was published after the back-up. A run that was interrupted is continued
     #[arg(long, conflicts_with = "since")]
     restored: bool,
 }
@@ -34,17 +36,25 @@ fn parse_time(text: &str) -> Result<Time, String> {
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
     pub(super) async fn republish(mut self, options: Options) -> anyhow::Result<()> {
         let now = self.context.clock.now();
-        let Republished { documents, events } = if options.restored {
+        let republish = if options.restored {
             let run = self.documents.begin_restore().await?;
             if let Some(step) = self.after_restore.take() {
                 step(run.clone()).await?;
             }
-            let republished = self.push(&Republish::restored(now, run.clone())).await?;
-            self.documents.end_restore(&run).await?;
-            republished
+            Republish::restored(now, run)
         } else {
-            self.push(&Republish::new(now, options.since)).await?
+            Republish::new(now, options.since)
         };
+        let mut total = Republished::default();
+        for documents in self.all() {
+            let Republished { documents, events } = documents.push(&republish).await?;
+            total.documents += documents;
+            total.events += events;
+        }
+        if let Some(run) = republish.restore_run() {
+            self.documents.end_restore(run).await?;
+        }
+        let Republished { documents, events } = total;
         println!("Republishing {events} events of {documents} documents.");
 
         self.publish().await.context(
@@ -55,17 +65,42 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
         Ok(())
     }
 
-    async fn push(&self, republish: &Republish) -> anyhow::Result<Republished> {
-        let progress = |Republished { documents, .. }: Republished| {
-            if documents.is_multiple_of(PROGRESS_INTERVAL) {
-                println!("{documents} documents …");
-            }
-        };
-        self.documents.republish(republish, progress, &CancellationToken::new()).await
-    }
-
     async fn publish(&self) -> anyhow::Result<()> {
         self.wait_until_connected().await?;
-        self.documents.relay_all(&self.context.bus, TIMEOUT).await
+        for documents in self.all() {
+            documents.publish(&self.context.bus).await?;
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn Republishable> {
+        let first: &dyn Republishable = &self.documents;
+        std::iter::once(first).chain(self.further.iter().map(|documents| &**documents))
+    }
+}
+
+/// Documents of some kind.
+pub(crate) trait Republishable: Send + Sync {
+    /// Pushes the events of their current state onto their outboxes.
+    fn push<'a>(&'a self, republish: &'a Republish) -> BoxFuture<'a, anyhow::Result<Republished>>;
+
+    /// Publishes what the outboxes hold.
+    fn publish<'a>(&'a self, bus: &'a Bus) -> BoxFuture<'a, anyhow::Result<()>>;
+}
+
+impl<T: Aggregate> Republishable for Documents<T> {
+    fn push<'a>(&'a self, republish: &'a Republish) -> BoxFuture<'a, anyhow::Result<Republished>> {
+        Box::pin(async move {
+            let progress = |Republished { documents, .. }: Republished| {
+                if documents.is_multiple_of(PROGRESS_INTERVAL) {
+                    println!("{documents} documents …");
+                }
+            };
+            self.republish(republish, progress, &CancellationToken::new()).await
+        })
+    }
+
+    fn publish<'a>(&'a self, bus: &'a Bus) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(self.relay_all(bus, TIMEOUT))
     }
 }

@@ -3,7 +3,7 @@
 //! A rule is refused with a text that continues the field's name: *title* — *must not be empty*.
 
 use common::listing::Listing;
-use common::{Money, Time, text, time_zone};
+use common::{Money, Quantity, Time, text, time_zone};
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 5000;
@@ -29,6 +29,24 @@ pub fn price(amount: Option<Money>, min_price: Money) -> Result<Money, String> {
     amount
         .filter(|price| (min_price..=Money::MAX).contains(price))
         .ok_or_else(|| format!("must be between {min_price} and {}, like 20 or 20.50", Money::MAX))
+}
+
+/// Some places; `default` if that is omitted.
+pub fn quantity(number: Option<i64>, default: Quantity) -> Result<Quantity, String> {
+    match number {
+        Some(number) => Quantity::parse(number)
+            .ok_or_else(|| format!("must be between {} and {}", Quantity::ONE, Quantity::MAX)),
+        None => Ok(default),
+    }
+}
+
+/// All places are paid by one payment.
+pub fn sold_together(quantity: Quantity, price: Money) -> Result<Quantity, String> {
+    if quantity.times(price) <= Money::MAX {
+        Ok(quantity)
+    } else {
+        Err(format!("must not cost more than {} together", Money::MAX))
+    }
 }
 
 pub fn description(text: Option<String>) -> Result<Option<String>, String> {

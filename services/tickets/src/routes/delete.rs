@@ -7,7 +7,7 @@ use httpkit::conditional::IfMatch;
 use httpkit::extract::PathId;
 use httpkit::{CurrentUser, Result};
 
-use super::edit::check_change;
+use super::edit::check_version;
 use super::errors::not_found;
 use crate::domain::Ticket;
 use crate::state::App;
@@ -19,9 +19,10 @@ pub async fn handle(
     if_match: IfMatch,
 ) -> Result<StatusCode> {
     let decide = |ticket: &Ticket| -> Result<_> {
-        check_change(ticket, &user, &if_match)?;
+        check_version(ticket, &user, &if_match)?;
         Ok(ticket.delete()?)
     };
+    app.store.settle(id).await?;
     app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(StatusCode::NO_CONTENT)
 }

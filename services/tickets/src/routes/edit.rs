@@ -26,20 +26,30 @@ pub async fn handle(
     check_change(&ticket, &user, &if_match)?;
     let Body(body) = Body::<TicketBody>::from_request(request, &app).await?;
     let now = app.clock.now();
-    let draft = body.parse(&app.market, ticket.listing.date, now)?;
+    let draft = body.parse(&app.market, Some(&ticket.listing), now)?;
     let decide = |ticket: &Ticket| -> Result<_> {
         check_change(ticket, &user, &if_match)?;
         Ok(ticket.edit(draft.clone())?)
     };
+    app.store.settle(id).await?;
     let ticket = app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(view::one(ticket, Some(&user), now))
 }
 
-/// Refuses anyone but the seller and admins (403), another version than the one in `If-Match` (412), and a ticket that
-/// is reserved or sold (409).
-pub(super) fn check_change(ticket: &Ticket, user: &CurrentUser, if_match: &IfMatch) -> Result<()> {
+/// Refuses anyone but the seller and admins (403), another version than the one in `If-Match` (412), and a listing of one
+/// that is reserved or sold (409).
+fn check_change(ticket: &Ticket, user: &CurrentUser, if_match: &IfMatch) -> Result<()> {
+    check_version(ticket, user, if_match)?;
+    Ok(ticket.check_changeable()?)
+}
+
+/// A listing of many is sold all the time, which gives it new versions: only another edit is a conflict with this one.
+pub(super) fn check_version(ticket: &Ticket, user: &CurrentUser, if_match: &IfMatch) -> Result<()> {
     let owners = Owners { seller: ticket.user_id, buyer: ticket.buyer_id };
     user.require(Action::EditTicket, owners)?;
-    if_match.check(ticket.version)?;
-    Ok(ticket.check_changeable()?)
+    if ticket.has_many() {
+        if_match.check_since(ticket.edited_version, ticket.version)
+    } else {
+        if_match.check(ticket.version)
+    }
 }

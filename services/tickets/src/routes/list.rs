@@ -43,6 +43,7 @@ pub async fn handle(
     let (tickets, more) = app.store.page(&search, now, after.as_ref(), limit).await?;
     let last = tickets.last().filter(|_| more);
     let next = last.map(|last| Cursor::after(search.sort.key(last), last.id, &search).encode());
+    let tickets = app.store.recount(tickets, now).await?;
     Ok(view::page(tickets, next, viewer.as_ref(), now))
 }
 

@@ -22,5 +22,6 @@ pub async fn handle(
     if if_none_match.includes(ticket.version) && view::depends_on_version(&ticket, viewer, now) {
         return Ok(view::not_modified(&ticket, viewer));
     }
+    let ticket = app.store.recount(vec![ticket], now).await?.pop().ok_or_else(not_found)?;
     Ok(view::one(ticket, viewer, now))
 }

@@ -1,6 +1,6 @@
 //! Admin commands: `tickets republish …`.
 
-use common::events::{TicketCreated, TicketDeleted, TicketUpdated};
+use common::events::{TicketCreated, TicketDeleted, TicketReserved, TicketUpdated};
 use store::RESTORE_VERSION_OFFSET;
 
 use crate::world::{World, path, text};
@@ -22,10 +22,13 @@ async fn every_ticket_is_republished_in_its_current_state_deleted_ones_too() {
     bus.wait_for::<TicketUpdated>(|event| event.0.id.to_string() == of(&reserved)).await;
 
     let published = world.infra.program("tickets").run(&["republish"]).await;
-    let expected = "Republishing 3 events of 3 documents.\nAll events are published.\n";
+    let expected = "Republishing 4 events of 4 documents.\nAll events are published.\n";
     assert_eq!(published.expect_success(), expected);
     let created = bus.published::<TicketCreated>().await;
     assert_eq!(created.iter().filter(|event| event.0.id.to_string() == of(&new)).count(), 2);
+    let confirmed = bus.published::<TicketReserved>().await;
+    assert_eq!(confirmed.len(), 2);
+    assert_eq!(confirmed[0], confirmed[1]);
     let updated = bus.published::<TicketUpdated>().await;
     assert_eq!(updated.len(), 2);
     assert_eq!(updated[0], updated[1]);

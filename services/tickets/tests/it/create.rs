@@ -24,6 +24,8 @@ async fn a_new_ticket_is_returned_stored_and_published() {
             "id": ticket["id"], "title": "Motörhead", "price": "20.50", "currency": "usd",
             "description": "Row 3\nSeat 7", "date": date, "timeZone": "Europe/Berlin",
             "venue": "Zénith", "userId": seller.id, "status": "available", "version": 1,
+            "quantity": 1, "available": 1, "reserved": 0, "sold": 0, "maxPerOrder": 10,
+            "soldTogether": false,
             "createdAt": world.clock().now(),
         })
     );

@@ -34,6 +34,8 @@ async fn an_edit_replaces_everything_and_clears_what_is_omitted() {
             "id": ticket["id"], "title": "Hawkwind", "price": "30.00", "currency": "usd",
             "timeZone": "UTC", "userId": seller.id, "status": "available", "version": 2,
             "createdAt": ticket["createdAt"],
+            "quantity": 1, "available": 1, "reserved": 0, "sold": 0, "maxPerOrder": 10,
+            "soldTogether": false,
         })
     );
     assert_eq!(response.header("etag"), Some("\"2\""));
@@ -62,7 +64,8 @@ async fn refusals_have_a_fixed_precedence() {
     let world = World::start().await;
     let (seller, buyer) = (world.user(), world.user());
     let ticket = world.default_ticket(&seller).await;
-    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
+    let order = world.order(&buyer, &ticket);
+    world.deliver(&order.created(1, 1)).await;
     let wrong = json!({ "title": 7 });
 
     // Each of these would be refused by the checks that follow, too.
@@ -76,7 +79,7 @@ async fn refusals_have_a_fixed_precedence() {
     stale.problem(412, "precondition-failed");
     let reserved = world.client_as(&seller).put(&path(&ticket), wrong.clone()).await;
     reserved.problem(409, "ticket-reserved");
-    world.deliver(&world.order(&buyer, &ticket).cancelled(1, 2)).await;
+    world.deliver(&order.cancelled(1, 2)).await;
     let free = world.client_as(&seller).put(&path(&ticket), wrong).await;
     assert_eq!(free.invalid_fields(), ["title"]);
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
 mod admin;
+mod commands;
 mod create;
 mod delete;
 mod edit;
@@ -9,6 +10,8 @@ mod http;
 mod idempotency;
 mod list;
 mod listeners;
+mod places;
+mod previous_version;
 mod query_plans;
 mod search;
 mod show;

@@ -54,6 +54,23 @@ impl World {
         self.client_as(user).get(&path(ticket)).await
     }
 
+    /// A listing of so many places.
+    pub async fn listing_of(&self, seller: &TestUser, quantity: u16) -> Value {
+        let body = json!({ "title": "Motörhead", "price": "20.50", "quantity": quantity });
+        self.list_ticket(seller, body).await
+    }
+
+    /// Waits until the listing shows these numbers of places: available, reserved and sold.
+    pub async fn shows(&self, ticket: &Value, expected: [u16; 3]) -> Value {
+        let what = format!("the ticket to show {expected:?}");
+        testkit::eventually(&what, || async {
+            let shown = self.service.client().get(&path(ticket)).await.expect(200);
+            let counts = ["available", "reserved", "sold"].map(|count| shown[count].clone());
+            (counts == expected.map(Value::from)).then_some(shown)
+        })
+        .await
+    }
+
     /// Publishes the event of an order in this state, and waits until the service has handled it.
     pub async fn deliver(&self, order: &Order) {
         let bus = self.infra.bus();
@@ -89,6 +106,17 @@ impl TestOrder {
         self.0.id.to_string()
     }
 
+    /// For these places instead.
+    pub fn at(&self, places: impl IntoIterator<Item = u16>) -> TestOrder {
+        TestOrder(fixtures::with_places(self.0.clone(), places))
+    }
+
+    /// Refunded without relisting.
+    pub fn withdrawn(&self, version: i64) -> Order {
+        let refunded = self.cancelled(0, version).with_cancel_reason(CancelReason::Refunded);
+        refunded.with_occupies(true)
+    }
+
     pub fn created(&self, hold: i64, version: i64) -> Order {
         self.0.clone().with_hold(hold).with_version(version)
     }
@@ -99,7 +127,7 @@ impl TestOrder {
 
     pub fn cancelled(&self, hold: i64, version: i64) -> Order {
         let cancelled = self.created(hold, version).with_status(OrderStatus::Cancelled);
-        cancelled.with_cancel_reason(CancelReason::Expired)
+        cancelled.with_cancel_reason(CancelReason::Expired).with_occupies(false)
     }
 }
 

@@ -1,0 +1,226 @@
+//! Reservations, and the summaries that are computed from them.
+//!
+//! The write of a reservation is followed by a mark on its listing: it is *dirty*. A summary is written only while that
+//! mark is the one that was there before the reservations were read: what was computed without a newer reservation is
+//! never written. The mark comes after the reservation and before the event's acknowledgement, so a crash between two of
+//! these steps is repaired by the redelivery.
+
+use std::time::Duration;
+
+use bson::{Bson, doc};
+use common::Time;
+use common::events::Order;
+use common::ids::TicketId;
+use futures::TryStreamExt;
+use mongodb::IndexModel;
+use mongodb::options::ReturnDocument;
+use store::{Change, ConflictError, Error, Result, mongo};
+
+use super::{Store, TicketDocument, document};
+use crate::domain::{Reservation, ReservationStatus, Ticket};
+
+/// Of a listing of many, an event is summarised with others if there was a summary less than this ago.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often a summary is computed again because of a concurrent change.
+const MAX_ATTEMPTS: usize = 32;
+/// How many listings are summarised by one pass.
+const BATCH: i64 = 64;
+/// More reservations than a listing has places don't count at once for long; so one batch has them all.
+const RESERVATIONS: u32 = 2000;
+
+/// The outcome of computing a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Summarised {
+    /// It contains every reservation that was marked.
+    Done,
+    /// A reservation, or the ticket, has changed meanwhile: the listing remains dirty.
+    Conflict,
+    /// There is no such ticket, or it is deleted.
+    Gone,
+}
+
+pub(super) fn indexes() -> [IndexModel; 1] {
+    [mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true })]
+}
+
+impl Store {
+    /// Applies an order's event to its reservation, and marks its listing. None: the ticket was never stored here.
+    pub async fn follow(&self, order: &Order) -> Result<Option<()>> {
+        let Some(TicketDocument(ticket)) = self.documents.get(order.ticket.id).await? else {
+            return Ok(None);
+        };
+        if ticket.deleted {
+            self.reject(order).await?;
+            return Ok(Some(()));
+        }
+        let follow = |known: &Reservation| Ok::<_, Error>(known.follow(order));
+        let first = Reservation::first(order);
+        // Most events are the first of their order.
+        let is_inserted = order.version == 1 && self.reservations.insert_if_new(&first).await?;
+        if !is_inserted {
+            let known = self.reservations.change_or_insert_with(&first, follow).await?;
+            if known.order_version > order.version {
+                // Whoever has applied the newer event marks the listing.
+                return Ok(Some(()));
+            }
+        }
+        self.mark(order).await?;
+        Ok(Some(()))
+    }
+
+    /// The deletion is published again for a live order of a deleted ticket. The effect first: it is repeated if this
+    /// process dies before it is recorded.
+    async fn reject(&self, order: &Order) -> Result<()> {
+        let reservation = Reservation::of(order);
+        let known = self.reservations.get(order.id).await?;
+        let is_newer = known.is_none_or(|known| known.order_version < order.version);
+        if is_newer && reservation.status.is_active() {
+            let reject = |TicketDocument(ticket): &TicketDocument| -> Result<_> {
+                Ok(Some(document(ticket.reject(order))))
+            };
+            self.documents.change(order.ticket.id, reject).await?;
+        }
+        let silently = |known: &Reservation| {
+            let change = known.follow(order).map(|change| Change::without_event(change.thing));
+            Ok::<_, Error>(change)
+        };
+        self.reservations.change_or_insert(&reservation, silently).await?;
+        Ok(())
+    }
+
+    /// Marks the listing of an order that was applied. Its summary is computed at once, unless that was done a moment
+    /// ago: then it waits for the next pass.
+    async fn mark(&self, order: &Order) -> Result<()> {
+        let id = order.ticket.id;
+        let mark = doc! { "$inc": { "changes": 1_i64 }, "$set": { "dirty": true } };
+        let tickets = self.documents.collection();
+        let marked = tickets.find_one_and_update(doc! { "_id": id }, mark);
+        let Some(TicketDocument(before)) = marked.return_document(ReturnDocument::Before).await?
+        else {
+            return Ok(());
+        };
+        if before.has_many() {
+            let now = self.clock.now();
+            let is_recent = before.summarised_at.is_some_and(|time| now < time + PAUSE);
+            if !before.dirty && !is_recent {
+                self.summarise(id, Some(order)).await?;
+            }
+            return Ok(());
+        }
+        // Who has the only place is visible once the event is acknowledged.
+        for _ in 0..MAX_ATTEMPTS {
+            match self.summarise(id, Some(order)).await? {
+                Summarised::Done | Summarised::Gone => return Ok(()),
+                Summarised::Conflict => {}
+            }
+        }
+        Err(ConflictError.into())
+    }
+
+    /// Computes the summary of a listing, which has changed by this order.
+    pub async fn summarise(&self, id: TicketId, applied: Option<&Order>) -> Result<Summarised> {
+        let Some(TicketDocument(ticket)) = self.documents.get(id).await? else {
+            return Ok(Summarised::Gone);
+        };
+        let mut reservations = self.live_reservations(&[id]).await?;
+        if ticket.was_changed_by_previous_version() {
+            self.adopt(&ticket, &reservations).await?;
+            reservations = self.live_reservations(&[id]).await?;
+        }
+        let change = if ticket.deleted { None } else { ticket.summarise(&reservations, applied) };
+        let as_read = doc! { "changes": ticket.changes };
+        let done = doc! {
+            "dirty": false,
+            "summarisedAt": self.clock.now(),
+            "writtenHold": [ticket.hold, ticket.hold_version],
+        };
+        let is_written = match change.map(document) {
+            Some(Change { thing, events }) => {
+                // The ticket itself says which order it was written with.
+                let beside = doc! { "dirty": false, "summarisedAt": self.clock.now() };
+                let tickets = &self.documents;
+                tickets.replace_where(ticket.version, as_read, &thing, beside, &events).await?
+            }
+            None => {
+                let mut unchanged = as_read;
+                unchanged.extend(doc! { "_id": id, "version": ticket.version });
+                let tickets = self.documents.collection();
+                let cleared = tickets.update_one(unchanged, doc! { "$set": done }).await?;
+                cleared.matched_count == 1
+            }
+        };
+        Ok(match is_written {
+            true if ticket.deleted => Summarised::Gone,
+            true => Summarised::Done,
+            false => Summarised::Conflict,
+        })
+    }
+
+    /// Stores what a replica of the previous version knew of the orders of a listing of one.
+    async fn adopt(&self, ticket: &Ticket, reservations: &[Reservation]) -> Result<()> {
+        for adopted in ticket.adopt(reservations) {
+            let adopt = |known: &Reservation| {
+                let is_as_read = known.version + 1 == adopted.version;
+                let change = is_as_read.then(|| Change::without_event(adopted.clone()));
+                Ok::<_, Error>(change)
+            };
+            self.reservations.change_or_insert(&adopted, adopt).await?;
+        }
+        Ok(())
+    }
+
+    /// Computes the summaries of listings that are dirty.
+    pub async fn summarise_dirty(&self) -> Result<()> {
+        let tickets = self.documents.collection();
+        let dirty = tickets.find(doc! { "dirty": true }).limit(BATCH).await?;
+        let dirty: Vec<TicketDocument> = dirty.try_collect().await?;
+        for TicketDocument(ticket) in dirty {
+            self.summarise(ticket.id, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The listing, with a summary that contains everything: to decide on a change of it.
+    pub async fn settle(&self, id: TicketId) -> Result<()> {
+        for _ in 0..MAX_ATTEMPTS {
+            match self.documents.get(id).await? {
+                Some(TicketDocument(ticket)) if ticket.dirty => {
+                    self.summarise(id, None).await?;
+                }
+                Some(_) | None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tickets as a reader sees them at this time: where some reservations have ended and others haven't, they are counted.
+    pub async fn recount(&self, tickets: Vec<Ticket>, now: Time) -> Result<Vec<Ticket>> {
+        let is_outdated = |ticket: &&Ticket| ticket.has_many() && ticket.summary().is_outdated(now);
+        let outdated: Vec<TicketId> =
+            tickets.iter().filter(is_outdated).map(|ticket| ticket.id).collect();
+        if outdated.is_empty() {
+            return Ok(tickets);
+        }
+        let reservations = self.live_reservations(&outdated).await?;
+        let recounted = tickets.into_iter().map(|ticket| {
+            if !outdated.contains(&ticket.id) {
+                return ticket;
+            }
+            let of_it = reservations.iter().filter(|one| one.ticket_id == ticket.id);
+            let of_it: Vec<Reservation> = of_it.cloned().collect();
+            ticket.recounted(&of_it, now)
+        });
+        Ok(recounted.collect())
+    }
+
+    async fn live_reservations(&self, tickets: &[TicketId]) -> Result<Vec<Reservation>> {
+        let ids: Vec<Bson> = tickets.iter().copied().map(Bson::from).collect();
+        let live = doc! { "ticketId": { "$in": ids }, "live": true };
+        let found = self.reservations.collection().find(live).batch_size(RESERVATIONS).await?;
+        let found: Vec<Reservation> = found.try_collect().await?;
+        match found.iter().find(|one| one.status == ReservationStatus::Unknown) {
+            Some(unknown) => Err(Error::LaterVersion(unknown.order_id.to_string())),
+            None => Ok(found),
+        }
+    }
+}
