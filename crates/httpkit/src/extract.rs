@@ -33,14 +33,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// The body of a request that needs none: it isn't read.
-pub struct AnyBody;
+/// As [`Body`], of a request that needs none: an empty one stands for the default.
+pub struct OptionalBody<T>(pub T);
 
-impl<S: Send + Sync> FromRequest<S> for AnyBody {
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
     type Rejection = Error;
 
-    async fn from_request(_: Request, _: &S) -> Result<Self> {
-        Ok(AnyBody)
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        let bytes = bytes(Request::from_parts(parts.clone(), body), state).await?;
+        if bytes.is_empty() {
+            return Ok(OptionalBody(T::default()));
+        }
+        let request = Request::from_parts(parts, bytes.into());
+        let Body(body) = Body::from_request(request, state).await?;
+        Ok(OptionalBody(body))
     }
 }
 

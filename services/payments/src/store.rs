@@ -105,9 +105,10 @@ impl Store {
         &self,
         order: OrderId,
         request: &RequestIdentity,
+        relist: bool,
         now: Time,
     ) -> httpkit::Result<Option<OrderPayment>> {
-        let begin = |payment: &OrderPayment| Ok(payment.begin_refund_for(request, now)?);
+        let begin = |payment: &OrderPayment| Ok(payment.begin_refund_for(request, relist, now)?);
         self.documents.change(order, begin).await
     }
 

@@ -103,8 +103,15 @@ pub struct Refund {
     /// refunded yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,
+    /// Whether the order's places go back on sale; in older documents they do.
+    #[serde(default = "always")]
+    pub relist: bool,
     /// Stripe's newest refund (`re_…`), once all of the payment is refunded.
     pub stripe_id: Option<String>,
+}
+
+fn always() -> bool {
+    true
 }
 
 impl OrderReplica {
@@ -120,7 +127,7 @@ impl OrderReplica {
             seller_id: order.ticket.user_id,
             status: order.status,
             cancel_reason: order.cancel_reason,
-            amount: order.ticket.listing.price,
+            amount: order.total,
             currency: order.ticket.listing.currency.clone(),
             expires_at: order.expires_at,
         }

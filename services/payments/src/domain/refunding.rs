@@ -7,11 +7,12 @@ use store::Change;
 use super::{NotPaid, OrderPayment, Payment, Refund, RefundNumber, Status};
 
 impl OrderPayment {
-    /// Begins the refund. None: it has begun, or there is nothing to refund.
-    pub fn begin_refund(&self, now: Time) -> Option<Change<OrderPayment>> {
+    /// Begins the refund, after which the order's places go back on sale or don't. None: it has begun, or there is nothing
+    /// to refund.
+    pub fn begin_refund(&self, relist: bool, now: Time) -> Option<Change<OrderPayment>> {
         let whole = self.order.amount;
         let change = self.edit_payment(now, |payment| {
-            payment.is_completed().then(|| payment.refund(whole, false))
+            payment.is_completed().then(|| payment.refund(whole, relist, false))
         })?;
         Some(Change::without_event(OrderPayment {
             next_run_at: Some(now),
@@ -29,7 +30,10 @@ impl OrderPayment {
         let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
         match payment.ok_or(NotPaid)?.status {
             Status::Created | Status::Processing | Status::Failed | Status::Unknown => Err(NotPaid),
-            Status::Completed | Status::Refunding | Status::Refunded => Ok(self.begin_refund(now)),
+            // The order has no places by then, or those of a deleted listing.
+            Status::Completed | Status::Refunding | Status::Refunded => {
+                Ok(self.begin_refund(true, now))
+            }
         }
     }
 
@@ -96,7 +100,7 @@ impl Payment {
     /// payment is refunded, after its existing refunds were retrieved.
     pub(super) fn recover_refund(&mut self, whole: Money) {
         if self.is_completed() {
-            self.refund(whole, true);
+            self.refund(whole, true, true);
         }
     }
 
@@ -112,12 +116,13 @@ impl Payment {
         }
     }
 
-    fn refund(&mut self, whole: Money, outcome_unknown: bool) {
+    fn refund(&mut self, whole: Money, relist: bool, outcome_unknown: bool) {
         self.status = Status::Refunding;
         self.refund = Some(Refund {
             number: RefundNumber::FIRST,
             outcome_unknown,
             amount: Some(whole),
+            relist,
             stripe_id: None,
         });
     }

@@ -66,12 +66,13 @@ impl OrderPayment {
     pub fn begin_refund_for(
         &self,
         request: &RequestIdentity,
+        relist: bool,
         now: Time,
     ) -> Result<Option<Change<OrderPayment>>, RefundRefusal> {
         if StoredRequest::find_in(&self.requests, request, now)?.is_some() {
             return Ok(None);
         }
-        let mut change = self.begin_refund(now).ok_or(RefundRefusal::NotRefundable)?;
+        let mut change = self.begin_refund(relist, now).ok_or(RefundRefusal::NotRefundable)?;
         let version = change.thing.version;
         change.thing.store_request(request, Some(RequestOutcome::Refunding { version }), now);
         Ok(Some(change))

@@ -55,7 +55,7 @@ impl OrderPayment {
             order_id: self.order_id,
             stripe_refund_id: payment.refund.as_ref()?.stripe_id.clone()?,
             amount: self.order.amount,
-            relist: true,
+            relist: payment.refund.as_ref()?.relist,
             version: self.version.get(),
         }))
     }

@@ -4,26 +4,36 @@ use axum::extract::State;
 use axum::response::Response;
 use common::ids::{Id, PaymentId};
 use common::permissions::Action;
-use httpkit::extract::{AnyBody, PathId};
+use httpkit::extract::{OptionalBody, PathId};
 use httpkit::idempotency::Idempotent;
 use httpkit::{CurrentUser, Error, Result};
+use serde::Deserialize;
 
 use crate::domain::Progress;
 use crate::response;
 use crate::state::App;
 
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// Whether the order's places go back on sale. A seller whose event is off must not sell them to the next buyer, so it
+    /// has to be said.
+    #[serde(default)]
+    relist: bool,
+}
+
 pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
-    Idempotent(request, AnyBody): Idempotent<AnyBody>,
+    Idempotent(request, OptionalBody(input)): Idempotent<OptionalBody<Input>>,
 ) -> Result<Response> {
     app.store.check_key(&request).await?;
     let missing = || Error::not_found(PaymentId::NAMES);
     let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
     user.require(Action::Refund, payment.owners())?;
     let now = app.clock.now();
-    let refunding = app.store.begin_refund(payment.order_id, &request, now).await?;
+    let refunding = app.store.begin_refund(payment.order_id, &request, input.relist, now).await?;
     let payment = refunding.ok_or_else(missing)?;
     // The worker creates the refund; the order's cancellation and the ticket's release follow from it.
     app.wake_worker.notify_one();

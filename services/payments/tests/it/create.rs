@@ -246,3 +246,17 @@ async fn while_the_broker_is_down_an_unknown_order_is_unavailable_not_missing() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_order_for_several_places_is_charged_its_total() {
+    let world = World::start().await;
+    let now = world.infra.clock.now();
+    let one = order(now, Duration::from_secs(900), world.buyer.id, world.seller.id);
+    let three = testkit::fixtures::with_places(one, [4, 7, 9]);
+    world.infra.bus().publish(&OrderCreated(three.clone())).await;
+    world.infra.bus().settled("payments").await;
+    assert_eq!(world.pay(&three, "tok_visa").await.expect(201)["amount"], "61.50");
+    assert_eq!(world.charged().await, (1, 6150));
+    let event = world.infra.bus().wait_for::<PaymentCreated>(|_| true).await.0;
+    assert_eq!(event.amount, three.total);
+}

@@ -34,6 +34,34 @@ async fn the_seller_refunds_once() {
 }
 
 #[tokio::test]
+async fn the_seller_says_whether_the_places_go_back_on_sale() {
+    let world = World::start().await;
+    let seller = world.service.client_as(&world.seller);
+    for (body, relist) in [
+        (None, false),
+        (Some(json!({})), false),
+        (Some(json!({ "relist": false })), false),
+        (Some(json!({ "relist": true })), true),
+    ] {
+        let order = world.order().await;
+        let payment = world.pay(&order, "tok_visa").await.expect(201);
+        let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+        for wrong in [json!({ "relist": "yes" }), json!({ "relist": 1 })] {
+            assert_eq!(seller.post(&path, wrong).await.invalid_fields(), ["relist"]);
+        }
+        let request = seller.request(testkit::Method::POST, &path);
+        let response = match body {
+            Some(body) => request.json(body).send().await,
+            None => request.send().await,
+        };
+        response.expect(202);
+        let refunded = |event: &PaymentRefunded| event.0.order_id == order.id;
+        let event = world.infra.bus().wait_for::<PaymentRefunded>(refunded).await.0;
+        assert_eq!(event.relist, relist);
+    }
+}
+
+#[tokio::test]
 async fn only_a_completed_payment_can_be_refunded() {
     let world = World::start().await;
     let order = world.order().await;
