@@ -33,6 +33,8 @@ pub fn routes(app: App) -> Router {
             "/tickets/{id}/delete",
             get(pages::ticket_delete::show).post(pages::ticket_delete::submit),
         )
+        .route("/tickets/{id}/sale", get(pages::ticket_sale::back).post(pages::ticket_sale::submit))
+        .route("/tickets/{id}/orders", get(pages::ticket_orders::show))
         .route("/orders", get(pages::orders::show))
         .route("/orders/{id}", get(pages::order::show))
         .route("/orders/{id}/pay", get(pages::order::back).post(pages::order::pay))

@@ -2,7 +2,7 @@
 
 use common::ids::TicketId;
 use common::money::Currency;
-use common::{Money, Time};
+use common::{Money, Quantity, Time};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -118,6 +118,15 @@ pub fn sign(currency: &Currency) -> Option<&'static str> {
     }
 }
 
+/// `3 × $20.00 = $60.00`; of one, its price.
+pub fn product(quantity: Quantity, each: Money, currency: &Currency) -> String {
+    let each_price = price(each, currency);
+    if quantity == Quantity::ONE {
+        return each_price;
+    }
+    format!("{quantity} × {each_price} = {}", price(quantity.times(each), currency))
+}
+
 /// `1,234.50`
 fn grouped(amount: Money) -> String {
     let plain = amount.to_string();
@@ -143,6 +152,17 @@ mod tests {
         assert_eq!(price(99_999_999, "eur"), "€999,999.99");
         assert_eq!(price(123_450, "chf"), "1,234.50 CHF");
         assert_eq!(price(50, "gbp"), "£0.50");
+    }
+
+    #[test]
+    fn a_total_is_shown_with_its_parts() {
+        let product = |number, minor| {
+            let each = Money::from_minor(minor);
+            product(Quantity::new(number), each, &"usd".parse().unwrap())
+        };
+        assert_eq!(product(2, 2000), "2 × $20.00 = $40.00");
+        assert_eq!(product(60, 2050), "60 × $20.50 = $1,230.00");
+        assert_eq!(product(1, 2000), "$20.00");
     }
 
     #[test]

@@ -20,10 +20,11 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 8] = [
+const COLLECTIONS: [(&str, &str, Reader); 9] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
+    ("tickets", "reservations", round_trip::<tickets::domain::Reservation>),
     ("orders", "orders", round_trip::<orders::domain::Order>),
     ("orders", "tickets", round_trip::<orders::domain::TicketReplica>),
     ("orders", "people", round_trip::<orders::domain::UserReplica>),
@@ -198,7 +199,8 @@ async fn every_event_of_a_sale_has_samples() {
     }
 }
 
-/// Orders that are sold, refunded, cancelled, declined and expired.
+/// Orders that are sold, refunded, cancelled, declined and expired; and two of several places, of which one is refunded without
+/// putting them back on sale.
 async fn sales(stack: &Stack) {
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let mut orders = Vec::new();
@@ -219,6 +221,17 @@ async fn sales(stack: &Stack) {
             _ => {}
         }
         orders.push((order, title));
+    }
+    let many = seller.offers_many("many", "20.50", 5).await;
+    for is_withdrawn in [false, true] {
+        let order = buyer.orders_many(&many, 2).await.expect(201);
+        let order = order["id"].as_str().unwrap().to_owned();
+        let paid = buyer.pays(&order, "tok_visa").await.expect(201);
+        buyer.sees_order(&order, "complete").await;
+        if is_withdrawn {
+            seller.withdraws(paid["id"].as_str().unwrap()).await.expect(202);
+        }
+        orders.push((order, if is_withdrawn { "withdrawn" } else { "sold" }));
     }
     for (order, title) in orders {
         let end = if title == "sold" { "complete" } else { "cancelled" };

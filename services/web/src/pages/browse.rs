@@ -87,8 +87,12 @@ impl Card {
     fn of(app: &App, visitor: &Visitor, ticket: Ticket) -> Card {
         let zone = &app.settings.market.time_zone;
         let reserved_until = match ticket.status {
-            TicketStatus::Reserved => ticket.reserved_until,
-            TicketStatus::Available | TicketStatus::Sold | TicketStatus::Unknown => None,
+            // The places of a listing of many are released at different times.
+            TicketStatus::Reserved => ticket.reserved_until.filter(|_| !ticket.is_many()),
+            TicketStatus::Available
+            | TicketStatus::Sold
+            | TicketStatus::Closed
+            | TicketStatus::Unknown => None,
         };
         let date = ticket.date.map(|date| When::of(date, &ticket.time_zone));
         let this_year = When::of(visitor.now, &ticket.time_zone).year;

@@ -57,7 +57,7 @@ pub async fn show(
         visitor.api.ticket(id).await.ok().map(|ticket| Typed::of(&ticket))
     };
     let (like, frame) = tokio::join!(like, Frame::of(&app, &visitor));
-    let typed = like.unwrap_or_default();
+    let typed = like.unwrap_or_else(Typed::new);
     let typed = Typed { key: new_key(), ..typed };
     NewTicketPage::new(&app, frame, typed, FormErrors::none()).show()
 }
