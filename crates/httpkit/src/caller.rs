@@ -17,6 +17,10 @@ impl Caller {
         self.0.cancelled().await;
     }
 
+    pub fn is_gone(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     /// Until the guard is dropped, the caller waits.
     pub fn gone_when_dropped(&self) -> DropGuard {
         self.0.clone().drop_guard()

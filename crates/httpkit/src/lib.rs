@@ -19,9 +19,11 @@ pub mod response;
 pub mod run;
 pub mod server;
 pub mod settings;
+pub mod turns;
 pub mod validation;
 
 pub use auth::CurrentUser;
 pub use caller::Caller;
 pub use error::{Error, Result};
 pub use server::Service;
+pub use turns::Turns;

@@ -27,9 +27,22 @@ impl Person {
         text(&self.client.post("/api/tickets", body).await.expect(201)["id"])
     }
 
+    /// Lists several tickets of a kind.
+    pub async fn offers_many(&self, title: &str, price: &str, quantity: u16) -> String {
+        let body =
+            json!({ "title": title, "price": price, "venue": "Opera", "quantity": quantity });
+        text(&self.client.post("/api/tickets", body).await.expect(201)["id"])
+    }
+
     /// Tries to reserve a ticket.
     pub async fn orders(&self, ticket: &str) -> Response {
         self.client.post("/api/orders", json!({ "ticketId": ticket })).await
+    }
+
+    /// Tries to reserve several of a kind.
+    pub async fn orders_many(&self, ticket: &str, quantity: u16) -> Response {
+        let body = json!({ "ticketId": ticket, "quantity": quantity });
+        self.client.post("/api/orders", body).await
     }
 
     /// Reserves an available ticket.
@@ -83,10 +96,15 @@ impl Person {
         .await
     }
 
-    /// Refunds a payment, and puts the ticket back on sale.
+    /// Refunds a payment, and puts what was sold back on sale.
     pub async fn refunds(&self, payment: &str) -> Response {
-        let relist = json!({ "relist": true });
-        self.client.post(&format!("/api/payments/{payment}/refund"), relist).await
+        let path = format!("/api/payments/{payment}/refund");
+        self.client.post(&path, json!({ "relist": true })).await
+    }
+
+    /// Refunds a payment; what was sold stays off sale.
+    pub async fn withdraws(&self, payment: &str) -> Response {
+        self.client.post(&format!("/api/payments/{payment}/refund"), json!({})).await
     }
 
     /// The order's payment, or null.

@@ -84,6 +84,21 @@ impl PlainBrowser {
         page.expect(200).path().to_owned()
     }
 
+    /// Lists several tickets of a kind with the page's form, and returns the path of its page.
+    pub async fn lists_many(&self, title: &str, price: &str, quantity: u16, most: u16) -> String {
+        let form = self.opens("/tickets/new").await.form("/tickets/new");
+        let form = form.with("title", title).with("price", price).with("venue", "Opera");
+        let form = form.with("quantity", &quantity.to_string());
+        let page = self.sends(&form.with("max_per_order", &most.to_string())).await;
+        page.expect(200).path().to_owned()
+    }
+
+    /// Reserves several tickets with the page's form, and returns the order's page.
+    pub async fn buys_many(&self, ticket: &str, quantity: u16) -> Page {
+        let form = self.opens(ticket).await.form(ticket).with("quantity", &quantity.to_string());
+        self.sends(&form).await
+    }
+
     /// Reserves a ticket with its page's form, and returns the order's page.
     pub async fn buys(&self, ticket: &str) -> Page {
         let form = self.opens(ticket).await.form(ticket);
@@ -176,6 +191,14 @@ impl Form {
         let field = form.fields.iter_mut().find(|(field, _)| field == name);
         let field = field.unwrap_or_else(|| panic!("no field {name} in {:?}", self.fields));
         value.clone_into(&mut field.1);
+        form
+    }
+
+    /// The form with this box ticked.
+    #[must_use]
+    pub fn ticked(&self, name: &str, value: &str) -> Form {
+        let mut form = self.clone();
+        form.fields.push((name.to_owned(), value.to_owned()));
         form
     }
 

@@ -75,10 +75,10 @@ impl Program {
             .with("JWT_PRIVATE_KEY", infra.private_key_file().display())
     }
 
-    /// Runs it until it exits, for at most 30 seconds.
+    /// Runs it until it exits, for at most three minutes.
     pub async fn run(&self, args: &[&str]) -> ProgramOutput {
         let running = self.command(args).output();
-        let output = tokio::time::timeout(Duration::from_secs(30), running).await;
+        let output = tokio::time::timeout(Duration::from_secs(180), running).await;
         let output = output.unwrap_or_else(|_| panic!("{} {args:?} doesn't exit", self.service));
         let output = output.unwrap_or_else(|error| panic!("{} can't run: {error}", self.service));
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -85,6 +85,11 @@ impl Passwords {
         caller: &Caller,
         work: impl FnOnce(&mut Hasher) -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T> {
+        let unavailable = |why: &str| Error::Unavailable(anyhow!("password not hashed: {why}"));
+        if caller.is_gone() {
+            metrics::counter!("password_work_skipped_total").increment(1);
+            return Err(unavailable("the caller is gone"));
+        }
         let (result, done) = oneshot::channel();
         let job = move |hasher: &mut Hasher| {
             if result.is_closed() {
@@ -95,7 +100,6 @@ impl Passwords {
                 drop(result.send(work(hasher)));
             }
         };
-        let unavailable = |why: &str| Error::Unavailable(anyhow!("password not hashed: {why}"));
         if self.queue.try_send(Box::new(job)).is_err() {
             metrics::counter!("password_work_refused_total").increment(1);
             return Err(unavailable("too many wait"));

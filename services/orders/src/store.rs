@@ -65,6 +65,16 @@ impl InsertOutcome {
     }
 }
 
+/// Which orders a list contains.
+#[derive(Clone, Debug)]
+pub struct ListFilter {
+    pub party: Party,
+    /// Of this listing alone.
+    pub ticket: Option<TicketId>,
+    /// In any of these states; in any at all if it is empty.
+    pub statuses: Vec<OrderStatus>,
+}
+
 /// Whose orders a list contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
@@ -100,6 +110,12 @@ impl Store {
             list_index(
                 "by_seller_and_status",
                 doc! { "sellerId": 1, "status": 1 },
+                doc! { "expiresAt": 1 },
+            ),
+            list_index("by_ticket", doc! { "ticketId": 1 }, doc! {}),
+            list_index(
+                "by_ticket_and_status",
+                doc! { "ticketId": 1, "status": 1 },
                 doc! { "expiresAt": 1 },
             ),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
@@ -269,19 +285,28 @@ impl Store {
     /// MongoDB merges the ranges, and fetches no document that isn't on the page.
     pub async fn list(
         &self,
-        party: Party,
-        statuses: &[OrderStatus],
+        wanted: &ListFilter,
         now: Time,
         after: Option<(Time, String)>,
         limit: i64,
     ) -> store::Result<Vec<Order>> {
-        let (user, index) = match (party, statuses) {
-            (Party::Buyer(user), []) => (doc! { "userId": user }, "by_buyer"),
-            (Party::Buyer(user), _) => (doc! { "userId": user }, "by_buyer_and_status"),
-            (Party::Seller(user), []) => (doc! { "sellerId": user }, "by_seller"),
-            (Party::Seller(user), _) => (doc! { "sellerId": user }, "by_seller_and_status"),
+        let ListFilter { party, ticket, statuses } = wanted;
+        let mut user = match party {
+            Party::Buyer(user) => doc! { "userId": user },
+            Party::Seller(user) => doc! { "sellerId": user },
         };
-        let having: Vec<Document> = match statuses {
+        if let Some(ticket) = ticket {
+            user.insert("ticketId", ticket);
+        }
+        let index = match (ticket, party, statuses.is_empty()) {
+            (Some(_), _, true) => "by_ticket",
+            (Some(_), _, false) => "by_ticket_and_status",
+            (None, Party::Buyer(_), true) => "by_buyer",
+            (None, Party::Buyer(_), false) => "by_buyer_and_status",
+            (None, Party::Seller(_), true) => "by_seller",
+            (None, Party::Seller(_), false) => "by_seller_and_status",
+        };
+        let having: Vec<Document> = match statuses.as_slice() {
             [] => vec![doc! {}],
             _ => statuses.iter().flat_map(|status| have_status(*status, now)).collect(),
         };

@@ -5,7 +5,7 @@ mod client;
 mod failure;
 mod models;
 
-pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft};
+pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft, Wanted};
 pub use failure::{Failure, Refusal};
 pub use models::{
     Contact, List, Order, OrderedTicket, Payment, PaymentStatus, Ticket, TicketStatus, User,

@@ -17,6 +17,9 @@ use crate::{assets, pages, session};
 /// Longer than the longest call to a service: a payment, which waits for Stripe.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
+/// A page of tickets is made of some hundred kilobytes.
+const MAX_IN_FLIGHT: usize = 128;
+
 pub fn routes(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(pages::browse::show))
@@ -30,6 +33,8 @@ pub fn routes(app: App) -> Router {
             "/tickets/{id}/delete",
             get(pages::ticket_delete::show).post(pages::ticket_delete::submit),
         )
+        .route("/tickets/{id}/sale", get(pages::ticket_sale::back).post(pages::ticket_sale::submit))
+        .route("/tickets/{id}/orders", get(pages::ticket_orders::show))
         .route("/orders", get(pages::orders::show))
         .route("/orders/{id}", get(pages::order::show))
         .route("/orders/{id}/pay", get(pages::order::back).post(pages::order::pay))
@@ -61,6 +66,7 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
     let service = Service::new("web", routes(app))
         .render_errors(pages::errors::render)
         .timeout(TIMEOUT)
+        .max_in_flight(MAX_IN_FLIGHT)
         .on_stop(live.stop.clone())
         .background("live pages", |stop| live.run(bus, stop));
     Ok(service)

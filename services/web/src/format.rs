@@ -2,7 +2,7 @@
 
 use common::ids::TicketId;
 use common::money::Currency;
-use common::{Money, Time};
+use common::{Money, Quantity, Time};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -102,13 +102,29 @@ pub fn serial(id: impl ToString) -> String {
 
 /// `$20.50`, or `20.50 CHF` for currencies without a well-known sign.
 pub fn price(amount: Money, currency: &Currency) -> String {
-    let sign = match currency.as_str() {
-        "usd" => "$",
-        "eur" => "€",
-        "gbp" => "£",
-        code => return format!("{} {}", grouped(amount), code.to_uppercase()),
-    };
-    format!("{sign}{}", grouped(amount))
+    match sign(currency) {
+        Some(sign) => format!("{sign}{}", grouped(amount)),
+        None => format!("{} {}", grouped(amount), currency.as_str().to_uppercase()),
+    }
+}
+
+/// The well-known sign of a currency, if it has one.
+pub fn sign(currency: &Currency) -> Option<&'static str> {
+    match currency.as_str() {
+        "usd" => Some("$"),
+        "eur" => Some("€"),
+        "gbp" => Some("£"),
+        _ => None,
+    }
+}
+
+/// `3 × $20.00 = $60.00`; of one, its price.
+pub fn product(quantity: Quantity, each: Money, currency: &Currency) -> String {
+    let each_price = price(each, currency);
+    if quantity == Quantity::ONE {
+        return each_price;
+    }
+    format!("{quantity} × {each_price} = {}", price(quantity.times(each), currency))
 }
 
 /// `1,234.50`
@@ -136,6 +152,17 @@ mod tests {
         assert_eq!(price(99_999_999, "eur"), "€999,999.99");
         assert_eq!(price(123_450, "chf"), "1,234.50 CHF");
         assert_eq!(price(50, "gbp"), "£0.50");
+    }
+
+    #[test]
+    fn a_total_is_shown_with_its_parts() {
+        let product = |number, minor| {
+            let each = Money::from_minor(minor);
+            product(Quantity::new(number), each, &"usd".parse().unwrap())
+        };
+        assert_eq!(product(2, 2000), "2 × $20.00 = $40.00");
+        assert_eq!(product(60, 2050), "60 × $20.50 = $1,230.00");
+        assert_eq!(product(1, 2000), "$20.00");
     }
 
     #[test]

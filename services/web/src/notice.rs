@@ -57,10 +57,15 @@ notices! {
     SignedOut = "signed-out" Good "You are signed out.";
     Listed = "listed" Good "Your ticket is on sale.";
     Edited = "edited" Good "Your changes have been saved.";
+    SaleClosed = "sale-closed" Good "The sale is closed. Reserved tickets can still be paid for.";
+    SaleReopened = "sale-reopened" Good "Your listing is on sale again.";
     Deleted = "deleted" Good "Listing removed.";
     Refunding = "refunding" Good "The buyer’s refund is on its way.";
     Reserved = "reserved" Bad "Someone else is already buying this ticket.";
     Sold = "sold" Bad "Sorry, this ticket has just been sold.";
+    AllReserved = "all-reserved" Bad "All tickets that are left are reserved just now. If a buyer doesn’t finish in time, you can buy them.";
+    SoldOut = "sold-out" Bad "Sorry, the last ticket has just been sold.";
+    Closed = "closed" Bad "This listing isn’t on sale at the moment.";
     Past = "past" Bad "This event has already taken place, so the ticket is no longer for sale.";
     PriceChanged = "price-changed" Bad "The price has changed. You haven’t bought anything – check the new price below.";
     OwnTicket = "own-ticket" Bad "You can’t buy your own ticket.";
@@ -71,6 +76,7 @@ notices! {
     PaymentsDown = "payments-down" Bad "We can’t take payments right now. Try again in a moment – you won’t be charged twice.";
     RefundsDown = "refunds-down" Bad "We can’t issue refunds right now. Try again in a moment – nothing will be refunded twice.";
     OrdersDown = "orders-down" Bad "We can’t take orders right now. Try again in a moment – you won’t be charged twice.";
+    ListingDown = "listing-down" Bad "We couldn’t change your listing. Try again in a moment.";
     CancelDown = "cancel-down" Bad "We couldn’t cancel your reservation. Try again in a moment.";
 }
 

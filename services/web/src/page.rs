@@ -3,6 +3,7 @@
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use common::Quantity;
 use common::ids::OrderId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use httpkit::Error;
@@ -141,9 +142,16 @@ pub struct Frame {
 pub struct ReservationBar {
     pub order: OrderId,
     pub title: String,
+    pub quantity: Quantity,
     pub countdown: Countdown,
     /// How many other reservations the visitor has.
     pub others: usize,
+}
+
+impl ReservationBar {
+    pub fn is_of_many(&self) -> bool {
+        self.quantity > Quantity::ONE
+    }
 }
 
 impl Frame {
@@ -154,6 +162,7 @@ impl Frame {
         let reserved = running.next().map(|order| ReservationBar {
             order: order.id,
             title: order.ticket.title.clone(),
+            quantity: order.quantity,
             countdown: Countdown::to(order.expires_at, visitor.now, &app.settings.market.time_zone),
             others: running.count(),
         });
@@ -196,11 +205,11 @@ impl Frame {
         }
     }
 
-    /// What happens on *Buy*.
-    pub fn reservation_promise(&self) -> String {
+    /// What happens on *Buy*, to *it* or *them*.
+    pub fn reservation_promise(&self, what: &str) -> String {
         match &self.reservation {
-            Some(time) => format!("We’ll reserve it for you for {time} while you pay."),
-            None => "We’ll reserve it for you while you pay.".to_owned(),
+            Some(time) => format!("We’ll reserve {what} for you for {time} while you pay."),
+            None => format!("We’ll reserve {what} for you while you pay."),
         }
     }
 

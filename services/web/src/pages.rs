@@ -17,3 +17,5 @@ pub mod ticket_delete;
 pub mod ticket_edit;
 mod ticket_form;
 pub mod ticket_new;
+pub mod ticket_orders;
+pub mod ticket_sale;

@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 use super::gateway_client::{Operation, Request, Response};
 use super::load::{Load, Plans, rng_of};
 use super::shared_state::{Listing, Reservation, Sale, User};
-use crate::checker::{AcknowledgedOrder, AcknowledgedPayment, AcknowledgedTicket, Replay};
+use crate::checker::{
+    AcknowledgedOrder, AcknowledgedPayment, AcknowledgedRefund, AcknowledgedTicket, Replay,
+};
 
+const VENUE: &str = "State Opera";
 const PASSWORD: &str = "correct horse battery";
 const GOOD_CARDS: [&str; 5] =
     ["tok_visa", "tok_mastercard", "tok_visa_debit", "pm_card_visa", "tok_pendingRefund"];
@@ -29,6 +32,10 @@ const DISCONNECT: f64 = 0.03;
 /// after a response.
 const WITH_KEY: f64 = 0.6;
 const REPEAT: f64 = 0.1;
+/// The share of listings with several places, the most places of one, and the share of those that are sold together.
+const MANY: f64 = 0.5;
+const MAX_PLACES: u64 = 12;
+const TOGETHER: f64 = 0.15;
 /// How often a request with a key is sent at most.
 const MAX_ATTEMPTS: usize = 4;
 
@@ -85,26 +92,68 @@ impl Client {
         let Some(seller) = seller else { return self.read().await };
         // Unique, so that a ticket that was listed twice is detected.
         let title = format!("Tosca {:x}", self.rng.random::<u64>());
-        let body = json!({ "title": title, "price": self.price(), "venue": "State Opera" });
+        let quantity =
+            if self.rng.random_bool(MANY) { self.rng.random_range(2..=MAX_PLACES) } else { 1 };
+        let max_per_order = self.rng.random_range(1..=6_u64);
+        let sold_together = quantity > 1 && self.rng.random_bool(TOGETHER);
+        let body = json!({
+            "title": title, "price": self.price(), "venue": VENUE, "quantity": quantity,
+            "maxPerOrder": max_per_order, "soldTogether": sold_together,
+        });
         let response = self
             .request_as(&seller, Operation::List, Method::POST, "/api/tickets", Some(body))
             .await?;
         if let Some(ticket) = ticket_in(&response, 201) {
             let mut state = self.load.state();
-            state.add_listing(Listing { ticket: ticket.id.clone(), title, seller });
+            // The version before lists one place.
+            let quantity = ticket.quantity;
+            let ticket_id = ticket.id.clone();
+            state.add_listing(Listing {
+                ticket: ticket_id,
+                title,
+                seller,
+                quantity,
+                max_per_order,
+                sold_together: sold_together && quantity > 1,
+            });
             state.acknowledged.tickets.push(ticket);
         }
         Some(())
     }
 
+    /// Another price, and sometimes more places, or a sale that is closed and reopened.
     async fn edit(&mut self) -> Outcome {
-        let Some(Listing { ticket, title, seller }) = self.any_listing() else { return Some(()) };
-        let body = json!({ "title": title, "price": self.price() });
+        let Some(listing) = self.any_listing() else { return Some(()) };
+        let mut body = json!({
+            "title": listing.title, "price": self.price(), "venue": VENUE,
+            "maxPerOrder": listing.max_per_order, "soldTogether": listing.sold_together,
+        });
+        let closes = match self.rng.random_range(0..10_u32) {
+            0..3 if listing.quantity > 1 => {
+                body["quantity"] = json!(listing.quantity + self.rng.random_range(1..=3_u64));
+                false
+            }
+            3..5 => true,
+            _ => false,
+        };
+        if !closes {
+            return self.put(&listing, body).await;
+        }
+        body["closed"] = json!(true);
+        self.put(&listing, body.clone()).await?;
+        body["closed"] = json!(false);
+        self.put(&listing, body).await
+    }
+
+    async fn put(&mut self, listing: &Listing, body: Value) -> Outcome {
+        let Listing { ticket, seller, .. } = listing;
         let path = format!("/api/tickets/{ticket}");
         let response =
-            self.request_as(&seller, Operation::Edit, Method::PUT, &path, Some(body)).await?;
-        if let Some(ticket) = ticket_in(&response, 200) {
-            self.load.state().acknowledged.tickets.push(ticket);
+            self.request_as(seller, Operation::Edit, Method::PUT, &path, Some(body)).await?;
+        if let Some(edited) = ticket_in(&response, 200) {
+            let mut state = self.load.state();
+            state.grow_listing(ticket, edited.quantity);
+            state.acknowledged.tickets.push(edited);
         }
         Some(())
     }
@@ -122,22 +171,38 @@ impl Client {
         Some(())
     }
 
-    /// Tries to reserve a ticket, and continues with the reservation.
+    /// Tries to reserve places, and continues with the reservation.
     async fn buy(&mut self, plans: &mut Plans) -> Outcome {
-        let Some(Listing { ticket, seller, .. }) = self.any_listing() else { return Some(()) };
+        let Some(listing) = self.any_listing() else { return Some(()) };
+        let wanted = if listing.sold_together {
+            listing.quantity
+        } else {
+            self.rng.random_range(1..=listing.max_per_order.min(listing.quantity))
+        };
+        let is_all = wanted == listing.quantity;
+        let Listing { ticket, seller, .. } = listing;
         let Some(buyer) = self.load.state().any_user_but(&seller, &mut self.rng) else {
             return Some(());
         };
-        let body = json!({ "ticketId": ticket });
+        let mut body = json!({ "ticketId": ticket });
+        if wanted > 1 {
+            body["quantity"] = json!(wanted);
+        }
         let response = self
             .request_as(&buyer, Operation::Order, Method::POST, "/api/orders", Some(body))
             .await?;
         if response.status != 201 {
-            let unavailable = [Some("/problems/ticket-sold"), Some("/problems/not-found")];
-            if unavailable.contains(&response.body["type"].as_str()) {
-                self.load.state().remove_listing(&ticket);
-            }
-            return Some(());
+            return match response.body["type"].as_str() {
+                Some(
+                    "/problems/ticket-sold" | "/problems/ticket-closed" | "/problems/not-found",
+                ) => {
+                    self.load.state().remove_listing(&ticket);
+                    Some(())
+                }
+                // More buyers are needed.
+                Some("/problems/too-many-reservations") => self.sign_up().await,
+                _ => Some(()),
+            };
         }
         let (id, price) = (text(&response.body["id"])?, cents(&response.body["ticket"]["price"])?);
         let reservation = Reservation {
@@ -145,6 +210,7 @@ impl Client {
             ticket: ticket.clone(),
             buyer: Arc::clone(&buyer),
             seller,
+            is_all,
         };
         {
             let mut state = self.load.state();
@@ -153,6 +219,8 @@ impl Client {
                 ticket,
                 buyer: buyer.id.clone(),
                 price,
+                // The version before takes the only place, and doesn't say so.
+                quantity: if response.body["quantity"].is_null() { 1 } else { wanted },
             });
             state.add_reservation(reservation.clone());
         }
@@ -220,7 +288,9 @@ impl Client {
         match response.status {
             201 => {
                 state.acknowledged.paid.push(paid);
-                state.remove_listing(&reservation.ticket);
+                if reservation.is_all {
+                    state.remove_listing(&reservation.ticket);
+                }
                 state.add_sale(Sale { payment: id, seller: Arc::clone(&reservation.seller) });
             }
             202 => state.acknowledged.processing.push(paid),
@@ -245,18 +315,14 @@ impl Client {
             return Some(());
         };
         let path = format!("/api/payments/{payment}/refund");
-        let response = self
-            .request_as(
-                &seller,
-                Operation::Refund,
-                Method::POST,
-                &path,
-                Some(json!({ "relist": true })),
-            )
-            .await?;
+        // The same whenever it is asked for: a request with an unknown outcome may have decided it.
+        let relist = payment.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
+        let body = json!({ "relist": relist });
+        let response =
+            self.request_as(&seller, Operation::Refund, Method::POST, &path, Some(body)).await?;
         let mut state = self.load.state();
         match response.status {
-            202 => state.acknowledged.refunds.push(payment),
+            202 => state.acknowledged.refunds.push(AcknowledgedRefund { payment, relist }),
             // Refunded already.
             409 => state.remove_sale(&payment),
             _ => {}
@@ -374,6 +440,7 @@ fn ticket_in(response: &Response, status: u16) -> Option<AcknowledgedTicket> {
         version: ticket["version"].as_i64()?,
         seller: text(&ticket["userId"])?,
         price: cents(&ticket["price"])?,
+        quantity: ticket["quantity"].as_u64().unwrap_or(1),
     })
 }
 

@@ -15,7 +15,7 @@ use super::shared_state::{Reservation, SharedState};
 use crate::checker::Acknowledged;
 
 /// What exists before the first fault.
-const USERS: usize = 16;
+const USERS: usize = 24;
 const LISTINGS: usize = 12;
 /// The interval at which the requests in flight are counted.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);

@@ -39,6 +39,10 @@ pub struct Listing {
     pub ticket: String,
     pub title: String,
     pub seller: Arc<User>,
+    /// How many places it has had at least.
+    pub quantity: u64,
+    pub max_per_order: u64,
+    pub sold_together: bool,
 }
 
 #[derive(Clone)]
@@ -47,6 +51,8 @@ pub struct Reservation {
     pub ticket: String,
     pub buyer: Arc<User>,
     pub seller: Arc<User>,
+    /// Whether nothing of the listing is left once it is sold.
+    pub is_all: bool,
 }
 
 #[derive(Clone)]
@@ -89,6 +95,11 @@ impl SharedState {
     pub fn any_listing(&self, rng: &mut impl Rng) -> Option<Listing> {
         let choice = if rng.random_bool(0.4) { POPULAR_LISTINGS } else { MAX_LISTINGS };
         self.listings.iter().take(choice).choose(rng).cloned()
+    }
+
+    pub fn grow_listing(&mut self, ticket: &str, quantity: u64) {
+        let its = self.listings.iter_mut().filter(|listing| listing.ticket == ticket);
+        its.for_each(|listing| listing.quantity = listing.quantity.max(quantity));
     }
 
     pub fn remove_listing(&mut self, ticket: &str) {

@@ -26,8 +26,8 @@ pub struct Acknowledged {
     pub paid: Vec<AcknowledgedPayment>,
     /// 202: the outcome was unknown at the time.
     pub processing: Vec<AcknowledgedPayment>,
-    /// 202: the payments' ids.
-    pub refunds: Vec<String>,
+    /// 202
+    pub refunds: Vec<AcknowledgedRefund>,
     /// Requests that were repeated under their `Idempotency-Key` after a success.
     pub replays: Vec<Replay>,
 }
@@ -38,8 +38,9 @@ pub struct AcknowledgedTicket {
     pub id: String,
     pub version: i64,
     pub seller: String,
-    /// In cents.
+    /// Of one place, in cents.
     pub price: i64,
+    pub quantity: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -47,8 +48,17 @@ pub struct AcknowledgedOrder {
     pub id: String,
     pub ticket: String,
     pub buyer: String,
-    /// In cents.
+    /// Of one place, in cents.
     pub price: i64,
+    /// As many as the buyer wanted.
+    pub quantity: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AcknowledgedRefund {
+    pub payment: String,
+    /// Whether the places were to go back on sale.
+    pub relist: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -81,14 +91,16 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for user in acknowledged.users.iter().filter(|user| !users.contains(user.as_str())) {
         lost(format!("the sign-up of user {user} returned 201; the user doesn't exist"));
     }
-    for AcknowledgedTicket { id, version, seller, price } in &acknowledged.tickets {
+    for AcknowledgedTicket { id, version, seller, price, quantity } in &acknowledged.tickets {
         let is_kept = index.tickets.get(id.as_str()).is_some_and(|ticket| {
             let same = ticket.version > *version || ticket.price == *price;
+            // It only grows.
+            let same = same && ticket.quantity >= *quantity;
             ticket.version >= *version && ticket.user_id == *seller && same
         });
         if !is_kept {
             lost(format!(
-                "ticket {id} was returned at version {version} and {price} cents; it is lost"
+                "ticket {id} was returned at version {version}, with {quantity} places at {price} cents; it is lost"
             ));
         }
     }
@@ -97,12 +109,15 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
             lost(format!("the deletion of ticket {id} returned 204; it isn't deleted"));
         }
     }
-    for AcknowledgedOrder { id, ticket, buyer, price } in &acknowledged.orders {
+    for AcknowledgedOrder { id, ticket, buyer, price, quantity } in &acknowledged.orders {
         let is_kept = index.orders.get(id.as_str()).is_some_and(|order| {
-            order.ticket_id == *ticket && order.user_id == *buyer && order.ticket.price == *price
+            let same = order.ticket_id == *ticket && order.user_id == *buyer;
+            same && order.ticket.price == *price && order.quantity == *quantity
         });
         if !is_kept {
-            lost(format!("order {id} of ticket {ticket} was created with 201; it is lost"));
+            lost(format!(
+                "order {id} of {quantity} places of ticket {ticket} was created with 201; it is lost"
+            ));
         }
     }
     for id in &acknowledged.cancelled {
@@ -149,18 +164,24 @@ fn money(index: &Index<'_>, acknowledged: &Acknowledged, lost: &mut impl FnMut(S
     {
         lost(format!("payment {id} of order {order} returned 202; it doesn't exist"));
     }
-    let refunded = |id: &String| {
+    for AcknowledgedRefund { payment: id, relist } in &acknowledged.refunds {
         let mut payments = index
             .snapshot
             .payments
             .iter()
             .filter(|payment| payment.state.as_ref().is_some_and(|state| state.id == *id));
-        payments.next().is_some_and(|payment| {
-            let account = index.accounts.get(payment.order_id.as_str());
-            account.is_some_and(|account| account.refunded() == account.charged())
-        })
-    };
-    for id in acknowledged.refunds.iter().filter(|id| !refunded(id)) {
-        lost(format!("the refund of payment {id} returned 202; it isn't refunded in full"));
+        let order = payments.next().map(|payment| payment.order_id.as_str());
+        let account = order.and_then(|order| index.accounts.get(order));
+        if account.is_none_or(|account| account.refunded() != account.charged()) {
+            lost(format!("the refund of payment {id} returned 202; it isn't refunded in full"));
+        }
+        let order = order.and_then(|order| index.orders.get(order));
+        let ended = order.filter(|order| order.cancel_reason.as_deref() == Some("refunded"));
+        if let Some(order) = ended.filter(|order| order.withdrawn == *relist) {
+            let order = &order.id;
+            lost(format!(
+                "the refund of order {order} was to put its places back on sale: {relist}; that didn't happen"
+            ));
+        }
     }
 }

@@ -1,113 +1,167 @@
-//! I1: a ticket never has two live orders at the same time, neither now nor at any earlier time.
+//! I1: a place never belongs to two orders at the same time, neither now nor at any earlier time, and a listing never has
+//! more buyers than places. An order has its places while it is live, and goes on having them after a refund that didn't put
+//! them back on sale.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use common::events::Stream;
-
 use super::index::Index;
-use super::snapshot::Order;
+use super::snapshot::{OplogEntry, Order, Ticket};
 use super::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
+    for order in &index.snapshot.orders {
+        is_consistent(index, order, violations);
+    }
     for (ticket, orders) in &index.orders_of {
         now(ticket, orders, violations);
-        holds(ticket, orders, violations);
+        if let Some(ticket) = index.tickets.get(ticket) {
+            fit(ticket, orders, violations);
+        }
     }
-    published_holds(index, violations);
+    slots(index, violations);
     at_any_time(index, violations);
 }
 
+/// The places and flags of an order agree with its quantity and status: the unique indexes read nothing else.
+fn is_consistent(index: &Index<'_>, order: &Order, violations: &mut Violations) {
+    let Order { id, status, places, quantity, .. } = order;
+    let mut contradicts = |what: String| {
+        violations.add(Invariant::OneBuyer, format!("order {id} is {status:?} and {what}"));
+    };
+    // A replica of the previous version ends an order without knowing what it occupies; that is corrected before the next
+    // decision on its listing.
+    let is_adopted = index.snapshot.was_upgraded && !order.has_places();
+    if order.occupies() != order.has_places() && !is_adopted {
+        contradicts(format!("occupies its places: {}", order.occupies()));
+    }
+    if order.unpaid != order.status.is_unpaid() {
+        contradicts(format!("unpaid: {}", order.unpaid));
+    }
+    if order.withdrawn && order.status.is_live() {
+        contradicts("withdrawn".to_owned());
+    }
+    let distinct: BTreeSet<_> = places.iter().collect();
+    let is_lost = places.is_empty() && !order.has_places();
+    if (distinct.len() != places.len() || places.len() as u64 != *quantity) && !is_lost {
+        contradicts(format!("for {quantity}, and has the places {places:?}"));
+    }
+}
+
 fn now(ticket: &str, orders: &[&Order], violations: &mut Violations) {
-    let live: Vec<_> = orders.iter().filter(|order| order.status.is_live()).collect();
-    if live.len() > 1 {
-        let ids = live.iter().map(|order| order.id.as_str()).collect::<Vec<_>>().join(" and ");
-        violations.add(Invariant::OneBuyer, format!("ticket {ticket} has two live orders, {ids}"));
+    let mut holders: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for order in orders.iter().filter(|order| order.has_places()) {
+        for place in &order.places {
+            holders.entry(*place).or_default().push(&order.id);
+        }
     }
-    for order in orders.iter().filter(|order| order.active != order.status.is_live()) {
-        let (id, status) = (&order.id, order.status);
+    for (place, holders) in holders.iter().filter(|(_, holders)| holders.len() > 1) {
+        let ids = holders.join(" and ");
         violations.add(
             Invariant::OneBuyer,
-            format!("order {id} is {status:?}, which its flag for the unique index contradicts"),
-        );
-    }
-    let newest = orders.iter().map(|order| order.hold()).max();
-    for order in live.iter().filter(|order| Some(order.hold()) < newest) {
-        let (id, hold) = (&order.id, order.hold());
-        violations.add(
-            Invariant::OneBuyer,
-            format!(
-                "order {id} of ticket {ticket} is live under hold {hold}, although there was a newer hold"
-            ),
+            format!("place {place} of ticket {ticket} belongs to two orders, {ids}"),
         );
     }
 }
 
-/// Each hold number belongs to one order, and those of an order increase.
-fn holds(ticket: &str, orders: &[&Order], violations: &mut Violations) {
-    let mut owners: BTreeMap<i64, &str> = BTreeMap::new();
-    for order in orders {
-        if !order.holds.is_sorted_by(|earlier, later| earlier < later) {
-            let (id, holds) = (&order.id, &order.holds);
+/// Nobody has a place that doesn't exist, and there are no more buyers than places.
+fn fit(ticket: &Ticket, orders: &[&Order], violations: &mut Violations) {
+    let Ticket { id, quantity, .. } = ticket;
+    let holders: Vec<_> = orders.iter().filter(|order| order.has_places()).collect();
+    for order in &holders {
+        let exists =
+            |place: &i64| u64::try_from(*place).is_ok_and(|it| (1..=*quantity).contains(&it));
+        if let Some(place) = order.places.iter().find(|place| !exists(place)) {
+            let order = &order.id;
             violations.add(
                 Invariant::OneBuyer,
-                format!("the holds of order {id} don't increase: {holds:?}"),
+                format!("order {order} has place {place} of ticket {id}, which has {quantity}"),
             );
         }
-        for hold in &order.holds {
-            if let Some(other) = owners.insert(*hold, &order.id)
-                && other != order.id
-            {
-                let id = &order.id;
-                violations.add(
-                    Invariant::OneBuyer,
-                    format!(
-                        "hold {hold} of ticket {ticket} was assigned twice, to {other} and to {id}"
-                    ),
-                );
-            }
+    }
+    let sold: u64 = holders.iter().map(|order| order.quantity).sum();
+    if sold > *quantity {
+        violations.add(
+            Invariant::OneBuyer,
+            format!("ticket {id} has {quantity} places, and {sold} of them belong to orders"),
+        );
+    }
+}
+
+/// An unpaid order takes a slot of its buyer that no other one takes.
+fn slots(index: &Index<'_>, violations: &mut Violations) {
+    let mut holders: BTreeMap<(&str, i64), &str> = BTreeMap::new();
+    for order in index.snapshot.orders.iter().filter(|order| order.unpaid) {
+        let Some(slot) = order.slot else { continue };
+        if let Some(other) = holders.insert((&order.user_id, slot), &order.id) {
+            let (id, user) = (&order.id, &order.user_id);
+            violations.add(
+                Invariant::OneBuyer,
+                format!("slot {slot} of user {user} is taken by two orders, {other} and {id}"),
+            );
         }
     }
 }
 
-/// The same for published events: a number that was published for two orders was assigned twice, whatever the documents
-/// contain now.
-fn published_holds(index: &Index<'_>, violations: &mut Violations) {
-    let mut published: BTreeMap<(&str, i64), BTreeSet<&str>> = BTreeMap::new();
-    for event in index.snapshot.events.iter().filter(|event| event.stream == Stream::Orders) {
-        let (ticket, hold) = (event.data["ticket"]["id"].as_str(), event.data["hold"].as_i64());
-        if let (Some(ticket), Some(hold)) = (ticket, hold) {
-            published.entry((ticket, hold)).or_default().insert(event.aggregate_id());
+/// What an order had at some time.
+#[derive(Default)]
+struct Past<'a> {
+    ticket: &'a str,
+    places: Vec<i64>,
+    is_live: bool,
+    is_withdrawn: bool,
+}
+
+impl<'a> Past<'a> {
+    fn apply(&mut self, write: &'a OplogEntry) {
+        if let Some(ticket) = &write.ticket_id {
+            // The version before stored no places: an order was for the only one.
+            (self.ticket, self.places) = (ticket, vec![1]);
+        }
+        if let Some(places) = &write.places {
+            self.places.clone_from(places);
+        }
+        if let Some(status) = write.status {
+            self.is_live = status.is_live();
+        }
+        if let Some(withdrawn) = write.withdrawn {
+            self.is_withdrawn = withdrawn;
         }
     }
-    for ((ticket, hold), orders) in published.iter().filter(|(_, orders)| orders.len() > 1) {
-        let orders = orders.iter().copied().collect::<Vec<_>>().join(" and ");
-        violations.add(
-            Invariant::OneBuyer,
-            format!("hold {hold} of ticket {ticket} was published for two orders, {orders}"),
-        );
+
+    fn places(&self) -> BTreeSet<i64> {
+        let has = self.is_live || self.is_withdrawn;
+        if has { self.places.iter().copied().collect() } else { BTreeSet::new() }
     }
 }
 
 /// Replays all writes to orders, in the order of MongoDB's oplog.
 fn at_any_time(index: &Index<'_>, violations: &mut Violations) {
-    let mut ticket_of: HashMap<&str, &str> = HashMap::new();
-    let mut live: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    let mut orders: HashMap<&str, Past<'_>> = HashMap::new();
+    let mut holders: HashMap<(&str, i64), BTreeSet<&str>> = HashMap::new();
     for write in index.snapshot.oplog.iter().filter(|write| write.namespace == "orders.orders") {
-        if let Some(ticket) = &write.ticket_id {
-            ticket_of.insert(&write.id, ticket);
-        }
-        let Some((active, ticket)) = write.active.zip(ticket_of.get(write.id.as_str())) else {
+        let order = orders.entry(&write.id).or_default();
+        let before = order.places();
+        order.apply(write);
+        // The order was inserted before the oplog begins.
+        if order.ticket.is_empty() {
             continue;
-        };
-        let live = live.entry(ticket).or_default();
-        if !active {
-            live.remove(write.id.as_str());
-        } else if live.insert(&write.id) && live.len() > 1 {
-            let orders = live.iter().copied().collect::<Vec<_>>().join(" and ");
-            violations.add(
-                Invariant::OneBuyer,
-                format!("ticket {ticket} had two live orders at the same time, {orders}"),
-            );
+        }
+        let (ticket, now) = (order.ticket, order.places());
+        for place in before.difference(&now) {
+            holders.entry((ticket, *place)).or_default().remove(write.id.as_str());
+        }
+        for place in now.difference(&before) {
+            let holders = holders.entry((ticket, *place)).or_default();
+            holders.insert(&write.id);
+            if holders.len() > 1 {
+                let orders = holders.iter().copied().collect::<Vec<_>>().join(" and ");
+                violations.add(
+                    Invariant::OneBuyer,
+                    format!(
+                        "place {place} of ticket {ticket} belonged to two orders at the same time, {orders}"
+                    ),
+                );
+            }
         }
     }
 }

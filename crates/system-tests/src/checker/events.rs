@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use common::events::{Stream, Subject};
 
 use super::index::Index;
-use super::snapshot::{Event, Order, OutboxEntry, Payment, PaymentStatus, Ticket};
+use super::snapshot::{Event, Order, OutboxEntry, Payment, PaymentStatus, Reservation, Ticket};
 use super::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
@@ -31,6 +31,9 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for ticket in &index.snapshot.tickets {
         ticket_is_published(index, ticket, violations);
     }
+    for reservation in &index.snapshot.reservations {
+        reservation_is_published(index, reservation, violations);
+    }
     for order in &index.snapshot.orders {
         order_is_published(index, order, violations);
     }
@@ -43,10 +46,12 @@ fn outboxes_are_empty(index: &Index<'_>, violations: &mut Violations) {
     let snapshot = index.snapshot;
     let users = snapshot.users.iter().flat_map(|it| &it.outbox);
     let tickets = snapshot.tickets.iter().flat_map(|it| &it.outbox);
+    let reservations = snapshot.reservations.iter().flat_map(|it| &it.outbox);
     let orders = snapshot.orders.iter().flat_map(|it| &it.outbox);
     let payments = snapshot.payments.iter().flat_map(|it| &it.outbox);
     let schedules = snapshot.schedules.iter().flat_map(|it| &it.outbox);
-    for OutboxEntry { id } in users.chain(tickets).chain(orders).chain(payments).chain(schedules) {
+    let market = users.chain(tickets).chain(reservations).chain(orders);
+    for OutboxEntry { id } in market.chain(payments).chain(schedules) {
         violations.add(Invariant::NoLostEvent, format!("{id} was not published"));
     }
 }
@@ -60,6 +65,9 @@ fn was_committed(index: &Index<'_>, event: &Event, violations: &mut Violations) 
     }
     let committed = match event.stream {
         Stream::Users => index.users.get(id).map(|user| user.version),
+        Stream::Tickets if event.is(Subject::TicketReserved) => {
+            index.reservations.get(id).map(|reservation| reservation.version)
+        }
         Stream::Tickets => index.tickets.get(id).map(|ticket| ticket.version),
         Stream::Orders => index.orders.get(id).map(|order| order.version),
         Stream::Expiration => index.schedules.get(id).map(|schedule| schedule.version),
@@ -104,12 +112,30 @@ fn ticket_is_published<'a>(index: &Index<'a>, ticket: &'a Ticket, violations: &m
     };
     let same = latest.data["orderId"].as_str() == ticket.order_id.as_deref()
         && latest.data["price"].as_i64() == Some(ticket.price)
+        && latest.data["quantity"].as_u64().unwrap_or(1) == ticket.quantity
         && latest.is(Subject::TicketDeleted) == ticket.deleted;
     if !same {
         let Event { subject, data, .. } = latest;
         violations.add(
             Invariant::NoLostEvent,
             format!("ticket {id} differs from its latest event: {subject} {data}"),
+        );
+    }
+}
+
+/// Of a reservation that is live, orders was informed.
+fn reservation_is_published<'a>(
+    index: &Index<'a>,
+    reservation: &'a Reservation,
+    violations: &mut Violations,
+) {
+    let order = &reservation.order_id;
+    let events = index.events_of(Stream::Tickets, order);
+    let is_owed = reservation.status.is_live() && !index.snapshot.was_upgraded;
+    if is_owed && !events.iter().any(|event| event.is(Subject::TicketReserved)) {
+        violations.add(
+            Invariant::NoLostEvent,
+            format!("order {order} has a reservation, and no ticket.reserved was published"),
         );
     }
 }
@@ -128,7 +154,9 @@ fn order_is_published<'a>(index: &Index<'a>, order: &'a Order, violations: &mut 
     let status = serde_json::to_value(order.status).unwrap_or_default();
     let same = latest.data["status"] == status
         && latest.data["cancelReason"].as_str() == order.cancel_reason.as_deref()
-        && latest.data["hold"].as_i64() == Some(order.hold());
+        && (latest.data["places"].is_null()
+            || latest.data["places"] == serde_json::json!(order.places)
+                && latest.data["occupies"].as_bool() == Some(order.has_places()));
     if !same {
         let Event { subject, data, .. } = latest;
         violations.add(

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use common::events::Stream;
 
-use super::snapshot::{Charge, Event, Order, Payment, Refund, Schedule, Snapshot, Ticket, User};
+use super::snapshot::{
+    Charge, Event, Order, Payment, Refund, Reservation, Schedule, Snapshot, Ticket, User,
+};
 
 pub(super) struct Index<'a> {
     pub snapshot: &'a Snapshot,
@@ -13,6 +15,10 @@ pub(super) struct Index<'a> {
     pub orders: HashMap<&'a str, &'a Order>,
     /// By ticket.
     pub orders_of: HashMap<&'a str, Vec<&'a Order>>,
+    /// By order.
+    pub reservations: HashMap<&'a str, &'a Reservation>,
+    /// By ticket.
+    pub reservations_of: HashMap<&'a str, Vec<&'a Reservation>>,
     /// By order.
     pub payments: HashMap<&'a str, &'a Payment>,
     /// By order.
@@ -51,6 +57,10 @@ impl<'a> Index<'a> {
         for order in &snapshot.orders {
             orders_of.entry(&order.ticket_id).or_default().push(order);
         }
+        let mut reservations_of: HashMap<&str, Vec<&Reservation>> = HashMap::new();
+        for reservation in &snapshot.reservations {
+            reservations_of.entry(&reservation.ticket_id).or_default().push(reservation);
+        }
         let mut events: HashMap<(Stream, &str), Vec<&Event>> = HashMap::new();
         for event in &snapshot.events {
             events.entry((event.stream, event.aggregate_id())).or_default().push(event);
@@ -61,6 +71,12 @@ impl<'a> Index<'a> {
             tickets: snapshot.tickets.iter().map(|ticket| (ticket.id.as_str(), ticket)).collect(),
             orders: snapshot.orders.iter().map(|order| (order.id.as_str(), order)).collect(),
             orders_of,
+            reservations: snapshot
+                .reservations
+                .iter()
+                .map(|it| (it.order_id.as_str(), it))
+                .collect(),
+            reservations_of,
             schedules: snapshot.schedules.iter().map(|it| (it.order_id.as_str(), it)).collect(),
             payments: snapshot.payments.iter().map(|it| (it.order_id.as_str(), it)).collect(),
             events,

@@ -2,23 +2,25 @@
 //!
 //! It trusts no service: once the stack is idle, it reads every database, every stream and Stripe's ledger, and compares.
 //! It shares only the catalogue of events with the services, and no decision depends on a clock: the order of writes comes
-//! from MongoDB's oplog, the order of holds from their numbers.
+//! from MongoDB's oplog.
 
 mod acknowledged;
 mod buyers;
 mod catalogue;
 mod events;
-mod holds;
 mod index;
 mod money;
 mod replicas;
+mod reservations;
 mod servers;
 mod snapshot;
+mod stuck;
 
 use std::fmt;
 
 pub use acknowledged::{
-    Acknowledged, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedTicket, Replay,
+    Acknowledged, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedRefund, AcknowledgedTicket,
+    Replay,
 };
 pub use money::Totals;
 pub use servers::{PendingWork, Servers};
@@ -88,8 +90,9 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
     buyers::check(&index, &mut violations);
     money::check(&index, &mut violations);
     events::check(&index, &mut violations);
-    holds::check(&index, &mut violations);
+    stuck::check(&index, &mut violations);
     replicas::check(&index, &mut violations);
+    reservations::check(&index, &mut violations);
     acknowledged::check(&index, &mut violations);
     let Violations(mut found) = violations;
     found.sort();

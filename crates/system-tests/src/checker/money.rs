@@ -22,6 +22,17 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
             }
         }
     }
+    for order in &index.snapshot.orders {
+        let Order { id, quantity, ticket, .. } = order;
+        let product = i64::try_from(*quantity).unwrap_or(i64::MAX).saturating_mul(ticket.price);
+        if order.total() != product {
+            let (total, price) = (order.total(), ticket.price);
+            violations.add(
+                Invariant::NoLostMoney,
+                format!("order {id} of {quantity} at {price} cents has a total of {total} cents"),
+            );
+        }
+    }
     for order in index.snapshot.orders.iter().filter(|order| order.status == OrderStatus::Complete)
     {
         if index.accounts.get(order.id.as_str()).is_none_or(|account| account.charges.is_empty()) {
@@ -78,12 +89,12 @@ fn account_is_consistent(order: &str, account: &Account<'_>, violations: &mut Vi
     }
 }
 
-/// A complete order keeps its price, any other order nothing.
+/// A complete order keeps its total, any other order nothing.
 fn kept_amount_is_due(order: &Order, account: &Account<'_>, violations: &mut Violations) {
-    let Order { id, status, ticket, .. } = order;
+    let (Order { id, status, .. }, total) = (order, order.total());
     let kept = account.charged() - account.refunded();
     let due = match status {
-        OrderStatus::Complete => ticket.price,
+        OrderStatus::Complete => total,
         OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Cancelled => 0,
     };
     if kept != due {
@@ -93,11 +104,11 @@ fn kept_amount_is_due(order: &Order, account: &Account<'_>, violations: &mut Vio
             format!("order {id} is {status:?} and due {due} cents; {kept} are kept ({ids})"),
         );
     }
-    for charge in account.charges.iter().filter(|charge| charge.amount != ticket.price) {
-        let (amount, charge, price) = (charge.amount, &charge.id, ticket.price);
+    for charge in account.charges.iter().filter(|charge| charge.amount != total) {
+        let (amount, charge) = (charge.amount, &charge.id);
         violations.add(
             Invariant::NoLostMoney,
-            format!("charge {charge} of order {id} is of {amount} cents; the price was {price}"),
+            format!("charge {charge} of order {id} is of {amount} cents; its total is {total}"),
         );
     }
 }
@@ -112,7 +123,7 @@ pub struct Totals {
     pub charges: i64,
     pub charged: i64,
     pub refunded: i64,
-    /// The price of all complete orders.
+    /// The total of all complete orders.
     pub due: i64,
 }
 
@@ -125,7 +136,7 @@ impl Totals {
             totals.refunded += account.refunded();
         }
         let complete = snapshot.orders.iter().filter(|order| order.status == OrderStatus::Complete);
-        totals.due = complete.map(|order| order.ticket.price).sum();
+        totals.due = complete.map(Order::total).sum();
         totals
     }
 

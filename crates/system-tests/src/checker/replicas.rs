@@ -9,9 +9,6 @@ use super::snapshot::{Event, Order, OrderStatus, ScheduleState, Ticket};
 use super::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
-    for ticket in &index.snapshot.tickets {
-        lock_agrees(index, ticket, violations);
-    }
     ticket_replicas_agree(index, violations);
     for order in &index.snapshot.orders {
         if !index.payments.contains_key(order.id.as_str()) {
@@ -22,31 +19,6 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     order_replicas_agree(index, violations);
     schedules_agree(index, violations);
     versions_only_increase(index, violations);
-}
-
-/// A ticket is locked for its newest order, or for none if that has ended.
-fn lock_agrees(index: &Index<'_>, ticket: &Ticket, violations: &mut Violations) {
-    let orders = index.orders_of.get(ticket.id.as_str()).map_or(&[][..], Vec::as_slice);
-    let newest = orders.iter().max_by_key(|order| order.hold());
-    let hold = newest.map_or(0, |order| order.hold());
-    let (holder, sold) = match newest.map(|order| (order, order.status)) {
-        Some((order, OrderStatus::Complete)) => (Some(order.id.as_str()), true),
-        Some((order, OrderStatus::Created | OrderStatus::AwaitingPayment)) => {
-            (Some(order.id.as_str()), false)
-        }
-        Some((_, OrderStatus::Cancelled)) | None => (None, false),
-    };
-    let actual = (ticket.order_id.as_deref(), ticket.sold, ticket.hold);
-    if actual != (holder, sold, hold) {
-        let id = &ticket.id;
-        violations.add(
-            Invariant::NewerWins,
-            format!(
-                "ticket {id} has (order, sold, hold) {actual:?}; according to orders it is {:?}",
-                (holder, sold, hold)
-            ),
-        );
-    }
 }
 
 fn ticket_replicas_agree(index: &Index<'_>, violations: &mut Violations) {
@@ -90,7 +62,7 @@ fn order_replicas_agree(index: &Index<'_>, violations: &mut Violations) {
             replica.version <= order.version
                 && phase(replica.status) == phase(order.status)
                 && replica.cancel_reason == order.cancel_reason
-                && replica.amount == order.ticket.price
+                && replica.amount == order.total()
         });
         if !agrees {
             let order = index.orders.get(id.as_str());

@@ -8,7 +8,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use common::events::Stream;
 use futures::{StreamExt, TryStreamExt};
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{self, Bson, DateTime, Document, doc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,6 +18,10 @@ use super::snapshot::{DeadLetter, Event, Ledger, OplogEntry, Snapshot};
 
 const DEAD: &str = "DEAD";
 const TIMERS: &str = "expiration:due";
+/// An index of orders that only the version before places creates.
+const INDEX_OF_THE_VERSION_BEFORE: &str = "one_live_order_per_ticket";
+/// Where an entry of the oplog has the new values: in a whole document, and among the changed and the added members.
+const CHANGES: [&[&str]; 3] = [&["o"], &["o", "diff", "u"], &["o", "diff", "i"]];
 
 /// Connections to the servers.
 pub struct Servers {
@@ -64,11 +68,15 @@ impl Servers {
         events_were_lost: bool,
     ) -> Result<Snapshot> {
         let (oplog, oplog_is_complete) = self.oplog().await.context("the oplog")?;
+        let indexes = self.mongo.database("orders").collection::<Document>("orders");
+        let indexes = indexes.list_index_names().await?;
         Ok(Snapshot {
             taken_at: DateTime::now().timestamp_millis(),
             events_were_lost,
+            was_upgraded: indexes.iter().any(|name| name == INDEX_OF_THE_VERSION_BEFORE),
             users: self.documents("auth", "users").await?,
             tickets: self.documents("tickets", "tickets").await?,
+            reservations: self.documents("tickets", "reservations").await?,
             orders: self.documents("orders", "orders").await?,
             ticket_replicas: self.documents("orders", "tickets").await?,
             payments: self.documents("payments", "payments").await?,
@@ -86,8 +94,7 @@ impl Servers {
     /// The work that is recorded as pending anywhere.
     pub async fn pending_work(&self) -> Result<PendingWork> {
         let mut pending = Vec::new();
-        for stream in Stream::ALL {
-            let (database, collection) = catalogue::collection(stream);
+        for (database, collection) in catalogue::AGGREGATES {
             let documents = self.mongo.database(database).collection::<Document>(collection);
             let waiting = documents.count_documents(doc! { "outboxPending": true }).await?;
             pending.extend(some(waiting, &format!("{collection} with an unpublished event")));
@@ -103,6 +110,7 @@ impl Servers {
             ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "active schedules"),
             ("orders", "orders", doc! { "unanswered": true }, "orders that await a refund"),
             ("payments", "payments", doc! { "unanswered": true }, "payments that await an answer"),
+            ("tickets", "tickets", doc! { "dirty": true }, "listings with an outdated summary"),
         ];
         for (database, collection, filter, what) in left {
             let documents = self.mongo.database(database).collection::<Document>(collection);
@@ -215,23 +223,15 @@ impl Servers {
         let oldest = oldest.and_then(|entry| {
             Some(entry.get_document("o").ok()?.get_str("msg").ok()? == "initiating set")
         });
-        let namespaces = Stream::ALL.map(|stream| {
-            let (database, collection) = catalogue::collection(stream);
-            format!("{database}.{collection}")
-        });
+        let namespaces =
+            catalogue::AGGREGATES.map(|(database, collection)| format!("{database}.{collection}"));
         let filter = doc! { "op": { "$in": ["i", "u"] }, "ns": { "$in": namespaces.to_vec() } };
-        let fields = [
-            "ns",
-            "o2._id",
-            "o._id",
-            "o.version",
-            "o.active",
-            "o.ticketId",
-            "o.diff.u.version",
-            "o.diff.u.active",
-        ];
+        let whole = ["ns", "o2._id", "o._id", "o.ticketId"].map(str::to_owned);
+        let changed = ["version", "status", "withdrawn", "places"];
+        let changed =
+            changed.into_iter().flat_map(|field| CHANGES.map(|path| path.join(".") + "." + field));
         let projection: Document =
-            fields.into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect();
+            whole.into_iter().chain(changed).map(|field| (field, Bson::Int32(1))).collect();
         let entries = log.find(filter).sort(doc! { "$natural": 1 }).projection(projection).await?;
         let writes = entries.map_ok(|entry| write(&entry)).try_collect().await?;
         Ok((writes, oldest == Some(true)))
@@ -247,14 +247,16 @@ fn write(entry: &Document) -> OplogEntry {
             parents.iter().try_fold(entry, |document, key| document.get_document(key).ok())?;
         parent.get(last)
     };
-    let changed = |field: &str| at(&["o", field]).or_else(|| at(&["o", "diff", "u", field]));
+    let changed = |field: &str| CHANGES.iter().find_map(|path| at(&[path, &[field][..]].concat()));
     let text = |value: &Bson| value.as_str().map(str::to_owned);
     let number = |value: &Bson| value.as_i64().or_else(|| value.as_i32().map(i64::from));
     OplogEntry {
         namespace: entry.get_str("ns").unwrap_or_default().to_owned(),
         id: at(&["o2", "_id"]).or_else(|| at(&["o", "_id"])).and_then(text).unwrap_or_default(),
         version: changed("version").and_then(number),
-        active: changed("active").and_then(Bson::as_bool),
+        status: changed("status").and_then(|it| bson::deserialize_from_bson(it.clone()).ok()),
+        withdrawn: changed("withdrawn").and_then(Bson::as_bool),
+        places: changed("places").and_then(|it| bson::deserialize_from_bson(it.clone()).ok()),
         ticket_id: at(&["o", "ticketId"]).and_then(text),
     }
 }

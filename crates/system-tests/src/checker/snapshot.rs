@@ -18,8 +18,12 @@ pub struct Snapshot {
     pub taken_at: i64,
     /// The broker's store was wiped, or a stream truncated, during the run: some events are missing.
     pub events_were_lost: bool,
+    /// The databases were used by the version before places.
+    pub was_upgraded: bool,
     pub users: Vec<User>,
     pub tickets: Vec<Ticket>,
+    /// The reservations as tickets has them.
+    pub reservations: Vec<Reservation>,
     pub orders: Vec<Order>,
     /// The replicas of tickets in orders.
     pub ticket_replicas: Vec<TicketReplica>,
@@ -59,12 +63,56 @@ pub struct Ticket {
     pub version: i64,
     pub user_id: String,
     pub title: String,
-    /// In cents.
+    /// Of one place, in cents.
     pub price: i64,
-    pub hold: i64,
+    #[serde(default = "one")]
+    pub quantity: u64,
+    /// The order that has the only place.
     pub order_id: Option<String>,
     pub sold: bool,
+    #[serde(default)]
+    pub summary: Summary,
     pub deleted: bool,
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// How many places of a listing are reserved, sold, and refunded without going back on sale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub reserved: u64,
+    pub sold: u64,
+    pub withdrawn: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReservationStatus {
+    Reserved,
+    Sold,
+    Withdrawn,
+    Ended,
+}
+
+impl ReservationStatus {
+    pub fn is_live(self) -> bool {
+        match self {
+            ReservationStatus::Reserved | ReservationStatus::Sold => true,
+            ReservationStatus::Withdrawn | ReservationStatus::Ended => false,
+        }
+    }
+}
+
+/// What tickets has of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reservation {
+    #[serde(rename = "_id")]
+    pub order_id: String,
+    pub ticket_id: String,
+    pub places: Vec<i64>,
+    pub status: ReservationStatus,
+    pub order_version: i64,
+    pub version: i64,
     pub outbox: Vec<OutboxEntry>,
 }
 
@@ -87,6 +135,13 @@ impl OrderStatus {
             OrderStatus::Cancelled => false,
         }
     }
+
+    pub fn is_unpaid(self) -> bool {
+        match self {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => true,
+            OrderStatus::Complete | OrderStatus::Cancelled => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,20 +155,43 @@ pub struct Order {
     pub ticket: OrderedTicket,
     pub status: OrderStatus,
     pub cancel_reason: Option<String>,
+    #[serde(default = "one")]
+    pub quantity: u64,
+    /// In the version before, an order was for the only place.
+    #[serde(default = "first")]
+    pub places: Vec<i64>,
+    pub occupies: Option<bool>,
+    /// As the version before says that it occupies the place.
+    #[serde(default)]
     pub active: bool,
+    /// Refunded without putting the places back on sale.
+    #[serde(default)]
+    pub withdrawn: bool,
+    pub slot: Option<i64>,
+    /// In cents.
+    pub total: Option<i64>,
     pub unpaid: bool,
     #[serde(deserialize_with = "millis")]
     pub expires_at: i64,
-    pub holds: Vec<i64>,
     pub payment: Option<OrderPayment>,
     pub refund_required: Option<String>,
     pub outbox: Vec<OutboxEntry>,
 }
 
 impl Order {
-    /// The number of its current hold, or of its last one.
-    pub fn hold(&self) -> i64 {
-        self.holds.last().copied().unwrap_or_default()
+    /// Whether nobody else may have its places.
+    pub fn has_places(&self) -> bool {
+        self.status.is_live() || self.withdrawn
+    }
+
+    /// Whether the unique index keeps others from its places.
+    pub fn occupies(&self) -> bool {
+        self.occupies.unwrap_or(self.active)
+    }
+
+    /// What its buyer pays, in cents.
+    pub fn total(&self) -> i64 {
+        self.total.unwrap_or(self.ticket.price)
     }
 }
 
@@ -291,9 +369,20 @@ pub struct OplogEntry {
     pub id: String,
     /// The new value, if the write changed it.
     pub version: Option<i64>,
-    pub active: Option<bool>,
+    /// Of an order.
+    pub status: Option<OrderStatus>,
+    pub withdrawn: Option<bool>,
+    pub places: Option<Vec<i64>>,
     /// Of a new order.
     pub ticket_id: Option<String>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn first() -> Vec<i64> {
+    vec![1]
 }
 
 fn name<S: Serializer>(stream: &Stream, serializer: S) -> Result<S::Ok, S::Error> {

@@ -278,6 +278,76 @@ async fn the_pages_of_a_seller() {
 }
 
 #[tokio::test]
+async fn the_pages_of_a_listing_of_many() {
+    let stack = gallery().await;
+    let (seller, buyer, other) = (
+        member(stack, "seller", Scripts::On).await,
+        member(stack, "buyer", Scripts::On).await,
+        stack.person("other").await,
+    );
+    let anybody = Browser::open(&stack.url()).await;
+    let mut inspection = Inspection::default();
+    let ticket = seller.lists_many("Má vlast, standing, forty of them", "24.00", "40", "6").await;
+    let id = ticket.trim_start_matches("/tickets/");
+    inspection.page(&seller.browser, "many-listed").await;
+    anybody.finds_at(&ticket, "sign-in-to-buy").await;
+    inspection.page(&anybody, "many").await;
+    buyer.browser.visit(&ticket).await;
+    buyer.browser.pick("quantity", "3").await;
+    inspection.page(&buyer.browser, "many-signed-in").await;
+    let order = buyer.reserves_many(&ticket, "3").await;
+    buyer.browser.shows("order-unpaid").await;
+    inspection.page(&buyer.browser, "many-order").await;
+    anybody.finds_text_at("/?q=vlast", "37 left").await;
+    inspection.page(&anybody, "many-browse").await;
+    buyer.pays_with(GOOD_CARD).await;
+    buyer.browser.shows("order-paid").await;
+    buyer.browser.shows("contact").await;
+    inspection.page(&buyer.browser, "many-order-paid").await;
+    buyer.browser.visit("/orders").await;
+    inspection.page(&buyer.browser, "many-orders").await;
+
+    other.orders_many(id, 2).await.expect(201);
+    seller.browser.finds_text_at(&ticket, "Reserved 2").await;
+    inspection.page(&seller.browser, "many-of-mine").await;
+    seller.browser.follow("view-orders").await;
+    inspection.page(&seller.browser, "many-orders-of-mine").await;
+    seller.browser.visit(&format!("{ticket}/edit")).await;
+    seller.browser.shows("details-fixed").await;
+    inspection.page(&seller.browser, "many-edit").await;
+    seller.browser.fill("title", "Another title").await;
+    seller.browser.fill("quantity", "39").await;
+    seller.browser.press("save").await;
+    seller.browser.shows("form-errors").await;
+    inspection.page(&seller.browser, "many-edit-refused").await;
+    seller.browser.visit(&order).await;
+    seller.browser.follow("refund").await;
+    inspection.page(&seller.browser, "many-refund").await;
+    seller.browser.visit("/sales").await;
+    inspection.page(&seller.browser, "many-sales").await;
+    seller.browser.visit(&ticket).await;
+    seller.browser.press("close-sale").await;
+    seller.browser.shows("ticket-closed").await;
+    inspection.page(&seller.browser, "many-closed-by-me").await;
+    anybody.finds_at(&ticket, "ticket-closed").await;
+    inspection.page(&anybody, "many-closed").await;
+
+    // Fewer are left than were chosen, and then none.
+    let ticket = seller.lists_many("Four of Dalibor", "24.00", "4", "4").await;
+    let id = ticket.trim_start_matches("/tickets/");
+    buyer.browser.visit(&ticket).await;
+    buyer.browser.pick("quantity", "4").await;
+    other.orders_many(id, 2).await.expect(201);
+    buyer.browser.press("buy").await;
+    buyer.browser.shows("form-errors").await;
+    inspection.page(&buyer.browser, "many-not-enough-left").await;
+    other.orders_many(id, 2).await.expect(201);
+    anybody.finds_at(&ticket, "ticket-reserved").await;
+    inspection.page(&anybody, "many-all-reserved").await;
+    inspection.passes();
+}
+
+#[tokio::test]
 async fn the_pages_while_a_service_is_down() {
     let stack = gallery().await;
     let seller = stack.person("seller").await;

@@ -78,6 +78,72 @@ async fn a_ticket_is_reserved_released_and_sold_live() {
 }
 
 #[tokio::test]
+async fn what_is_left_is_shown_live_and_a_quantity_that_was_chosen_is_kept() {
+    let stack = default_stack().await;
+    let (seller, buyer, other) = tokio::join!(
+        member(stack, "seller", Scripts::On),
+        member(stack, "buyer", Scripts::On),
+        member(stack, "other", Scripts::On),
+    );
+    let ticket = seller.lists_many(&title("Nine of Luisa"), "20", "9", "4").await;
+    let page = Watched::at(&other.browser, &ticket).await;
+    other.browser.pick("quantity", "2").await;
+    let own = Watched::at(&seller.browser, &ticket).await;
+    buyer.reserves_many(&ticket, "4").await;
+    page.sees("5 left").await;
+    assert_eq!(other.browser.value("quantity").await, "2");
+    assert_eq!(count(&own, "reserved", "4").await, "4");
+    buyer.browser.press("cancel-reservation").await;
+    page.sees("9 left").await;
+    assert_eq!(other.browser.value("quantity").await, "2");
+    other.browser.press("buy").await;
+    other.browser.shows("order-unpaid").await;
+    other.browser.sees("2 × $20.00 = $40.00").await;
+}
+
+/// Waits until a count of the seller's has this value.
+async fn count(page: &Watched<'_>, name: &str, value: &str) -> String {
+    let script = format!("return document.querySelector('[data-test={name}]')?.innerText ?? ''");
+    testkit::eventually(&format!("{name} to be {value}"), || async {
+        let shown = page.browser.evaluate(&script).await.as_str().unwrap().to_owned();
+        (shown == value).then_some(shown)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_page_follows_a_rush_every_other_second_and_ends_up_right() {
+    const INTERVAL_MS: f64 = 2000.0;
+    const BURST: usize = 3;
+    let stack = default_stack().await;
+    let (seller, other) =
+        tokio::join!(stack.person("seller"), visitor(stack, "other", Scripts::On));
+    let ticket = seller.offers_many("Forty of Ernani", "20", 40).await;
+    seller.sees_ticket(&ticket, "available").await;
+    let page = Watched::at(&other.browser, &format!("/tickets/{ticket}")).await;
+    page.sees("40 left").await;
+    for _ in 0..8 {
+        let buyer = stack.person("buyer").await;
+        for _ in 0..5 {
+            buyer.orders_many(&ticket, 1).await.expect(201);
+        }
+    }
+    page.shows("ticket-reserved").await;
+    let fetched = "return performance.getEntriesByType('resource') \
+        .filter(entry => entry.initiatorType === 'fetch' && entry.name === location.href) \
+        .map(entry => entry.startTime)";
+    let fetched = other.browser.evaluate(fetched).await;
+    let fetched: Vec<f64> =
+        fetched.as_array().unwrap().iter().map(|time| time.as_f64().unwrap()).collect();
+    println!("40 orders, {} refreshes", fetched.len());
+    assert!(!fetched.is_empty());
+    // However fast the orders are: beyond a burst, so many refreshes take so long. A timer may be a moment early.
+    let span = fetched.last().unwrap() - fetched[0];
+    let least = INTERVAL_MS * fetched.len().saturating_sub(BURST) as f64;
+    assert!(span + 20.0 >= least, "{} refreshes in {span} ms: {fetched:?}", fetched.len());
+}
+
+#[tokio::test]
 async fn the_page_of_a_sale_follows_the_purchase() {
     let stack = default_stack().await;
     let (seller, buyer) =

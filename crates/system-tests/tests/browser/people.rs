@@ -61,8 +61,20 @@ impl Visitor {
 
     /// Lists a ticket, and returns the path of its page.
     pub async fn lists(&self, title: &str, price: &str) -> String {
+        self.browser.visit("/tickets/new").await;
+        self.fills_and_lists(title, price).await
+    }
+
+    /// Lists several tickets of a kind, of which one order has some at most.
+    pub async fn lists_many(&self, title: &str, price: &str, quantity: &str, most: &str) -> String {
+        self.browser.visit("/tickets/new").await;
+        self.browser.fill("quantity", quantity).await;
+        self.browser.fill("max_per_order", most).await;
+        self.fills_and_lists(title, price).await
+    }
+
+    async fn fills_and_lists(&self, title: &str, price: &str) -> String {
         let browser = &self.browser;
-        browser.visit("/tickets/new").await;
         browser.fill("title", title).await;
         browser.fill("price", price).await;
         browser.pick("date", "2041-06-15T19:30").await;
@@ -76,6 +88,15 @@ impl Visitor {
     /// Reserves an available ticket, and returns the path of the order.
     pub async fn reserves(&self, ticket: &str) -> String {
         self.browser.visit(ticket).await;
+        self.browser.press("buy").await;
+        self.browser.arrives_at("/orders/").await;
+        self.path_of_page().await
+    }
+
+    /// Reserves several available tickets, and returns the path of the order.
+    pub async fn reserves_many(&self, ticket: &str, quantity: &str) -> String {
+        self.browser.visit(ticket).await;
+        self.browser.pick("quantity", quantity).await;
         self.browser.press("buy").await;
         self.browser.arrives_at("/orders/").await;
         self.path_of_page().await

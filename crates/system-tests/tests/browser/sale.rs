@@ -62,9 +62,51 @@ async fn a_sale(scripts: Scripts) {
 
     // The seller refunds the buyer, and the ticket is on sale again.
     seller.browser.follow("refund").await;
+    seller.browser.choose("true").await;
     seller.browser.press("confirm-refund").await;
     buyer.browser.finds_at(&order, "money-refunded").await;
     buyer.browser.finds_at(&ticket, "ticket-available").await;
+}
+
+#[tokio::test]
+async fn three_of_ten_tickets_are_sold() {
+    three_of_ten(Scripts::On).await;
+}
+
+#[tokio::test]
+async fn three_of_ten_tickets_are_sold_without_javascript() {
+    three_of_ten(Scripts::Off).await;
+}
+
+async fn three_of_ten(scripts: Scripts) {
+    let stack = default_stack().await;
+    let (seller, buyer) =
+        tokio::join!(member(stack, "seller", scripts), member(stack, "buyer", scripts));
+    let title = title("Ten of Libuše");
+    let ticket = seller.lists_many(&title, "20", "10", "4").await;
+    let search = format!("/?q={}", title.replace(' ', "+"));
+    buyer.browser.finds_text_at(&search, "10 left").await;
+    let order = buyer.reserves_many(&ticket, "3").await;
+    buyer.browser.shows("order-unpaid").await;
+    buyer.browser.sees("3 × $20.00 = $60.00").await;
+    buyer.pays_with(GOOD_CARD).await;
+    buyer.browser.shows("order-paid").await;
+    buyer.browser.shows("receipt").await;
+    buyer.browser.sees("You bought 3 tickets").await;
+    buyer.browser.finds_text_at(&search, "7 left").await;
+
+    seller.browser.finds_text_at("/sales", "7 left · 0 reserved · 3 sold").await;
+    seller.browser.follow("view-orders").await;
+    seller.browser.follow("view-sale").await;
+    seller.browser.arrives_at(&order).await;
+    seller.browser.sees("$60.00").await;
+    seller.browser.visit(&ticket).await;
+    seller.browser.press("close-sale").await;
+    seller.browser.shows("notice-sale-closed").await;
+    buyer.browser.finds_at(&ticket, "ticket-closed").await;
+    seller.browser.press("reopen-sale").await;
+    seller.browser.shows("notice-sale-reopened").await;
+    buyer.browser.finds_at(&ticket, "buy").await;
 }
 
 #[tokio::test]

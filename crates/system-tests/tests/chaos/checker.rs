@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use system_tests::Stack;
 use system_tests::chaos::{self, Options};
 use system_tests::checker::{
-    DeadLetter, Invariant, Metadata, OplogEntry, Order, OrderStatus, OutboxEntry, ScheduleState,
-    Snapshot, Ticket, Violation, check,
+    AcknowledgedRefund, DeadLetter, Invariant, Metadata, OplogEntry, Order, OrderStatus,
+    OutboxEntry, Reservation, ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, check,
 };
 
 #[tokio::test]
@@ -97,10 +97,9 @@ const MUTATIONS: &[Mutation] = &[
         invariant: Invariant::OneBuyer,
         apply: |snapshot| {
             let order = complete(snapshot);
-            let ticket = order.ticket_id.clone();
-            let second = Order { id: "second".to_owned(), holds: vec![order.hold() + 1], ..order };
-            snapshot.orders.push(second);
-            format!("ticket {ticket} has two live orders")
+            let (ticket, place) = (order.ticket_id.clone(), order.places[0]);
+            snapshot.orders.push(Order { id: "second".to_owned(), ..order });
+            format!("place {place} of ticket {ticket} belongs to two orders")
         },
     },
     Mutation {
@@ -112,27 +111,165 @@ const MUTATIONS: &[Mutation] = &[
                 namespace: "orders.orders".to_owned(),
                 id: "second".to_owned(),
                 version: Some(1),
-                active: Some(true),
+                status: Some(OrderStatus::Created),
+                withdrawn: Some(false),
+                places: Some(order.places.clone()),
                 ticket_id: Some(order.ticket_id.clone()),
             };
             let ended = OplogEntry {
                 version: Some(2),
-                active: Some(false),
+                status: Some(OrderStatus::Cancelled),
+                places: None,
                 ticket_id: None,
                 ..inserted.clone()
             };
             snapshot.oplog.extend([inserted, ended]);
-            format!("ticket {} had two live orders at the same time", order.ticket_id)
+            let (ticket, place) = (order.ticket_id, order.places[0]);
+            format!("place {place} of ticket {ticket} belonged to two orders at the same time")
         },
     },
     Mutation {
-        what: "a hold number that was assigned twice",
+        what: "a place that was refunded without going back on sale, and sold again",
         invariant: Invariant::OneBuyer,
         apply: |snapshot| {
-            let order = cancelled(snapshot);
+            let order = complete(snapshot);
+            let (ticket, place) = (order.ticket_id.clone(), order.places[0]);
+            let refunded = order_mut(snapshot, &order.id);
+            (refunded.status, refunded.withdrawn) = (OrderStatus::Cancelled, true);
+            snapshot.orders.push(Order { id: "second".to_owned(), ..order });
+            format!("place {place} of ticket {ticket} belongs to two orders")
+        },
+    },
+    Mutation {
+        what: "a place that the listing doesn't have",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            order_mut(snapshot, &order).places[0] = 1001;
+            format!("order {order} has place 1001")
+        },
+    },
+    Mutation {
+        what: "more buyers than places",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = complete(snapshot);
             let ticket = order.ticket_id.clone();
-            snapshot.orders.push(Order { id: "another".to_owned(), ..order });
-            ticket
+            let quantity = snapshot.tickets.iter().find(|it| it.id == ticket).unwrap().quantity + 1;
+            let more = Order { id: "more".to_owned(), quantity, ..order };
+            snapshot.orders.push(more);
+            format!("ticket {ticket} has {} places, and", quantity - 1)
+        },
+    },
+    Mutation {
+        what: "an order with fewer places than its buyer wanted",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = of_many(snapshot).id;
+            order_mut(snapshot, &order).places.pop();
+            order
+        },
+    },
+    Mutation {
+        what: "an order that has ended and still occupies its places",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order =
+                snapshot.orders.iter().find(|order| !order.has_places()).unwrap().id.clone();
+            order_mut(snapshot, &order).occupies = Some(true);
+            order
+        },
+    },
+    Mutation {
+        what: "a slot that two unpaid orders take",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            for id in ["one", "other"] {
+                let unpaid =
+                    Order { id: id.to_owned(), unpaid: true, slot: Some(3), ..order.clone() };
+                snapshot.orders.push(unpaid);
+            }
+            format!("slot 3 of user {} is taken by two orders, one and other", order.user_id)
+        },
+    },
+    Mutation {
+        what: "an outdated summary of a listing",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let ticket = snapshot.tickets.iter_mut().find(|ticket| !ticket.deleted).unwrap();
+            ticket.summary.reserved += 1;
+            format!("the summary of ticket {}", ticket.id)
+        },
+    },
+    Mutation {
+        what: "an order that never reached tickets",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            snapshot.reservations.retain(|it| it.order_id != order);
+            order
+        },
+    },
+    Mutation {
+        what: "a reservation of another place than the order's",
+        invariant: Invariant::NewerWins,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            reservation_mut(snapshot, &order).places[0] += 1;
+            order
+        },
+    },
+    Mutation {
+        what: "a reservation that an old event has brought back",
+        invariant: Invariant::NoStuckTicket,
+        apply: reserve_again,
+    },
+    Mutation {
+        what: "the same, as a replica that disagrees",
+        invariant: Invariant::NewerWins,
+        apply: reserve_again,
+    },
+    Mutation {
+        what: "a reservation that orders was never informed of",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            snapshot.events.retain(|event| {
+                !(event.is(Subject::TicketReserved) && event.aggregate_id() == order)
+            });
+            order
+        },
+    },
+    Mutation {
+        what: "a total that isn't that of all places",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = of_many(snapshot);
+            order_mut(snapshot, &order.id).total = Some(order.ticket.price);
+            format!("order {} of {}", order.id, order.quantity)
+        },
+    },
+    Mutation {
+        what: "a refund that put the places back on sale against the seller's will",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let refunded = order_mut(snapshot, &order);
+            refunded.cancel_reason = Some("refunded".to_owned());
+            let payment = snapshot.payments.iter().find(|it| it.order_id == order).unwrap();
+            let payment = payment.state.as_ref().unwrap().id.clone();
+            snapshot.acknowledged.refunds.push(AcknowledgedRefund { payment, relist: false });
+            format!("the refund of order {order} was to put its places back on sale: false")
+        },
+    },
+    Mutation {
+        what: "an acknowledged order of more places than it has",
+        invariant: Invariant::Acknowledged,
+        apply: |snapshot| {
+            let order = &mut snapshot.acknowledged.orders[0];
+            order.quantity += 1;
+            order.id.clone()
         },
     },
     Mutation {
@@ -240,7 +377,7 @@ const MUTATIONS: &[Mutation] = &[
         apply: |snapshot| {
             let id = cancelled(snapshot).id;
             let order = snapshot.orders.iter_mut().find(|it| it.id == id).unwrap();
-            (order.status, order.active, order.unpaid) = (OrderStatus::Created, true, true);
+            (order.status, order.occupies, order.unpaid) = (OrderStatus::Created, Some(true), true);
             id
         },
     },
@@ -315,15 +452,42 @@ fn complete(snapshot: &Snapshot) -> Order {
     orders.find(|order| order.status == OrderStatus::Complete).expect("a complete order").clone()
 }
 
-/// A ticket that is available again, and the last order that had it.
+/// An order of several places.
+fn of_many(snapshot: &Snapshot) -> Order {
+    let mut orders = snapshot.orders.iter();
+    orders.find(|order| order.quantity > 1).expect("an order of several places").clone()
+}
+
+fn order_mut<'a>(snapshot: &'a mut Snapshot, id: &str) -> &'a mut Order {
+    snapshot.orders.iter_mut().find(|order| order.id == id).unwrap()
+}
+
+fn reservation_mut<'a>(snapshot: &'a mut Snapshot, order: &str) -> &'a mut Reservation {
+    snapshot.reservations.iter_mut().find(|it| it.order_id == order).unwrap()
+}
+
+/// Reserves the places of an order that has ended. Returns the order's id.
+fn reserve_again(snapshot: &mut Snapshot) -> String {
+    let is_ended = |it: &&mut Reservation| it.status == ReservationStatus::Ended;
+    let ended = snapshot.reservations.iter_mut().find(is_ended).expect("a reservation that ended");
+    ended.status = ReservationStatus::Reserved;
+    ended.order_id.clone()
+}
+
+/// A single ticket that is available again, and an order that had it.
 fn available_after_a_reservation(snapshot: &Snapshot) -> (String, String) {
-    let is_available =
-        |ticket: &&Ticket| ticket.order_id.is_none() && !ticket.deleted && ticket.hold > 0;
-    let ticket =
-        snapshot.tickets.iter().find(is_available).expect("a ticket that was reserved").id.clone();
-    let orders = snapshot.orders.iter().filter(|order| order.ticket_id == ticket);
-    let newest = orders.max_by_key(|order| order.hold()).unwrap();
-    (ticket, newest.id.clone())
+    let is_available = |ticket: &&Ticket| {
+        ticket.quantity == 1
+            && ticket.order_id.is_none()
+            && ticket.summary.withdrawn == 0
+            && !ticket.deleted
+    };
+    let mut tickets = snapshot.tickets.iter().filter(is_available);
+    let found = tickets.find_map(|ticket| {
+        let order = snapshot.orders.iter().find(|order| order.ticket_id == ticket.id)?;
+        Some((ticket.id.clone(), order.id.clone()))
+    });
+    found.expect("a ticket that was reserved")
 }
 
 /// Locks an available ticket for the last order that had it. Returns the ticket's id.
@@ -362,11 +526,10 @@ async fn mutate_servers(
 
     // A second live order, which the index would refuse.
     let orders = servers.database("orders").collection::<Document>("orders");
-    orders.drop_index("one_live_order_per_ticket").await.unwrap();
+    orders.drop_index("one_order_per_place").await.unwrap();
     let sold = complete(snapshot);
     let mut second = orders.find_one(doc! { "_id": &sold.id }).await.unwrap().unwrap();
     second.insert("_id", "00000000-0000-7000-8000-000000000000");
-    second.insert("holds", [sold.hold() + 1]);
     second.remove("requests");
     orders.insert_one(second).await.unwrap();
 
@@ -384,7 +547,7 @@ async fn mutate_servers(
         (
             "a second live order in the past",
             Invariant::OneBuyer,
-            format!("ticket {} had two", sold.ticket_id),
+            format!("of ticket {} belonged to two orders at the same time", sold.ticket_id),
         ),
         ("a deleted event", Invariant::NoLostEvent, published),
         ("a charge without an order", Invariant::NoLostMoney, "no-such-order".to_owned()),

@@ -74,7 +74,8 @@ async fn a_late_payment_is_honoured_or_refunded_when_payments_is_killed_before_t
 /// The cases of a wave, all at once.
 struct Wave<'a> {
     stack: &'a Stack,
-    buyer: Person,
+    /// Of the contested cases, and of the others: a buyer may have five unpaid orders.
+    buyers: [Person; 2],
     other: Person,
     cases: Vec<Case>,
 }
@@ -83,24 +84,30 @@ impl Wave<'_> {
     /// Reserves a ticket for each case, and makes Stripe slow.
     async fn begin(stack: &Stack) -> Wave<'_> {
         let seller = stack.person("seller").await;
-        let (buyer, other) = (stack.person("buyer").await, stack.person("other").await);
+        let buyers = [stack.person("buyer").await, stack.person("buyer").await];
+        let other = stack.person("other").await;
         stack.inject_stripe_fault(CONFIRM, "slow", None, SLOW_MS).await;
         let tickets = join_all((0..2 * CASES).map(|_| seller.offers("Lulu", "20.50"))).await;
         let cases = tickets.into_iter().enumerate().map(async |(index, ticket)| {
-            let order = buyer.orders(&ticket).await.expect(201);
+            let is_contested = index % 2 == 0;
+            let order = buyers[usize::from(is_contested)].orders(&ticket).await.expect(201);
             let expiry = Time::parse(order["expiresAt"].as_str().unwrap()).unwrap();
             let order = order["id"].as_str().unwrap().to_owned();
-            Case { ticket, order, expiry, is_contested: index % 2 == 0 }
+            Case { ticket, order, expiry, is_contested }
         });
         let cases = join_all(cases).await;
-        Wave { stack, buyer, other, cases }
+        Wave { stack, buyers, other, cases }
+    }
+
+    fn buyer_of(&self, case: &Case) -> &Person {
+        &self.buyers[usize::from(case.is_contested)]
     }
 
     /// Pays each one shortly before its expiry: the status and the time of the response.
     async fn pay(&self) -> Vec<(u16, Time)> {
         join_all(self.cases.iter().map(async |case| {
             clock::until(case.expiry - BEFORE_EXPIRY).await;
-            let response = self.buyer.pays(&case.order, "tok_visa").await;
+            let response = self.buyer_of(case).pays(&case.order, "tok_visa").await;
             (response.status.as_u16(), clock::now())
         }))
         .await
@@ -152,27 +159,32 @@ impl Wave<'_> {
 
     async fn complete(&self) -> Vec<String> {
         let path = "/api/orders?status=complete&limit=100";
-        let orders = self.buyer.client.get(path).await.expect(200)["orders"].clone();
-        let ids = orders.as_array().unwrap().iter().filter_map(|order| order["id"].as_str());
-        ids.map(str::to_owned).collect()
+        let mut complete = Vec::new();
+        for buyer in &self.buyers {
+            let orders = buyer.client.get(path).await.expect(200)["orders"].clone();
+            let ids = orders.as_array().unwrap().iter().filter_map(|order| order["id"].as_str());
+            complete.extend(ids.map(str::to_owned));
+        }
+        complete
     }
 
     /// Each was charged once, and the charge is kept for a ticket or refunded once.
     async fn assert_outcomes(&self) {
         let ledger = self.stack.stripe_ledger().await;
-        for Case { ticket, order, is_contested, .. } in &self.cases {
-            let shown = self.buyer.order(order).await;
+        for case in &self.cases {
+            let (Case { ticket, order, is_contested, .. }, buyer) = (case, self.buyer_of(case));
+            let shown = buyer.order(order).await;
             let is = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
             assert_eq!(ledger.charges(order).len(), 1, "{shown}");
             assert_eq!(ledger.refunds(order).len(), usize::from(*is_contested), "{shown}");
             if *is_contested {
                 assert_eq!((&*is("status"), &*is("cancelReason")), ("cancelled", "expired"));
-                self.buyer.sees_payment(order, "refunded").await;
+                buyer.sees_payment(order, "refunded").await;
             } else {
                 // Reserved (1), locked (2), cancelled (3), and reserved again.
                 assert_eq!((&*is("status"), &shown["version"]), ("complete", &json!(4)));
-                assert_eq!(self.buyer.payment(order).await["status"], "completed");
-                let sold = self.buyer.sees_ticket(ticket, "sold").await;
+                assert_eq!(buyer.payment(order).await["status"], "completed");
+                let sold = buyer.sees_ticket(ticket, "sold").await;
                 assert_eq!(sold["orderId"], json!(order));
             }
         }

@@ -95,3 +95,49 @@ fn charges(ledger: &Ledger, order: &str) -> Vec<Value> {
     let charges = ledger.charges(order).into_iter();
     charges.map(|charge| charge["payment_intent"].clone()).collect()
 }
+
+#[tokio::test]
+async fn sixty_concurrent_buyers_get_twenty_places_and_a_second_wave_gets_what_is_left() {
+    const PLACES: u64 = 20;
+    let stack = shared::default().await;
+    let seller = stack.person("seller").await;
+    let buyers = join_all((0..60).map(|_| stack.person("buyer"))).await;
+    for _ in 0..2 {
+        let ticket = seller.offers_many("Salome", "20.50", 20).await;
+        seller.sees_ticket(&ticket, "available").await;
+        let orders = |quantity: fn(usize) -> u16| {
+            let ticket = &ticket;
+            let attempts = buyers.iter().enumerate();
+            join_all(attempts.map(move |(index, buyer)| buyer.orders_many(ticket, quantity(index))))
+        };
+        let mut taken: Vec<u64> = Vec::new();
+        // One to four each, and then whoever wants a single one.
+        let first = orders(|index| u16::try_from(index % 4 + 1).unwrap()).await;
+        let second = orders(|_| 1).await;
+        for response in first.iter().chain(&second) {
+            match response.status.as_u16() {
+                201 => {
+                    let places = response.body["places"].as_array().unwrap();
+                    assert_eq!(Some(places.len() as u64), response.body["quantity"].as_u64());
+                    taken.extend(places.iter().map(|place| place.as_u64().unwrap()));
+                }
+                409 => {}
+                503 => assert!(response.header("retry-after").is_some(), "{}", response.text),
+                _ => panic!("{}: {}", response.status, response.text),
+            }
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, (1..=PLACES).collect::<Vec<_>>());
+        let shown = eventually("all places to be reserved", || async {
+            Some(seller.ticket(&ticket).await).filter(|it| it["reserved"] == PLACES)
+        })
+        .await;
+        assert_eq!((&shown["available"], &shown["status"]), (&json!(0), &json!("reserved")));
+        // The slots are free again for the next round.
+        for response in first.iter().chain(&second).filter(|response| response.status == 201) {
+            let (order, buyer) = (&response.body["id"], &response.body["userId"]);
+            let buyer = buyers.iter().find(|person| *buyer == person.id).unwrap();
+            buyer.cancels(order.as_str().unwrap()).await.expect(204);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The walkthroughs of docs/walkthroughs.md, each a test of the same name.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::Time;
@@ -52,6 +53,64 @@ async fn a_ticket_is_held() {
     other.reserves(&ticket).await;
     let held = other.sees_ticket(&ticket, "reserved").await;
     assert_ne!(held["orderId"], json!(order));
+}
+
+#[tokio::test]
+async fn three_of_ten_tickets_are_sold() {
+    let stack = shared::default().await;
+    let (seller, buyer, other) =
+        (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
+    let listing = json!({ "title": "Ten", "price": "20.50", "quantity": 10, "maxPerOrder": 8 });
+    let listed = seller.client.post("/api/tickets", listing).await.expect(201);
+    let ticket = listed["id"].as_str().unwrap().to_owned();
+    let counts = async |expected: [u64; 3]| {
+        eventually(&format!("(available, reserved, sold) to be {expected:?}"), || async {
+            let shown = other.ticket(&ticket).await;
+            let now = ["available", "reserved", "sold"].map(|name| shown[name].as_u64().unwrap());
+            (now == expected).then_some(shown)
+        })
+        .await
+    };
+    let order = buyer.orders_many(&ticket, 3).await.expect(201);
+    assert_eq!((&order["quantity"], &order["total"]), (&json!(3), &json!("61.50")));
+    let places: BTreeSet<u64> =
+        order["places"].as_array().unwrap().iter().map(|place| place.as_u64().unwrap()).collect();
+    assert!(places.len() == 3 && places.iter().all(|place| (1..=10).contains(place)), "{order}");
+    let order = order["id"].as_str().unwrap();
+    buyer.sees_order(order, "awaiting:payment").await;
+    assert_eq!(counts([7, 3, 0]).await["status"], "available");
+
+    // More than are left, and more than one order may have.
+    let refused = other.orders_many(&ticket, 8).await.problem(409, "not-enough-left");
+    assert_eq!(refused["available"], 7);
+    assert_eq!(other.orders_many(&ticket, 9).await.invalid_fields(), ["quantity"]);
+
+    let payment = buyer.pays(order, "tok_visa").await.expect(201);
+    assert_eq!(payment["amount"], "61.50");
+    buyer.sees_order(order, "complete").await;
+    counts([7, 0, 3]).await;
+
+    // Buyers rely on the details.
+    let edit = async |title: &str, quantity: u64| {
+        let edit = json!({ "title": title, "price": "25", "quantity": quantity });
+        seller.client.put(&format!("/api/tickets/{ticket}"), edit).await
+    };
+    let fixed = edit("Eleven", 10).await.problem(409, "details-fixed");
+    assert_eq!(fixed["fields"], json!(["title"]));
+    assert_eq!(edit("Ten", 9).await.invalid_fields(), ["quantity"]);
+    edit("Ten", 12).await.expect(200);
+    counts([9, 0, 3]).await;
+
+    // Nothing goes back on sale unasked.
+    seller.withdraws(payment["id"].as_str().unwrap()).await.expect(202);
+    assert_eq!(buyer.sees_order(order, "cancelled").await["cancelReason"], "refunded");
+    counts([9, 0, 0]).await;
+    for _ in 0..4 {
+        let order = other.orders_many(&ticket, 2).await.expect(201);
+        let taken = order["places"].as_array().unwrap().iter().map(|place| place.as_u64().unwrap());
+        assert!(taken.into_iter().all(|place| !places.contains(&place)), "{order}");
+    }
+    other.orders_many(&ticket, 2).await.problem(409, "not-enough-left");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use common::Time;
 use common::events::OrderStatus;
-use common::ids::UserId;
+use common::ids::{TicketId, UserId};
 use common::problem::Violation;
 use httpkit::extract::Query;
 use httpkit::paging::{self, Cursor};
@@ -14,7 +14,7 @@ use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::state::App;
-use crate::store::Party;
+use crate::store::{ListFilter, Party};
 use crate::view::OrderView;
 
 #[derive(Deserialize)]
@@ -24,6 +24,8 @@ pub struct Input {
     limit: Option<i64>,
     cursor: Option<String>,
     r#as: Option<String>,
+    #[serde(rename = "ticketId")]
+    ticket_id: Option<TicketId>,
 }
 
 #[derive(Serialize)]
@@ -37,10 +39,14 @@ pub async fn handle(
     user: CurrentUser,
     Query(input): Query<Input>,
 ) -> Result<impl IntoResponse> {
-    let party = party(input.r#as.as_deref(), user.id)?;
-    let statuses = statuses(&input.status)?;
+    let wanted = ListFilter {
+        party: party(input.r#as.as_deref(), user.id)?,
+        ticket: input.ticket_id,
+        statuses: statuses(&input.status)?,
+    };
     let limit = paging::limit(input.limit)?;
-    let filters = (matches!(party, Party::Seller(_)), user.id, &input.status);
+    let as_seller = matches!(wanted.party, Party::Seller(_));
+    let filters = (as_seller, user.id, &input.status, input.ticket_id);
     let after = match input.cursor {
         Some(text) => {
             let cursor = Cursor::decode(&text, &filters)?;
@@ -50,7 +56,7 @@ pub async fn handle(
     };
     let now = app.clock.now();
     // One more than the page contains, to know whether there is a next page.
-    let mut orders = app.store.list(party, &statuses, now, after, limit + 1).await?;
+    let mut orders = app.store.list(&wanted, now, after, limit + 1).await?;
     let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = orders.len() > page_size;
     orders.truncate(page_size);

@@ -6,7 +6,7 @@ use common::Money;
 use httpkit::extract::Query;
 use httpkit::paging::{self, Cursor};
 use httpkit::validation::Rules;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{Caller, CurrentUser, Error, Result};
 use serde::Deserialize;
 
 use crate::domain::search;
@@ -34,11 +34,13 @@ pub struct Parameters {
 pub async fn handle(
     State(app): State<App>,
     viewer: Option<CurrentUser>,
+    caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response> {
     let ListRequest { search, limit, cursor } = parameters.parse(viewer.as_ref())?;
     let limit = paging::limit(limit)?;
     let after = cursor.map(|text| Cursor::decode(&text, &search)).transpose()?;
+    let _turn = app.lists.take(&caller).await?;
     let now = app.clock.now();
     let (tickets, more) = app.store.page(&search, now, after.as_ref(), limit).await?;
     let last = tickets.last().filter(|_| more);

@@ -79,6 +79,27 @@ pub struct TicketDraft {
     pub date: Option<String>,
     pub time_zone: Option<String>,
     pub venue: Option<String>,
+    /// None: one for a new listing, and unchanged for another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_order: Option<i64>,
+    pub sold_together: bool,
+    /// Whether the sale is stopped. None: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<bool>,
+}
+
+/// What a buyer wants, and what they have seen of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub ticket: TicketId,
+    /// None: one, or all that are sold together.
+    pub quantity: Option<i64>,
+    /// The price of one place.
+    pub price: Money,
+    /// The version of the listing.
+    pub version: Option<i64>,
 }
 
 impl Api {
@@ -190,15 +211,13 @@ impl Caller {
         ask(self.orders_at(Method::GET, &format!("/api/orders/{id}"))?).await
     }
 
-    /// Reserves a ticket at the price, and in the version of its listing, that the buyer saw.
-    pub async fn place_order(
-        &self,
-        ticket: TicketId,
-        price: Money,
-        version: Option<i64>,
-        key: &str,
-    ) -> Result<Order, Failure> {
+    /// Reserves places of a listing at the price, and in the version, that the buyer saw.
+    pub async fn place_order(&self, wanted: Wanted, key: &str) -> Result<Order, Failure> {
+        let Wanted { ticket, quantity, price, version } = wanted;
         let mut body = json!({ "ticketId": ticket, "price": price.to_string() });
+        if let Some(quantity) = quantity {
+            body["quantity"] = json!(quantity);
+        }
         if let Some(version) = version {
             body["ticketVersion"] = json!(version);
         }
@@ -224,10 +243,15 @@ impl Caller {
         ask(request.header("idempotency-key", key).timeout(PAYMENT_TIMEOUT)).await
     }
 
-    pub async fn refund(&self, payment: PaymentId, key: &str) -> Result<Payment, Failure> {
+    /// Refunds a payment. `relist`: the places go back on sale.
+    pub async fn refund(
+        &self,
+        payment: PaymentId,
+        relist: bool,
+        key: &str,
+    ) -> Result<Payment, Failure> {
         let path = format!("/api/payments/{payment}/refund");
-        // As long as the page doesn't ask, the places go back on sale, as it says.
-        let request = self.payments_at(Method::POST, &path)?.json(&json!({ "relist": true }));
+        let request = self.payments_at(Method::POST, &path)?.json(&json!({ "relist": relist }));
         ask(request.header("idempotency-key", key)).await
     }
 

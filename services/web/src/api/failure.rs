@@ -44,6 +44,17 @@ impl Refusal {
         self.members.get(name).and_then(Value::as_str)
     }
 
+    /// An extension member that is a number, such as `available`.
+    pub fn number(&self, name: &str) -> Option<u16> {
+        self.members.get(name).and_then(Value::as_u64).and_then(|number| number.try_into().ok())
+    }
+
+    /// An extension member that is a list of names, such as `fields`.
+    pub fn names(&self, name: &str) -> impl Iterator<Item = &str> {
+        let list = self.members.get(name).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     fn slug(&self) -> &str {
         self.kind.strip_prefix("/problems/").unwrap_or(&self.kind)
     }

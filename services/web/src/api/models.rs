@@ -2,8 +2,9 @@
 
 use common::events::{CancelReason, OrderStatus};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::listing::Listing;
 use common::money::Currency;
-use common::{Money, Time};
+use common::{Money, Quantity, Time};
 use serde::{Deserialize, Deserializer, de};
 
 /// A page of a list, and the cursor of the next one.
@@ -32,9 +33,24 @@ pub struct Ticket {
     pub date: Option<Time>,
     pub time_zone: String,
     pub venue: Option<String>,
+    /// Of one place.
     #[serde(deserialize_with = "decimal")]
     pub price: Money,
     pub currency: Currency,
+    /// How many places there are. (Until the first version with places has ended, tickets may show none of this.)
+    #[serde(default = "one")]
+    pub quantity: Quantity,
+    /// How many of them nobody has.
+    #[serde(default)]
+    pub available: u16,
+    #[serde(default)]
+    pub reserved: u16,
+    #[serde(default)]
+    pub sold: u16,
+    #[serde(default = "Listing::default_max_per_order")]
+    pub max_per_order: Quantity,
+    #[serde(default)]
+    pub sold_together: bool,
     /// The seller.
     pub user_id: UserId,
     pub status: TicketStatus,
@@ -51,9 +67,56 @@ pub enum TicketStatus {
     Available,
     Reserved,
     Sold,
+    /// The seller has stopped the sale, or has refunded every buyer without putting the places back on sale.
+    Closed,
     /// A value of a later version.
     #[serde(other)]
     Unknown,
+}
+
+impl Ticket {
+    /// Whether the listing has several places, which are counted; a listing of one is reserved or sold as a whole.
+    pub fn is_many(&self) -> bool {
+        self.quantity > Quantity::ONE
+    }
+
+    /// How many places were refunded without going back on sale.
+    pub fn withdrawn(&self) -> u16 {
+        let counted = self.available + self.reserved + self.sold;
+        if self.is_many() { self.quantity.get().saturating_sub(counted) } else { 0 }
+    }
+
+    /// Whether the seller has stopped the sale, and can reopen it.
+    pub fn can_reopen(&self) -> bool {
+        self.status == TicketStatus::Closed && self.available > 0
+    }
+
+    /// Whether the seller can change something: of one place that an order has, nothing.
+    pub fn can_edit(&self) -> bool {
+        match self.status {
+            TicketStatus::Available => true,
+            TicketStatus::Reserved | TicketStatus::Sold => self.is_many(),
+            TicketStatus::Closed => self.is_many() || self.can_reopen(),
+            TicketStatus::Unknown => false,
+        }
+    }
+
+    /// Whether the seller can remove the listing: nothing of it is reserved or sold.
+    pub fn can_remove(&self) -> bool {
+        match self.status {
+            TicketStatus::Available | TicketStatus::Closed => self.reserved == 0 && self.sold == 0,
+            TicketStatus::Reserved | TicketStatus::Sold | TicketStatus::Unknown => false,
+        }
+    }
+
+    /// The most places that one order can have at this moment, and the fewest.
+    pub fn choices(&self) -> std::ops::RangeInclusive<u16> {
+        if self.sold_together {
+            self.quantity.get()..=self.quantity.get()
+        } else {
+            1..=self.max_per_order.get().min(self.available).max(1)
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +128,11 @@ pub struct Order {
     pub status: OrderStatus,
     pub cancel_reason: Option<CancelReason>,
     pub expires_at: Time,
+    #[serde(default = "one")]
+    pub quantity: Quantity,
+    /// None: of the version before, in which an order was for one place.
+    #[serde(default, deserialize_with = "maybe_decimal")]
+    total: Option<Money>,
     pub ticket: OrderedTicket,
     pub payment_id: Option<PaymentId>,
     /// The other party's contact details, once the order is complete.
@@ -73,12 +141,24 @@ pub struct Order {
     pub created_at: Time,
 }
 
+impl Order {
+    /// What the buyer pays.
+    pub fn total(&self) -> Money {
+        self.total.unwrap_or_else(|| self.quantity.times(self.ticket.price))
+    }
+
+    pub fn is_of_many(&self) -> bool {
+        self.quantity > Quantity::ONE
+    }
+}
+
 /// The ticket as it was when it was ordered.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderedTicket {
     pub id: TicketId,
     pub title: String,
+    /// Of one place.
     #[serde(deserialize_with = "decimal")]
     pub price: Money,
     pub currency: Currency,
@@ -127,4 +207,77 @@ pub enum PaymentStatus {
 /// An amount in the API's format.
 fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
+fn maybe_decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
+    decimal(deserializer).map(Some)
+}
+
+fn one() -> Quantity {
+    Quantity::ONE
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ticket(changes: Value) -> Ticket {
+        let mut ticket = json!({
+            "id": "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5b", "title": "Tosca", "timeZone": "UTC",
+            "price": "20.50", "currency": "eur", "userId": "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5c",
+            "status": "available", "version": 1, "createdAt": "2026-01-01T00:00:00Z",
+        });
+        ticket.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(ticket).unwrap()
+    }
+
+    fn many(status: &str, available: u16, reserved: u16, sold: u16) -> Ticket {
+        ticket(json!({
+            "quantity": 100, "maxPerOrder": 4, "status": status,
+            "available": available, "reserved": reserved, "sold": sold,
+        }))
+    }
+
+    #[test]
+    fn a_listing_and_an_order_of_the_version_before_are_of_one_place() {
+        let ticket = ticket(json!({}));
+        assert!(!ticket.is_many() && ticket.can_edit() && ticket.can_remove());
+        assert_eq!((ticket.withdrawn(), ticket.choices()), (0, 1..=1));
+        let id = "01a1b2c3-d4e5-7f60-8a9b-0c1d2e3f4a5b";
+        let order = json!({
+            "id": id, "userId": id, "status": "created", "expiresAt": "2026-01-01T00:15:00Z",
+            "ticket": { "id": id, "title": "Tosca", "price": "20.50", "currency": "usd" },
+            "version": 1, "createdAt": "2026-01-01T00:00:00Z",
+        });
+        let order: Order = serde_json::from_value(order).unwrap();
+        assert!(!order.is_of_many());
+        assert_eq!(order.total(), Money::from_minor(2050));
+    }
+
+    #[test]
+    fn a_buyer_chooses_no_more_than_the_limit_and_what_is_left_or_takes_all_together() {
+        assert_eq!(many("available", 37, 0, 63).choices(), 1..=4);
+        assert_eq!(many("available", 3, 0, 97).choices(), 1..=3);
+        let pair = json!({ "quantity": 2, "available": 2, "soldTogether": true, "maxPerOrder": 1 });
+        assert_eq!(ticket(pair).choices(), 2..=2);
+    }
+
+    #[test]
+    fn the_seller_can_do_what_the_state_of_the_listing_allows() {
+        let can = |ticket: Ticket| (ticket.can_edit(), ticket.can_remove(), ticket.can_reopen());
+        assert_eq!(can(many("available", 100, 0, 0)), (true, true, false));
+        assert_eq!(can(many("available", 37, 2, 61)), (true, false, false));
+        assert_eq!(can(many("sold", 0, 0, 100)), (true, false, false));
+        assert_eq!(can(many("closed", 37, 2, 61)), (true, false, true));
+        assert_eq!(
+            can(ticket(json!({ "status": "reserved", "reserved": 1 }))),
+            (false, false, false)
+        );
+        assert_eq!(can(ticket(json!({ "status": "closed", "available": 1 }))), (true, true, true));
+        // Refunded without going back on sale.
+        assert_eq!(can(ticket(json!({ "status": "closed" }))), (false, true, false));
+        assert_eq!(many("available", 90, 2, 3).withdrawn(), 5);
+    }
 }

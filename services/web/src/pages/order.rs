@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::api::{Failure, Order, Payment};
 use crate::cards::{self, TestCard};
-use crate::format::{Countdown, When, price, ticket_colour};
+use crate::format::{Countdown, When, price, product, ticket_colour};
 use crate::forms::{Form, new_key};
 use crate::notice::{Next, Notice};
 use crate::page::{Cache, Frame, Page};
@@ -29,7 +29,9 @@ struct OrderPage {
     payment: Option<Payment>,
     side: Side,
     outcome: Outcome,
-    price: String,
+    /// What all places cost together, and how that comes about.
+    total: String,
+    product: String,
     date: Option<When>,
     ordered: When,
     countdown: Countdown,
@@ -71,6 +73,11 @@ impl OrderPage {
         }
     }
 
+    /// `ticket` or `tickets`, as many as it is for.
+    fn noun(&self) -> &'static str {
+        if self.order.is_of_many() { "tickets" } else { "ticket" }
+    }
+
     fn test_cards(&self) -> &'static [TestCard] {
         cards::TEST_CARDS
     }
@@ -94,7 +101,8 @@ pub async fn show(
         frame: frame.without_reservation_of(id),
         side: if order.user_id == user.id { Side::Buyer } else { Side::Seller },
         outcome: Outcome::of(&order, payment.as_ref().ok().map(Option::as_ref)),
-        price: price(order.ticket.price, &order.ticket.currency),
+        total: price(order.total(), &order.ticket.currency),
+        product: product(order.quantity, order.ticket.price, &order.ticket.currency),
         date: order.ticket.date.map(|date| When::of(date, ticket_zone)),
         ordered: When::of(order.created_at, zone),
         countdown: Countdown::to(order.expires_at, visitor.now, zone),

@@ -12,7 +12,7 @@ use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{PageQuery, with_query};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
-use crate::visitor::SignedIn;
+use crate::visitor::{SignedIn, Visitor};
 
 #[derive(Template)]
 #[template(path = "orders.html")]
@@ -23,17 +23,33 @@ struct OrdersPage {
     is_first: bool,
 }
 
-struct Row {
-    order: Order,
-    price: String,
-    date: Option<When>,
-    countdown: Countdown,
-    colour: usize,
+/// An order in a list.
+pub(super) struct Row {
+    pub order: Order,
+    pub total: String,
+    pub date: Option<When>,
+    pub ordered: When,
+    pub countdown: Countdown,
+    pub colour: usize,
 }
 
 impl Row {
+    pub fn of(app: &App, visitor: &Visitor, order: Order) -> Row {
+        let zone = &app.settings.market.time_zone;
+        let ticket = &order.ticket;
+        let ticket_zone = ticket.time_zone.as_deref().unwrap_or(zone);
+        Row {
+            total: price(order.total(), &ticket.currency),
+            date: ticket.date.map(|date| When::of(date, ticket_zone)),
+            ordered: When::of(order.created_at, zone),
+            countdown: Countdown::to(order.expires_at, visitor.now, zone),
+            colour: ticket_colour(ticket.id),
+            order,
+        }
+    }
+
     /// Names the row's state for tests.
-    fn state(&self) -> &'static str {
+    pub fn state(&self) -> &'static str {
         match self.order.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => "unpaid",
             OrderStatus::Complete => "paid",
@@ -57,13 +73,19 @@ pub struct Params {
     cursor: String,
 }
 
+impl Params {
+    /// The cursor as a parameter of the API.
+    pub fn cursor(&self) -> Option<(&'static str, &str)> {
+        Some(("cursor", &*self.cursor)).filter(|(_, cursor)| !cursor.is_empty())
+    }
+}
+
 pub async fn show(
     State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
     PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
-    let cursor = Some(("cursor", &*params.cursor)).filter(|(_, cursor)| !cursor.is_empty());
-    let query: Vec<_> = cursor.into_iter().chain([("limit", "20")]).collect();
+    let query: Vec<_> = params.cursor().into_iter().chain([("limit", "20")]).collect();
     let (list, frame) = tokio::join!(visitor.api.orders(&query), Frame::of(&app, &visitor));
     let list = match list {
         Err(failure) if failure.is_about("cursor") => {
@@ -71,22 +93,11 @@ pub async fn show(
         }
         list => list?,
     };
-    let zone = &app.settings.market.time_zone;
-    let row = |order: Order| Row {
-        price: price(order.ticket.price, &order.ticket.currency),
-        date: order
-            .ticket
-            .date
-            .map(|date| When::of(date, order.ticket.time_zone.as_deref().unwrap_or(zone))),
-        countdown: Countdown::to(order.expires_at, visitor.now, zone),
-        colour: ticket_colour(order.ticket.id),
-        order,
-    };
     OrdersPage {
         frame,
-        rows: list.items.into_iter().map(row).collect(),
+        rows: list.items.into_iter().map(|order| Row::of(&app, &visitor, order)).collect(),
         next: list.next.map(|cursor| with_query("/orders", &[("cursor", &cursor)])),
-        is_first: params.cursor.is_empty(),
+        is_first: params.cursor().is_none(),
     }
     .show()
 }

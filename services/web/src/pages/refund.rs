@@ -39,6 +39,9 @@ impl Page for RefundPage {
 pub struct Input {
     payment: PaymentId,
     key: String,
+    /// Whether the places go back on sale. (A page of the version before has no such question.)
+    #[serde(default)]
+    relist: bool,
 }
 
 pub async fn show(
@@ -66,7 +69,7 @@ pub async fn submit(
     Form(input): Form<Input>,
 ) -> Result<Response> {
     let page = format!("/orders/{id}");
-    let next = match visitor.api.refund(input.payment, &input.key).await {
+    let next = match visitor.api.refund(input.payment, input.relist, &input.key).await {
         Ok(_) => Notice::Refunding.at(&page),
         Err(Failure::Down(_)) => Notice::RefundsDown.at(&page),
         Err(failure) if failure.refusal(&problem::NOT_REFUNDABLE).is_some() => page.into(),

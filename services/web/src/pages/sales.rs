@@ -41,7 +41,7 @@ struct Row {
     colour: usize,
     /// The payment of a sold ticket.
     money: Option<Money>,
-    /// The latest sale that was refunded.
+    /// The latest sale of a single ticket that was refunded.
     refunded: Option<OrderId>,
 }
 
@@ -61,6 +61,7 @@ impl Row {
         match (self.ticket.status, self.money) {
             (TicketStatus::Available, _) => "listing-available",
             (TicketStatus::Reserved, _) => "listing-reserved",
+            (TicketStatus::Closed, _) => "listing-closed",
             (TicketStatus::Unknown, _) => "listing-unknown",
             (TicketStatus::Sold, Some(Money::Paid)) => "listing-sold listing-paid",
             (
@@ -106,10 +107,17 @@ pub async fn show(
         price: price(ticket.price, &ticket.currency),
         date: ticket.date.map(|date| When::of(date, &ticket.time_zone)),
         is_past: ticket.date.is_some_and(|date| date < visitor.now),
-        reservation: ticket.reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
+        // The places of a listing of many are released at different times.
+        reservation: ticket
+            .reserved_until
+            .filter(|_| !ticket.is_many())
+            .map(|end| Countdown::to(end, visitor.now, zone)),
         colour: ticket_colour(ticket.id),
         money: money.get(&ticket.id).copied(),
-        refunded: refunds.as_ref().and_then(|refunds| refunds.get(&ticket.id).copied()),
+        refunded: refunds
+            .as_ref()
+            .filter(|_| !ticket.is_many())
+            .and_then(|refunds| refunds.get(&ticket.id).copied()),
         ticket,
     };
     SalesPage {
@@ -139,7 +147,10 @@ async fn refunds(api: &Caller) -> Option<HashMap<TicketId, OrderId>> {
 async fn money(api: &Caller, tickets: &[Ticket]) -> HashMap<TicketId, Money> {
     let sold = tickets.iter().filter_map(|ticket| match ticket.status {
         TicketStatus::Sold => Some((ticket.id, ticket.order_id?)),
-        TicketStatus::Available | TicketStatus::Reserved | TicketStatus::Unknown => None,
+        TicketStatus::Available
+        | TicketStatus::Reserved
+        | TicketStatus::Closed
+        | TicketStatus::Unknown => None,
     });
     let sold: Vec<_> = sold.collect();
     let params = sold.into_iter().map(|(ticket, order)| async move {

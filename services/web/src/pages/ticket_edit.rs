@@ -10,7 +10,7 @@ use httpkit::extract::PathId;
 use httpkit::{Error, Result};
 
 use super::ticket_form::{self, PriceRules, Typed};
-use crate::api::{Failure, Ticket, TicketStatus};
+use crate::api::{Failure, Ticket};
 use crate::forms::{FieldError, Form, FormErrors};
 use crate::notice::Notice;
 use crate::page::{Cache, Frame, Page};
@@ -25,6 +25,8 @@ struct EditTicketPage {
     typed: Typed,
     errors: FormErrors,
     price_rules: PriceRules,
+    /// Part of a listing of many is reserved or sold: what buyers rely on stays as it is.
+    has_fixed_details: bool,
 }
 
 impl Page for EditTicketPage {
@@ -37,7 +39,8 @@ impl Page for EditTicketPage {
 
 impl EditTicketPage {
     fn new(app: &App, frame: Frame, id: TicketId, typed: Typed, errors: FormErrors) -> Self {
-        EditTicketPage { frame, id, typed, errors, price_rules: PriceRules::of(app) }
+        let price_rules = PriceRules::of(app);
+        EditTicketPage { frame, id, typed, errors, price_rules, has_fixed_details: false }
     }
 }
 
@@ -51,14 +54,13 @@ pub async fn show(
     if ticket.user_id != user.id && !user.is_admin() {
         return Err(Error::not_allowed("The ticket belongs to another user."));
     }
-    match ticket.status {
-        TicketStatus::Available => {}
-        // The ticket's page explains why it can't be edited.
-        TicketStatus::Reserved | TicketStatus::Sold | TicketStatus::Unknown => {
-            return Ok(Redirect::to(&format!("/tickets/{id}")).into_response());
-        }
+    // The ticket's page explains why it can't be edited.
+    if !ticket.can_edit() {
+        return Ok(Redirect::to(&format!("/tickets/{id}")).into_response());
     }
-    EditTicketPage::new(&app, frame, id, Typed::of(&ticket), FormErrors::none()).show()
+    let page = EditTicketPage::new(&app, frame, id, Typed::of(&ticket), FormErrors::none());
+    let has_fixed_details = ticket.is_many() && ticket.available < ticket.quantity.get();
+    EditTicketPage { has_fixed_details, ..page }.show()
 }
 
 pub async fn submit(
@@ -69,7 +71,12 @@ pub async fn submit(
 ) -> Result<Response> {
     let mut typed = typed.canonical();
     let edited = match visitor.check_session() {
-        Ok(()) => visitor.api.edit_ticket(id, &typed.draft(), typed.version).await,
+        Ok(()) => {
+            visitor
+                .api
+                .edit_ticket(id, &typed.draft(&app.settings.market.currency), typed.version)
+                .await
+        }
         Err(failure) => Err(failure),
     };
     let (status, errors) = match edited {
@@ -82,6 +89,9 @@ pub async fn submit(
             let text = "This listing was changed in another tab or device. Your version is below. \
                 Save again to overwrite the other one.";
             (StatusCode::UNPROCESSABLE_ENTITY, FieldError::of_form(text).into())
+        }
+        Err(Failure::Refused(refusal)) if refusal.is(&problem::DETAILS_FIXED) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, Typed::fixed_errors(&refusal))
         }
         Err(failure) if is_denied(&failure) => return Err(failure.into()),
         Err(failure) if failure.is_not_signed_in() => {

@@ -2,16 +2,18 @@
 
 use std::sync::LazyLock;
 
+use common::listing::Listing;
+use common::money::Currency;
 use common::settings::MarketSettings;
 use common::text::{self, TextError};
-use common::{Money, Time, time_zone};
+use common::{Money, Quantity, Time, time_zone};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;
 
-use crate::api::{Ticket, TicketDraft};
+use crate::api::{Refusal, Ticket, TicketDraft};
 use crate::format::price;
-use crate::forms::{FieldError, typed_amount};
+use crate::forms::{FieldError, FormErrors, typed_amount, without_thousands};
 use crate::state::App;
 
 /// The fields, as the seller typed them.
@@ -29,6 +31,11 @@ pub struct Typed {
     pub instant: String,
     pub venue: String,
     pub description: String,
+    /// How many tickets: places of the listing.
+    pub quantity: String,
+    pub max_per_order: String,
+    /// A checkbox: not empty if it is ticked.
+    pub sold_together: String,
     /// The idempotency key of a new listing.
     pub key: String,
     /// The version that is being edited.
@@ -68,6 +75,15 @@ impl PriceRules {
 }
 
 impl Typed {
+    /// The form of a new listing, of one ticket.
+    pub fn new() -> Typed {
+        Typed {
+            quantity: Quantity::ONE.to_string(),
+            max_per_order: Listing::default_max_per_order().to_string(),
+            ..Typed::default()
+        }
+    }
+
     pub fn of(ticket: &Ticket) -> Typed {
         Typed {
             title: ticket.title.clone(),
@@ -77,6 +93,9 @@ impl Typed {
             instant: ticket.date.map(|date| date.to_string()).unwrap_or_default(),
             venue: ticket.venue.clone().unwrap_or_default(),
             description: ticket.description.clone().unwrap_or_default(),
+            quantity: ticket.quantity.to_string(),
+            max_per_order: ticket.max_per_order.to_string(),
+            sold_together: if ticket.sold_together { "true" } else { "" }.to_owned(),
             key: String::new(),
             version: ticket.version,
         }
@@ -127,13 +146,47 @@ impl Typed {
                 };
                 FieldError::on("description", format!("Description {rule}"))
             }
+            "quantity" if self.is_edit() => FieldError::on(
+                "quantity",
+                "Enter a whole number up to 1,000. A listing can’t have fewer tickets than before",
+            ),
+            "quantity" => FieldError::on("quantity", "Enter a whole number from 1 to 1,000"),
+            "maxPerOrder" => {
+                FieldError::on("max_per_order", "Enter a whole number from 1 to 1,000")
+            }
             _ => return None,
         })
     }
 
+    fn is_edit(&self) -> bool {
+        self.version > 0
+    }
+
+    /// The details of a listing that can't be changed any more.
+    pub fn fixed_errors(refusal: &Refusal) -> FormErrors {
+        let mut errors = FormErrors::none();
+        for name in refusal.names("fields") {
+            let (field, label) = match name {
+                "title" => ("title", "Title"),
+                "date" => ("date", "Date and time"),
+                "timeZone" => ("time_zone", "Time zone"),
+                "venue" => ("venue", "Venue"),
+                "quantity" => ("quantity", "Quantity"),
+                "soldTogether" => ("sold_together", "Selling all tickets together"),
+                _ => continue,
+            };
+            let text = format!("{label} can’t be changed once tickets are reserved or sold");
+            errors.push(FieldError::on(field, text));
+        }
+        if errors.is_empty() {
+            errors.push(FieldError::of_form(refusal.detail.clone()));
+        }
+        errors
+    }
+
     /// The request to tickets, which validates every field. A date that can't be converted is sent as typed, so
     /// that tickets rejects it along with all other errors.
-    pub fn draft(&self) -> TicketDraft {
+    pub fn draft(&self, currency: &Currency) -> TicketDraft {
         let date = match self.date.trim() {
             "" => None,
             text => {
@@ -143,13 +196,24 @@ impl Typed {
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
         TicketDraft {
             title: self.title.clone(),
-            price: typed_amount(&self.price),
+            price: typed_amount(&self.price, currency),
             description: filled(&self.description),
             date,
             time_zone: filled(&self.time_zone),
             venue: filled(&self.venue),
+            quantity: whole_number(&self.quantity),
+            max_per_order: whole_number(&self.max_per_order),
+            sold_together: !self.sold_together.is_empty(),
+            closed: None,
         }
     }
+}
+
+/// None if nothing was typed. What isn't a number is sent as 0, so that tickets rejects it along with all other errors.
+fn whole_number(typed: &str) -> Option<i64> {
+    let typed = typed.trim();
+    let number = || typed.parse().ok().or_else(|| without_thousands(typed, None)?.parse().ok());
+    (!typed.is_empty()).then(|| number().unwrap_or(0))
 }
 
 fn unknown_zone() -> FieldError {
@@ -226,6 +290,10 @@ pub fn is_listed(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn usd() -> Currency {
+        "usd".parse().expect("a currency")
+    }
+
     fn at(text: &str, zone: &str) -> Result<String, FieldError> {
         read_date(text, zone).map(|time| time.to_string())
     }
@@ -258,7 +326,7 @@ mod tests {
     fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         for date in ["soon", "2026-03-29T02:30"] {
             let typed = typed(date, "Europe/Berlin", "");
-            assert_eq!(typed.draft().date.as_deref(), Some(date));
+            assert_eq!(typed.draft(&usd()).date.as_deref(), Some(date));
             assert_eq!(Time::parse(date), None);
         }
     }
@@ -279,14 +347,14 @@ mod tests {
         ] {
             let zone = "Europe/Berlin";
             let shown = typed_date(Time::parse(stored).unwrap(), zone);
-            assert_eq!(typed(&shown, zone, stored).draft().date.as_deref(), Some(stored));
+            assert_eq!(typed(&shown, zone, stored).draft(&usd()).date.as_deref(), Some(stored));
         }
         let stored = "2027-10-31T01:30:00.000Z";
         for (date, zone, expected) in [
             ("2027-10-31T02:31", "Europe/Berlin", "2027-10-31T00:31:00.000Z"),
             ("2027-10-31T02:30", "Europe/Lisbon", "2027-10-31T02:30:00.000Z"),
         ] {
-            assert_eq!(typed(date, zone, stored).draft().date.as_deref(), Some(expected));
+            assert_eq!(typed(date, zone, stored).draft(&usd()).date.as_deref(), Some(expected));
         }
     }
 
@@ -295,9 +363,27 @@ mod tests {
         let rules =
             PriceRules { currency: String::new(), hint: String::new(), error: String::new() };
         let typed = typed("2027-07-01T19:30", "", "");
-        assert_eq!(typed.draft().date.as_deref(), Some("2027-07-01T19:30"));
+        assert_eq!(typed.draft(&usd()).date.as_deref(), Some("2027-07-01T19:30"));
         assert_eq!(typed.field_error("date", &rules).unwrap().field, Some("time_zone"));
-        assert_eq!(Typed::default().draft().time_zone, None);
+        assert_eq!(Typed::default().draft(&usd()).time_zone, None);
+    }
+
+    #[test]
+    fn numbers_are_read_and_anything_else_is_left_for_tickets_to_reject() {
+        for (typed, sent) in [
+            ("", None),
+            (" 400 ", Some(400)),
+            ("1,000", Some(1000)),
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("ten", Some(0)),
+            ("2.5", Some(0)),
+        ] {
+            assert_eq!(whole_number(typed), sent, "{typed}");
+        }
+        // A page of the version before submits neither.
+        assert_eq!(Typed::default().draft(&usd()).quantity, None);
+        assert_eq!(Typed::new().draft(&usd()).quantity, Some(1));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub async fn show(
         visitor.api.ticket(id).await.ok().map(|ticket| Typed::of(&ticket))
     };
     let (like, frame) = tokio::join!(like, Frame::of(&app, &visitor));
-    let typed = like.unwrap_or_default();
+    let typed = like.unwrap_or_else(Typed::new);
     let typed = Typed { key: new_key(), ..typed };
     NewTicketPage::new(&app, frame, typed, FormErrors::none()).show()
 }
@@ -69,7 +69,9 @@ pub async fn submit(
 ) -> Result<Response> {
     let mut typed = typed.canonical();
     let listed = match visitor.check_session() {
-        Ok(()) => visitor.api.list_ticket(&typed.draft(), &typed.key).await,
+        Ok(()) => {
+            visitor.api.list_ticket(&typed.draft(&app.settings.market.currency), &typed.key).await
+        }
         Err(failure) => Err(failure),
     };
     let (status, errors) = match listed {

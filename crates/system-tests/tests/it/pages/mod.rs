@@ -6,6 +6,7 @@ mod escaping;
 mod forms;
 mod guards;
 mod load;
+mod many;
 mod purchase;
 mod search;
 mod session;

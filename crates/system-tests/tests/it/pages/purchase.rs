@@ -67,7 +67,8 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
 
     // The seller refunds the buyer, after confirmation.
     let form = seller.opens(&format!("{order}/refund")).await.form(&format!("{order}/refund"));
-    seller.sends(&form).await.expect(200);
+    assert_eq!(form.value("relist"), Some("false"), "nothing is put on sale unasked");
+    seller.sends(&form.with("relist", "true")).await.expect(200);
     shows(&buyer, &order, "order-refunded").await.expect_part("money-refunded");
     shows(&seller, "/sales", "earlier-sale").await;
     let page = shows(&other, &ticket, "buy").await;

@@ -1,6 +1,7 @@
 //! `GET /api/orders`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 use testkit::TestUser;
@@ -35,6 +36,33 @@ async fn a_buyer_sees_their_own_orders_and_a_seller_those_on_their_tickets() {
     let response = world.client(&world.buyer).get("/api/orders").await;
     assert_eq!(response.header("cache-control"), Some("no-store"));
     assert_eq!(response.body["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_seller_sees_the_orders_of_one_listing_page_by_page() {
+    let world = World::start().await;
+    let (ticket, another) = (world.ticket().await, world.ticket().await);
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        let order = world.order(&ticket).await;
+        world.cancel(&order).await;
+        orders.insert(0, order.id.to_string());
+        world.infra.clock.advance(Duration::from_secs(1));
+    }
+    world.order(&another).await;
+    let query = format!("?as=seller&ticketId={}", ticket.id);
+    assert_eq!(ids(&world, &world.seller, &query).await, orders);
+    assert!(ids(&world, &world.infra.user(), &query).await.is_empty(), "not their listing");
+
+    let client = world.client(&world.seller);
+    let page = client.get(&format!("/api/orders{query}&limit=2")).await.expect(200);
+    let next = page["next"].as_str().unwrap();
+    let rest = ids(&world, &world.seller, &format!("{query}&limit=2&cursor={next}")).await;
+    assert_eq!(rest, orders[2..]);
+    // A cursor belongs to its query.
+    let other = format!("/api/orders?as=seller&ticketId={}&cursor={next}", another.id);
+    assert_eq!(client.get(&other).await.invalid_fields(), ["cursor"]);
+    client.get("/api/orders?ticketId=1").await.expect(400);
 }
 
 #[tokio::test]

@@ -153,10 +153,14 @@ impl Outcome {
     }
 
     /// Announced to screen readers when the state changes.
-    pub fn announcement(&self, side: Side) -> &'static str {
+    pub fn announcement(&self, side: Side, of_many: bool) -> &'static str {
         match (self, side) {
             (Outcome::Unpaid { declined: None } | Outcome::Unknown, Side::Buyer) => {
-                "This ticket is reserved for you."
+                if of_many {
+                    "These tickets are reserved for you."
+                } else {
+                    "This ticket is reserved for you."
+                }
             }
             (Outcome::Unpaid { declined: Some(_) }, _) => "The card was declined.",
             (Outcome::Unpaid { declined: None } | Outcome::Unknown, Side::Seller) => {
@@ -165,7 +169,11 @@ impl Outcome {
             (Outcome::Processing, _) => "Payment in progress.",
             (Outcome::NoAttemptsLeft { .. }, _) => "The last card was declined.",
             (Outcome::Confirming, _) => "Payment received.",
+            (Outcome::Paid { refund: None }, Side::Buyer) if of_many => {
+                "Paid. You bought these tickets."
+            }
             (Outcome::Paid { refund: None }, Side::Buyer) => "Paid. You bought this ticket.",
+            (Outcome::Paid { refund: None }, Side::Seller) if of_many => "Your tickets are sold.",
             (Outcome::Paid { refund: None }, Side::Seller) => "Your ticket is sold.",
             (Outcome::Paid { refund: Some(_) }, _) => "Refund in progress.",
             (Outcome::Ended { why: Ended::Expired, .. }, _) => "The reservation expired.",

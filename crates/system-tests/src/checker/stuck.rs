@@ -1,7 +1,7 @@
-//! I5: no ticket is stuck. All reservations have expired by now, so a ticket that isn't sold is available.
+//! I5: no place is stuck. All reservations have expired by now, so a place that isn't sold is available.
 
 use super::index::Index;
-use super::snapshot::OrderStatus;
+use super::snapshot::{OrderStatus, ReservationStatus};
 use super::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
@@ -18,6 +18,21 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
                 format!("ticket {id} is locked for order {order_id}, which has ended"),
             ),
             Some(OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete) => {}
+        }
+    }
+    for reservation in &index.snapshot.reservations {
+        let (order, ticket) = (&reservation.order_id, &reservation.ticket_id);
+        let has_places = match reservation.status {
+            ReservationStatus::Reserved | ReservationStatus::Sold => {
+                index.orders.get(order.as_str()).is_some_and(|order| order.status.is_live())
+            }
+            ReservationStatus::Withdrawn | ReservationStatus::Ended => true,
+        };
+        if !has_places {
+            violations.add(
+                Invariant::NoStuckTicket,
+                format!("ticket {ticket} has a reservation of order {order}, which isn't live"),
+            );
         }
     }
     for order in index.snapshot.orders.iter().filter(|order| order.unpaid) {
