@@ -133,22 +133,6 @@ impl Store {
         self.documents.insert_for(request, response, &thing, &events).await
     }
 
-    /// Changes a ticket as `decide` says, which is called again if another writer was faster. Returns the ticket after
-    /// that; none if it doesn't exist or was deleted before.
-    pub async fn change<E: From<store::Error>>(
-        &self,
-        id: TicketId,
-        decide: impl Fn(&Ticket) -> Result<Change<Ticket>, E>,
-    ) -> Result<Option<Ticket>, E> {
-        let mut existed = false;
-        let decide = |TicketDocument(ticket): &TicketDocument| -> Result<_, E> {
-            existed = !ticket.deleted;
-            if existed { Ok(Some(document(decide(ticket)?))) } else { Ok(None) }
-        };
-        let changed = self.documents.change(id, decide).await?;
-        Ok(changed.filter(|_| existed).map(|TicketDocument(ticket)| ticket))
-    }
-
     /// At most `limit` tickets after the cursor, and whether there are more.
     pub async fn page(
         &self,

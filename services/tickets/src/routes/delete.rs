@@ -22,7 +22,6 @@ pub async fn handle(
         check_version(ticket, &user, &if_match)?;
         Ok(ticket.delete()?)
     };
-    app.store.settle(id).await?;
     app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(StatusCode::NO_CONTENT)
 }

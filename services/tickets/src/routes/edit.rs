@@ -31,7 +31,6 @@ pub async fn handle(
         check_change(ticket, &user, &if_match)?;
         Ok(ticket.edit(draft.clone())?)
     };
-    app.store.settle(id).await?;
     let ticket = app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(view::one(ticket, Some(&user), now))
 }

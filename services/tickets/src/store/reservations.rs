@@ -175,17 +175,33 @@ impl Store {
         Ok(())
     }
 
-    /// The listing, with a summary that contains everything: to decide on a change of it.
-    pub async fn settle(&self, id: TicketId) -> Result<()> {
+    /// Changes a ticket as `decide` says, which is called again if another writer was faster. It decides on a summary that
+    /// contains every reservation, and nothing is written if one was marked since. Returns the ticket after that; none if
+    /// it doesn't exist or was deleted before.
+    pub async fn change<E: From<Error> + From<ConflictError>>(
+        &self,
+        id: TicketId,
+        decide: impl Fn(&Ticket) -> Result<Change<Ticket>, E>,
+    ) -> Result<Option<Ticket>, E> {
         for _ in 0..MAX_ATTEMPTS {
-            match self.documents.get(id).await? {
-                Some(TicketDocument(ticket)) if ticket.dirty => {
-                    self.summarise(id, None).await?;
-                }
-                Some(_) | None => break,
+            let Some(TicketDocument(ticket)) = self.documents.get(id).await? else {
+                return Ok(None);
+            };
+            if ticket.deleted {
+                return Ok(None);
+            }
+            if ticket.dirty {
+                self.summarise(id, None).await?;
+                continue;
+            }
+            let Change { thing, events } = document(decide(&ticket)?);
+            let as_read = doc! { "changes": ticket.changes };
+            let tickets = &self.documents;
+            if tickets.replace_where(ticket.version, as_read, &thing, doc! {}, &events).await? {
+                return Ok(Some(thing.0));
             }
         }
-        Ok(())
+        Err(ConflictError.into())
     }
 
     /// Tickets as a reader sees them at this time: where some reservations have ended and others haven't, they are counted.

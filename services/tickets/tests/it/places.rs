@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
-use common::events::{OrderCreated, TicketReserved, TicketUpdated};
+use common::events::{OrderCreated, TicketDeleted, TicketReserved, TicketUpdated};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use testkit::{Method, TestUser};
@@ -191,6 +191,38 @@ async fn a_listing_can_be_closed_and_reopened() {
         assert_eq!(reopened["status"], "available");
         assert_eq!(listed().await, 1);
         world.client_as(&seller).delete(&path(&ticket)).await.expect(204);
+    }
+}
+
+/// The summary of a listing of many may be computed later; whether it can be deleted is decided on all reservations.
+#[tokio::test]
+async fn a_reservation_that_is_not_summarised_yet_prevents_the_deletion() {
+    let world = World::start().await;
+    let seller = world.user();
+    let client = world.client_as(&seller);
+    let bus = world.infra.bus();
+    for _ in 0..10 {
+        let ticket = world.listing_of(&seller, 100).await;
+        // The first is summarised at once, the second with the next pass.
+        for place in [1, 2] {
+            let reserved = order(&world, &ticket, [place]);
+            bus.publish_again(&OrderCreated(reserved.created(1, 1))).await;
+            bus.settled("tickets").await;
+            client.delete(&path(&ticket)).await.problem(409, "ticket-reserved");
+        }
+        let ticket = world.listing_of(&seller, 100).await;
+        let reserved = OrderCreated(order(&world, &ticket, [1]).created(1, 1));
+        let path = path(&ticket);
+        let (deleted, ()) = tokio::join!(client.delete(&path), bus.publish_again(&reserved));
+        bus.settled("tickets").await;
+        match deleted.status.as_u16() {
+            // The deletion was first: it is published again, which ends the order.
+            204 => {
+                bus.wait_for::<TicketDeleted>(|event| event.0.id == reserved.0.ticket.id).await;
+            }
+            409 => drop(world.shows(&ticket, [99, 1, 0]).await),
+            _ => panic!("{deleted:?}"),
+        }
     }
 }
 
