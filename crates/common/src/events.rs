@@ -535,6 +535,9 @@ pub struct RefundRequired {
     pub payment_id: PaymentId,
     /// Why.
     pub why: RefundReason,
+    /// Whether the answer hasn't arrived: if it was given, it is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// The order's version.
     pub version: i64,
 }
@@ -605,6 +608,9 @@ pub struct Refund {
     /// Whether the order's places go back on sale. In the previous version they always did.
     #[serde(default = "always")]
     pub relist: bool,
+    /// Whether the answer hasn't arrived: if it was given, it is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// The version of the payment's document.
     pub version: i64,
 }

@@ -5,6 +5,7 @@
 mod commands;
 mod dead_letters;
 mod republish;
+mod republishable;
 
 use clap::{Args, Subcommand};
 use store::Aggregate;

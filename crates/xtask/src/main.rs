@@ -18,6 +18,7 @@ mod image_check;
 mod images;
 mod load;
 mod mongo;
+mod mongosh;
 mod nats;
 mod needs;
 mod pidfile;

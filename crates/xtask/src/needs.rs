@@ -17,6 +17,10 @@ const MODEL: &str = "model";
 const WITH_KUBECTL: &str = "it";
 /// Its test target that drives a browser.
 const WITH_BROWSER: &str = "browser";
+/// The local Stripe, whose tests need none of our servers.
+const STRIPE_DOUBLE: &str = "stripe-double";
+/// Its test target that is driven by Stripe's own client library.
+const WITH_STRIPE_SDK: &str = "sdk";
 
 /// A package of the workspace.
 pub struct Package {
@@ -34,6 +38,8 @@ pub struct Needs {
     pub programs: bool,
     pub kubectl: bool,
     pub browser: bool,
+    /// Stripe's client library for Python.
+    pub stripe_sdk: bool,
 }
 
 /// The packages of the workspace, from `cargo metadata`.
@@ -64,7 +70,9 @@ impl Needs {
         let mut needs = Self::default();
         for package in packages.iter().filter(|package| selection.has_package(package, packages)) {
             let is_system = package.name == SYSTEM_TESTS;
+            let is_double = package.name == STRIPE_DOUBLE;
             for test in package.tests.iter().filter(|test| selection.has_test(test)) {
+                needs.stripe_sdk |= is_double && test == WITH_STRIPE_SDK;
                 if !package.uses_testkit || is_system && test == MODEL {
                     continue;
                 }
@@ -166,10 +174,16 @@ pub fn shown(args: &[OsString]) -> String {
 mod tests {
     use super::*;
 
-    const NOTHING: Needs =
-        Needs { servers: false, programs: false, kubectl: false, browser: false };
+    const NOTHING: Needs = Needs {
+        servers: false,
+        programs: false,
+        kubectl: false,
+        browser: false,
+        stripe_sdk: false,
+    };
     const SERVERS: Needs = Needs { servers: true, ..NOTHING };
-    const ALL: Needs = Needs { servers: true, programs: true, kubectl: true, browser: true };
+    const SYSTEM: Needs = Needs { programs: true, kubectl: true, browser: true, ..SERVERS };
+    const ALL: Needs = Needs { stripe_sdk: true, ..SYSTEM };
 
     fn of(options: &str) -> Needs {
         let package = |name: &str, uses_testkit, tests: &[&str]| Package {
@@ -181,6 +195,7 @@ mod tests {
             package("common", false, &["it"]),
             package("orders", true, &["it"]),
             package(SYSTEM_TESTS, true, &["it", "browser", "chaos", "model"]),
+            package(STRIPE_DOUBLE, false, &["it", "sdk"]),
         ];
         let options: Vec<_> = options.split_whitespace().map(OsString::from).collect();
         Needs::of(&options, &packages)
@@ -205,17 +220,25 @@ mod tests {
 
     #[test]
     fn the_system_s_tests_need_the_programs_and_a_browser_only_for_its_own() {
-        assert_eq!(of("-p system-tests --test it"), Needs { browser: false, ..ALL });
-        assert_eq!(of("--test browser live"), Needs { kubectl: false, ..ALL });
-        let neither = Needs { kubectl: false, browser: false, ..ALL };
+        assert_eq!(of("-p system-tests --test it"), Needs { browser: false, ..SYSTEM });
+        assert_eq!(of("--test browser live"), Needs { kubectl: false, ..SYSTEM });
+        let neither = Needs { kubectl: false, browser: false, ..SYSTEM };
         assert_eq!(of("-p system-tests --test chaos"), neither);
         assert_eq!(of("-p system-tests --bench hold_to_reserved"), neither);
     }
 
     #[test]
+    fn the_local_stripe_s_tests_need_a_library_and_no_server() {
+        assert_eq!(of("-p stripe-double --test it"), NOTHING);
+        assert_eq!(of("-p stripe-double --test sdk"), Needs { stripe_sdk: true, ..NOTHING });
+        assert_eq!(of("-p stripe-double"), Needs { stripe_sdk: true, ..NOTHING });
+    }
+
+    #[test]
     fn everything_is_needed_unless_the_options_exclude_it() {
-        for options in ["", "reserving", "--release", "-p system-tests", "-p serv*", "--test b*"] {
+        for options in ["", "reserving", "--release", "-p serv*", "--test b*"] {
             assert_eq!(of(options), ALL, "{options}");
         }
+        assert_eq!(of("-p system-tests"), SYSTEM);
     }
 }

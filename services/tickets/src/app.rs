@@ -37,8 +37,8 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         .service(routes(HttpState { app: app.clone(), verifier }))
         .background("relay", app.context.relay(app.store.documents()))
         .background("relay of reservations", app.context.relay(app.store.reservations()))
-        .background("consumers", app.context.consume(listeners(app.clone())))
-        .background("summaries", |stop| summaries::run(app, stop))
+        .background("consumers", app.context.consume(listeners(app.in_background())))
+        .background("summaries", move |stop| summaries::run(app.in_background(), stop))
 }
 
 /// The service, as `main` runs it.

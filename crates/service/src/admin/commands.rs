@@ -6,11 +6,8 @@ use bus::Listeners;
 use futures::future::BoxFuture;
 use store::{Aggregate, Documents};
 
-use super::republish::Republishable;
+use super::republishable::{Republishable, TIMEOUT};
 use crate::context::ServiceContext;
-
-/// How long a command waits for NATS.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What else a service does with a restored database before anything is republished, in a run of this name: once, however
 /// often it is called. Such as bumping further numbers that consumers compare, or revoking what the back-up revives.

@@ -1,17 +1,12 @@
 //! `republish`: publishes the current state again.
 
 use anyhow::Context as _;
-use bus::Bus;
 use clap::Args;
 use common::Time;
-use futures::future::BoxFuture;
-use store::{Aggregate, Documents, Republish, Republished};
-use tokio_util::sync::CancellationToken;
+use store::{Aggregate, Republish, Republished};
 
-use super::commands::{AdminCommands, TIMEOUT};
-
-/// How often it reports progress, in documents.
-const PROGRESS_INTERVAL: u64 = 10_000;
+use super::commands::AdminCommands;
+use super::republishable::Republishable;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -76,31 +71,5 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
     fn all(&self) -> impl Iterator<Item = &dyn Republishable> {
         let first: &dyn Republishable = &self.documents;
         std::iter::once(first).chain(self.further.iter().map(|documents| &**documents))
-    }
-}
-
-/// Documents of some kind.
-pub(crate) trait Republishable: Send + Sync {
-    /// Pushes the events of their current state onto their outboxes.
-    fn push<'a>(&'a self, republish: &'a Republish) -> BoxFuture<'a, anyhow::Result<Republished>>;
-
-    /// Publishes what the outboxes hold.
-    fn publish<'a>(&'a self, bus: &'a Bus) -> BoxFuture<'a, anyhow::Result<()>>;
-}
-
-impl<T: Aggregate> Republishable for Documents<T> {
-    fn push<'a>(&'a self, republish: &'a Republish) -> BoxFuture<'a, anyhow::Result<Republished>> {
-        Box::pin(async move {
-            let progress = |Republished { documents, .. }: Republished| {
-                if documents.is_multiple_of(PROGRESS_INTERVAL) {
-                    println!("{documents} documents …");
-                }
-            };
-            self.republish(republish, progress, &CancellationToken::new()).await
-        })
-    }
-
-    fn publish<'a>(&'a self, bus: &'a Bus) -> BoxFuture<'a, anyhow::Result<()>> {
-        Box::pin(self.relay_all(bus, TIMEOUT))
     }
 }

@@ -65,14 +65,14 @@ impl Servers {
     pub async fn read(
         &self,
         acknowledged: Acknowledged,
-        broker_was_wiped: bool,
+        events_were_lost: bool,
     ) -> Result<Snapshot> {
         let (oplog, oplog_is_complete) = self.oplog().await.context("the oplog")?;
         let indexes = self.mongo.database("orders").collection::<Document>("orders");
         let indexes = indexes.list_index_names().await?;
         Ok(Snapshot {
             taken_at: DateTime::now().timestamp_millis(),
-            broker_was_wiped,
+            events_were_lost,
             was_upgraded: indexes.iter().any(|name| name == INDEX_OF_THE_VERSION_BEFORE),
             users: self.documents("auth", "users").await?,
             tickets: self.documents("tickets", "tickets").await?,
@@ -108,6 +108,8 @@ impl Servers {
                 "payments with work at Stripe",
             ),
             ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "active schedules"),
+            ("orders", "orders", doc! { "unanswered": true }, "orders that await a refund"),
+            ("payments", "payments", doc! { "unanswered": true }, "payments that await an answer"),
             ("tickets", "tickets", doc! { "dirty": true }, "listings with an outdated summary"),
         ];
         for (database, collection, filter, what) in left {

@@ -1,233 +1,263 @@
 //! The properties: some hold in every state, others in every idle state.
 
-use common::events::{Order as OrderEvent, OrderStatus};
-use orders::store::InsertOutcome;
-use payments::domain::Status;
 use stateright::Property;
 
-use crate::events::{Event, Listener};
-use crate::state::{Delivery, Purchase, State};
+use crate::protocol::event::{Event, Listener};
+use crate::protocol::listing::{Reservation, ReservationStatus, Summary};
+use crate::protocol::order::{Answer, Order, Status};
+use crate::protocol::payment::Payment;
+use crate::protocol::places::Places;
+use crate::state::{Purchase, State, SummaryWorker};
 use crate::system::SystemModel;
 
 pub fn all() -> Vec<Property<SystemModel>> {
+    [always(), when_idle(), reachable()].into_iter().flatten().collect()
+}
+
+/// What holds in every state.
+fn always() -> Vec<Property<SystemModel>> {
     vec![
-        Property::always("I1: a ticket has at most one live order", |_, state: &State| {
-            state.orders().filter(|order| order.active).count() <= 1
+        Property::always("I1: a place has one buyer", |_, state: &State| has_one_buyer(state)),
+        Property::always("I1: no more is sold than the listing has", |_, state: &State| {
+            let all = Places::up_to(state.listing.quantity);
+            state.orders().all(|order| !order.is_live() || order.places.is_within(all))
         }),
         Property::always(
-            "I2: every charge belongs to a complete order or is refunded",
+            "an order has as many places as its buyer has asked for",
             |model: &SystemModel, state: &State| {
-                !has_settled(model, state) || state.purchases.iter().all(is_balanced)
-            },
-        ),
-        Property::always("I3: an order is charged at most once", |_, state: &State| {
-            state.purchases.iter().all(|purchase| purchase.stripe.charges() <= 1)
-        }),
-        Property::always("I3: a card is charged at most once for a click", |_, state: &State| {
-            state.purchases.iter().all(|purchase| purchase.stripe.attempts() <= 1)
-        }),
-        Property::always(
-            "I4: events of orders are consumed",
-            |model: &SystemModel, state: &State| {
-                !is_idle(model, state) || orders_are_known(model, state)
+                let has_asked = |(asked, purchase): (&u8, &Purchase)| {
+                    purchase.order.is_none_or(|order| order.places.count() == *asked)
+                };
+                model.bounds.orders.iter().zip(&state.purchases).all(has_asked)
             },
         ),
         Property::always(
-            "I4: events of tickets are consumed",
-            |model: &SystemModel, state: &State| !is_idle(model, state) || ticket_is_known(state),
-        ),
-        Property::always(
-            "I4: events of payments are consumed",
-            |model: &SystemModel, state: &State| {
-                !is_idle(model, state) || state.purchases.iter().all(payment_is_known)
-            },
-        ),
-        Property::always(
-            "I5: a ticket whose reservation has expired can be ordered",
+            "I5: places whose reservation has expired can be ordered",
             next_buyer_can_order,
         ),
         Property::always(
-            "I5: a ticket without a live order is unlocked",
+            "a buyer has only so many reservations",
             |model: &SystemModel, state: &State| {
-                !is_idle(model, state)
-                    || state.live_order().is_some()
-                    || state.ticket.order_id.is_none()
+                let unpaid = state.orders().filter(|order| order.unpaid).count();
+                model.bounds.slots.is_none_or(|slots| unpaid <= usize::from(slots))
             },
         ),
+        Property::always("a buyer with fewer reservations can order", buyer_has_slot),
+        Property::always("I6: newer wins in tickets", |model: &SystemModel, state: &State| {
+            let consumed = |purchase: &Purchase| {
+                let Some(Order { index, .. }) = purchase.order else { return true };
+                let has_consumed = !state.deliveries.iter().any(|delivery| {
+                    matches!(delivery.event, Event::Order { order, .. } if order == index)
+                        && delivery.is_pending_for(Listener::Tickets)
+                });
+                !has_consumed || is_known_to_tickets(model, purchase)
+            };
+            state.purchases.iter().all(consumed)
+        }),
         Property::always(
-            "I5: a deleted ticket has no order",
-            |model: &SystemModel, state: &State| {
-                !is_idle(model, state) || !state.ticket.deleted || state.live_order().is_none()
-            },
+            "a listing with a known reservation is not deleted",
+            |_, state: &State| !state.deleted_by_mistake,
         ),
-        Property::always("I6: newer wins in tickets", newer_wins),
+    ]
+}
+
+/// What holds in every state in which nothing is left to do.
+fn when_idle() -> Vec<Property<SystemModel>> {
+    vec![
         Property::always(
-            "I8: no message waits indefinitely",
+            "I2: every charge belongs to a complete order or is refunded",
             |model: &SystemModel, state: &State| {
-                !is_idle(model, state)
-                    || !state
-                        .deliveries
-                        .iter()
-                        .any(|delivery| model.waits_indefinitely(state, delivery))
+                !is_idle(model, state) || state.purchases.iter().all(is_balanced)
             },
         ),
+        Property::always("I4: events of orders are consumed", |model: &SystemModel, state| {
+            !is_idle(model, state)
+                || state.purchases.iter().all(|purchase| {
+                    is_known_to_tickets(model, purchase) && is_known_to_expiration(model, purchase)
+                })
+        }),
+        Property::always("I4: events of tickets are consumed", |model: &SystemModel, state| {
+            !is_idle(model, state) || tickets_are_known(model, state)
+        }),
+        Property::always("I4: events of payments are consumed", |model: &SystemModel, state| {
+            !is_idle(model, state) || state.purchases.iter().all(is_payment_known)
+        }),
+        Property::always(
+            "the summary is that of the reservations",
+            |model: &SystemModel, state: &State| {
+                let matters = model.bounds.summaries > 0 && !state.listing.deleted;
+                !matters
+                    || !is_idle(model, state)
+                    || state.listing.summary == Summary::of(state.reservations())
+            },
+        ),
+        Property::always("I5: a deleted listing has no order", |model: &SystemModel, state| {
+            !is_idle(model, state) || !state.listing.deleted || !state.orders().any(Order::is_live)
+        }),
         Property::always(
             "I5: an order whose reservation has expired is cancelled",
             |model: &SystemModel, state: &State| {
-                !is_idle(model, state) || !state.purchases.iter().any(is_overdue)
+                !is_idle(model, state) || !state.purchases.iter().any(Purchase::is_overdue)
             },
         ),
-        Property::sometimes("a ticket is sold", |model: &SystemModel, state: &State| {
-            is_idle(model, state)
-                && state.purchases.iter().any(|purchase| is(purchase, OrderStatus::Complete))
-        }),
-        Property::sometimes(
-            "the second buyer gets the ticket",
-            |model: &SystemModel, state: &State| {
-                is_idle(model, state)
-                    && state
-                        .purchases
-                        .get(1)
-                        .is_some_and(|purchase| is(purchase, OrderStatus::Complete))
-            },
-        ),
-        Property::sometimes("a late payment is honoured", |model: &SystemModel, state: &State| {
-            is_idle(model, state)
-                && state.orders().any(|order| order.active && order.holds.len() > 1)
-        }),
-        Property::sometimes("a late payment is refunded", |model: &SystemModel, state: &State| {
-            is_idle(model, state)
-                && state.purchases.iter().any(|purchase| purchase.stripe.refunds() == 1)
+        Property::always("I8: no message waits indefinitely", |model: &SystemModel, state| {
+            !is_idle(model, state)
+                || !state
+                    .deliveries
+                    .iter()
+                    .any(|delivery| model.waits_indefinitely(state, delivery))
         }),
     ]
 }
 
-/// No message is pending, and no work is due. A request of a suspended process may be lost with it.
+/// What can be reached: without it, the other properties would prove little.
+fn reachable() -> Vec<Property<SystemModel>> {
+    fn is_sold(purchase: &Purchase) -> bool {
+        purchase.order.is_some_and(|order| order.status == Status::Complete)
+    }
+    vec![
+        Property::sometimes("all places are reserved by different buyers", |_, state: &State| {
+            state.orders().filter(|order| order.is_live()).count()
+                == usize::from(state.listing.quantity)
+        }),
+        Property::sometimes("all places are sold", |model: &SystemModel, state: &State| {
+            let sold = state.purchases.iter().filter(|purchase| is_sold(purchase));
+            let sold = sold.filter_map(|purchase| purchase.order).map(|order| order.places.count());
+            is_idle(model, state) && sold.sum::<u8>() == state.listing.quantity
+        }),
+        Property::sometimes("the listing is deleted", |model: &SystemModel, state: &State| {
+            is_idle(model, state) && state.listing.deleted
+        }),
+        Property::sometimes("a late payment is honoured", |model: &SystemModel, state: &State| {
+            // Created, confirmed, expired, complete.
+            let is_honoured = |order: Order| {
+                order.status == Status::Complete && order.version > 3 && !order.refund_required
+            };
+            is_idle(model, state) && state.orders().any(is_honoured)
+        }),
+        Property::sometimes("a late payment is refunded", |model: &SystemModel, state: &State| {
+            let is_refunded = |purchase: &Purchase| {
+                purchase.order.is_some_and(|order| order.answer == Some(Answer::RefundRequired))
+                    && matches!(purchase.payment, Payment::Refunded { .. })
+            };
+            is_idle(model, state) && state.purchases.iter().any(is_refunded)
+        }),
+        Property::sometimes(
+            "a buyer has all reservations that they may have",
+            |model: &SystemModel, state: &State| {
+                let unpaid = state.orders().filter(|order| order.unpaid).count();
+                model.bounds.slots.is_some_and(|slots| unpaid == usize::from(slots))
+            },
+        ),
+        Property::sometimes("places are withdrawn", |model: &SystemModel, state: &State| {
+            let withdrawn =
+                |reservation: Reservation| reservation.status == ReservationStatus::Withdrawn;
+            is_idle(model, state) && state.reservations().any(withdrawn)
+        }),
+    ]
+}
+
+/// No message is pending, and no work is due.
 fn is_idle(model: &SystemModel, state: &State) -> bool {
-    state.purchases.iter().all(|purchase| is_purchase_idle(model, purchase))
+    let is_summarised = !state.listing.is_dirty()
+        && state.summaries.iter().all(|worker| *worker == SummaryWorker::Idle);
+    is_summarised
+        && state.purchases.iter().all(|purchase| is_purchase_idle(model, purchase))
         && state.deliveries.iter().all(|delivery| {
             !delivery.in_outbox && (!delivery.is_pending() || model.is_stuck(state, delivery))
         })
 }
 
-/// Idle, and every reservation has ended. Until then a charge may be unknown: a process that was suspended before it sent
-/// a confirmation may send it after another one has abandoned the attempt. At the expiry payments cancels the
-/// PaymentIntent, and learns of the charge.
-fn has_settled(model: &SystemModel, state: &State) -> bool {
-    let runs = state.orders().any(|order| order.unpaid);
-    !runs && is_idle(model, state)
-}
-
 fn is_purchase_idle(model: &SystemModel, purchase: &Purchase) -> bool {
-    let is_paying = purchase.payment.is_some_and(|payment| payment.next_run_at.is_some());
-    let is_timed = purchase.schedule.is_some_and(|schedule| schedule.due_at().is_some());
+    let is_refunding = matches!(purchase.payment, Payment::Refunding { .. });
+    let is_timed = purchase.schedule.is_some_and(|schedule| schedule.is_due);
     let is_due =
-        if model.bounds.timers { purchase.has_expired && is_timed } else { is_overdue(purchase) };
-    purchase.pending_retake.is_none() && !is_paying && !is_due
+        if model.bounds.timers { purchase.has_expired && is_timed } else { purchase.is_overdue() };
+    purchase.again.is_none() && !is_refunding && !is_due
 }
 
-fn is_overdue(purchase: &Purchase) -> bool {
-    purchase.has_expired && purchase.order.is_some_and(|order| order.unpaid)
-}
-
-fn is(purchase: &Purchase, status: OrderStatus) -> bool {
-    purchase.order.is_some_and(|order| order.status == status)
+fn has_one_buyer(state: &State) -> bool {
+    let mut taken = Places::NONE;
+    let owners = state.purchases.iter().filter(|purchase| purchase.owns_places());
+    for order in owners.filter_map(|purchase| purchase.order) {
+        if taken.intersects(order.places) {
+            return false;
+        }
+        taken = taken.union(order.places);
+    }
+    true
 }
 
 /// Every charge is refunded, or belongs to a complete order.
 fn is_balanced(purchase: &Purchase) -> bool {
-    let kept = purchase.stripe.charges() - purchase.stripe.refunds();
-    kept == usize::from(is(purchase, OrderStatus::Complete))
+    let is_complete = purchase.order.is_some_and(|order| order.status == Status::Complete);
+    is_complete == (purchase.payment == Payment::Completed)
 }
 
-/// The latest event of an order.
-fn latest<'a>(state: &'a State, purchase: &Purchase) -> Option<(&'a Delivery, &'a OrderEvent)> {
-    let order = purchase.order?;
-    let published = state.deliveries.iter().filter_map(|delivery| {
-        let Event::Order(published) = &delivery.message.get().event else { return None };
-        (published.id == order.id).then_some((delivery, published))
-    });
-    published.max_by_key(|(_, published)| published.version)
+/// Tickets has the present state of the order.
+fn is_known_to_tickets(model: &SystemModel, purchase: &Purchase) -> bool {
+    let known = purchase.reservation.map(|known| (known.status, known.places));
+    let of = |order: Order| (ReservationStatus::of(order.status, order.occupies), order.places);
+    known == purchase.order.map(of) || !model.is_modelled(Listener::Tickets)
 }
 
-/// Once tickets has consumed the latest event of an order, in whatever order, the ticket is locked for it if and only if the
-/// order is live; unless a newer hold has replaced it.
-fn newer_wins(_: &SystemModel, state: &State) -> bool {
-    let mut latest_events = state.purchases.iter().filter_map(|purchase| latest(state, purchase));
-    latest_events.all(|(delivery, published)| {
-        let has_consumed = !delivery.in_outbox && !delivery.is_pending_for(Listener::Tickets);
-        let is_locked_for_it = state.ticket.order_id == Some(published.id);
-        let is_older = published.hold < state.ticket.hold;
-        !has_consumed
-            || is_locked_for_it == published.status.is_live()
-            || (is_older && !is_locked_for_it)
-            || state.ticket.deleted
-    })
+fn is_known_to_expiration(model: &SystemModel, purchase: &Purchase) -> bool {
+    let is_due = purchase.schedule.is_some_and(|schedule| schedule.is_due);
+    let is_unpaid = purchase.order.is_some_and(|order| order.unpaid);
+    !model.bounds.timers || !is_due || is_unpaid
 }
 
-fn orders_are_known(model: &SystemModel, state: &State) -> bool {
-    let published = |purchase| latest(state, purchase).map(|(_, published)| published);
-    let holds = state
-        .purchases
-        .iter()
-        .filter_map(published)
-        .map(|published| (published.hold, published.version));
-    let in_tickets = (state.ticket.hold, state.ticket.hold_version);
-    holds.max().is_none_or(|newest| newest == in_tickets)
-        && state.purchases.iter().zip(model.bounds.clicks).all(|(purchase, clicks)| {
-            let Some(published) = published(purchase) else { return true };
-            let in_payments = purchase.payment.map(|payment| payment.order.version.get());
-            let in_expiration = purchase.schedule.map(|schedule| schedule.order_version);
-            (*clicks == 0 || in_payments == Some(published.version))
-                && (!model.bounds.timers || in_expiration == Some(published.version))
-        })
+/// The replica equals the listing, and whose reservation is known to tickets has been confirmed.
+fn tickets_are_known(model: &SystemModel, state: &State) -> bool {
+    let is_unconfirmed =
+        |order: Order| order.status == Status::Created && model.is_modelled(Listener::Tickets);
+    state.replica.is_some_and(|replica| {
+        (replica.version, replica.deleted) == (state.listing.version, state.listing.deleted)
+    }) && !state.orders().any(is_unconfirmed)
 }
 
-/// The replica equals the ticket, and the order that it is locked for has been confirmed.
-fn ticket_is_known(state: &State) -> bool {
-    let published = state.deliveries.iter().filter_map(|delivery| {
-        let Event::Ticket(ticket, _) = &delivery.message.get().event else { return None };
-        Some(ticket.version)
-    });
-    let locked = state.purchases.iter().find(|purchase| {
-        purchase.order.is_some_and(|order| state.ticket.order_id == Some(order.id))
-    });
-    state.ticket_replica.map(|ticket_replica| ticket_replica.version) == published.max()
-        && state
-            .ticket_replica
-            .is_some_and(|ticket_replica| ticket_replica.deleted == state.ticket.deleted)
-        && !locked.is_some_and(|purchase| is(purchase, OrderStatus::Created))
-}
-
-fn payment_is_known(purchase: &Purchase) -> bool {
+fn is_payment_known(purchase: &Purchase) -> bool {
     let Some(order) = purchase.order else { return true };
-    let Some(payment) = purchase.payment.and_then(|payment| payment.get().payment.as_ref()) else {
-        return true;
-    };
-    let seen = order.payment.as_ref();
-    match payment.status {
-        Status::Created | Status::Processing => seen.is_none(),
-        Status::Failed => seen.is_none() && !order.active,
-        Status::Completed | Status::Refunding => seen.is_some_and(|seen| seen.answer.is_some()),
-        Status::Refunded => seen.is_some_and(|seen| seen.refunded),
-        Status::Unknown => false,
+    match purchase.payment {
+        Payment::None => order.answer.is_none(),
+        Payment::Failed => order.answer.is_none() && !order.is_live(),
+        Payment::Completed | Payment::Refunding { .. } => order.answer.is_some(),
+        Payment::Refunded { .. } => order.refunded,
     }
 }
 
-/// The next buyer can order it without any other service: expiration, the broker, tickets and payments may all be down.
+/// The next buyer can order what is free, without any other service: expiration, the broker, tickets and payments may all be
+/// down.
 fn next_buyer_can_order(model: &SystemModel, state: &State) -> bool {
-    let is_available = state
-        .purchases
-        .iter()
-        .all(|purchase| is_overdue(purchase) || !purchase.order.is_some_and(|order| order.active));
-    let is_listed = state.ticket_replica.is_some_and(|ticket_replica| !ticket_replica.deleted);
-    if !is_available || !is_listed {
+    let Some(listing) = state.replica.filter(|listing| !listing.deleted) else { return true };
+    let owned =
+        state.purchases.iter().filter(|purchase| purchase.owns_places() && !purchase.is_overdue());
+    let owned = owned.filter_map(|purchase| purchase.order);
+    let owned = owned.fold(Places::NONE, |owned, order| owned.union(order.places));
+    let free = Places::up_to(listing.quantity).without(owned);
+    if free == Places::NONE {
         return true;
     }
-    let mut state = state.clone();
-    if let Some(holder) = state.live_order() {
-        model.expire(&state, holder).apply(&mut state);
+    let state = without_overdue(model, state);
+    !model.is_taken(&state, usize::MAX, free)
+}
+
+/// The same for a buyer who has reserved less than they may.
+fn buyer_has_slot(model: &SystemModel, state: &State) -> bool {
+    let Some(slots) = model.bounds.slots else { return true };
+    let state = without_overdue(model, state);
+    let unpaid = state.orders().filter(|order| order.unpaid).count();
+    unpaid >= usize::from(slots)
+        || (0..slots).any(|slot| !model.is_slot_taken(&state, usize::MAX, slot))
+}
+
+/// As the next buyer's request makes it.
+fn without_overdue(model: &SystemModel, state: &State) -> State {
+    let mut next = State { deliveries: Vec::new(), ..state.clone() };
+    for purchase in 0..state.purchases.len() {
+        if state.purchases[purchase].is_overdue() {
+            model.expire(state, purchase).apply(&mut next);
+        }
     }
-    let hold = model.next_hold(&state);
-    model.place(&state, usize::MAX, true, &[hold]) == InsertOutcome::Inserted
+    next
 }

@@ -1,91 +1,93 @@
 //! The model: explores every reachable state within bounds, and checks the invariants in each.
 //!
-//! Its transitions call the services' own pure functions. Only the environment is modelled: MongoDB (atomic writes of one
-//! document, optimistic concurrency, unique indexes), JetStream (events may be late, out of order and duplicated, until
-//! they are acknowledged), Stripe, and the processes, which may crash between any two steps. [`steps`] are the
+//! [`protocol`] states what each service decides, as pure functions. Around it the environment is modelled: MongoDB (atomic
+//! writes of one document, optimistic concurrency, unique indexes), JetStream (events may be late, out of order and
+//! duplicated, until they are acknowledged), and the processes, which may crash between any two steps. [`steps`] are the
 //! transitions, [`invariants`] the properties, [`mutants`] the mistakes that the model must detect.
 
-mod events;
-mod interner;
+mod bounds;
+mod consumers;
 mod invariants;
 mod mutants;
 mod orders_service;
 mod other_services;
-mod payments_service;
+mod protocol;
 mod state;
 mod steps;
-mod stripe;
 mod system;
 
 use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
+use crate::bounds::{Bounds, NOTHING};
 use crate::mutants::Mutant;
-use crate::system::{Bounds, SystemModel};
+use crate::system::SystemModel;
 
-/// Two buyers, none of whom pays.
-const RESERVATIONS: Bounds = Bounds {
-    orders: 2,
-    clicks: &[0, 0, 0],
-    attempts: 1,
-    failures: 0,
-    workers: 1,
-    deletes: false,
-    edits: false,
-    refunds: false,
-    timers: false,
-    relay: false,
-};
-/// One buyer, who pays once.
-const PAYING: Bounds = Bounds { orders: 1, clicks: &[1], ..RESERVATIONS };
-/// Two buyers, of whom the first pays.
-const MARKET: Bounds = Bounds { clicks: &[1, 0], ..RESERVATIONS };
+/// Two places, and three buyers who compete for them.
+const RUSH: Bounds = Bounds { orders: &[1, 1, 2], ..NOTHING };
+/// Two buyers.
+const PAIR: Bounds = Bounds { orders: &[1, 2], ..NOTHING };
+/// One buyer, who orders four listings and may reserve two. The first order is paid.
+const SLOTS: Bounds =
+    Bounds { quantity: 4, orders: &[1, 1, 1, 1], slots: Some(2), paid: 1, ..NOTHING };
+
+const HONOURED: &str = "a late payment is honoured";
+const REFUNDED: &str = "a late payment is refunded";
 
 #[test]
-fn reservations_are_safe_while_the_seller_deletes_and_events_wait_in_outboxes() {
-    verify(Bounds { deletes: true, relay: true, ..RESERVATIONS }, &[]);
+fn two_places_have_one_buyer_each_among_three() {
+    verify(RUSH, &["all places are reserved by different buyers"]);
 }
 
 #[test]
-fn reservations_are_safe_when_a_ticket_is_ordered_three_times() {
-    verify(Bounds { orders: 3, ..RESERVATIONS }, &[]);
+fn reservations_are_safe_while_the_seller_deletes() {
+    verify(Bounds { deletes: true, ..RUSH }, &["the listing is deleted"]);
+}
+
+#[test]
+fn reservations_are_safe_while_events_wait_in_outboxes() {
+    verify(Bounds { deletes: true, relay: true, ..PAIR }, &["the listing is deleted"]);
 }
 
 #[test]
 fn reservations_are_expired_by_expiration_alone() {
-    verify(Bounds { deletes: true, timers: true, ..RESERVATIONS }, &[]);
+    verify(Bounds { deletes: true, timers: true, ..PAIR }, &["the listing is deleted"]);
 }
 
 #[test]
-fn money_is_safe_while_the_seller_refunds() {
-    let expected = ["a ticket is sold", "a late payment is honoured", "a late payment is refunded"];
-    verify(Bounds { refunds: true, ..MARKET }, &expected);
+fn the_summary_converges_while_two_processes_compute_it() {
+    verify(Bounds { deletes: true, summaries: 2, ..PAIR }, &["the listing is deleted"]);
+}
+
+#[test]
+fn a_buyer_has_only_so_many_reservations() {
+    verify(SLOTS, &["a buyer has all reservations that they may have"]);
+}
+
+#[test]
+fn money_is_safe_among_three_buyers_while_the_seller_refunds() {
+    let bounds = Bounds { paid: 1, declines: true, refunds: true, ..RUSH };
+    verify(bounds, &[HONOURED, REFUNDED, "places are withdrawn"]);
 }
 
 #[test]
 fn money_is_safe_while_the_seller_deletes() {
-    let expected = ["a ticket is sold", "a late payment is honoured", "a late payment is refunded"];
-    verify(Bounds { deletes: true, ..MARKET }, &expected);
+    let bounds = Bounds { paid: 2, deletes: true, ..PAIR };
+    verify(bounds, &["all places are sold", HONOURED, REFUNDED]);
 }
 
 #[test]
-fn money_is_safe_while_stripe_fails_and_two_processes_work_on_one_payment() {
-    let expected = ["a ticket is sold", "a late payment is refunded"];
-    verify(Bounds { workers: 2, failures: 1, ..PAYING }, &expected);
-}
-
-/// The state space has more than a million states.
-#[test]
-#[ignore = "takes too long"]
-fn money_is_safe_while_both_buyers_pay() {
-    verify(Bounds { clicks: &[1, 1], ..MARKET }, &["the second buyer gets the ticket"]);
+fn money_is_safe_while_the_listing_changes_and_grows() {
+    let bounds = Bounds { quantity: 1, paid: 2, edits: true, grows: true, ..PAIR };
+    verify(bounds, &["all places are sold", HONOURED, REFUNDED]);
 }
 
 /// Explores every state within the bounds; those with the names in `expected` must be reachable.
 fn verify(bounds: Bounds, expected: &[&'static str]) {
     let started = Instant::now();
-    let checker = SystemModel::new(bounds, &[]).checker().threads(2).spawn_dfs().join();
+    let model = SystemModel { bounds, mutants: &[] };
+    let checker = model.checker().threads(2).spawn_dfs().join();
     let (states, seconds) = (checker.unique_state_count(), started.elapsed().as_secs());
     println!("{bounds:?}: {states} states in {seconds} s, up to {} steps", checker.max_depth());
     for (name, path) in checker.discoveries() {
@@ -97,75 +99,111 @@ fn verify(bounds: Bounds, expected: &[&'static str]) {
     }
 }
 
-/// Explores, shortest paths first, until a mutation violates this property.
+/// How many steps a mutation may take to violate a property.
+const MAX_STEPS: usize = 20;
+
+/// Explores ever longer paths until a mutation violates this property.
 fn detects(mutants: &'static [Mutant], bounds: Bounds, name: &'static str) {
-    let found = HasDiscoveries::AnyOf([name].into());
-    let checker = SystemModel::new(bounds, mutants).checker().finish_when(found).spawn_bfs().join();
-    let found = checker.discovery(name);
-    let path = found.unwrap_or_else(|| panic!("{mutants:?}: {name} is not violated"));
-    println!("{mutants:?}: {name} is violated after {} steps", path.into_actions().len());
+    let steps = (1..=MAX_STEPS).find(|steps| {
+        let checker = SystemModel { bounds, mutants }.checker().target_max_depth(steps + 2);
+        let found = HasDiscoveries::AnyOf([name].into());
+        checker.finish_when(found).spawn_bfs().join().discovery(name).is_some()
+    });
+    let steps = steps.unwrap_or_else(|| panic!("{mutants:?}: {name} is not violated"));
+    println!("{mutants:?}: {name} is violated after {steps} steps");
 }
 
 #[test]
 fn a_missing_unique_index_is_detected() {
-    detects(&[Mutant::NoUniqueIndex], RESERVATIONS, "I1: a ticket has at most one live order");
+    detects(&[Mutant::NoPlaceIndex], PAIR, "I1: a place has one buyer");
 }
 
 #[test]
-fn a_premature_failure_is_detected() {
-    let name = "I2: every charge belongs to a complete order or is refunded";
-    detects(&[Mutant::FailedTooSoon], Bounds { workers: 2, ..PAYING }, name);
+fn an_index_without_places_is_detected() {
+    let name = "I5: places whose reservation has expired can be ordered";
+    detects(&[Mutant::IndexWithoutPlaces], PAIR, name);
 }
 
 #[test]
-fn a_missing_idempotency_key_is_detected() {
-    let bounds = Bounds { workers: 2, ..PAYING };
-    detects(&[Mutant::NoIdempotencyKey], bounds, "I3: a card is charged at most once for a click");
+fn an_order_of_fewer_places_is_detected() {
+    let name = "an order has as many places as its buyer has asked for";
+    detects(&[Mutant::FewerPlaces], PAIR, name);
+}
+
+#[test]
+fn a_shrinking_listing_is_detected() {
+    let bounds = Bounds { grows: true, ..PAIR };
+    detects(&[Mutant::QuantityShrinks], bounds, "I1: no more is sold than the listing has");
+}
+
+#[test]
+fn a_late_payment_that_completes_with_somebody_elses_places_is_detected() {
+    let bounds = Bounds { paid: 1, ..PAIR };
+    detects(&[Mutant::LateWithoutIndex], bounds, "I1: a place has one buyer");
+}
+
+#[test]
+fn withdrawn_places_that_are_sold_again_are_detected() {
+    let bounds = Bounds { paid: 1, refunds: true, ..PAIR };
+    detects(&[Mutant::AlwaysRelisted], bounds, "I1: a place has one buyer");
 }
 
 #[test]
 fn a_missing_refund_is_detected() {
-    detects(
-        &[Mutant::NoRefund],
-        MARKET,
-        "I2: every charge belongs to a complete order or is refunded",
-    );
-}
-
-#[test]
-fn a_missing_tombstone_is_detected() {
-    detects(&[Mutant::NoTombstone], RESERVATIONS, "I5: a ticket without a live order is unlocked");
-}
-
-#[test]
-fn a_missing_hold_number_is_detected() {
-    detects(&[Mutant::NoHoldNumber], RESERVATIONS, "I6: newer wins in tickets");
+    let name = "I2: every charge belongs to a complete order or is refunded";
+    detects(&[Mutant::NoRefund], Bounds { paid: 1, ..PAIR }, name);
 }
 
 #[test]
 fn an_order_that_forgets_its_payment_is_detected() {
-    detects(&[Mutant::ForgetfulOrder], MARKET, "I4: events of payments are consumed");
+    let bounds = Bounds { paid: 1, refunds: true, ..PAIR };
+    detects(&[Mutant::ForgetfulOrder], bounds, "I4: events of payments are consumed");
+}
+
+#[test]
+fn a_missing_tombstone_is_detected() {
+    detects(&[Mutant::NoTombstone], PAIR, "I6: newer wins in tickets");
+}
+
+#[test]
+fn a_reservation_applied_by_arrival_is_detected() {
+    detects(&[Mutant::AppliedByArrival], PAIR, "I6: newer wins in tickets");
 }
 
 #[test]
 fn an_unhandled_race_of_deletion_and_reservation_is_detected() {
-    let bounds = Bounds { deletes: true, ..RESERVATIONS };
-    detects(&[Mutant::CrossingUnanswered], bounds, "I5: a deleted ticket has no order");
+    let bounds = Bounds { deletes: true, ..PAIR };
+    detects(&[Mutant::CrossingUnanswered], bounds, "I5: a deleted listing has no order");
 }
 
 #[test]
 fn recording_the_version_before_the_effects_is_detected() {
-    let bounds = Bounds { deletes: true, ..RESERVATIONS };
-    detects(&[Mutant::MarkFirst], bounds, "I5: a deleted ticket has no order");
+    let bounds = Bounds { deletes: true, ..PAIR };
+    detects(&[Mutant::MarkFirst], bounds, "I5: a deleted listing has no order");
 }
 
 #[test]
-fn reused_hold_numbers_are_detected() {
-    let bounds = Bounds { refunds: true, ..MARKET };
-    detects(
-        &[Mutant::HoldsReused],
-        bounds,
-        "I5: a ticket whose reservation has expired can be ordered",
-    );
-    detects(&[Mutant::HoldsReused, Mutant::NoHoldIndex], bounds, "I6: newer wins in tickets");
+fn a_summary_taken_for_the_truth_is_detected() {
+    let bounds = Bounds { deletes: true, summaries: 1, ..PAIR };
+    let name = "a listing with a known reservation is not deleted";
+    detects(&[Mutant::SummaryTrusted], bounds, name);
+    detects(&[Mutant::DeleteUnguarded], bounds, name);
+}
+
+#[test]
+fn a_summary_that_is_written_without_its_guard_is_detected() {
+    let (name, one) = ("the summary is that of the reservations", Bounds { summaries: 1, ..PAIR });
+    detects(&[Mutant::SummaryUnguarded], one, name);
+    detects(&[Mutant::MarkedTooLate], one, name);
+    detects(&[Mutant::MarkIsFlag], Bounds { summaries: 2, ..one }, name);
+}
+
+#[test]
+fn a_missing_index_of_slots_is_detected() {
+    detects(&[Mutant::NoSlotIndex], SLOTS, "a buyer has only so many reservations");
+}
+
+#[test]
+fn a_slot_that_is_not_freed_is_detected() {
+    detects(&[Mutant::SlotNotFreed], SLOTS, "a buyer with fewer reservations can order");
 }

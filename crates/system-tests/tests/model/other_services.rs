@@ -1,101 +1,191 @@
-//! tickets and expiration: they consume the events of orders.
+//! tickets, expiration, and payments.
 
-use common::events::{Order, OrderStatus};
-use expiration::domain::{ExpiryDecision, Schedule};
-use store::Change;
-use tickets::domain::Ticket;
-
-use crate::events::{Event, Message};
-use crate::interner::{Decided, Interned};
 use crate::mutants::Mutant;
-use crate::state::State;
+use crate::protocol::Change;
+use crate::protocol::event::{Event, Listener};
+use crate::protocol::listing::{Listing, Reservation, ReservationStatus, Summary};
+use crate::protocol::payment::Payment;
+use crate::protocol::schedule::Schedule;
+use crate::state::{Delivery, State, SummaryWorker};
 use crate::system::{Effect, SystemModel};
 
+/// What [`Delivery::writes_done`] says of an event whose order tickets has rejected.
+pub const REJECTED: u8 = 3;
+
 impl SystemModel {
-    /// `DELETE /api/tickets/{id}`.
-    pub fn delete(&self, state: &State) -> Effect {
-        self.change_ticket(state, "delete", 0, |ticket| ticket.delete().ok())
+    /// `DELETE /api/tickets/{id}` reads whether a place is reserved or sold.
+    pub fn begin_delete(&self, state: &State) -> Option<State> {
+        let Listing { summary: Summary { reserved, sold, .. }, .. } = state.listing;
+        let refused = if self.bounds.summaries == 0 {
+            state.reservations().any(|reservation| reservation.status.is_live())
+        } else {
+            // A summary that isn't computed yet is no reason.
+            let is_outdated = state.listing.is_dirty() && !self.is_mutant(Mutant::SummaryTrusted);
+            is_outdated || reserved + sold > 0
+        };
+        let mut next = state.clone();
+        next.deleting = true;
+        (!state.listing.deleted && !state.deleting && !refused).then_some(next)
     }
 
-    /// `PUT /api/tickets/{id}`, with another price, once.
+    /// It writes the tombstone, guarded by the listing as it has read it.
+    pub fn delete(&self, state: &State) -> Option<State> {
+        let mut next = state.clone();
+        Effect::Listing(state.listing.delete()).apply(&mut next);
+        let is_known = |purchase: usize| {
+            let known = state.purchases[purchase].reservation;
+            let is_handled = |known: &Reservation| {
+                !state.deliveries.iter().any(|delivery| {
+                    delivery.is_pending_for(Listener::Tickets)
+                        && is_of(delivery.event, purchase, *known)
+                })
+            };
+            known.filter(is_handled).is_some_and(|known| known.status.is_live())
+        };
+        next.deleted_by_mistake |= (0..state.purchases.len()).any(is_known);
+        state.deleting.then_some(next)
+    }
+
+    /// `PUT /api/tickets/{id}` with another price, once.
     pub fn edit(&self, state: &State) -> Effect {
-        if state.ticket.listing.price != self.offered.thing.listing.price {
-            return Effect::Nothing;
+        let may = !state.listing.deleted && state.listing.content == 0;
+        if may { Effect::Listing(state.listing.edit()) } else { Effect::Nothing }
+    }
+
+    /// The same with one more place, once.
+    pub fn grow(&self, state: &State) -> Effect {
+        let Listing { deleted, quantity, .. } = state.listing;
+        let changed =
+            if self.is_mutant(Mutant::QuantityShrinks) { quantity - 1 } else { quantity + 1 };
+        let may = !deleted && quantity == self.bounds.quantity;
+        if may { Effect::Listing(state.listing.resize(changed)) } else { Effect::Nothing }
+    }
+
+    /// tickets consumes an order's event. Its consumer has read the listing before.
+    ///
+    /// If that wasn't deleted, it writes the reservation (0) and marks the listing (1); the read may be an old one. If it
+    /// was, it rejects a live order (2), and records the reservation (3), without an event.
+    pub fn tickets_consume(&self, state: &State, delivery: Delivery, write: usize) -> Effect {
+        let Event::Order { order, version, .. } = delivery.event else { return Effect::Nothing };
+        let purchase = usize::from(order);
+        let known = state.purchases[purchase].reservation;
+        let Listing { deleted, .. } = state.listing;
+        if write == 1 {
+            // If another event of this order has been applied since, whoever has done that marks the listing.
+            let is_applied = known.is_some_and(|known| known.version == version);
+            return if is_applied && !deleted { self.mark(state) } else { Effect::Nothing };
         }
-        self.change_ticket(state, "edit", 0, |ticket| ticket.edit(SystemModel::draft(2100)).ok())
-    }
-
-    fn change_ticket(
-        &self,
-        state: &State,
-        what: &'static str,
-        about: u64,
-        decide: impl FnOnce(&Ticket) -> Option<Change<Ticket>>,
-    ) -> Effect {
-        let ticket = state.ticket;
-        // The store doesn't find a deleted ticket.
-        let decide = || if ticket.deleted { None } else { decide(ticket.get()) };
-        Effect::ticket(self.ticket_decides((what, ticket, about), decide))
-    }
-
-    pub fn tickets_consume(&self, state: &State, message: Interned<Message>) -> Effect {
-        let Event::Order(order) = &message.get().event else { return Effect::Nothing };
-        let ticket = state.ticket;
-        Effect::ticket(self.ticket_decides(("follow", ticket, message.number()), || {
-            if self.is_mutant(Mutant::NoTombstone) && cancels_unknown_order(order, ticket.order_id)
-            {
-                return None;
+        let Some(change) = self.follow(known, delivery.event) else { return Effect::Nothing };
+        let must_reject =
+            change.thing.status.is_live() && !self.is_mutant(Mutant::CrossingUnanswered);
+        let is_rejected = delivery.writes_done == REJECTED;
+        match write {
+            0 if delivery.was_listed && !is_rejected => Effect::Reservation(purchase, change),
+            2 if deleted && must_reject && !is_rejected => Effect::Listing(state.listing.reject()),
+            3 if deleted && (is_rejected || !must_reject) => {
+                Effect::Reservation(purchase, Change::without_event(change.thing))
             }
-            let hold = if self.is_mutant(Mutant::NoHoldNumber) { 1 } else { order.hold };
-            let mut change = ticket.follow(&Order { hold, ..order.clone() })?;
-            if self.is_mutant(Mutant::CrossingUnanswered) && ticket.deleted {
-                change.events.clear();
-            }
-            Some(change)
-        }))
+            _ => Effect::Nothing,
+        }
     }
 
-    pub fn expiration_consume(&self, state: &State, message: Interned<Message>) -> Effect {
-        let Event::Order(order) = &message.get().event else { return Effect::Nothing };
-        let purchase = self.purchase(order.id);
-        let schedule = state.purchases[purchase].schedule;
-        Effect::schedule(
-            purchase,
-            self.schedule_decides(("follow", schedule, message.number()), || match schedule {
-                Some(schedule) => schedule.follow(order).map(Change::without_event),
-                None => Some(Change::without_event(Schedule::of(order))),
-            }),
-        )
+    fn follow(&self, known: Option<Reservation>, event: Event) -> Option<Change<Reservation>> {
+        if self.is_mutant(Mutant::AppliedByArrival) {
+            return Reservation::apply(known, event).filter(|change| known != Some(change.thing));
+        }
+        let change = Reservation::follow(known, event)?;
+        let is_tombstone = known.is_none() && change.thing.status == ReservationStatus::Ended;
+        (!is_tombstone || !self.is_mutant(Mutant::NoTombstone)).then_some(change)
+    }
+
+    fn mark(&self, state: &State) -> Effect {
+        // Without a summary, a mark matters only to a request that is guarded by it.
+        match (self.bounds.summaries, state.deleting) {
+            (0, false) => Effect::Nothing,
+            (0, true) => Effect::Listing(Change::without_event(state.listing)),
+            (_, _) => Effect::Listing(Change::without_event(state.listing.mark())),
+        }
+    }
+
+    /// A worker begins to compute the summary: it reads the mark.
+    pub fn begin_summary(&self, state: &State, worker: usize) -> Option<State> {
+        let may = state.listing.is_dirty() && state.summaries[worker] == SummaryWorker::Idle;
+        let mut next = state.clone();
+        next.summaries[worker] = SummaryWorker::Begun { marks: state.listing.marks };
+        may.then_some(next)
+    }
+
+    /// Then it reads the reservations.
+    pub fn compute_summary(&self, state: &State, worker: usize) -> Option<State> {
+        let SummaryWorker::Begun { marks } = state.summaries[worker] else { return None };
+        let summary = Summary::of(state.reservations());
+        let mut next = state.clone();
+        next.summaries[worker] = SummaryWorker::Computed { marks, summary };
+        Some(next)
+    }
+
+    /// It writes.
+    pub fn write_summary(&self, state: &State, worker: usize) -> Option<State> {
+        let SummaryWorker::Computed { marks, summary } = state.summaries[worker] else {
+            return None;
+        };
+        let listing = state.listing;
+        let written = if self.is_mutant(Mutant::SummaryUnguarded) {
+            Some(Listing { summary, summarised: listing.marks, ..listing })
+        } else if self.is_mutant(Mutant::MarkIsFlag) {
+            let is_set = listing.is_dirty();
+            is_set.then_some(Listing { summary, summarised: listing.marks, ..listing })
+        } else {
+            listing.summarise(marks, summary)
+        };
+        let mut next = state.clone();
+        next.summaries[worker] = SummaryWorker::Idle;
+        next.listing = written.unwrap_or(listing);
+        Some(next)
+    }
+
+    pub fn expiration_consume(&self, state: &State, event: Event) -> Effect {
+        let Event::Order { order, .. } = event else { return Effect::Nothing };
+        let purchase = usize::from(order);
+        let schedule = Schedule::follow(state.purchases[purchase].schedule, event);
+        schedule.map_or(Effect::Nothing, |schedule| {
+            Effect::Schedule(purchase, Change::without_event(schedule))
+        })
     }
 
     /// The timer fires, at any time: expiration's clock may be wrong.
     pub fn fire(&self, state: &State, purchase: usize) -> Effect {
-        let Some(schedule) = state.purchases[purchase].schedule else { return Effect::Nothing };
-        let fire = || match schedule.expire(SystemModel::clock(true)) {
-            ExpiryDecision::Expire(change) => Some(*change),
-            ExpiryDecision::NotDue(_) | ExpiryDecision::NothingToDo => None,
-        };
-        Effect::schedule(purchase, self.schedule_decides(("fire", Some(schedule), 0), fire))
+        let fired = state.purchases[purchase].schedule.and_then(|known| known.fire(purchase as u8));
+        fired.map_or(Effect::Nothing, |change| Effect::Schedule(purchase, change))
     }
 
-    fn ticket_decides(
-        &self,
-        (what, ticket, about): (&'static str, Interned<Ticket>, u64),
-        decide: impl FnOnce() -> Option<Change<Ticket>>,
-    ) -> Decided<Ticket> {
-        self.interners.tickets.decide(&self.interners.messages, (what, Some(ticket), about), decide)
-    }
-
-    fn schedule_decides(
-        &self,
-        question: (&'static str, Option<Interned<Schedule>>, u64),
-        decide: impl FnOnce() -> Option<Change<Schedule>>,
-    ) -> Decided<Schedule> {
-        self.interners.schedules.decide(&self.interners.messages, question, decide)
+    pub fn payments_consume(&self, state: &State, event: Event) -> Effect {
+        match event {
+            Event::RefundRequired { .. } if self.is_mutant(Mutant::NoRefund) => Effect::Nothing,
+            Event::RefundRequired { order } => {
+                let purchase = usize::from(order);
+                match state.purchases[purchase].payment {
+                    Payment::None | Payment::Failed => Effect::Retry,
+                    Payment::Completed => {
+                        Effect::payment(purchase, Payment::Completed.refund(true))
+                    }
+                    Payment::Refunding { .. } | Payment::Refunded { .. } => Effect::Nothing,
+                }
+            }
+            Event::Listed { .. }
+            | Event::Deleted { .. }
+            | Event::Reserved { .. }
+            | Event::Order { .. }
+            | Event::Expired { .. }
+            | Event::Paid { .. }
+            | Event::Failed { .. }
+            | Event::Refunded { .. } => Effect::Nothing,
+        }
     }
 }
 
-/// The cancellation of an order that the consumer doesn't know.
-fn cancels_unknown_order(order: &Order, known: Option<common::ids::OrderId>) -> bool {
-    order.status == OrderStatus::Cancelled && known != Some(order.id)
+/// Whether it is this event that the reservation was written by.
+fn is_of(event: Event, purchase: usize, reservation: Reservation) -> bool {
+    let Event::Order { order, version, .. } = event else { return false };
+    usize::from(order) == purchase && version == reservation.version
 }

@@ -1,87 +1,166 @@
 //! The state of the whole system: all documents of all services, all events, and what processes have read but not yet
 //! written.
 
-use expiration::domain::Schedule;
-use orders::domain::{Order, TicketReplica};
-use payments::domain::OrderPayment;
-use tickets::domain::Ticket;
-
-use crate::events::{Listener, Message};
-use crate::interner::Interned;
-use crate::stripe::StripeState;
+use crate::protocol::event::{Event, Listener};
+use crate::protocol::listing::{Listing, Reservation, Summary};
+use crate::protocol::order::{CancelReason, ListingReplica, Order};
+use crate::protocol::payment::Payment;
+use crate::protocol::places::Places;
+use crate::protocol::schedule::Schedule;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// The ticket, in tickets.
-    pub ticket: Interned<Ticket>,
+    /// The listing, in tickets.
+    pub listing: Listing,
     /// Its replica in orders.
-    pub ticket_replica: Option<Interned<TicketReplica>>,
+    pub replica: Option<ListingReplica>,
     pub purchases: Vec<Purchase>,
-    /// Every published event. None is removed: any may be redelivered.
+    /// Every published event that may still have an effect. An acknowledged one may be redelivered.
     pub deliveries: Vec<Delivery>,
-    /// How many failures of Stripe are left.
-    pub failures_left: u8,
+    /// The seller's request to delete the listing has read the reservations, and nothing was marked since.
+    pub deleting: bool,
+    /// The listing was deleted although tickets knew of a live reservation.
+    pub deleted_by_mistake: bool,
+    /// Processes that compute the summary.
+    pub summaries: Vec<SummaryWorker>,
 }
 
 /// One order, in every service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Purchase {
-    /// The buyer's request has read the available ticket, and then the next hold number.
-    pub reading: Option<(Interned<TicketReplica>, Option<i64>)>,
-    pub order: Option<Interned<Order>>,
-    /// The consumer of `payment.created` has decided to reserve the ticket again, under this hold number.
-    pub pending_retake: Option<i64>,
-    pub schedule: Option<Interned<Schedule>>,
-    pub payment: Option<Interned<OrderPayment>>,
-    pub stripe: Interned<StripeState>,
+    pub request: Request,
+    pub order: Option<Order>,
+    /// The consumer of `payment.created` has chosen these places for an order that was paid late.
+    pub again: Option<Places>,
+    /// In tickets.
+    pub reservation: Option<Reservation>,
+    /// In expiration.
+    pub schedule: Option<Schedule>,
+    /// In payments.
+    pub payment: Payment,
     /// Whether the reservation has expired, by orders' clock.
     pub has_expired: bool,
 }
 
+/// What the buyer's request has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Nothing, or it was refused.
+    None,
+    /// It has chosen places, at random or from those that were free, of the listing with this content.
+    Chosen { places: Places, slot: u8, content: u8 },
+    /// A unique index has refused the insert.
+    Conflicted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SummaryWorker {
+    Idle,
+    /// It has read how many changes were marked.
+    Begun {
+        marks: u8,
+    },
+    /// Then it has read the reservations.
+    Computed {
+        marks: u8,
+        summary: Summary,
+    },
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Delivery {
-    pub message: Interned<Message>,
+    pub event: Event,
     /// It is not published yet.
     pub in_outbox: bool,
     /// The consumers that have not acknowledged it, one bit each.
     pending: u8,
-    /// How many of its writes orders has completed.
+    /// How many writes the consumer of several has completed.
     pub writes_done: u8,
+    /// The listing wasn't deleted yet when it was published: a consumer may have read that.
+    pub was_listed: bool,
 }
 
 impl State {
-    /// The order that is live, in orders' database.
-    pub fn live_order(&self) -> Option<usize> {
-        self.purchases.iter().position(|purchase| purchase.order.is_some_and(|order| order.active))
+    pub fn orders(&self) -> impl Iterator<Item = Order> {
+        self.purchases.iter().filter_map(|purchase| purchase.order)
     }
 
-    pub fn orders(&self) -> impl Iterator<Item = &Order> {
-        self.purchases.iter().filter_map(|purchase| purchase.order.map(Interned::get))
+    pub fn reservations(&self) -> impl Iterator<Item = Reservation> {
+        self.purchases.iter().filter_map(|purchase| purchase.reservation)
     }
 
-    pub fn delivery(&mut self, message: Interned<Message>) -> &mut Delivery {
-        let delivery = self.deliveries.iter_mut().find(|delivery| delivery.message == message);
-        delivery.expect("a published message")
+    /// The places that orders' unique index calls taken, except those of one order.
+    pub fn taken(&self, except: usize) -> Places {
+        let others = self.purchases.iter().enumerate().filter(|(other, _)| *other != except);
+        let taken = others.filter_map(|(_, other)| other.order).filter(|order| order.occupies);
+        taken.fold(Places::NONE, |taken, order| taken.union(order.places))
     }
 
-    /// Added to the outbox, in the same write as the document.
-    pub fn publish(&mut self, messages: &[Interned<Message>]) {
-        for message in messages {
-            if !self.deliveries.iter().any(|delivery| delivery.message == *message) {
-                self.deliveries.push(Delivery::new(*message));
+    pub fn delivery(&mut self, event: Event) -> &mut Delivery {
+        let delivery = self.deliveries.iter_mut().find(|delivery| delivery.event == event);
+        delivery.expect("a published event")
+    }
+
+    /// Added to the outbox, in the same write as the document. An event that was published before is delivered again.
+    pub fn publish(&mut self, event: Event) {
+        let delivery = Delivery::new(event, !self.listing.deleted);
+        match self.deliveries.binary_search_by_key(&event, |delivery| delivery.event) {
+            Ok(place) => self.deliveries[place] = delivery,
+            Err(place) => self.deliveries.insert(place, delivery),
+        }
+    }
+
+    /// Numbers of marks matter only in comparison with each other.
+    pub fn renumber_marks(&mut self) {
+        let mut known = vec![self.listing.marks, self.listing.summarised];
+        known.extend(self.summaries.iter().filter_map(SummaryWorker::marks));
+        known.sort_unstable();
+        known.dedup();
+        let renumbered =
+            |marks: u8| known.iter().position(|known| *known == marks).unwrap_or_default() as u8;
+        self.listing.marks = renumbered(self.listing.marks);
+        self.listing.summarised = renumbered(self.listing.summarised);
+        for worker in &mut self.summaries {
+            match worker {
+                SummaryWorker::Idle => {}
+                SummaryWorker::Begun { marks } | SummaryWorker::Computed { marks, .. } => {
+                    *marks = renumbered(*marks);
+                }
             }
         }
-        self.deliveries.sort_by_key(|delivery| delivery.message.number());
+    }
+}
+
+impl SummaryWorker {
+    fn marks(&self) -> Option<u8> {
+        match self {
+            SummaryWorker::Idle => None,
+            SummaryWorker::Begun { marks } | SummaryWorker::Computed { marks, .. } => Some(*marks),
+        }
+    }
+}
+
+impl Purchase {
+    pub fn is_overdue(&self) -> bool {
+        self.has_expired && self.order.is_some_and(|order| order.unpaid)
+    }
+
+    /// Whether its places are nobody else's: while the order is live, and once it was refunded without putting them back
+    /// on sale.
+    pub fn owns_places(&self) -> bool {
+        let Some(order) = self.order else { return false };
+        let is_withdrawn = order.reason == Some(CancelReason::Refunded)
+            && self.payment == Payment::Refunded { relist: false };
+        order.is_live() || is_withdrawn
     }
 }
 
 impl Delivery {
-    fn new(message: Interned<Message>) -> Delivery {
-        let listeners =
-            Listener::ALL.into_iter().filter(|listener| message.is_consumed_by(*listener));
-        let pending = listeners.fold(0, |bits, listener| bits | bit(listener));
-        // A message without consumers needs no step to be published.
-        Delivery { message, in_outbox: pending != 0, pending, writes_done: 0 }
+    fn new(event: Event, was_listed: bool) -> Delivery {
+        let pending = event.listeners().iter().fold(0, |bits, listener| bits | bit(*listener));
+        // Only tickets looks at the listing.
+        let was_listed = was_listed && matches!(event, Event::Order { .. });
+        Delivery { event, in_outbox: true, pending, writes_done: 0, was_listed }
     }
 
     pub fn is_pending_for(&self, listener: Listener) -> bool {

@@ -8,12 +8,10 @@
 use bson::{Document, doc};
 use common::ids::TicketId;
 use futures::TryStreamExt;
-use mongodb::Collection;
 use mongodb::action::{Action as _, Update};
 use mongodb::options::Hint;
-use store::{Documents, mongo};
+use store::{Documents, TimedCollection, mongo};
 
-use super::{ONE_ORDER_PER_PLACE, violation};
 use crate::domain::{Order, Slots};
 
 /// At most one live order per ticket.
@@ -23,14 +21,15 @@ pub const ONE_ORDER_PER_HOLD: &str = "one_order_per_hold";
 
 /// Before the service decides anything: orders of the previous version that are live occupy place 1, and those that are
 /// unpaid take slots. Returns whether that version has ever used the database, so that its replicas may still do so.
-pub async fn adopt(orders: &Documents<Order>, slots: Slots) -> store::Result<bool> {
+/// `by_place` is the index of the orders that occupy places.
+pub async fn adopt(orders: &Documents<Order>, by_place: &str, slots: Slots) -> store::Result<bool> {
     let orders = orders.collection().clone_with_type::<Document>();
     let names = orders.list_index_names().await?;
     if !names.iter().any(|name| name == ONE_LIVE_ORDER) {
         return Ok(false);
     }
     mongo::when_available(|| async {
-        release(&orders, doc! {}, Some(ONE_ORDER_PER_PLACE)).await?;
+        release(&orders, doc! {}, Some(by_place)).await?;
         occupy(&orders, doc! {}, Some(ONE_LIVE_ORDER)).await?;
         take_slots(&orders, slots).await
     })
@@ -47,7 +46,7 @@ pub async fn reconcile(orders: &Documents<Order>, ticket: TicketId) -> store::Re
 
 /// Orders that have ended, by a replica that doesn't know what they occupied.
 async fn release(
-    orders: &Collection<Document>,
+    orders: &TimedCollection<Document>,
     of: Document,
     index: Option<&str>,
 ) -> store::Result<()> {
@@ -61,7 +60,7 @@ async fn release(
 
 /// Orders that are live, and don't say that they occupy their places.
 async fn occupy(
-    orders: &Collection<Document>,
+    orders: &TimedCollection<Document>,
     of: Document,
     index: Option<&str>,
 ) -> store::Result<()> {
@@ -76,7 +75,7 @@ async fn occupy(
 }
 
 /// Unpaid orders take a slot each. If a buyer has more of them than slots, the others do without.
-async fn take_slots(orders: &Collection<Document>, slots: Slots) -> store::Result<()> {
+async fn take_slots(orders: &TimedCollection<Document>, slots: Slots) -> store::Result<()> {
     let unpaid = doc! { "unpaid": true, "slot": null };
     let found = orders.find(unpaid.clone()).projection(doc! { "_id": 1 });
     let found: Vec<Document> = found.await?.try_collect().await?;
@@ -87,7 +86,12 @@ async fn take_slots(orders: &Collection<Document>, slots: Slots) -> store::Resul
             let take = doc! { "$set": { "slot": slot } };
             match orders.update_one(of_order.clone(), take).await {
                 Ok(_) => break,
-                Err(error) => violation(error.into()).map(drop)?,
+                Err(error) => {
+                    let error = store::Error::from(error);
+                    if error.duplicate_of().is_none() {
+                        return Err(error);
+                    }
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ mod listeners;
 mod outbox;
 mod places;
 mod previous_version;
+mod query_plans;
 mod recovery;
 mod reserve;
 mod routes;

@@ -56,6 +56,7 @@ impl OrderPayment {
             stripe_refund_id: payment.refund.as_ref()?.stripe_id.clone()?,
             amount: self.order.amount,
             relist: payment.refund.as_ref()?.relist,
+            reminder: false,
             version: self.version.get(),
         }))
     }

@@ -12,9 +12,8 @@ use common::Time;
 use common::events::Order;
 use common::ids::TicketId;
 use futures::TryStreamExt;
-use mongodb::IndexModel;
 use mongodb::options::ReturnDocument;
-use store::{Change, ConflictError, Error, Result, mongo};
+use store::{Change, ConflictError, Error, Result};
 
 use super::{Store, TicketDocument, document};
 use crate::domain::{Reservation, ReservationStatus, Ticket};
@@ -30,17 +29,13 @@ const RESERVATIONS: u32 = 2000;
 
 /// The outcome of computing a summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Summarised {
+enum Summarised {
     /// It contains every reservation that was marked.
     Done,
     /// A reservation, or the ticket, has changed meanwhile: the listing remains dirty.
     Conflict,
     /// There is no such ticket, or it is deleted.
     Gone,
-}
-
-pub(super) fn indexes() -> [IndexModel; 1] {
-    [mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true })]
 }
 
 impl Store {
@@ -118,7 +113,7 @@ impl Store {
     }
 
     /// Computes the summary of a listing, which has changed by this order.
-    pub async fn summarise(&self, id: TicketId, applied: Option<&Order>) -> Result<Summarised> {
+    async fn summarise(&self, id: TicketId, applied: Option<&Order>) -> Result<Summarised> {
         let Some(TicketDocument(ticket)) = self.documents.get(id).await? else {
             return Ok(Summarised::Gone);
         };

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use common::listing::Listing;
+use common::money::Currency;
 use common::settings::MarketSettings;
 use common::text::{self, TextError};
 use common::{Money, Quantity, Time, time_zone};
@@ -12,7 +13,7 @@ use serde::Deserialize;
 
 use crate::api::{Refusal, Ticket, TicketDraft};
 use crate::format::price;
-use crate::forms::{FieldError, FormErrors, typed_amount};
+use crate::forms::{FieldError, FormErrors, typed_amount, without_thousands};
 use crate::state::App;
 
 /// The fields, as the seller typed them.
@@ -185,7 +186,7 @@ impl Typed {
 
     /// The request to tickets, which validates every field. A date that can't be converted is sent as typed, so
     /// that tickets rejects it along with all other errors.
-    pub fn draft(&self) -> TicketDraft {
+    pub fn draft(&self, currency: &Currency) -> TicketDraft {
         let date = match self.date.trim() {
             "" => None,
             text => {
@@ -195,7 +196,7 @@ impl Typed {
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
         TicketDraft {
             title: self.title.clone(),
-            price: typed_amount(&self.price),
+            price: typed_amount(&self.price, currency),
             description: filled(&self.description),
             date,
             time_zone: filled(&self.time_zone),
@@ -211,7 +212,8 @@ impl Typed {
 /// None if nothing was typed. What isn't a number is sent as 0, so that tickets rejects it along with all other errors.
 fn whole_number(typed: &str) -> Option<i64> {
     let typed = typed.trim();
-    (!typed.is_empty()).then(|| typed_amount(typed).parse().unwrap_or(0))
+    let number = || typed.parse().ok().or_else(|| without_thousands(typed, None)?.parse().ok());
+    (!typed.is_empty()).then(|| number().unwrap_or(0))
 }
 
 fn unknown_zone() -> FieldError {
@@ -288,6 +290,10 @@ pub fn is_listed(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn usd() -> Currency {
+        "usd".parse().expect("a currency")
+    }
+
     fn at(text: &str, zone: &str) -> Result<String, FieldError> {
         read_date(text, zone).map(|time| time.to_string())
     }
@@ -320,7 +326,7 @@ mod tests {
     fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         for date in ["soon", "2026-03-29T02:30"] {
             let typed = typed(date, "Europe/Berlin", "");
-            assert_eq!(typed.draft().date.as_deref(), Some(date));
+            assert_eq!(typed.draft(&usd()).date.as_deref(), Some(date));
             assert_eq!(Time::parse(date), None);
         }
     }
@@ -341,14 +347,14 @@ mod tests {
         ] {
             let zone = "Europe/Berlin";
             let shown = typed_date(Time::parse(stored).unwrap(), zone);
-            assert_eq!(typed(&shown, zone, stored).draft().date.as_deref(), Some(stored));
+            assert_eq!(typed(&shown, zone, stored).draft(&usd()).date.as_deref(), Some(stored));
         }
         let stored = "2027-10-31T01:30:00.000Z";
         for (date, zone, expected) in [
             ("2027-10-31T02:31", "Europe/Berlin", "2027-10-31T00:31:00.000Z"),
             ("2027-10-31T02:30", "Europe/Lisbon", "2027-10-31T02:30:00.000Z"),
         ] {
-            assert_eq!(typed(date, zone, stored).draft().date.as_deref(), Some(expected));
+            assert_eq!(typed(date, zone, stored).draft(&usd()).date.as_deref(), Some(expected));
         }
     }
 
@@ -357,9 +363,9 @@ mod tests {
         let rules =
             PriceRules { currency: String::new(), hint: String::new(), error: String::new() };
         let typed = typed("2027-07-01T19:30", "", "");
-        assert_eq!(typed.draft().date.as_deref(), Some("2027-07-01T19:30"));
+        assert_eq!(typed.draft(&usd()).date.as_deref(), Some("2027-07-01T19:30"));
         assert_eq!(typed.field_error("date", &rules).unwrap().field, Some("time_zone"));
-        assert_eq!(Typed::default().draft().time_zone, None);
+        assert_eq!(Typed::default().draft(&usd()).time_zone, None);
     }
 
     #[test]
@@ -376,8 +382,8 @@ mod tests {
             assert_eq!(whole_number(typed), sent, "{typed}");
         }
         // A page of the version before submits neither.
-        assert_eq!(Typed::default().draft().quantity, None);
-        assert_eq!(Typed::new().draft().quantity, Some(1));
+        assert_eq!(Typed::default().draft(&usd()).quantity, None);
+        assert_eq!(Typed::new().draft(&usd()).quantity, Some(1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `/tickets/{id}/sale`: the seller closes the sale of a listing, or reopens it.
 
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::ids::TicketId;
 use common::problem;
@@ -12,6 +13,7 @@ use super::ticket_form::Typed;
 use crate::api::{Failure, TicketDraft};
 use crate::forms::Form;
 use crate::notice::{Next, Notice};
+use crate::state::App;
 use crate::visitor::SignedIn;
 
 #[derive(Deserialize)]
@@ -22,6 +24,7 @@ pub struct Input {
 }
 
 pub async fn submit(
+    State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
     PathId(id): PathId<TicketId>,
     Form(input): Form<Input>,
@@ -29,7 +32,8 @@ pub async fn submit(
     let page = format!("/tickets/{id}");
     // tickets takes a listing as a whole: nothing else of it changes.
     let typed = Typed::of(&visitor.api.ticket(id).await?);
-    let draft = TicketDraft { quantity: None, closed: Some(input.closed), ..typed.draft() };
+    let draft = typed.draft(&app.settings.market.currency);
+    let draft = TicketDraft { quantity: None, closed: Some(input.closed), ..draft };
     let notice = if input.closed { Notice::SaleClosed } else { Notice::SaleReopened };
     let next: Next = match visitor.api.edit_ticket(id, &draft, input.version).await {
         Ok(_) => notice.at(&page),
