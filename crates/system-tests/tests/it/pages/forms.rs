@@ -210,7 +210,7 @@ async fn an_amount_with_separators_is_understood_or_refused() {
     let seller = stack.browser();
     seller.signs_up("Ada").await;
     let form = seller.opens("/tickets/new").await.form("/tickets/new").with("title", "Fair");
-    for typed in ["0,500", "1.234", "1,23,456"] {
+    for typed in ["0,500", "1.234", "1,23,456", "1.234,50 €"] {
         let page = seller.sends(&form.with("price", typed)).await;
         page.expect(422);
         assert_eq!(page.texts("#price-error").len(), 1, "{typed}: {}", page.main());
