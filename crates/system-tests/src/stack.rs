@@ -10,7 +10,7 @@ use mongodb::Database;
 use serde_json::Value;
 use testkit::{Client, Program, ProgramOutput, environment, eventually};
 
-use crate::{Ledger, Person, PlainBrowser, Processes, workspace};
+use crate::{Ledger, PlainBrowser, Processes, workspace};
 
 /// A running stack. It is stopped when this is dropped; `cargo xtask test` ends what tests leave running.
 pub struct Stack {
@@ -153,11 +153,6 @@ impl Stack {
         let ready = async || std::net::TcpStream::connect(("127.0.0.1", http)).ok();
         eventually("the other web to accept connections", ready).await;
         web
-    }
-
-    /// A new user, signed in.
-    pub async fn person(&self, name: &str) -> Person {
-        Person::sign_up(self, name).await
     }
 
     /// What was really charged and refunded.

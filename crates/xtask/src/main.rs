@@ -14,6 +14,7 @@ mod down;
 mod elf;
 mod environment;
 mod gateway;
+mod image;
 mod image_check;
 mod images;
 mod load;

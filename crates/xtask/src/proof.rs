@@ -10,7 +10,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use tokio::process::Command;
 
-use crate::{environment::Environment, process, root, stop::Stop, up::INTERRUPTED};
+use crate::{
+    environment::Environment,
+    process, root,
+    stop::{INTERRUPTED, Stop},
+};
 
 #[derive(Args)]
 #[command(after_help = "Without a name, lists the proofs and how long each takes.")]

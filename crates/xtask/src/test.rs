@@ -25,8 +25,7 @@ use crate::{
     root::Root,
     servers::{self, Servers},
     stack::Stack,
-    stop::Stop,
-    up::INTERRUPTED,
+    stop::{INTERRUPTED, Stop},
     wheels::Wheel,
 };
 

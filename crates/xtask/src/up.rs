@@ -18,12 +18,9 @@ use crate::{
     servers::Servers,
     services::{self, LaunchContext, Service},
     stack::Stack,
-    stop::Stop,
+    stop::{INTERRUPTED, Stop},
     watch::Watch,
 };
-
-/// The exit code of a command that a signal has interrupted.
-pub const INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -63,6 +60,26 @@ pub struct Options {
     pub supervise: bool,
 }
 
+impl Options {
+    /// The arguments of the background process.
+    fn in_background(&self, root: &Root) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> =
+            ["up", "--supervise", "--no-build", "--port"].map(OsString::from).into();
+        arguments.push(self.port.to_string().into());
+        arguments.extend(["--replicas".into(), self.replicas.to_string().into()]);
+        if self.release {
+            arguments.push("--release".into());
+        }
+        if self.root.is_some() {
+            arguments.extend(["--root".into(), root.dir().into()]);
+        }
+        if let Some(folder) = &self.bin_dir {
+            arguments.extend(["--bin-dir".into(), folder.into()]);
+        }
+        arguments
+    }
+}
+
 pub async fn run(options: Options) -> Result<ExitCode> {
     if options.supervise {
         // Out of the terminal's session, so that closing the terminal stops nothing.
@@ -84,7 +101,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         // The background process locks it again.
         drop(lock);
         match prepared {
-            Ok(true) => return detach::start(&up.options, &root, &mut stop).await,
+            Ok(true) => {
+                return detach::start(up.options.in_background(&root), READY, &root, &mut stop)
+                    .await;
+            }
             Ok(false) => Ok(ExitCode::from(INTERRUPTED)),
             Err(error) => Err(error),
         }

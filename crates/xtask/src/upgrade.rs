@@ -8,7 +8,10 @@ use clap::Args;
 use tokio::process::Command;
 
 use crate::{
-    cargo, environment::Environment, process, root, services, stop::Stop, up::INTERRUPTED,
+    cargo,
+    environment::Environment,
+    process, root, services,
+    stop::{INTERRUPTED, Stop},
 };
 
 #[derive(Args)]

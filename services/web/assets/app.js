@@ -81,6 +81,8 @@ async function fetchPage() {
 }
 
 function replace(old, fresh) {
+  // What is replaced while it is being clicked loses the click.
+  if (old.isEqualNode(fresh)) return;
   if (old.dataset.state && old.dataset.state === fresh.dataset.state && isInUse(old)) {
     // Keep the form; update only the countdowns and the counts.
     const counts = all("[data-count]", fresh);

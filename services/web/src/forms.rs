@@ -104,7 +104,6 @@ fn without_currency<'a>(text: &'a str, currency: &Currency) -> &'a str {
 }
 
 /// The digits of a whole number, without the separators of its thousands.
-/// A whole number without the separators between its groups of three digits.
 pub fn without_thousands(whole: &str, decimal_separator: Option<char>) -> Option<String> {
     if is_number(whole) {
         return Some(whole.to_owned());

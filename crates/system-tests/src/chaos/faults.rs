@@ -9,6 +9,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use super::random::mostly_short;
 use super::refusal::Refusal;
 use super::truncation::Truncation;
 use crate::workspace;
@@ -148,11 +149,6 @@ fn other(kinds: &[(Kind, u32)], targets: &[String], rng: &mut StdRng) -> Option<
         Kind::Wipe => Some(Fault::Wipe),
         Kind::Gateway => Some(Fault::Gateway),
     }
-}
-
-/// From a second to so many more: mostly short, occasionally very long.
-pub(super) fn mostly_short(range: f64, rng: &mut StdRng) -> Duration {
-    Duration::from_secs_f64(1.0 + range * rng.random::<f64>().powi(3))
 }
 
 fn stripe_fault(rng: &mut StdRng) -> Value {

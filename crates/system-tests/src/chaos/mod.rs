@@ -8,9 +8,11 @@ mod gateway_client;
 mod in_flight;
 mod load;
 mod quiescence;
+mod random;
 mod refusal;
 mod report;
 mod rolling_restart;
+mod running;
 mod shared_state;
 mod truncation;
 
@@ -27,7 +29,7 @@ pub use rolling_restart::{RollingRestart, rolling_restart, rolling_upgrade};
 use crate::Stack;
 use crate::checker::{Invariant, Servers, Violation, check};
 use fault_injector::FaultInjector;
-use load::{Concurrency, Running};
+use running::{Concurrency, Running};
 
 /// Short, so that many reservations expire.
 pub const RESERVATION: Duration = Duration::from_secs(8);

@@ -9,7 +9,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-use super::faults::mostly_short;
+use super::random::mostly_short;
 use crate::workspace;
 
 const WRITES: [&str; 4] = ["insert", "update", "delete", "findAndModify"];

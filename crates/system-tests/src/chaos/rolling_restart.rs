@@ -13,7 +13,7 @@ use testkit::retry_for;
 use tokio::task::JoinSet;
 
 use super::gateway_client::UnknownOutcome;
-use super::load::Running;
+use super::running::Running;
 use super::{RESERVATION, connect, quiescence};
 use crate::checker::{Invariant, Violation, check};
 use crate::{Stack, workspace};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::index::Index;
 use super::snapshot::{OplogEntry, Order, Ticket};
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for order in &index.snapshot.orders {

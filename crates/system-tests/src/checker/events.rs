@@ -6,7 +6,7 @@ use common::events::{Stream, Subject};
 
 use super::index::Index;
 use super::snapshot::{Event, Order, OutboxEntry, Payment, PaymentStatus, Reservation, Ticket};
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     outboxes_are_empty(index, violations);

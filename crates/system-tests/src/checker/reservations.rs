@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::index::Index;
 use super::snapshot::{Order, OrderStatus, Reservation, ReservationStatus, Summary, Ticket};
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for order in &index.snapshot.orders {
