@@ -219,6 +219,7 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
 
     async fn handle_until_acknowledged(&self, message: &Message) -> anyhow::Result<()> {
         let info = message.info().map_err(|error| anyhow!(error))?;
+        let _handling = self.health.handling(self.stream, &info);
         let key = (info.stream_sequence, info.published.unix_timestamp_nanos());
         let (deliveries, mut tries) = (info.delivered, 0);
         let kind = loop {

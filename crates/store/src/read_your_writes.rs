@@ -19,12 +19,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads from a replica what a request names, and waits up to two seconds for it while it is young. None: it doesn't
-/// exist. If it is young and hasn't arrived, or `is_disconnected` says that the consumer which feeds the replica is
-/// disconnected, it may well exist: then the response is 503, never 404.
+/// exist. If it is young and hasn't arrived, or `is_behind` says that the consumer which feeds the replica is disconnected
+/// or behind, it may well exist: then the response is 503, never 404.
 pub async fn read_your_writes<T, F: Future<Output = Result<Option<T>>>>(
     created_at: Option<Time>,
     now: Time,
-    is_disconnected: impl Fn() -> bool,
+    is_behind: impl Fn() -> bool,
     find: impl Fn() -> F,
 ) -> httpkit::Result<Option<T>> {
     // An id from the future was not created by any of our services.
@@ -42,8 +42,8 @@ pub async fn read_your_writes<T, F: Future<Output = Result<Option<T>>>>(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    if is_disconnected() {
-        let error = anyhow!("the consumer that feeds the replica is disconnected");
+    if is_behind() {
+        let error = anyhow!("the consumer that feeds the replica is behind");
         return Err(Error::Unavailable(error));
     }
     if young {
@@ -62,14 +62,21 @@ mod tests {
         Time::from_millis(1_700_000_000_000)
     }
 
-    /// The result for an object that is never found, and how often it was looked for.
     async fn look_for(created_at: Option<Time>) -> (httpkit::Result<Option<()>>, usize) {
+        look_while_behind(created_at, false).await
+    }
+
+    /// The result for an object that is never found, and how often it was looked for.
+    async fn look_while_behind(
+        created_at: Option<Time>,
+        behind: bool,
+    ) -> (httpkit::Result<Option<()>>, usize) {
         let reads = Cell::new(0);
         let find = async || {
             reads.set(reads.get() + 1);
             Ok(None)
         };
-        let found = read_your_writes(created_at, now(), || false, find).await;
+        let found = read_your_writes(created_at, now(), || behind, find).await;
         (found, reads.get())
     }
 
@@ -81,6 +88,13 @@ mod tests {
             assert!(matches!(found, Err(Error::Unavailable(_))), "{found:?}");
             assert!((2..40).contains(&reads), "{reads} reads");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_old_and_unknown_is_503_while_the_consumer_is_behind() {
+        let (found, reads) = look_while_behind(Some(now() - YOUNG), true).await;
+        assert!(matches!(found, Err(Error::Unavailable(_))), "{found:?}");
+        assert_eq!(reads, 1, "it isn't waited for");
     }
 
     #[tokio::test]

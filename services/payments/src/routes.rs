@@ -19,8 +19,8 @@ use crate::state::App;
 async fn find_order(app: &App, id: &str) -> Result<OrderPayment> {
     let missing = || Error::not_found(OrderId::NAMES);
     let id: OrderId = id.parse().map_err(|_| missing())?;
-    let disconnected = || app.consumers.is_disconnected(Stream::Orders);
+    let behind = || app.consumers.is_behind(Stream::Orders, app.clock.now());
     let find = async || app.store.find(id).await;
-    let found = read_your_writes(id.created_at(), app.clock.now(), disconnected, find).await?;
+    let found = read_your_writes(id.created_at(), app.clock.now(), behind, find).await?;
     found.ok_or_else(missing)
 }

@@ -172,6 +172,39 @@ async fn a_consumer_takes_nothing_more_while_its_service_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_consumer_that_cant_handle_what_it_has_is_behind_after_ten_seconds() {
+    let infra = Infra::start().await;
+    let refuses = Arc::new(AtomicBool::new(true));
+    let ready = Arc::clone(&refuses);
+    let listeners = Listeners::new(Arc::clone(&refuses))
+        .on(|refuses: Arc<AtomicBool>, ExpirationComplete(_)| async move {
+            match refuses.load(Ordering::SeqCst) {
+                true => Err(Failure::DependencyDown(anyhow!("refused"))),
+                false => Ok(()),
+            }
+        })
+        .paused_unless(move || std::future::ready(!ready.load(Ordering::SeqCst)));
+    let health = ConsumerHealth::of(&bus(&infra, "orders").await);
+    tokio::spawn(listeners.run(health.clone(), infra.clock.clone(), CancellationToken::new()));
+    infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
+    let in_an_hour = || infra.clock.now() + Duration::from_secs(60 * 60);
+    assert!(!health.is_behind(Stream::Expiration, in_an_hour()), "nothing was published");
+
+    infra.bus().publish(&event(&infra, 1)).await;
+    eventually("a message that isn't handled", || async {
+        health.is_behind(Stream::Expiration, in_an_hour()).then_some(())
+    })
+    .await;
+    assert!(!health.is_behind(Stream::Expiration, infra.clock.now()), "it was just published");
+
+    refuses.store(false, Ordering::SeqCst);
+    eventually("the message to be handled", || async {
+        (!health.is_behind(Stream::Expiration, in_an_hour())).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_consumer_is_recreated_after_the_broker_was_wiped() {
     let infra = Infra::start().await;
     let (received, health) = listen(&infra, |_, _| Ok(())).await;

@@ -77,14 +77,14 @@ async fn find_ticket(app: &App, id: TicketId, seen_version: Option<i64>) -> Resu
     let known = app.store.ticket(id).await?;
     // When the version came into being isn't known: it may be a moment ago.
     let created_at = if known.is_some() { Some(now) } else { id.created_at() };
-    let disconnected = || app.consumers.is_disconnected(Stream::Tickets);
+    let behind = || app.consumers.is_behind(Stream::Tickets, app.clock.now());
     let is_seen =
         |ticket: &TicketReplica| seen_version.is_none_or(|version| ticket.version >= version);
     let find = async || Ok(app.store.ticket(id).await?.filter(is_seen));
     let is_known = |ticket: &TicketReplica| ticket.deleted || is_seen(ticket);
     let ticket = match known.clone().filter(is_known) {
         Some(ticket) => Some(ticket),
-        None => read_your_writes(created_at, now, disconnected, find).await?,
+        None => read_your_writes(created_at, now, behind, find).await?,
     };
     match (ticket, known) {
         (Some(ticket), _) if !ticket.deleted => Ok(ticket),
