@@ -63,11 +63,13 @@ pub async fn main<M: Microservice>() -> ExitCode {
         let admin = M::admin(command.settings().clone(), Clock::system()).await?;
         admin.run(command).await
     };
-    match run.await {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match run.await {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    // Not by returning: what the driver does in the background may panic, on stderr, while its runtime is dropped.
+    std::process::exit(code)
 }

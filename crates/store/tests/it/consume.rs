@@ -188,7 +188,10 @@ async fn a_consumer_that_cant_handle_what_it_has_is_behind_after_ten_seconds() {
     tokio::spawn(listeners.run(health.clone(), infra.clock.clone(), CancellationToken::new()));
     infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
     let in_an_hour = || infra.clock.now() + Duration::from_secs(60 * 60);
-    assert!(!health.is_behind(Stream::Expiration, in_an_hour()), "nothing was published");
+    eventually("the consumer, which nothing was published for", || async {
+        (!health.is_behind(Stream::Expiration, in_an_hour())).then_some(())
+    })
+    .await;
 
     infra.bus().publish(&event(&infra, 1)).await;
     eventually("a message that isn't handled", || async {
@@ -208,7 +211,10 @@ async fn a_consumer_that_cant_handle_what_it_has_is_behind_after_ten_seconds() {
 async fn the_consumer_is_recreated_after_the_broker_was_wiped() {
     let infra = Infra::start().await;
     let (received, health) = listen(&infra, |_, _| Ok(())).await;
-    assert!(!health.is_disconnected(Stream::Expiration));
+    eventually("the consumer to be connected", || async {
+        (!health.is_disconnected(Stream::Expiration)).then_some(())
+    })
+    .await;
     infra.nats.kill();
     eventually("the consumer to be disconnected", || async {
         health.is_disconnected(Stream::Expiration).then_some(())

@@ -81,6 +81,11 @@ impl Browser {
         self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     }
 
+    /// Lets the browser be in this time zone from here on.
+    pub async fn is_in_time_zone(&self, zone: &str) {
+        self.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await;
+    }
+
     /// By how many pixels the page is wider than the screen.
     pub async fn overflow(&self) -> i64 {
         let script =

@@ -15,3 +15,4 @@ mod session;
 mod shared;
 mod stripe_js;
 mod the_browser;
+mod zones;
