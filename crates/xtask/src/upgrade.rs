@@ -36,7 +36,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let commit = git(&["rev-parse", "--short", &format!("{from}^{{commit}}")]).await?;
     let folder = root::workspace().join(".dev/upgrade");
     let old = folder.join("programs");
-    build_commit(&environment, &commit, &folder.join("source"), &old).await?;
+    build_commit(&environment, &commit, &folder, &old).await?;
     println!("Building the programs to upgrade to");
     cargo::build(&environment, &["--workspace".into(), "--bins".into()]).await?;
     let binaries = environment.binaries(false);
@@ -63,14 +63,16 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Builds the services of a commit, from a work tree of its own but with the dependencies that are compiled already.
+/// Builds the services of a commit, in a work tree and a target directory of their own: cargo gives both versions of a
+/// crate the same name, and would take one for the other.
 async fn build_commit(
     environment: &Environment,
     commit: &str,
-    source: &Path,
+    folder: &Path,
     programs: &Path,
 ) -> Result<()> {
     println!("Building the programs of {commit}");
+    let (source, target) = (&folder.join("source"), folder.join("target"));
     remove_source(source).await?;
     fs::create_dir_all(programs)?;
     let path = source.to_string_lossy();
@@ -82,11 +84,11 @@ async fn build_commit(
     args.push(manifest);
     let mut build = cargo::command(environment, &args);
     // Not from inside the repository, where cargo would mix the configuration of both versions.
-    build.current_dir("/").env("CARGO_TARGET_DIR", &environment.target);
+    build.current_dir("/").env("CARGO_TARGET_DIR", &target);
     let status = build.status().await.context("running cargo")?;
     ensure!(status.success(), "{commit} doesn't build; cargo's message is above");
     for program in programs_of(source)? {
-        let built = environment.binaries(false).join(&program);
+        let built = target.join("debug").join(&program);
         fs::copy(&built, programs.join(&program))
             .with_context(|| format!("copying {}", built.display()))?;
     }

@@ -45,7 +45,7 @@ pub async fn rolling_restart(
     seed: u64,
     signal: Signal,
 ) -> Result<RollingRestart> {
-    restart_all(stack, replicas, seed, signal, |_| Ok(())).await
+    restart_all(stack, replicas, seed, signal, None).await
 }
 
 /// Replaces every program of a stack that runs from the directory `running` by the one of the directory `new`, as a rolling
@@ -57,13 +57,25 @@ pub async fn rolling_upgrade(
     running: &Path,
     new: &Path,
 ) -> Result<RollingRestart> {
-    restart_all(stack, replicas, seed, Signal::SIGTERM, |service| {
+    let upgrade = Upgrade { running, new };
+    restart_all(stack, replicas, seed, Signal::SIGTERM, Some(upgrade)).await
+}
+
+/// What replaces the programs.
+#[derive(Clone, Copy)]
+struct Upgrade<'a> {
+    running: &'a Path,
+    new: &'a Path,
+}
+
+impl Upgrade<'_> {
+    fn replace(self, service: &str) -> Result<()> {
+        let (program, copy) =
+            (self.running.join(service), self.running.join(format!("{service}.new")));
         // A running program can't be written to, but its directory entry can be replaced.
-        let (program, copy) = (running.join(service), running.join(format!("{service}.new")));
-        fs::copy(new.join(service), &copy).with_context(|| format!("copying {service}"))?;
+        fs::copy(self.new.join(service), &copy).with_context(|| format!("copying {service}"))?;
         fs::rename(copy, program).with_context(|| format!("replacing {service}"))
-    })
-    .await
+    }
 }
 
 async fn restart_all(
@@ -71,7 +83,7 @@ async fn restart_all(
     replicas: u16,
     seed: u64,
     signal: Signal,
-    before: impl Fn(&str) -> Result<()>,
+    upgrade: Option<Upgrade<'_>>,
 ) -> Result<RollingRestart> {
     let running = Running::start(&stack.url(), seed, RESERVATION, CLIENTS).await?;
     let load = Arc::clone(&running.load);
@@ -79,7 +91,9 @@ async fn restart_all(
     let completed = || readers.completed.load(Ordering::Relaxed) + load.gateway.completed();
     let mut restarted = 0;
     for service in workspace::services() {
-        before(&service)?;
+        if let Some(upgrade) = upgrade {
+            upgrade.replace(&service)?;
+        }
         for number in 1..=replicas {
             let goal = completed() + REQUESTS_BETWEEN;
             restart(stack, &format!("{service}-{number}"), signal).await?;
@@ -89,7 +103,11 @@ async fn restart_all(
             reached.map_err(|()| anyhow!("after the restart of {service}, requests fail"))?;
         }
     }
-    let acknowledged = running.stop().await;
+    let mut acknowledged = running.stop().await;
+    if upgrade.is_some() {
+        // The earlier version puts every refunded ticket back on sale, and nobody knows which version has answered.
+        acknowledged.refunds.retain(|refund| refund.relist);
+    }
     let completed = completed();
     let mut failed = readers.stop().await;
     for (operation, outcomes) in load.gateway.tally().iter() {
