@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::gateway_client::{Operation, Request, Response};
-use super::load::{Load, Plans};
+use super::load::{Features, Load, Plans};
 use super::random::rng_of;
 use super::shared_state::{Listing, Reservation, Sale, User};
 use crate::checker::{
@@ -93,8 +93,11 @@ impl Client {
         let Some(seller) = seller else { return self.read().await };
         // Unique, so that a ticket that was listed twice is detected.
         let title = format!("Tosca {:x}", self.rng.random::<u64>());
-        let quantity =
-            if self.rng.random_bool(MANY) { self.rng.random_range(2..=MAX_PLACES) } else { 1 };
+        let quantity = if self.has_all_features() && self.rng.random_bool(MANY) {
+            self.rng.random_range(2..=MAX_PLACES)
+        } else {
+            1
+        };
         let max_per_order = self.rng.random_range(1..=6_u64);
         let sold_together = quantity > 1 && self.rng.random_bool(TOGETHER);
         let body = json!({
@@ -317,7 +320,8 @@ impl Client {
         };
         let path = format!("/api/payments/{payment}/refund");
         // The same whenever it is asked for: a request with an unknown outcome may have decided it.
-        let relist = payment.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
+        let relist =
+            !self.has_all_features() || payment.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
         let body = json!({ "relist": relist });
         let response =
             self.request_as(&seller, Operation::Refund, Method::POST, &path, Some(body)).await?;
@@ -329,6 +333,10 @@ impl Client {
             _ => {}
         }
         Some(())
+    }
+
+    fn has_all_features(&self) -> bool {
+        self.load.features == Features::All
     }
 
     /// Possibly long after the reservation, or for the second time.

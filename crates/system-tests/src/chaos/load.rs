@@ -7,22 +7,37 @@ use std::time::{Duration, Instant};
 use super::gateway_client::GatewayClient;
 use super::shared_state::{Reservation, SharedState};
 
+/// What the clients make use of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Features {
+    All,
+    /// Only what the version before has, too: listings of one, and refunds that put the ticket back on sale.
+    OfVersionBefore,
+}
+
 /// Shared by all clients.
 pub struct Load {
     pub gateway: GatewayClient,
     pub seed: u64,
     pub reservation: Duration,
+    pub features: Features,
     state: Mutex<SharedState>,
     stopped: AtomicBool,
     samples: Mutex<Vec<usize>>,
 }
 
 impl Load {
-    pub fn new(gateway: GatewayClient, seed: u64, reservation: Duration) -> Self {
+    pub fn new(
+        gateway: GatewayClient,
+        seed: u64,
+        reservation: Duration,
+        features: Features,
+    ) -> Self {
         Load {
             gateway,
             seed,
             reservation,
+            features,
             state: Mutex::default(),
             stopped: AtomicBool::new(false),
             samples: Mutex::default(),

@@ -29,6 +29,7 @@ pub use rolling_restart::{RollingRestart, rolling_restart, rolling_upgrade};
 use crate::Stack;
 use crate::checker::{Invariant, Servers, Violation, check};
 use fault_injector::FaultInjector;
+use load::Features;
 use running::{Concurrency, Running};
 
 /// Short, so that many reservations expire.
@@ -59,7 +60,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
     let mut injector = FaultInjector::new(stack).await?;
-    let running = Running::start(&stack.url(), *seed, RESERVATION, CLIENTS).await?;
+    let running = Running::start(&stack.url(), *seed, RESERVATION, CLIENTS, Features::All).await?;
     let load = running.load.clone();
     tokio::time::sleep(*margin).await;
     injector.run(faults, &load.gateway.in_flight).await?;

@@ -13,6 +13,7 @@ use testkit::retry_for;
 use tokio::task::JoinSet;
 
 use super::gateway_client::UnknownOutcome;
+use super::load::Features;
 use super::running::Running;
 use super::{RESERVATION, connect, quiescence};
 use crate::checker::{Invariant, Violation, check};
@@ -85,7 +86,8 @@ async fn restart_all(
     signal: Signal,
     upgrade: Option<Upgrade<'_>>,
 ) -> Result<RollingRestart> {
-    let running = Running::start(&stack.url(), seed, RESERVATION, CLIENTS).await?;
+    let features = if upgrade.is_some() { Features::OfVersionBefore } else { Features::All };
+    let running = Running::start(&stack.url(), seed, RESERVATION, CLIENTS, features).await?;
     let load = Arc::clone(&running.load);
     let readers = Readers::start(&stack.url())?;
     let completed = || readers.completed.load(Ordering::Relaxed) + load.gateway.completed();
@@ -103,11 +105,7 @@ async fn restart_all(
             reached.map_err(|()| anyhow!("after the restart of {service}, requests fail"))?;
         }
     }
-    let mut acknowledged = running.stop().await;
-    if upgrade.is_some() {
-        // The earlier version puts every refunded ticket back on sale, and nobody knows which version has answered.
-        acknowledged.refunds.retain(|refund| refund.relist);
-    }
+    let acknowledged = running.stop().await;
     let completed = completed();
     let mut failed = readers.stop().await;
     for (operation, outcomes) in load.gateway.tally().iter() {

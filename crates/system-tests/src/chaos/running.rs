@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::client::Client;
 use super::gateway_client::GatewayClient;
-use super::load::{Load, Plans};
+use super::load::{Features, Load, Plans};
 use crate::checker::Acknowledged;
 
 /// What exists before the first fault.
@@ -30,8 +30,9 @@ impl Running {
         seed: u64,
         reservation: Duration,
         clients: usize,
+        features: Features,
     ) -> Result<Running> {
-        let load = Arc::new(Load::new(GatewayClient::at(url)?, seed, reservation));
+        let load = Arc::new(Load::new(GatewayClient::at(url)?, seed, reservation, features));
         let mut first = Client::new(&load, 0);
         for _ in 0..USERS {
             first.sign_up().await.context("signing up failed")?;
