@@ -397,6 +397,7 @@ impl Order {
             occupies: self.occupies,
             total: self.total,
             ticket: self.ticket.clone(),
+            payment_version: self.payment.as_ref().map(|payment| payment.version),
             version: self.version,
         }
     }

@@ -126,8 +126,11 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
         | Subject::TicketReserved
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
+        | Subject::PaymentCaptured
         | Subject::PaymentFailed
-        | Subject::PaymentRefunded) => panic!("no change of an order publishes {other}"),
+        | Subject::PaymentReleased
+        | Subject::PaymentRefunded
+        | Subject::PaymentDisputed) => panic!("no change of an order publishes {other}"),
     }
 }
 

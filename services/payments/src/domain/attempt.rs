@@ -72,6 +72,7 @@ impl OrderPayment {
                     | CancelReason::TicketDeleted
                     | CancelReason::Refunded
                     | CancelReason::Banned
+                    | CancelReason::Disputed
                     | CancelReason::Unknown,
                 )
                 | None => PaymentRefusal::OrderCancelled,

@@ -44,6 +44,7 @@ impl OrderPayment {
             order_id: self.order_id,
             attempt: payment.declines,
             r#final,
+            reminder: false,
             version: self.version.get(),
         })
     }

@@ -34,8 +34,11 @@ async fn every_listener_is_idempotent_for_duplicate_late_and_reordered_events() 
             | Subject::TicketDeleted
             | Subject::TicketReserved
             | Subject::PaymentCreated
+            | Subject::PaymentCaptured
             | Subject::PaymentFailed
+            | Subject::PaymentReleased
             | Subject::PaymentRefunded
+            | Subject::PaymentDisputed
             | Subject::ExpirationComplete
             | Subject::UserCreated
             | Subject::UserUpdated => panic!("no case for {subject}"),

@@ -56,6 +56,8 @@ pub enum Ended {
     TicketDeleted,
     Refunded,
     Banned,
+    /// The buyer's bank has taken the money back.
+    Disputed,
     /// For a reason that this version doesn't know.
     Otherwise,
 }
@@ -147,6 +149,7 @@ impl Outcome {
                 Ended::TicketDeleted => "listing-removed",
                 Ended::Refunded => "refunded",
                 Ended::Banned => "suspended",
+                Ended::Disputed => "disputed",
                 Ended::Otherwise => "ended",
             },
         }
@@ -205,6 +208,7 @@ impl Ended {
             Some(CancelReason::TicketDeleted) => Ended::TicketDeleted,
             Some(CancelReason::Refunded) => Ended::Refunded,
             Some(CancelReason::Banned) => Ended::Banned,
+            Some(CancelReason::Disputed) => Ended::Disputed,
             Some(CancelReason::Unknown) => Ended::Otherwise,
         }
     }
