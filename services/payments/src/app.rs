@@ -18,6 +18,7 @@ pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
         .route("/api/payments", post(routes::create::handle).get(routes::list::handle))
         .route("/api/payments/{id}", get(routes::show::handle))
+        .route("/api/payments/{id}/refresh", post(routes::refresh::handle))
         .route("/api/payments/{id}/refund", post(routes::refund::handle))
         .with_state(state)
 }
@@ -26,6 +27,7 @@ pub fn listeners(app: App) -> Listeners<App> {
     Listeners::new(app)
         .on(listeners::order_created::handle)
         .on(listeners::order_cancelled::handle)
+        .on(listeners::order_updated::handle)
         .on(listeners::order_completed::handle)
         .on(listeners::order_refund_required::handle)
 }

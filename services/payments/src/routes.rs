@@ -3,6 +3,7 @@
 pub mod create;
 mod errors;
 pub mod list;
+pub mod refresh;
 pub mod refund;
 pub mod show;
 

@@ -111,28 +111,32 @@ impl Store {
         order: OrderId,
         request: &RequestIdentity,
         relist: bool,
+        limits: Limits,
         now: Time,
     ) -> httpkit::Result<Option<OrderPayment>> {
-        let begin = |payment: &OrderPayment| Ok(payment.begin_refund_for(request, relist, now)?);
+        let begin =
+            |payment: &OrderPayment| Ok(payment.begin_refund_for(request, relist, limits, now)?);
         self.documents.change(order, begin).await
     }
 
-    /// Begins the refund that orders requires. If it has succeeded and orders asks again, it is published again.
+    /// Records that orders can't honour the payment. If it was released or refunded and orders asks again, that is
+    /// published again.
     pub async fn require_refund(
         &self,
         required: &RefundRequired,
+        limits: Limits,
         now: Time,
     ) -> Result<(), Failure> {
         let begin = |payment: &OrderPayment| {
             // The payment may have been lost by a restore: then it is known once Stripe's result is retrieved.
-            let change = payment.refund_required(required, now);
+            let change = payment.refund_required(required, limits, now);
             change
                 .with_context(|| format!("payment {}", required.payment_id))
                 .map_err(Failure::Transient)
         };
         let payment = self.documents.change(required.order_id, begin).await?;
         let payment = payment.ok_or_else(|| unknown_order(required.order_id))?;
-        if required.reminder && payment.has_refunded(required) {
+        if required.reminder && payment.has_returned(required) {
             self.documents.answer_again(&payment).await?;
         }
         Ok(())

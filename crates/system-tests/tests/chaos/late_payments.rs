@@ -113,12 +113,13 @@ impl Wave<'_> {
         .await
     }
 
-    /// Kills payments after Stripe has charged all and before it has responded, so late that payments is restarted after
+    /// Kills payments after Stripe has authorised all and before it has responded, so late that payments is restarted after
     /// the expiry. Returns the time when it is ready again.
     async fn kill(&self) -> Time {
-        eventually("Stripe to have charged all", || async {
+        eventually("Stripe to have authorised all", || async {
             let ledger = self.stack.stripe_ledger().await;
-            self.cases.iter().all(|case| ledger.charges(&case.order).len() == 1).then_some(())
+            let is_authorised = |case: &Case| ledger.authorisations(&case.order).len() == 1;
+            self.cases.iter().all(is_authorised).then_some(())
         })
         .await;
         let expiry = self.cases.iter().map(|case| case.expiry).max().unwrap();
@@ -137,7 +138,7 @@ impl Wave<'_> {
         .await;
     }
 
-    /// When each order was observed to be complete, or refunded at Stripe.
+    /// When each order was observed to be complete, or its authorisation to be released at Stripe.
     async fn settled(&self) -> HashMap<String, Time> {
         let settled = RefCell::new(HashMap::new());
         eventually("all cases to be settled", || async {
@@ -146,8 +147,9 @@ impl Wave<'_> {
             let now = clock::now();
             let mut settled = settled.borrow_mut();
             for Case { order, is_contested, .. } in &self.cases {
-                if (*is_contested && !ledger.refunds(order).is_empty()) || complete.contains(order)
-                {
+                let is_released =
+                    || ledger.intents(order).iter().all(|intent| intent["status"] == "canceled");
+                if (*is_contested && is_released()) || complete.contains(order) {
                     settled.entry(order.clone()).or_insert(now);
                 }
             }
@@ -168,18 +170,21 @@ impl Wave<'_> {
         complete
     }
 
-    /// Each was charged once, and the charge is kept for a ticket or refunded once.
+    /// Whoever got a ticket was charged once, and nobody else was charged at all.
     async fn assert_outcomes(&self) {
+        for case in self.cases.iter().filter(|case| !case.is_contested) {
+            self.buyer_of(case).sees_payment(&case.order, "completed").await;
+        }
         let ledger = self.stack.stripe_ledger().await;
         for case in &self.cases {
             let (Case { ticket, order, is_contested, .. }, buyer) = (case, self.buyer_of(case));
             let shown = buyer.order(order).await;
             let is = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
-            assert_eq!(ledger.charges(order).len(), 1, "{shown}");
-            assert_eq!(ledger.refunds(order).len(), usize::from(*is_contested), "{shown}");
+            assert_eq!(ledger.charges(order).len(), usize::from(!is_contested), "{shown}");
+            assert!(ledger.refunds(order).is_empty(), "{shown}");
             if *is_contested {
                 assert_eq!((&*is("status"), &*is("cancelReason")), ("cancelled", "expired"));
-                buyer.sees_payment(order, "refunded").await;
+                buyer.sees_payment(order, "released").await;
             } else {
                 // Reserved (1), locked (2), cancelled (3), and reserved again.
                 assert_eq!((&*is("status"), &shown["version"]), ("complete", &json!(4)));

@@ -3,12 +3,19 @@
 use common::Money;
 use common::money::Currency;
 
+use super::Action;
+
 /// A PaymentIntent's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntentState {
-    Succeeded,
+    /// The card was charged, and so much of it is refunded.
+    Succeeded(Refunds),
     Canceled,
-    /// Nothing is charged. The newest charge that was tried on it, and why that one was declined.
+    /// The money is reserved on the card.
+    RequiresCapture,
+    /// The buyer's bank asks the buyer.
+    RequiresAction(Action),
+    /// Nothing is authorised. The newest charge that was tried on it, and why that one was declined.
     RequiresPaymentMethod {
         last_charge: Option<String>,
         decline_code: Option<String>,
@@ -39,6 +46,11 @@ pub struct Refunds {
     pub newest: Option<String>,
     /// Whether one is not decided yet.
     pub is_pending: bool,
+}
+
+impl Refunds {
+    pub const NONE: Refunds =
+        Refunds { succeeded: Money::from_minor(0), newest: None, is_pending: false };
 }
 
 /// What a payment charges. Every object that Stripe returns is compared with it.

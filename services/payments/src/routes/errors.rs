@@ -27,6 +27,10 @@ impl From<PaymentRefusal> for Error {
             PaymentRefusal::OrderCancelled => {
                 (&problem::ORDER_CANCELLED, "This order was cancelled.")
             }
+            PaymentRefusal::NotHonoured => (
+                &problem::ORDER_CANCELLED,
+                "This order could not be completed. Your card was not charged.",
+            ),
         };
         Error::refused(problem, detail)
     }
@@ -38,7 +42,7 @@ impl From<RefundRefusal> for Error {
             RefundRefusal::KeyReused(error) => error.into(),
             RefundRefusal::NotRefundable => Error::refused(
                 &problem::NOT_REFUNDABLE,
-                "Only a completed payment can be refunded, and only once.",
+                "Only a payment that has succeeded can be refunded, and only once.",
             ),
         }
     }
