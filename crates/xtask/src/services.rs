@@ -153,6 +153,10 @@ impl LaunchContext<'_> {
                 };
                 urls.push((url_variable(&called.name), local("http", port)));
             }
+            // The browser gets Stripe's script from the local Stripe.
+            if let Some(port) = self.stripe {
+                env.push(("STRIPE_PUBLIC_URL", local("http", port)));
+            }
         } else {
             env.push(("MONGO_URI", mongo::uri(self.mongod, service).into()));
             env.push(("REDIS_URL", local("redis", self.redis)));
@@ -240,6 +244,9 @@ mod tests {
         let web = spec_of(WEB, None);
         assert_eq!(variable(&web, "ORDERS_URL").as_deref(), Some("http://127.0.0.1:12"));
         assert!(variable(&web, "MONGO_URI").is_none() && variable(&web, "NATS_URL").is_some());
+        assert!(variable(&web, "STRIPE_PUBLIC_URL").is_none());
+        let local = variable(&spec_of(WEB, Some(6)), "STRIPE_PUBLIC_URL");
+        assert_eq!(local.as_deref(), Some("http://127.0.0.1:6"));
         assert!(variable(&web, "EXPIRATION_URL").is_none() && variable(&web, "WEB_URL").is_none());
         assert!(variable(&spec_of("orders", None), "AUTH_URL").is_none());
     }
