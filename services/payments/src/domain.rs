@@ -8,6 +8,7 @@
 mod attempt;
 mod capture;
 mod card_token;
+mod disputes;
 mod facts;
 mod numbers;
 mod outcomes;
@@ -18,12 +19,13 @@ mod requests;
 mod snapshot;
 mod steps;
 mod stripe;
+mod webhook;
 mod work;
 
 use std::time::Duration;
 
 use common::Time;
-use common::events::{self, CancelReason, OrderStatus};
+use common::events::{self, CancelReason, DisputeStatus, OrderStatus};
 use common::ids::OrderId;
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
@@ -32,11 +34,14 @@ use store::{Aggregate, Change, OutboxMessage, StoredRequest};
 pub use card_token::{CardToken, InvalidCardToken};
 pub use numbers::{AttemptNumber, CaptureNumber, IntentNumber, Limits, RefundNumber, Version};
 pub use outcomes::{Next, Transition};
-pub use payment::{Action, Attempt, Capture, OrderReplica, Payment, Refund, RefundAsked, Status};
+pub use payment::{Attempt, Capture, OrderReplica, Payment, Refund, RefundAsked, Status};
 pub use refusal::{NotPaid, PaymentRefusal, RefundRefusal};
 pub use requests::{Progress, RequestOutcome};
 pub use steps::Step;
-pub use stripe::{GatewayError, IntentState, RefundState, Refunds, StripeResult, Total};
+pub use stripe::{
+    Action, Dispute, GatewayError, IntentState, RefundState, Refunds, StripeResult, Total,
+};
+pub use webhook::{WebhookEvent, is_signed};
 pub use work::RENEWAL;
 
 /// No payment is started in the last second of a reservation: its outcome would be known too late.
@@ -84,7 +89,10 @@ impl Aggregate for OrderPayment {
         };
         self.order.status == OrderStatus::Unknown
             || self.order.cancel_reason == Some(CancelReason::Unknown)
-            || self.payment.as_ref().is_some_and(|payment| payment.status == Status::Unknown)
+            || self.payment.as_ref().is_some_and(|payment| {
+                let dispute = payment.dispute.as_ref().map(|dispute| dispute.status);
+                payment.status == Status::Unknown || dispute == Some(DisputeStatus::Unknown)
+            })
             || self.requests.iter().any(is_unknown)
     }
     fn bump_version(&mut self, by: i64) {

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use common::Money;
+use common::events::DisputeStatus;
 use common::ids::{OrderId, PaymentId};
 use stripe::{
     ApiErrors, ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError,
     StripeRequest,
 };
+use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, CapturePaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent,
     RetrievePaymentIntent,
@@ -28,8 +30,8 @@ use stripe_payment::payment_method::{
 use url::Url;
 
 use crate::domain::{
-    Action, AttemptNumber, CaptureNumber, CardToken, GatewayError, IntentNumber, IntentState,
-    RefundNumber, RefundState, Refunds, StripeResult, Total,
+    Action, AttemptNumber, CaptureNumber, CardToken, Dispute, GatewayError, IntentNumber,
+    IntentState, RefundNumber, RefundState, Refunds, StripeResult, Total,
 };
 
 /// How long one call may take. A payment needs up to three, and is responded to after ten seconds.
@@ -183,6 +185,23 @@ impl Gateway {
         }
     }
 
+    /// All disputes of a PaymentIntent, the oldest first.
+    pub async fn retrieve_disputes(
+        &self,
+        intent: &str,
+        total: &Total,
+    ) -> StripeResult<Vec<Dispute>> {
+        let request = ListDispute::new().payment_intent(intent).limit(REFUNDS_PER_PAGE);
+        let page = request.send(&self.client).await.map_err(error)?;
+        for dispute in &page.data {
+            if dispute.amount > total.amount.minor() || !has_currency(&dispute.currency, total) {
+                let (id, amount) = (&dispute.id, Money::from_minor(dispute.amount));
+                return Err(mismatch(format!("dispute {id} is of {amount} {}", dispute.currency)));
+            }
+        }
+        Ok(page.data.iter().rev().map(dispute).collect())
+    }
+
     /// All refunds of a PaymentIntent.
     pub async fn retrieve_refunds(&self, intent: &str, total: &Total) -> StripeResult<Refunds> {
         let mut refunds = Refunds::NONE;
@@ -217,6 +236,27 @@ impl Gateway {
             return Err(mismatch(message));
         }
         Ok(refunds)
+    }
+}
+
+/// <https://docs.stripe.com/api/disputes/object#dispute_object-status>
+fn dispute(dispute: &stripe_core::Dispute) -> Dispute {
+    use stripe_core::DisputeStatus as Stripes;
+    let status = match dispute.status {
+        Stripes::Won | Stripes::WarningClosed | Stripes::Prevented => DisputeStatus::Won,
+        Stripes::Lost => DisputeStatus::Lost,
+        Stripes::NeedsResponse
+        | Stripes::UnderReview
+        | Stripes::WarningNeedsResponse
+        | Stripes::WarningUnderReview
+        | Stripes::Unknown(_)
+        | _ => DisputeStatus::Open,
+    };
+    Dispute {
+        stripe_id: dispute.id.to_string(),
+        amount: Money::from_minor(dispute.amount),
+        status,
+        is_refundable: dispute.is_charge_refundable,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod list;
 pub mod refresh;
 pub mod refund;
 pub mod show;
+pub mod webhook;
 
 use common::events::Stream;
 use common::ids::{Id, OrderId};

@@ -39,6 +39,11 @@ pub struct StateSettings {
     #[arg(long, env = "STRIPE_URL", default_value = "https://api.stripe.com/")]
     pub stripe_url: Url,
 
+    /// The secrets that sign Stripe's webhooks (whsec_…), several separated by commas while one is replaced;
+    /// without any, webhooks are refused
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',')]
+    pub stripe_webhook_secret: Vec<String>,
+
     /// Where users reach the website: the buyer's bank sends them back to it
     #[arg(long, env = "PUBLIC_URL", default_value = "http://localhost:8080")]
     pub return_to: Url,
@@ -58,6 +63,9 @@ pub struct App {
     pub consumers: ConsumerHealth,
     pub limits: Limits,
     return_to: Url,
+    pub webhook_secrets: Arc<[String]>,
+    /// Wakes the task that works on webhooks.
+    pub wake_webhooks: Arc<Notify>,
     /// Wakes the background worker.
     pub wake_worker: Arc<Notify>,
     pub(crate) context: ServiceContext,
@@ -79,6 +87,13 @@ impl App {
             clock,
             consumers: context.consumers.clone(),
             limits: Limits { max_declines: settings.payment_attempts },
+            webhook_secrets: settings
+                .stripe_webhook_secret
+                .iter()
+                .filter(|secret| !secret.is_empty())
+                .cloned()
+                .collect(),
+            wake_webhooks: Arc::default(),
             return_to: settings.return_to.clone(),
             wake_worker: Arc::default(),
             context,

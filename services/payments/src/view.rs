@@ -29,6 +29,8 @@ pub struct PaymentView {
     stripe_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_refund_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dispute: Option<DisputeView>,
     /// With it the buyer's browser continues the payment (Stripe.js).
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
@@ -37,6 +39,16 @@ pub struct PaymentView {
     redirect_url: Option<String>,
     pub version: Version,
     created_at: Time,
+}
+
+/// The newest dispute of the charge.
+#[derive(Serialize)]
+struct DisputeView {
+    id: String,
+    /// `open`, `won` or `lost`.
+    status: &'static str,
+    #[serde(serialize_with = "money::as_decimal")]
+    amount: Money,
 }
 
 impl PaymentView {
@@ -54,6 +66,7 @@ impl PaymentView {
             amount_refunded: Money::from_minor(0),
             version,
             stripe_refund_id: None,
+            dispute: None,
             client_secret: None,
             redirect_url: None,
             ..view
@@ -98,6 +111,7 @@ impl PaymentView {
                 | Status::Refunding
                 | Status::Released
                 | Status::Failed
+                | Status::ChargedBack
                 | Status::Unknown => payment.amount_refunded,
             },
             currency: order_payment.order.currency,
@@ -113,10 +127,16 @@ impl PaymentView {
                 | Status::Refunding
                 | Status::Refunded
                 | Status::Failed
+                | Status::ChargedBack
                 | Status::Unknown => 0,
             },
             stripe_id: payment.intent,
             stripe_refund_id: payment.refund.and_then(|refund| refund.stripe_id),
+            dispute: payment.dispute.map(|dispute| DisputeView {
+                id: dispute.stripe_id,
+                status: dispute.status.as_str(),
+                amount: dispute.amount,
+            }),
             client_secret: None,
             redirect_url: None,
             version: order_payment.version,

@@ -187,6 +187,7 @@ fn payment_is_published<'a>(index: &Index<'a>, payment: &'a Payment, violations:
         PaymentStatus::Completed => &[Subject::PaymentCaptured],
         PaymentStatus::Authorised => &[Subject::PaymentCreated],
         PaymentStatus::Refunded => &[Subject::PaymentRefunded],
+        PaymentStatus::ChargedBack => &[Subject::PaymentCaptured, Subject::PaymentDisputed],
         PaymentStatus::Released => &[Subject::PaymentCreated, Subject::PaymentReleased],
         PaymentStatus::Failed => &[Subject::PaymentFailed],
     };

@@ -55,6 +55,7 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
             // A part may have been refunded in Stripe's dashboard.
             PaymentStatus::Completed => charged > 0 && refunded < charged,
             PaymentStatus::Refunded => charged > 0 && refunded == charged,
+            PaymentStatus::ChargedBack => account.is_some_and(|account| account.charged_back() > 0),
             // Work is pending, although the stack is idle.
             PaymentStatus::Processing
             | PaymentStatus::ActionRequired

@@ -253,6 +253,7 @@ pub enum PaymentStatus {
     Refunded,
     Released,
     Failed,
+    ChargedBack,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -56,7 +56,7 @@ async fn a_payment_for_an_order_that_is_cancelled_meanwhile_is_released() {
         buyer.cancels(&order).await.expect(204);
     };
     let (paid, ()) = join(buyer.pays(&order, "tok_visa"), cancel).await;
-    paid.problem(409, "order-cancelled");
+    assert!([202, 409].contains(&paid.status.as_u16()), "{}", paid.text);
     buyer.sees_payment(&order, "released").await;
     let ended = buyer.order(&order).await;
     assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("user")));

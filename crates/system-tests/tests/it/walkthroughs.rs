@@ -234,7 +234,8 @@ async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
         (&ended["status"], &ended["cancelReason"]),
         (&json!("cancelled"), &json!("expired"))
     );
-    assert_eq!(paid.expect(201)["status"], "completed");
+    assert!([201, 202].contains(&paid.status.as_u16()), "{}", paid.text);
+    buyer.sees_payment(&order, "completed").await;
 
     let complete = buyer.sees_order(&order, "complete").await;
     assert_eq!((&complete["version"], &complete["paymentId"]), (&json!(4), &paid.body["id"]));
@@ -258,8 +259,11 @@ async fn a_ticket_is_paid_a_second_too_late_and_nobody_is_charged() {
         clock::until(end).await;
         other.reserves(&ticket).await
     });
-    let refused = paid.problem(409, "order-cancelled");
-    assert!(refused["detail"].as_str().unwrap().contains("not charged"), "{refused}");
+    // Of the ten seconds that a response waits, Stripe has taken five.
+    if paid.status != 202 {
+        let refused = paid.problem(409, "order-cancelled");
+        assert!(refused["detail"].as_str().unwrap().contains("not charged"), "{refused}");
+    }
 
     buyer.sees_payment(&order, "released").await;
     let ended = buyer.order(&order).await;

@@ -38,6 +38,7 @@ impl OrderPayment {
             rejected: false,
             refund: None,
             amount_refunded: Money::from_minor(0),
+            dispute: None,
             event_version: None,
         });
         payment.last_attempt = payment.last_attempt + 1;
@@ -67,7 +68,9 @@ impl OrderPayment {
                 Status::Released => return Err(PaymentRefusal::NotHonoured),
                 // It was authorised, and the capture was impossible.
                 Status::Failed if self.is_complete() => return Err(PaymentRefusal::NotHonoured),
-                Status::Refunding | Status::Refunded => return Err(PaymentRefusal::Refunded),
+                Status::Refunding | Status::Refunded | Status::ChargedBack => {
+                    return Err(PaymentRefusal::Refunded);
+                }
                 Status::Created | Status::Failed if limits.is_reached_by(payment.declines) => {
                     return Err(PaymentRefusal::TooManyDeclines);
                 }
@@ -247,6 +250,11 @@ impl OrderPayment {
         let payment = self.payment.as_ref()?;
         let attempt = payment.attempt.as_ref().filter(|_| payment.status == Status::ActionRequired);
         attempt?.action.as_ref()
+    }
+
+    /// The number of the attempt in progress.
+    pub fn attempt_number(&self) -> Option<AttemptNumber> {
+        self.attempt().map(|attempt| attempt.number)
     }
 
     pub(super) fn attempt(&self) -> Option<&Attempt> {

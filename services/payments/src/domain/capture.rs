@@ -18,6 +18,7 @@ impl OrderPayment {
             | Status::Refunded
             | Status::Released
             | Status::Failed
+            | Status::ChargedBack
             | Status::Unknown => false,
         })
     }
@@ -48,6 +49,7 @@ impl OrderPayment {
             | Status::Refunding
             | Status::Refunded
             | Status::Released
+            | Status::ChargedBack
             | Status::Unknown => false,
         };
         is_due && payment.intent.is_some() && !payment.cancelling
@@ -116,6 +118,7 @@ impl Payment {
             | Status::Refunding
             | Status::Refunded
             | Status::Released
+            | Status::ChargedBack
             | Status::Unknown => false,
         };
         is_open && self.cancelling && !self.cancelled

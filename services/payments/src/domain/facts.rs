@@ -95,6 +95,7 @@ impl OrderPayment {
             | Status::Refunding
             | Status::Refunded
             | Status::Released
+            | Status::ChargedBack
             | Status::Unknown => None,
         })?;
         let next = change.thing.published().schedule(limits, now);
@@ -139,6 +140,7 @@ impl OrderPayment {
                 | Status::Refunding
                 | Status::Refunded
                 | Status::Released
+                | Status::ChargedBack
                 | Status::Unknown => None,
             }
         })?;
@@ -178,6 +180,7 @@ impl OrderPayment {
             | Status::Refunding
             | Status::Refunded
             | Status::Released
+            | Status::ChargedBack
             | Status::Unknown => None,
         })?;
         let next = change.thing.schedule(limits, now);

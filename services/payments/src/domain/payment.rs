@@ -6,7 +6,10 @@ use common::money::Currency;
 use common::{Money, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptNumber, CaptureNumber, CardToken, IntentNumber, RefundNumber, Total, Version};
+use super::{
+    Action, AttemptNumber, CaptureNumber, CardToken, Dispute, IntentNumber, RefundNumber, Total,
+    Version,
+};
 
 /// What payments needs of the order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +67,9 @@ pub struct Payment {
     /// The sum of its succeeded refunds, as far as it is known, before all of it is refunded.
     #[serde(default = "nothing")]
     pub amount_refunded: Money,
+    /// The newest dispute of the charge.
+    #[serde(default)]
+    pub dispute: Option<Dispute>,
     /// The version of the document in which the newest event was published. (None of the previous version.)
     #[serde(default)]
     pub event_version: Option<Version>,
@@ -87,6 +93,8 @@ pub enum Status {
     /// What was authorised was not captured, and nobody is charged.
     Released,
     Failed,
+    /// The cardholder's bank has taken the charge back.
+    ChargedBack,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,
@@ -103,6 +111,7 @@ impl Status {
             Status::Refunding => "refunding",
             Status::Refunded => "refunded",
             Status::Released => "released",
+            Status::ChargedBack => "charged_back",
             Status::Failed => "failed",
             Status::Unknown => "unknown",
         }
@@ -126,16 +135,6 @@ pub struct Attempt {
     /// What the buyer's bank asks for.
     #[serde(default)]
     pub action: Option<Action>,
-}
-
-/// What the buyer has to do for their bank.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Action {
-    /// With it the buyer's browser continues the payment (Stripe.js).
-    pub client_secret: String,
-    /// The bank's page.
-    pub redirect_url: Option<String>,
 }
 
 /// The capture of what is authorised.

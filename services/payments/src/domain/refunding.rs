@@ -32,6 +32,7 @@ impl OrderPayment {
             | Status::Refunded
             | Status::Released
             | Status::Failed
+            | Status::ChargedBack
             | Status::Unknown => None,
         })?;
         Some(Change::without_event(OrderPayment {
@@ -57,7 +58,8 @@ impl OrderPayment {
             | Status::Refunding
             | Status::Refunded
             | Status::Released
-            | Status::Failed => Ok(self.reject(limits, now)),
+            | Status::Failed
+            | Status::ChargedBack => Ok(self.reject(limits, now)),
         }
     }
 
@@ -82,7 +84,7 @@ impl OrderPayment {
     pub fn has_returned(&self, required: &RefundRequired) -> bool {
         let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
         payment.is_some_and(|payment| match payment.status {
-            Status::Refunded | Status::Released | Status::Failed => true,
+            Status::Refunded | Status::Released | Status::Failed | Status::ChargedBack => true,
             Status::Created
             | Status::Processing
             | Status::ActionRequired
@@ -148,7 +150,7 @@ impl OrderPayment {
                 payment.status = Status::Refunded;
                 Some(())
             }
-            Status::Refunded | Status::Released | Status::Unknown => None,
+            Status::Refunded | Status::Released | Status::ChargedBack | Status::Unknown => None,
         })?;
         let next = change.thing.published().schedule(limits, now).finish_request(None);
         let event = next.refunded_event(next.payment.as_ref()?)?;

@@ -31,6 +31,8 @@ pub enum RefundRefusal {
     KeyReused(#[from] KeyReusedError),
     #[error("nothing was paid, or a refund has begun")]
     NotRefundable,
+    #[error("the cardholder's bank disputes the charge")]
+    Disputed,
 }
 
 /// orders requires the refund of a payment that this database doesn't contain, or not as authorised.

@@ -73,6 +73,9 @@ impl OrderPayment {
         if StoredRequest::find_in(&self.requests, request, now)?.is_some() {
             return Ok(None);
         }
+        if self.is_under_dispute() {
+            return Err(RefundRefusal::Disputed);
+        }
         let change = self.begin_refund(relist, limits, now);
         let mut change = change.ok_or(RefundRefusal::NotRefundable)?;
         let version = change.thing.version;

@@ -1,8 +1,8 @@
 //! The events that describe a payment's present state, and those that are owed.
 
 use common::events::{
-    self, FailedPayment, PaymentCaptured, PaymentCreated, PaymentFailed, PaymentRefunded,
-    PaymentReleased, ReleasedPayment,
+    self, DisputedPayment, FailedPayment, PaymentCaptured, PaymentCreated, PaymentDisputed,
+    PaymentFailed, PaymentRefunded, PaymentReleased, ReleasedPayment,
 };
 use store::OutboxMessage;
 
@@ -28,6 +28,9 @@ impl OrderPayment {
             }
             Status::Released => Some(OutboxMessage::of(&PaymentReleased(self.released_event()?))),
             Status::Refunded => Some(OutboxMessage::of(&self.refunded_event(payment)?)),
+            Status::ChargedBack => {
+                Some(OutboxMessage::of(&PaymentDisputed(self.disputed_event()?)))
+            }
             Status::Unknown => None,
         }
     }
@@ -43,7 +46,11 @@ impl OrderPayment {
             {
                 None
             }
-            Status::Failed | Status::Released | Status::Refunded if self.is_seen(payment) => None,
+            Status::Failed | Status::Released | Status::Refunded | Status::ChargedBack
+                if self.is_seen(payment) =>
+            {
+                None
+            }
             Status::Authorised => {
                 let PaymentCreated(event) = self.created_event(payment)?;
                 let event = events::Payment { reminder: true, ..event };
@@ -66,6 +73,10 @@ impl OrderPayment {
                 let PaymentRefunded(event) = self.refunded_event(payment)?;
                 let event = events::Refund { reminder: true, ..event };
                 Some(OutboxMessage::of(&PaymentRefunded(event)))
+            }
+            Status::ChargedBack => {
+                let event = DisputedPayment { reminder: true, ..self.disputed_event()? };
+                Some(OutboxMessage::of(&PaymentDisputed(event)))
             }
             Status::Created
             | Status::Processing
@@ -132,6 +143,21 @@ impl OrderPayment {
             order_id: self.order_id,
             amount: self.order.amount,
             relist: payment.relists(),
+            reminder: false,
+            version: self.event_version(payment),
+        })
+    }
+
+    /// The charge is disputed, or was.
+    pub(super) fn disputed_event(&self) -> Option<DisputedPayment> {
+        let payment = self.payment.as_ref()?;
+        let dispute = payment.dispute.as_ref()?;
+        Some(DisputedPayment {
+            id: payment.id,
+            order_id: self.order_id,
+            stripe_dispute_id: dispute.stripe_id.clone(),
+            amount: dispute.amount,
+            status: dispute.status,
             reminder: false,
             version: self.event_version(payment),
         })

@@ -96,6 +96,7 @@ impl OrderPayment {
             | Status::Refunded
             | Status::Released
             | Status::Failed
+            | Status::ChargedBack
             | Status::Unknown => None,
         }
     }

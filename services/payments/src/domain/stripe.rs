@@ -1,9 +1,9 @@
 //! Stripe's results, in the domain's terms. The gateway translates into them.
 
 use common::Money;
+use common::events::DisputeStatus;
 use common::money::Currency;
-
-use super::Action;
+use serde::{Deserialize, Serialize};
 
 /// A PaymentIntent's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,28 @@ pub enum IntentState {
     },
     /// Not decided yet.
     Processing,
+}
+
+/// What the buyer has to do for their bank.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// With it the buyer's browser continues the payment (Stripe.js).
+    pub client_secret: String,
+    /// The bank's page.
+    pub redirect_url: Option<String>,
+}
+
+/// A dispute of a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dispute {
+    /// Stripe's (`dp_…`).
+    pub stripe_id: String,
+    pub amount: Money,
+    pub status: DisputeStatus,
+    /// Whether the charge can be refunded nevertheless: it is only an inquiry.
+    pub is_refundable: bool,
 }
 
 /// A refund's state.

@@ -40,6 +40,10 @@ impl From<RefundRefusal> for Error {
     fn from(refusal: RefundRefusal) -> Error {
         match refusal {
             RefundRefusal::KeyReused(error) => error.into(),
+            RefundRefusal::Disputed => Error::refused(
+                &problem::NOT_REFUNDABLE,
+                "The buyer's bank disputes this payment, so it can't be refunded.",
+            ),
             RefundRefusal::NotRefundable => Error::refused(
                 &problem::NOT_REFUNDABLE,
                 "Only a payment that has succeeded can be refunded, and only once.",

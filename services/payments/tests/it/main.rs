@@ -14,4 +14,5 @@ mod refund;
 mod show;
 mod three_d_secure;
 mod unknown_outcomes;
+mod webhooks;
 mod world;

@@ -63,6 +63,28 @@ impl World {
         let journal = tempfile::tempdir().unwrap();
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
         let app = connect_with_key(&infra, &stripe.url(), stripe_key).await;
+        Self::serve(infra, journal, stripe, app).await
+    }
+
+    /// With an endpoint for Stripe's webhooks.
+    pub async fn with_webhooks() -> World {
+        let infra = Infra::start_at(Clock::system()).await;
+        let journal = tempfile::tempdir().unwrap();
+        let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
+        // Its secret is known before the service is, and so before its address.
+        let endpoint = register(&stripe, "", "url=http://127.0.0.1:9/&enabled_events[]=*").await;
+        let secret = endpoint["secret"].as_str().unwrap();
+        let secrets = format!("whsec_of_another_endpoint,{secret}");
+        let args = ["--stripe-webhook-secret", &secrets];
+        let app = connect_with(&infra, &stripe.url(), STRIPE_KEY, &args).await;
+        let world = Self::serve(infra, journal, stripe, app).await;
+        let url = format!("url={}/api/payments/webhook", world.service.url);
+        let path = format!("/{}", endpoint["id"].as_str().unwrap());
+        register(&world.stripe, &path, &url).await;
+        world
+    }
+
+    async fn serve(infra: Infra, journal: TempDir, stripe: StripeDouble, app: App) -> World {
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().wait_for_consumers("payments", &[Stream::Orders]).await;
         let (buyer, seller) = (infra.user(), infra.user());
@@ -294,7 +316,21 @@ pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
 }
 
 async fn connect_with_key(infra: &Infra, stripe_url: &str, stripe_key: &str) -> App {
+    connect_with(infra, stripe_url, stripe_key, &[]).await
+}
+
+/// Creates or changes an endpoint for webhooks.
+async fn register(stripe: &StripeDouble, path: &str, form: &str) -> Value {
+    let stripe = Client::new(&stripe.url());
+    let request = stripe.request(Method::POST, &format!("/v1/webhook_endpoints{path}"));
+    let request = request.header("authorization", "Bearer sk_test_local");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    request.body(form.to_owned()).send().await.expect(200)
+}
+
+async fn connect_with(infra: &Infra, stripe_url: &str, stripe_key: &str, more: &[&str]) -> App {
     let mut args = infra.args("payments");
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
     args.extend(["--stripe-key", stripe_key, "--stripe-url", stripe_url].map(str::to_owned));
     App::connect(&Settings::parse_from(args).state, infra.clock.clone()).await.unwrap()
 }
