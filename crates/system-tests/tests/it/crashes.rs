@@ -46,6 +46,7 @@ async fn a_payment_for_an_order_that_is_cancelled_meanwhile_is_released() {
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ticket = seller.offers("Wozzeck", "20.50").await;
     let order = buyer.reserves(&ticket).await;
+    stack.lose_webhooks().await;
     stack.inject_stripe_fault(CONFIRM, "slow", Some(1), 2000).await;
     stack.inject_stripe_fault("/v1/payment_intents/*/cancel", "error_after", Some(1), 0).await;
     let cancel = async {
@@ -58,6 +59,7 @@ async fn a_payment_for_an_order_that_is_cancelled_meanwhile_is_released() {
     let (paid, ()) = join(buyer.pays(&order, "tok_visa"), cancel).await;
     assert!([202, 409].contains(&paid.status.as_u16()), "{}", paid.text);
     buyer.sees_payment(&order, "released").await;
+    stack.clear_stripe_faults().await;
     let ended = buyer.order(&order).await;
     assert_eq!((&ended["status"], &ended["cancelReason"]), (&json!("cancelled"), &json!("user")));
     let ledger = stack.stripe_ledger().await;

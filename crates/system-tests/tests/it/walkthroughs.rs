@@ -210,10 +210,12 @@ async fn a_hold_expires() {
 /// The buyer pays shortly before the expiry, and Stripe responds after it.
 async fn pay_late(stack: &Stack, buyer: &Person, order: &str) -> Response {
     let end = buyer.end_of(order).await;
+    stack.lose_webhooks().await;
     stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 5000).await;
     clock::until(end - Duration::from_secs(3)).await;
     let response = buyer.pays(order, "tok_visa").await;
     assert!(clock::now() > end + Duration::from_secs(1));
+    stack.clear_stripe_faults().await;
     response
 }
 
@@ -309,6 +311,7 @@ async fn a_service_dies_in_the_middle() {
     buyer.sees_order(&order, "awaiting:payment").await;
 
     // payments is killed while Stripe authorises the card, and retrieves the outcome after the restart.
+    stack.lose_webhooks().await;
     stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 3000).await;
     let kill = async {
         eventually("Stripe to have authorised the card", || async {
@@ -323,6 +326,7 @@ async fn a_service_dies_in_the_middle() {
     let again = buyer.pays(&order, "tok_visa").await;
     assert_eq!(again.status, 409, "in progress, or paid: {}", again.text);
     let payment = buyer.sees_payment(&order, "completed").await;
+    stack.clear_stripe_faults().await;
 
     // orders is killed before it has consumed the event.
     stack.kill("orders").await;
