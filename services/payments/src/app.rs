@@ -12,7 +12,7 @@ use service::{AdminCommands, HttpState, Microservice};
 
 use crate::domain::OrderPayment;
 use crate::state::{App, Settings, StateSettings};
-use crate::{listeners, response, routes, webhooks, worker};
+use crate::{listeners, response, routes, sweep, webhooks, worker};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
@@ -40,6 +40,10 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
         .background("relay", app.context.relay(app.store.documents()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
+        .background("sweep", {
+            let app = app.in_background();
+            move |stop| sweep::run(app, stop)
+        })
         .background("webhooks", {
             let app = app.in_background();
             move |stop| webhooks::run(app, stop)

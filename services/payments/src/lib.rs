@@ -12,6 +12,7 @@ pub mod response;
 pub mod routes;
 pub mod state;
 pub mod store;
+pub mod sweep;
 pub mod view;
 pub mod webhooks;
 pub mod worker;

@@ -43,6 +43,11 @@ impl Store {
                 doc! { "charge.intent": { "$type": "string" } },
             ),
             mongo::partial_index(
+                "awaiting_action",
+                doc! { "charge.status": 1, "_id": 1 },
+                doc! { "charge.status": "action_required" },
+            ),
+            mongo::partial_index(
                 "work",
                 doc! { "workAt": 1 },
                 doc! { "workAt": { "$type": "date" } },
@@ -81,6 +86,18 @@ impl Store {
     pub async fn find_by_intent(&self, intent: &str) -> store::Result<Option<OrderPayment>> {
         let intent = doc! { "charge.intent": { "$eq": intent, "$type": "string" } };
         Ok(self.documents.collection().find_one(intent).await?)
+    }
+
+    /// The orders whose payment waits for the buyer's bank, in the order of their ids, after this one.
+    pub async fn awaiting_action(&self, after: Option<OrderId>) -> store::Result<Vec<OrderId>> {
+        let mut waiting = doc! { "charge.status": "action_required" };
+        if let Some(after) = after {
+            waiting.insert("_id", doc! { "$gt": after });
+        }
+        let payments = self.documents.collection();
+        let waiting = payments.find(waiting).sort(doc! { "_id": 1 }).limit(BATCH).await?;
+        let waiting: Vec<OrderPayment> = waiting.try_collect().await?;
+        Ok(waiting.into_iter().map(|payment| payment.order_id).collect())
     }
 
     /// Stores a webhook, unless it came before.

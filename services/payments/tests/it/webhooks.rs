@@ -61,6 +61,29 @@ async fn a_challenge_that_the_buyer_does_not_come_back_from_is_completed() {
     assert_eq!(world.charged().await, (1, 2050));
 }
 
+/// The buyer doesn't come back, and the webhook is lost.
+#[tokio::test]
+async fn what_a_lost_webhook_would_have_reported_is_found_by_the_sweep() {
+    let world = World::start().await;
+    let mut challenged = Vec::new();
+    for outcome in ["success", "failure", "none"] {
+        let order = world.order().await;
+        let payment = world.pay(&order, "pm_card_authenticationRequired").await.expect(202);
+        if outcome != "none" {
+            let path = format!("/_authenticate/{}", payment["stripeId"].as_str().unwrap());
+            at_stripe(&world, &path, &format!("outcome={outcome}")).await;
+        }
+        challenged.push(order);
+    }
+    for _ in 0..2 {
+        payments::sweep::sweep(&world.app).await.unwrap();
+    }
+    world.payment_is(&challenged[0], "completed").await;
+    assert_eq!(world.payment_is(&challenged[1], "created").await["declines"], 1);
+    world.payment_is(&challenged[2], "action_required").await;
+    assert_eq!(world.charged().await, (1, 2050));
+}
+
 /// Twice, in reverse, before our own write, forged, stale, of an unknown version: the same end, and each is stored once.
 #[tokio::test]
 async fn however_webhooks_arrive_the_end_is_the_same() {
