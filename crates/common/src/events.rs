@@ -194,13 +194,16 @@ events! {
         "order.cancelled" OrderCancelled(Order) "An order ended without a sale, or its sale was refunded.";
         "order.updated" OrderUpdated(Order) "An order changed in a way that no other event covers.";
         "order.completed" OrderCompleted(Order) "An order's places were sold.";
-        "order.refund_required" OrderRefundRequired(RefundRequired) "A charge can't be honoured and must be refunded.";
+        "order.refund_required" OrderRefundRequired(RefundRequired) "A payment can't be honoured, and must be released or refunded.";
     Expiration:
         "expiration.complete" ExpirationComplete(Expiration) "A reservation expired, by the timer's clock.";
     Payments:
-        "payment.created" PaymentCreated(Payment) "A charge succeeded (the name is historical).";
+        "payment.created" PaymentCreated(Payment) "The money is authorised (the name is historical).";
+        "payment.captured" PaymentCaptured(Payment) "The card was charged.";
         "payment.failed" PaymentFailed(FailedPayment) "A card was declined, or the payment ended unpaid.";
+        "payment.released" PaymentReleased(ReleasedPayment) "What was authorised is released: nothing was charged.";
         "payment.refunded" PaymentRefunded(Refund) "A charge was refunded in full.";
+        "payment.disputed" PaymentDisputed(DisputedPayment) "The cardholder's bank disputes a charge, or has decided.";
 }
 
 impl fmt::Display for Subject {
@@ -248,7 +251,9 @@ versioned! {
     Expiration: order_id,;
     Payment: order_id,;
     FailedPayment: order_id,;
+    ReleasedPayment: order_id,;
     Refund: order_id,;
+    DisputedPayment: order_id, status;
 }
 
 /// An enum of which a later version may have more values.
@@ -267,7 +272,7 @@ macro_rules! extensible {
     )+};
 }
 
-extensible! { UserStatus OrderStatus CancelReason RefundReason }
+extensible! { UserStatus OrderStatus CancelReason RefundReason DisputeStatus }
 
 impl<T: Extensible> Extensible for Option<T> {
     fn is_unknown(&self) -> bool {
@@ -406,6 +411,8 @@ pub enum CancelReason {
     Refunded,
     /// Its buyer or seller was banned.
     Banned,
+    /// The cardholder's bank has taken the charge back.
+    Disputed,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,
@@ -421,6 +428,7 @@ impl CancelReason {
             CancelReason::TicketDeleted => "ticket_deleted",
             CancelReason::Refunded => "refunded",
             CancelReason::Banned => "banned",
+            CancelReason::Disputed => "disputed",
             CancelReason::Unknown => "unknown",
         }
     }
@@ -454,6 +462,9 @@ pub struct Order {
     pub total: Money,
     /// The ticket at the time of the order: what is bought. Its price is that of one place.
     pub ticket: OrderedTicket,
+    /// The greatest version of its payment that orders has seen. (None of the previous version.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_version: Option<i64>,
     /// The order's version.
     pub version: i64,
 }
@@ -474,6 +485,7 @@ struct ReadOrder {
     occupies: Option<bool>,
     total: Option<Money>,
     ticket: OrderedTicket,
+    payment_version: Option<i64>,
     version: i64,
 }
 
@@ -492,6 +504,7 @@ impl From<ReadOrder> for Order {
             occupies: read.occupies.unwrap_or_else(|| read.status.is_live()),
             total: read.total.unwrap_or_else(|| quantity.times(read.ticket.listing.price)),
             ticket: read.ticket,
+            payment_version: read.payment_version,
             version: read.version,
         }
     }
@@ -510,13 +523,13 @@ pub struct OrderedTicket {
     pub listing: Listing,
 }
 
-/// Why a payment must be refunded.
+/// Why a payment must be released or refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundReason {
     /// The order had expired, and the ticket was no longer available.
     TooLate,
-    /// The order had been cancelled before the charge became known.
+    /// The order had been cancelled before the payment became known.
     OrderCancelled,
     /// The listing was removed after the sale.
     TicketDeleted,
@@ -552,7 +565,7 @@ pub struct Expiration {
     pub version: i64,
 }
 
-/// A successful charge.
+/// A payment that is authorised, or captured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
@@ -562,7 +575,7 @@ pub struct Payment {
     pub order_id: OrderId,
     /// Stripe's PaymentIntent (`pi_…`).
     pub stripe_id: String,
-    /// What was charged.
+    /// What is authorised, or was charged.
     pub amount: Money,
     /// In which currency.
     pub currency: Currency,
@@ -585,6 +598,76 @@ pub struct FailedPayment {
     pub attempt: i64,
     /// Whether no further card can be tried.
     pub r#final: bool,
+    /// Whether orders hasn't said that it has seen this: if it has, that is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
+    /// The version of the payment's document.
+    pub version: i64,
+}
+
+/// A payment that was authorised and never captured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleasedPayment {
+    /// Which payment.
+    pub id: PaymentId,
+    /// The aggregate.
+    pub order_id: OrderId,
+    /// What had been authorised.
+    pub amount: Money,
+    /// Whether the order's places go back on sale.
+    pub relist: bool,
+    /// Whether orders hasn't said that it has seen this: if it has, that is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
+    /// The version of the payment's document.
+    pub version: i64,
+}
+
+/// What has become of a dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStatus {
+    /// The bank hasn't decided; the charge can't be refunded meanwhile.
+    Open,
+    /// The seller keeps the money.
+    Won,
+    /// The cardholder has it back.
+    Lost,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+impl DisputeStatus {
+    /// As the API, events and documents spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DisputeStatus::Open => "open",
+            DisputeStatus::Won => "won",
+            DisputeStatus::Lost => "lost",
+            DisputeStatus::Unknown => "unknown",
+        }
+    }
+}
+
+/// A charge that the cardholder's bank disputes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisputedPayment {
+    /// Which payment.
+    pub id: PaymentId,
+    /// The aggregate.
+    pub order_id: OrderId,
+    /// Stripe's dispute (`dp_…`).
+    pub stripe_dispute_id: String,
+    /// What is disputed.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: DisputeStatus,
+    /// Whether orders hasn't said that it has seen this: if it has, that is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// The version of the payment's document.
     pub version: i64,
 }

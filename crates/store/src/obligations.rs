@@ -70,7 +70,9 @@ impl<T: Aggregate> Documents<T> {
         let beside = doc! { "remindAt": now + pause(number), "reminders": number };
         match event {
             Some(event) => {
-                let event = event.republished(&format!("reminder-{number}"));
+                // The number begins again with each version, also if the event remains the same.
+                let mark = format!("reminder-{}-{number}", thing.version());
+                let event = event.republished(&mark);
                 if self.write(filter, doc! {}, beside, &[event]).await? {
                     metrics::counter!("reminders_total", "collection" => T::COLLECTION)
                         .increment(1);

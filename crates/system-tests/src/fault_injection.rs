@@ -69,6 +69,12 @@ impl Stack {
         self.stripe().post("/_faults", fault).await.expect(201);
     }
 
+    /// Stripe's webhooks are lost until the faults are cleared: what happens there is known only from its responses.
+    pub async fn lose_webhooks(&self) {
+        let fault = json!({ "match": { "event": "*" }, "kind": "webhook_lost", "times": 10_000 });
+        self.stripe().post("/_faults", fault).await.expect(201);
+    }
+
     pub async fn clear_stripe_faults(&self) {
         self.stripe().delete("/_faults").await.expect(200);
     }

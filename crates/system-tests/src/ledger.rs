@@ -16,8 +16,14 @@ impl Deref for Ledger {
 }
 
 impl Ledger {
-    /// The successful charges of an order.
+    /// What the cards were charged for an order.
     pub fn charges(&self, order: &str) -> Vec<&Value> {
+        let succeeded = self.of_order(order, "charges").into_iter();
+        succeeded.filter(|charge| charge["captured"] == true).collect()
+    }
+
+    /// What was authorised for an order, whatever has become of it.
+    pub fn authorisations(&self, order: &str) -> Vec<&Value> {
         self.of_order(order, "charges")
     }
 

@@ -13,8 +13,9 @@
 use std::time::Duration;
 
 use common::events::{
-    CancelReason, Expiration, FailedPayment, Order, OrderStatus, OrderedTicket, Payment, Refund,
-    RefundReason, RefundRequired, Reserved, Ticket, User, UserStatus,
+    CancelReason, DisputeStatus, DisputedPayment, Expiration, FailedPayment, Order, OrderStatus,
+    OrderedTicket, Payment, Refund, RefundReason, RefundRequired, ReleasedPayment, Reserved,
+    Ticket, User, UserStatus,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::Listing;
@@ -80,6 +81,7 @@ pub fn order(ticket: &Ticket, now: Time) -> Order {
         occupies: true,
         total: ticket.listing.price,
         ticket: ordered_ticket(ticket),
+        payment_version: None,
         version: 1,
     }
 }
@@ -96,7 +98,7 @@ pub fn expiration(order_id: OrderId) -> Expiration {
     Expiration { order_id, version: 1 }
 }
 
-/// The successful charge of an order, of the price of [`ticket`].
+/// The payment of an order, authorised or captured, of the price of [`ticket`].
 pub fn payment(order_id: OrderId, now: Time) -> Payment {
     Payment {
         id: PaymentId::new(now),
@@ -111,7 +113,14 @@ pub fn payment(order_id: OrderId, now: Time) -> Payment {
 
 /// The first decline of an order, after which the buyer may try again.
 pub fn failed_payment(order_id: OrderId, now: Time) -> FailedPayment {
-    FailedPayment { id: PaymentId::new(now), order_id, attempt: 1, r#final: false, version: 3 }
+    FailedPayment {
+        id: PaymentId::new(now),
+        order_id,
+        attempt: 1,
+        r#final: false,
+        reminder: false,
+        version: 3,
+    }
 }
 
 /// The full refund of a payment.
@@ -122,6 +131,31 @@ pub fn refund(payment: &Payment) -> Refund {
         stripe_refund_id: format!("re_{}", payment.order_id),
         amount: payment.amount,
         relist: true,
+        reminder: false,
+        version: payment.version + 2,
+    }
+}
+
+/// The release of a payment that was authorised.
+pub fn released(payment: &Payment) -> ReleasedPayment {
+    ReleasedPayment {
+        id: payment.id,
+        order_id: payment.order_id,
+        amount: payment.amount,
+        relist: true,
+        reminder: false,
+        version: payment.version + 2,
+    }
+}
+
+/// The dispute of a charge.
+pub fn disputed(payment: &Payment, status: DisputeStatus) -> DisputedPayment {
+    DisputedPayment {
+        id: payment.id,
+        order_id: payment.order_id,
+        stripe_dispute_id: format!("dp_{}", payment.order_id),
+        amount: payment.amount,
+        status,
         reminder: false,
         version: payment.version + 2,
     }
@@ -189,6 +223,7 @@ changes! {
         with_status => status: OrderStatus,
         with_cancel_reason => cancel_reason: Option<CancelReason>,
         with_expiry => expires_at: Time,
+        with_payment_version => payment_version: Option<i64>,
         with_occupies => occupies: bool,
         with_version => version: i64,
     }

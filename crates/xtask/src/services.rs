@@ -96,8 +96,15 @@ pub async fn generate_keys(binaries: &Path, root: &Root) -> Result<()> {
     Ok(())
 }
 
-pub fn stripe_double(binaries: &Path, root: &Root, port: u16) -> Result<Spec> {
+/// The secret with which the local Stripe signs its webhooks.
+const LOCAL_WEBHOOK_SECRET: &str = "whsec_local";
+
+/// `gateway` is the port at which it reaches payments' endpoint for webhooks.
+pub fn stripe_double(binaries: &Path, root: &Root, port: u16, gateway: u16) -> Result<Spec> {
+    let webhooks = format!("http://127.0.0.1:{gateway}/api/payments/webhook");
     let env = [
+        ("WEBHOOK_URL", webhooks.into()),
+        ("WEBHOOK_SECRET", LOCAL_WEBHOOK_SECRET.into()),
         ("HOST", "127.0.0.1".into()),
         ("PORT", port.to_string().into()),
         ("DATA_DIR", root.data_of("stripe")?.into()),
@@ -153,6 +160,10 @@ impl LaunchContext<'_> {
                 };
                 urls.push((url_variable(&called.name), local("http", port)));
             }
+            // The browser gets Stripe's script from the local Stripe.
+            if let Some(port) = self.stripe {
+                env.push(("STRIPE_PUBLIC_URL", local("http", port)));
+            }
         } else {
             env.push(("MONGO_URI", mongo::uri(self.mongod, service).into()));
             env.push(("REDIS_URL", local("redis", self.redis)));
@@ -166,6 +177,7 @@ impl LaunchContext<'_> {
                 if let Some(port) = self.stripe {
                     env.push(("STRIPE_URL", local("http", port)));
                     env.push(("STRIPE_KEY", "sk_test_local".into()));
+                    env.push(("STRIPE_WEBHOOK_SECRET", LOCAL_WEBHOOK_SECRET.into()));
                 }
                 secrets_but(&["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"])
             }
@@ -240,6 +252,9 @@ mod tests {
         let web = spec_of(WEB, None);
         assert_eq!(variable(&web, "ORDERS_URL").as_deref(), Some("http://127.0.0.1:12"));
         assert!(variable(&web, "MONGO_URI").is_none() && variable(&web, "NATS_URL").is_some());
+        assert!(variable(&web, "STRIPE_PUBLIC_URL").is_none());
+        let local = variable(&spec_of(WEB, Some(6)), "STRIPE_PUBLIC_URL");
+        assert_eq!(local.as_deref(), Some("http://127.0.0.1:6"));
         assert!(variable(&web, "EXPIRATION_URL").is_none() && variable(&web, "WEB_URL").is_none());
         assert!(variable(&spec_of("orders", None), "AUTH_URL").is_none());
     }
@@ -264,6 +279,8 @@ mod tests {
         let local = spec_of("payments", Some(6));
         assert_eq!(variable(&local, "STRIPE_URL").as_deref(), Some("http://127.0.0.1:6"));
         assert_eq!(variable(&local, "STRIPE_KEY").as_deref(), Some("sk_test_local"));
+        let secret = variable(&local, "STRIPE_WEBHOOK_SECRET");
+        assert_eq!(secret.as_deref(), Some(LOCAL_WEBHOOK_SECRET));
         let own = spec_of("payments", None);
         assert!(variable(&own, "STRIPE_KEY").is_none() && !own.without.contains(&"STRIPE_KEY"));
         let orders = spec_of("orders", Some(6));

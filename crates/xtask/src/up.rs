@@ -227,7 +227,7 @@ impl Up {
 
         if let Some(port) = stripe {
             report.log("Starting stripe, the local double (STRIPE_KEY is not set)");
-            launch(services::stripe_double(binaries, root, port)?, stack)?;
+            launch(services::stripe_double(binaries, root, port, gateway)?, stack)?;
         }
         let started: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
         report.log(&format!("Starting {}", started.join(", ")));

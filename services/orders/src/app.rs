@@ -29,8 +29,11 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::ticket_reserved::handle)
         .on(listeners::expiration_complete::handle)
         .on(listeners::payment_created::handle)
+        .on(listeners::payment_captured::handle)
         .on(listeners::payment_failed::handle)
+        .on(listeners::payment_released::handle)
         .on(listeners::payment_refunded::handle)
+        .on(listeners::payment_disputed::handle)
         .on(listeners::user_created::handle)
         .on(listeners::user_updated::handle)
 }

@@ -1,11 +1,13 @@
 //! An order and its transitions: pure functions, which the model and the tests call as well.
 //!
 //! Legal transitions: `created` → `awaiting:payment` → `complete`, either of the first two → `cancelled`,
-//! `created` → `complete` (a charge may overtake the confirmation by tickets), `complete` → `cancelled` only by a refund,
-//! and `cancelled` because expired → `complete` by a late payment that is accepted.
+//! `created` → `complete` (a payment may overtake the confirmation by tickets), `complete` → `cancelled` only by its payment
+//! (refunded, released, impossible to capture, a lost dispute), and `cancelled` because expired → `complete` by a late
+//! payment that is accepted.
 
 mod late_payment;
 mod orphans;
+mod outcomes;
 mod places;
 mod previous_version;
 mod refusal;
@@ -79,11 +81,13 @@ pub struct Order {
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
     pub id: PaymentId,
-    /// The highest version seen.
+    /// The greatest version seen: an older event of the payment says nothing.
     pub version: i64,
-    /// The order's decision about the charge: made once, never revised.
+    /// The order's decision about it: made once, never revised.
     pub answer: Option<Answer>,
-    pub refunded: bool,
+    /// Whether it has ended without a charge, or the charge has gone back.
+    #[serde(rename = "refunded")]
+    pub settled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,10 +123,10 @@ impl Aggregate for Order {
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot()
     }
-    /// The refund that payments owes.
+    /// The release or the refund that payments owes.
     fn unanswered(&self) -> Option<OutboxMessage> {
-        let is_refunded = self.payment.as_ref().is_some_and(|payment| payment.refunded);
-        let OrderRefundRequired(event) = self.required_refund().filter(|_| !is_refunded)?;
+        let is_settled = self.payment.as_ref().is_some_and(|payment| payment.settled);
+        let OrderRefundRequired(event) = self.required_refund().filter(|_| !is_settled)?;
         let event = RefundRequired { reminder: true, ..event };
         Some(OutboxMessage::of(&OrderRefundRequired(event)))
     }
@@ -224,19 +228,20 @@ impl Order {
         }
     }
 
-    /// A charge has succeeded. None: it was answered before, or has already been refunded.
+    /// The money is authorised, or was even charged. None: it was answered before, has gone back, or something newer of the
+    /// payment was seen.
     ///
     /// `retake` matters only for an expired order.
     pub fn paid(&self, payment: &events::Payment, retake: Retake) -> Option<Change<Order>> {
-        if self.payment.as_ref().is_some_and(|seen| seen.answer.is_some() || seen.refunded) {
+        if !self.is_to_be_answered(payment) {
             return None;
         }
         let seen = |answer| {
             Some(Payment {
                 id: payment.id,
-                version: payment.version.max(self.payment_version()),
+                version: payment.version,
                 answer: Some(answer),
-                refunded: false,
+                settled: false,
             })
         };
         let complete = |mut order: Order| {
@@ -270,34 +275,10 @@ impl Order {
         }
     }
 
-    /// A card was declined. The final decline, or a payment that ended unpaid, ends the order.
-    pub fn payment_failed(&self, payment: &events::FailedPayment) -> Option<Change<Order>> {
-        if payment.r#final { self.cancel(CancelReason::PaymentFailed) } else { None }
-    }
-
-    /// The payment was refunded: legal in every state. A live order gives its places back, unless the seller doesn't want
-    /// them on sale again.
-    pub fn refunded(&self, refund: &events::Refund) -> Option<Change<Order>> {
-        if self.payment.as_ref().is_some_and(|seen| seen.refunded) {
-            return None;
-        }
-        let was_live = self.status.is_live();
-        let reason = if was_live { Some(CancelReason::Refunded) } else { self.cancel_reason };
-        let withdrawn = self.withdrawn || (was_live && !refund.relist);
-        let order = Order { withdrawn, ..self.clone() };
-        let mut order = order.with_status(OrderStatus::Cancelled, reason);
-        order.payment = Some(Payment {
-            id: refund.id,
-            version: refund.version.max(self.payment_version()),
-            answer: self.payment.as_ref().and_then(|seen| seen.answer),
-            refunded: true,
-        });
-        if was_live {
-            let event = OrderCancelled(order.event());
-            Some(Change::with_event(order, &event))
-        } else {
-            Some(Change::without_event(order))
-        }
+    fn is_to_be_answered(&self, payment: &events::Payment) -> bool {
+        self.payment.as_ref().is_none_or(|seen| {
+            seen.answer.is_none() && !seen.settled && payment.version > seen.version
+        })
     }
 
     /// The ticket was deleted: an unpaid order ends, a paid one requires a refund, once.
@@ -340,17 +321,6 @@ impl Order {
 
     pub fn owners(&self) -> Owners {
         Owners { seller: self.seller_id, buyer: Some(self.user_id) }
-    }
-
-    /// Whether this charge was answered before, which its payment may not know.
-    pub fn has_answered(&self, payment: &events::Payment) -> bool {
-        self.payment
-            .as_ref()
-            .is_some_and(|seen| seen.id == payment.id && (seen.answer.is_some() || seen.refunded))
-    }
-
-    fn payment_version(&self) -> i64 {
-        self.payment.as_ref().map_or(0, |seen| seen.version)
     }
 
     fn with_status(&self, status: OrderStatus, cancel_reason: Option<CancelReason>) -> Order {
@@ -397,6 +367,7 @@ impl Order {
             occupies: self.occupies,
             total: self.total,
             ticket: self.ticket.clone(),
+            payment_version: self.payment.as_ref().map(|payment| payment.version),
             version: self.version,
         }
     }

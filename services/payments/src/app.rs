@@ -12,12 +12,14 @@ use service::{AdminCommands, HttpState, Microservice};
 
 use crate::domain::OrderPayment;
 use crate::state::{App, Settings, StateSettings};
-use crate::{listeners, response, routes, worker};
+use crate::{listeners, response, routes, sweep, webhooks, worker};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
         .route("/api/payments", post(routes::create::handle).get(routes::list::handle))
+        .route("/api/payments/webhook", post(routes::webhook::handle))
         .route("/api/payments/{id}", get(routes::show::handle))
+        .route("/api/payments/{id}/refresh", post(routes::refresh::handle))
         .route("/api/payments/{id}/refund", post(routes::refund::handle))
         .with_state(state)
 }
@@ -26,6 +28,7 @@ pub fn listeners(app: App) -> Listeners<App> {
     Listeners::new(app)
         .on(listeners::order_created::handle)
         .on(listeners::order_cancelled::handle)
+        .on(listeners::order_updated::handle)
         .on(listeners::order_completed::handle)
         .on(listeners::order_refund_required::handle)
 }
@@ -37,6 +40,14 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
         .background("relay", app.context.relay(app.store.documents()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
+        .background("sweep", {
+            let app = app.in_background();
+            move |stop| sweep::run(app, stop)
+        })
+        .background("webhooks", {
+            let app = app.in_background();
+            move |stop| webhooks::run(app, stop)
+        })
         .background("worker", move |stop| worker::run(app.in_background(), stop))
 }
 

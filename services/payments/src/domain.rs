@@ -1,11 +1,15 @@
 //! An order's payment and its transitions: pure.
 //!
-//! Legal moves: `created` → `processing` → `completed` → `refunding` → `refunded`; a decline leads back to `created`;
-//! `created` → `failed` once Stripe has cancelled the PaymentIntent. A result from Stripe is a fact: it is applied to
-//! whatever the document has become (`outcomes`). The next Stripe step follows from the document (`steps`).
+//! Legal moves: `created` → `processing` (→ `action_required`) → `authorised` → `captured` → `refunding` → `refunded`, and
+//! `authorised` → `released`; a decline leads back to `created`, the last one to `failed`. What Stripe says is a fact: it
+//! is applied to whatever the document has become (`facts`). The next Stripe step follows from the document (`steps`).
+//! `docs/protocol.md` has the rules.
 
 mod attempt;
+mod capture;
 mod card_token;
+mod disputes;
+mod facts;
 mod numbers;
 mod outcomes;
 mod payment;
@@ -15,27 +19,29 @@ mod requests;
 mod snapshot;
 mod steps;
 mod stripe;
+mod webhook;
 mod work;
 
 use std::time::Duration;
 
 use common::Time;
-use common::events::{
-    self, CancelReason, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
-};
+use common::events::{self, CancelReason, DisputeStatus, OrderStatus};
 use common::ids::OrderId;
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, Change, OutboxMessage, StoredRequest};
 
 pub use card_token::{CardToken, InvalidCardToken};
-pub use numbers::{AttemptNumber, IntentNumber, Limits, RefundNumber, Version};
+pub use numbers::{AttemptNumber, CaptureNumber, IntentNumber, Limits, RefundNumber, Version};
 pub use outcomes::{Next, Transition};
-pub use payment::{Attempt, OrderReplica, Payment, Refund, Status};
+pub use payment::{Attempt, Capture, OrderReplica, Payment, Refund, RefundAsked, Status};
 pub use refusal::{NotPaid, PaymentRefusal, RefundRefusal};
 pub use requests::{Progress, RequestOutcome};
 pub use steps::Step;
-pub use stripe::{GatewayError, IntentState, RefundState, Refunds, StripeResult, Total};
+pub use stripe::{
+    Action, Dispute, GatewayError, IntentState, RefundState, Refunds, StripeResult, Total,
+};
+pub use webhook::{WebhookEvent, is_signed};
 pub use work::RENEWAL;
 
 /// No payment is started in the last second of a reservation: its outcome would be known too late.
@@ -74,36 +80,8 @@ impl Aggregate for OrderPayment {
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot_event().into_iter().collect()
     }
-    /// orders answers a charge (the order is complete, or a refund is required), and ends a complete order whose payment
-    /// is refunded. An unpaid order ends by itself, whether or not it learns that its payment has failed.
     fn unanswered(&self) -> Option<OutboxMessage> {
-        let payment = self.payment.as_ref()?;
-        let is_complete = match self.order.status {
-            OrderStatus::Complete => true,
-            OrderStatus::Created
-            | OrderStatus::AwaitingPayment
-            | OrderStatus::Cancelled
-            | OrderStatus::Unknown => false,
-        };
-        match payment.status {
-            Status::Completed if !is_complete => {
-                let PaymentCreated(event) = self.created_event(payment)?;
-                let event = events::Payment { reminder: true, ..event };
-                Some(OutboxMessage::of(&PaymentCreated(event)))
-            }
-            Status::Refunded if is_complete => {
-                let PaymentRefunded(event) = self.refunded_event(payment)?;
-                let event = events::Refund { reminder: true, ..event };
-                Some(OutboxMessage::of(&PaymentRefunded(event)))
-            }
-            Status::Completed
-            | Status::Refunded
-            | Status::Created
-            | Status::Processing
-            | Status::Refunding
-            | Status::Failed
-            | Status::Unknown => None,
-        }
+        self.owed_event()
     }
     fn has_unknown_value(&self) -> bool {
         let is_unknown = |request: &StoredRequest<Option<RequestOutcome>>| {
@@ -111,11 +89,17 @@ impl Aggregate for OrderPayment {
         };
         self.order.status == OrderStatus::Unknown
             || self.order.cancel_reason == Some(CancelReason::Unknown)
-            || self.payment.as_ref().is_some_and(|payment| payment.status == Status::Unknown)
+            || self.payment.as_ref().is_some_and(|payment| {
+                let dispute = payment.dispute.as_ref().map(|dispute| dispute.status);
+                payment.status == Status::Unknown || dispute == Some(DisputeStatus::Unknown)
+            })
             || self.requests.iter().any(is_unknown)
     }
     fn bump_version(&mut self, by: i64) {
         self.version = self.version + by;
+        if let Some(payment) = &mut self.payment {
+            payment.event_version = payment.event_version.map(|version| version + by);
+        }
     }
 }
 
@@ -133,16 +117,20 @@ impl OrderPayment {
         }
     }
 
-    /// Applies a newer state of the order. None: the known state is as new.
+    /// Applies a newer state of the order. It doesn't change the payment: the next step follows from both. None: the known
+    /// state is as new.
     pub fn follow(
         &self,
         order: &events::Order,
         limits: Limits,
         now: Time,
     ) -> Option<Change<OrderPayment>> {
-        (order.version > self.order.version.get()).then(|| {
+        let newer = OrderReplica::of(order);
+        // A replica of orders' previous version has published the same state without the payment's version.
+        let is_newer = |replica: &OrderReplica| (replica.version, replica.payment_version);
+        (is_newer(&newer) > is_newer(&self.order)).then(|| {
             let mut next = self.next();
-            next.order = OrderReplica::of(order);
+            next.order = newer;
             if let (Some(CancelReason::Refunded), Some(payment)) =
                 (order.cancel_reason, &mut next.payment)
             {
@@ -155,7 +143,7 @@ impl OrderPayment {
         })
     }
 
-    /// Whether a charge may still be started: the order is live and unpaid, and enough time is left to learn its
+    /// Whether an attempt may still be started: the order is live and unpaid, and enough time is left to learn its
     /// outcome.
     pub fn accepts_payment(&self, now: Time) -> bool {
         match self.order.status {
@@ -166,39 +154,24 @@ impl OrderPayment {
         }
     }
 
-    /// Stripe's result: the PaymentIntent has succeeded. A fact, whatever the order has become.
-    pub fn record_success(&self, now: Time) -> Option<Change<OrderPayment>> {
-        let change = self.edit_payment(now, |payment| match payment.status {
-            Status::Created | Status::Processing | Status::Failed => {
-                payment.status = Status::Completed;
-                payment.attempt = None;
-                Some(())
-            }
-            Status::Completed | Status::Refunding | Status::Refunded | Status::Unknown => None,
-        })?;
-        let next = OrderPayment { next_run_at: None, ..change.thing };
-        let event = next.created_event(next.payment.as_ref()?)?;
-        let outcome = RequestOutcome::Paid { version: next.version };
-        Some(Change::with_event(next.finish_request(Some(outcome)), &event))
+    fn is_complete(&self) -> bool {
+        match self.order.status {
+            OrderStatus::Complete => true,
+            OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Cancelled
+            | OrderStatus::Unknown => false,
+        }
     }
 
-    /// Stripe's result: the PaymentIntent is cancelled and can't succeed any more.
-    pub fn record_cancellation(&self, now: Time) -> Option<Change<OrderPayment>> {
-        let change = self.edit_payment(now, |payment| match payment.status {
-            Status::Created | Status::Processing => {
-                payment.status = Status::Failed;
-                payment.attempt = None;
-                Some(())
-            }
-            Status::Completed
-            | Status::Refunding
-            | Status::Refunded
-            | Status::Failed
-            | Status::Unknown => None,
-        })?;
-        let next = OrderPayment { next_run_at: None, ..change.thing };
-        let event = PaymentFailed(next.failed_event(true)?);
-        Some(Change::with_event(next.finish_request(None), &event))
+    fn is_cancelled(&self) -> bool {
+        match self.order.status {
+            OrderStatus::Cancelled => true,
+            OrderStatus::Created
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Complete
+            | OrderStatus::Unknown => false,
+        }
     }
 
     pub fn owners(&self) -> Owners {
@@ -207,6 +180,14 @@ impl OrderPayment {
 
     fn next(&self) -> OrderPayment {
         OrderPayment { version: self.version + 1, ..self.clone() }
+    }
+
+    /// With an event in this version.
+    fn published(mut self) -> OrderPayment {
+        if let Some(payment) = &mut self.payment {
+            payment.event_version = Some(self.version);
+        }
+        self
     }
 
     /// One edit of the payment, if `edit` finds that it applies.

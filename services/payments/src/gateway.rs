@@ -7,16 +7,22 @@ use std::time::Duration;
 
 use anyhow::Context;
 use common::Money;
+use common::events::DisputeStatus;
 use common::ids::{OrderId, PaymentId};
 use stripe::{
     ApiErrors, ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError,
     StripeRequest,
 };
+use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent::{
-    CancelPaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent, RetrievePaymentIntent,
+    CancelPaymentIntent, CapturePaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent,
+    RetrievePaymentIntent,
 };
 use stripe_core::refund::{CreateRefund, ListRefund};
-use stripe_core::{PaymentIntent, PaymentIntentAllowedPaymentMethodTypes, PaymentIntentStatus};
+use stripe_core::{
+    PaymentIntent, PaymentIntentAllowedPaymentMethodTypes, PaymentIntentCaptureMethod,
+    PaymentIntentStatus,
+};
 use stripe_payment::payment_method::{
     CreatePaymentMethod, CreatePaymentMethodCard, CreatePaymentMethodTokenParams,
     CreatePaymentMethodType,
@@ -24,8 +30,8 @@ use stripe_payment::payment_method::{
 use url::Url;
 
 use crate::domain::{
-    AttemptNumber, CardToken, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState,
-    Refunds, StripeResult, Total,
+    Action, AttemptNumber, CaptureNumber, CardToken, Dispute, GatewayError, IntentNumber,
+    IntentState, RefundNumber, RefundState, Refunds, StripeResult, Total,
 };
 
 /// How long one call may take. A payment needs up to three, and is responded to after ten seconds.
@@ -68,6 +74,7 @@ impl Gateway {
             })?;
         let request = CreatePaymentIntent::new(total.amount.minor(), currency)
             .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
+            .capture_method(PaymentIntentCaptureMethod::Manual)
             .metadata([("order_id".to_owned(), order.to_string())]);
         let request =
             request.customize().request_strategy(with_key(&format!("pi:{order}:{number}"))?);
@@ -93,28 +100,59 @@ impl Gateway {
         Ok(method.id.to_string())
     }
 
-    /// Charges the card.
+    /// Reserves the money on the card.
     pub async fn confirm(
         &self,
         order: OrderId,
         number: AttemptNumber,
         intent: &str,
-        method: &str,
+        method: &CardToken,
+        return_url: &str,
         total: &Total,
     ) -> StripeResult<IntentState> {
+        // With a return URL and without its SDK, Stripe names the bank's page, which works without JavaScript, too.
         let request =
-            ConfirmPaymentIntent::new(intent).payment_method(method).error_on_requires_action(true);
+            ConfirmPaymentIntent::new(intent).return_url(return_url).use_stripe_sdk(false);
+        let request = if method.is_confirmation_token() {
+            request.confirmation_token(method.as_str())
+        } else {
+            request.payment_method(method.as_str())
+        };
         let request =
             request.customize().request_strategy(with_key(&format!("confirm:{order}:{number}"))?);
         intent_state(&request.send(&self.client).await.map_err(error)?, total)
     }
 
+    /// The PaymentIntent, with what is refunded of it.
     pub async fn retrieve_intent(&self, intent: &str, total: &Total) -> StripeResult<IntentState> {
         let request = RetrievePaymentIntent::new(intent);
+        match intent_state(&request.send(&self.client).await.map_err(error)?, total)? {
+            IntentState::Succeeded(_) => {
+                Ok(IntentState::Succeeded(self.retrieve_refunds(intent, total).await?))
+            }
+            state @ (IntentState::Canceled
+            | IntentState::RequiresCapture
+            | IntentState::RequiresAction(_)
+            | IntentState::RequiresPaymentMethod { .. }
+            | IntentState::Processing) => Ok(state),
+        }
+    }
+
+    /// Charges the card with what is authorised.
+    pub async fn capture(
+        &self,
+        payment: PaymentId,
+        number: CaptureNumber,
+        intent: &str,
+        total: &Total,
+    ) -> StripeResult<IntentState> {
+        let request = CapturePaymentIntent::new(intent);
+        let request =
+            request.customize().request_strategy(with_key(&format!("capture:{payment}:{number}"))?);
         intent_state(&request.send(&self.client).await.map_err(error)?, total)
     }
 
-    /// Cancels an unpaid PaymentIntent permanently. Safe to repeat without a key: it names the object.
+    /// Cancels an uncaptured PaymentIntent permanently. Safe to repeat without a key: it names the object.
     pub async fn cancel_intent(&self, intent: &str, total: &Total) -> StripeResult<IntentState> {
         let request = CancelPaymentIntent::new(intent);
         intent_state(&request.send(&self.client).await.map_err(error)?, total)
@@ -147,10 +185,26 @@ impl Gateway {
         }
     }
 
+    /// All disputes of a PaymentIntent, the oldest first.
+    pub async fn retrieve_disputes(
+        &self,
+        intent: &str,
+        total: &Total,
+    ) -> StripeResult<Vec<Dispute>> {
+        let request = ListDispute::new().payment_intent(intent).limit(REFUNDS_PER_PAGE);
+        let page = request.send(&self.client).await.map_err(error)?;
+        for dispute in &page.data {
+            if dispute.amount > total.amount.minor() || !has_currency(&dispute.currency, total) {
+                let (id, amount) = (&dispute.id, Money::from_minor(dispute.amount));
+                return Err(mismatch(format!("dispute {id} is of {amount} {}", dispute.currency)));
+            }
+        }
+        Ok(page.data.iter().rev().map(dispute).collect())
+    }
+
     /// All refunds of a PaymentIntent.
     pub async fn retrieve_refunds(&self, intent: &str, total: &Total) -> StripeResult<Refunds> {
-        let mut refunds =
-            Refunds { succeeded: Money::from_minor(0), newest: None, is_pending: false };
+        let mut refunds = Refunds::NONE;
         let mut sum: i64 = 0;
         let mut last: Option<String> = None;
         loop {
@@ -185,6 +239,27 @@ impl Gateway {
     }
 }
 
+/// <https://docs.stripe.com/api/disputes/object#dispute_object-status>
+fn dispute(dispute: &stripe_core::Dispute) -> Dispute {
+    use stripe_core::DisputeStatus as Stripes;
+    let status = match dispute.status {
+        Stripes::Won | Stripes::WarningClosed | Stripes::Prevented => DisputeStatus::Won,
+        Stripes::Lost => DisputeStatus::Lost,
+        Stripes::NeedsResponse
+        | Stripes::UnderReview
+        | Stripes::WarningNeedsResponse
+        | Stripes::WarningUnderReview
+        | Stripes::Unknown(_)
+        | _ => DisputeStatus::Open,
+    };
+    Dispute {
+        stripe_id: dispute.id.to_string(),
+        amount: Money::from_minor(dispute.amount),
+        status,
+        is_refundable: dispute.is_charge_refundable,
+    }
+}
+
 /// Sent once, under a key of ours.
 fn with_key(key: &str) -> StripeResult<RequestStrategy> {
     let key = IdempotencyKey::new(key).map_err(|error| GatewayError::Unknown(error.to_string()))?;
@@ -199,15 +274,31 @@ fn intent_state(intent: &PaymentIntent, total: &Total) -> StripeResult<IntentSta
             let received = Money::from_minor(intent.amount_received);
             return Err(mismatch(format!("{} has received {received}", intent.id)));
         }
-        PaymentIntentStatus::Succeeded => IntentState::Succeeded,
+        PaymentIntentStatus::Succeeded => IntentState::Succeeded(Refunds::NONE),
         PaymentIntentStatus::Canceled => IntentState::Canceled,
         PaymentIntentStatus::Processing => IntentState::Processing,
-        // It requires a confirmation or an action: nothing is charged. Stripe may add such states.
+        PaymentIntentStatus::RequiresCapture
+            if intent.amount_capturable != total.amount.minor() =>
+        {
+            let capturable = Money::from_minor(intent.amount_capturable);
+            return Err(mismatch(format!("{} has {capturable} to capture", intent.id)));
+        }
+        PaymentIntentStatus::RequiresCapture => IntentState::RequiresCapture,
+        PaymentIntentStatus::RequiresAction => IntentState::RequiresAction(action(intent)),
+        // It requires a card or a confirmation: nothing is authorised. Stripe may add such states.
         _ => IntentState::RequiresPaymentMethod {
             last_charge: intent.latest_charge.as_ref().map(|charge| charge.id().to_string()),
             decline_code: intent.last_payment_error.as_deref().map(decline_code),
         },
     })
+}
+
+fn action(intent: &PaymentIntent) -> Action {
+    let redirect = intent.next_action.as_ref().and_then(|next| next.redirect_to_url.as_ref());
+    Action {
+        client_secret: intent.client_secret.clone().unwrap_or_default(),
+        redirect_url: redirect.and_then(|redirect| redirect.url.clone()),
+    }
 }
 
 fn compare_intent(intent: &PaymentIntent, total: &Total) -> StripeResult<()> {
@@ -279,8 +370,9 @@ fn error(error: StripeError) -> GatewayError {
 fn refused(error: &ApiErrors, status: u16) -> GatewayError {
     let code = code(error);
     // A refusal because of the PaymentIntent's state may name that parameter as well.
-    let invalid_payment_method = error.param.as_deref() == Some("payment_method")
-        && code.as_deref() != Some("payment_intent_unexpected_state");
+    let invalid_payment_method =
+        matches!(error.param.as_deref(), Some("payment_method" | "confirmation_token"))
+            && code.as_deref() != Some("payment_intent_unexpected_state");
     let message = error.message.clone().unwrap_or_else(|| describe(error, status));
     GatewayError::Refused { code, invalid_payment_method, message }
 }

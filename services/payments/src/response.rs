@@ -42,7 +42,7 @@ pub async fn respond_to_new(
     }
     match wait_for_outcome(app, begun, request, deadline).await? {
         (payment, Progress::Finished(outcome)) => respond(payment, outcome),
-        (payment, Progress::InProgress { .. }) => respond_processing(app, payment),
+        (payment, Progress::InProgress { .. }) => respond_in_progress(app, payment),
         // The order ended before anything was charged.
         (payment, Progress::Unknown) => {
             payment.check_payable(app.limits, app.clock.now())?;
@@ -61,9 +61,11 @@ pub async fn respond_to_repeat(
     let arrived = app.clock.now();
     match wait_for_outcome(app, payment, request, deadline).await? {
         (payment, Progress::Finished(outcome)) => respond(payment, outcome).map(Some),
-        // By then the response to the first one had been *processing*.
-        (payment, Progress::InProgress { since }) if since + RESPONSE_TIMEOUT <= arrived => {
-            respond_processing(app, payment).map(Some)
+        // By then the response to the first one had been the same.
+        (payment, Progress::InProgress { since })
+            if since + RESPONSE_TIMEOUT <= arrived || payment.action().is_some() =>
+        {
+            respond_in_progress(app, payment).map(Some)
         }
         (_, Progress::InProgress { .. }) => {
             let detail = "An identical request with this Idempotency-Key is still in progress.";
@@ -77,7 +79,7 @@ pub async fn respond_to_repeat(
 pub fn respond(payment: OrderPayment, outcome: RequestOutcome) -> Result<Response> {
     match outcome {
         RequestOutcome::Paid { version } => {
-            let view = PaymentView::at(payment, Status::Completed, version);
+            let view = PaymentView::at(payment, Status::Captured, version);
             let view = view.ok_or_else(missing)?;
             Ok(created(&view.location(), view.version.get(), Json(view)))
         }
@@ -103,9 +105,9 @@ pub fn respond(payment: OrderPayment, outcome: RequestOutcome) -> Result<Respons
     }
 }
 
-/// 202: the outcome is unknown. It will be known; the buyer must not pay again.
-fn respond_processing(app: &App, payment: OrderPayment) -> Result<Response> {
-    let view = PaymentView::of(payment, app.limits).ok_or_else(missing)?;
+/// 202: the buyer's bank asks the buyer; or the outcome is unknown. It will be known; the buyer must not pay again.
+fn respond_in_progress(app: &App, payment: OrderPayment) -> Result<Response> {
+    let view = PaymentView::for_payer(payment, app.limits).ok_or_else(missing)?;
     Ok(accepted(&view.location(), Json(view)))
 }
 
@@ -129,7 +131,7 @@ async fn execute_until(app: &App, order: OrderId, deadline: Instant) -> Outcome 
     }
 }
 
-/// The request's progress once its attempt has ended, or at the deadline.
+/// The request's progress once the card is charged, the attempt has ended, or the buyer has to act; or at the deadline.
 async fn wait_for_outcome(
     app: &App,
     mut payment: OrderPayment,
@@ -140,12 +142,27 @@ async fn wait_for_outcome(
     loop {
         payment = reload(app, payment.order_id).await.unwrap_or(payment);
         let progress = payment.progress(request, app.clock.now())?;
-        let in_progress = matches!(progress, Progress::InProgress { .. });
+        let in_progress =
+            matches!(progress, Progress::InProgress { .. }) && payment.action().is_none();
         if !in_progress || Instant::now() >= deadline {
             return Ok((payment, progress));
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// The payment once orders has decided about what is authorised, or at the deadline.
+pub async fn wait_for_decision(
+    app: &App,
+    mut payment: OrderPayment,
+    deadline: Instant,
+) -> OrderPayment {
+    const PAUSE: Duration = Duration::from_millis(50);
+    while payment.is_undecided() && Instant::now() < deadline {
+        tokio::time::sleep(PAUSE).await;
+        payment = reload(app, payment.order_id).await.unwrap_or(payment);
+    }
+    payment
 }
 
 /// The payment's present state. None: the database doesn't respond. That doesn't make the response a 503, because a

@@ -3,8 +3,10 @@
 pub mod create;
 mod errors;
 pub mod list;
+pub mod refresh;
 pub mod refund;
 pub mod show;
+pub mod webhook;
 
 use common::events::Stream;
 use common::ids::{Id, OrderId};

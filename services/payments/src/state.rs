@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use bus::ConsumerHealth;
 use clap::{Args, Parser};
 use common::Clock;
+use common::ids::OrderId;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, HttpState, ServiceContext};
 use tokio::sync::Notify;
@@ -38,6 +39,15 @@ pub struct StateSettings {
     #[arg(long, env = "STRIPE_URL", default_value = "https://api.stripe.com/")]
     pub stripe_url: Url,
 
+    /// The secrets that sign Stripe's webhooks (whsec_…), several separated by commas while one is replaced;
+    /// without any, webhooks are refused
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',')]
+    pub stripe_webhook_secret: Vec<String>,
+
+    /// Where users reach the website: the buyer's bank sends them back to it
+    #[arg(long, env = "PUBLIC_URL", default_value = "http://localhost:8080")]
+    pub return_to: Url,
+
     /// How many declined cards end an order
     #[arg(long, env = "PAYMENT_ATTEMPTS", default_value_t = 3,
           value_parser = clap::value_parser!(i64).range(1..=20))]
@@ -52,6 +62,10 @@ pub struct App {
     pub clock: Clock,
     pub consumers: ConsumerHealth,
     pub limits: Limits,
+    return_to: Url,
+    pub webhook_secrets: Arc<[String]>,
+    /// Wakes the task that works on webhooks.
+    pub wake_webhooks: Arc<Notify>,
     /// Wakes the background worker.
     pub wake_worker: Arc<Notify>,
     pub(crate) context: ServiceContext,
@@ -73,9 +87,23 @@ impl App {
             clock,
             consumers: context.consumers.clone(),
             limits: Limits { max_declines: settings.payment_attempts },
+            webhook_secrets: settings
+                .stripe_webhook_secret
+                .iter()
+                .filter(|secret| !secret.is_empty())
+                .cloned()
+                .collect(),
+            wake_webhooks: Arc::default(),
+            return_to: settings.return_to.clone(),
             wake_worker: Arc::default(),
             context,
         })
+    }
+
+    /// Where the buyer's bank sends the buyer back to.
+    pub fn return_url(&self, order: OrderId) -> String {
+        let base = self.return_to.as_str().trim_end_matches('/');
+        format!("{base}/orders/{order}/return")
     }
 
     /// The same state for listeners and background tasks, which have connections to MongoDB of their own.

@@ -1,5 +1,7 @@
 //! All of payments' MongoDB: one collection, one document per order.
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use bson::doc;
 use bus::Failure;
@@ -7,10 +9,11 @@ use common::events::RefundRequired;
 use common::ids::{OrderId, PaymentId};
 use common::{Clock, Time, events};
 use futures::TryStreamExt;
-use mongodb::Database;
-use store::{Change, Documents, RequestIdentity, mongo};
+use mongodb::options::IndexOptions;
+use mongodb::{Database, IndexModel};
+use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
 
-use crate::domain::{CardToken, Limits, OrderPayment, RequestOutcome};
+use crate::domain::{CardToken, Limits, OrderPayment, RequestOutcome, WebhookEvent};
 
 /// How many due payments are loaded at once.
 const BATCH: i64 = 64;
@@ -18,6 +21,7 @@ const BATCH: i64 = 64;
 #[derive(Clone)]
 pub struct Store {
     documents: Documents<OrderPayment>,
+    webhooks: TimedCollection<WebhookEvent>,
 }
 
 /// How a request to pay was stored.
@@ -34,17 +38,36 @@ impl Store {
         let indexes = [
             mongo::unique_index("by_payment", doc! { "charge.id": 1 }, Some(paid)),
             mongo::partial_index(
+                "by_intent",
+                doc! { "charge.intent": 1 },
+                doc! { "charge.intent": { "$type": "string" } },
+            ),
+            mongo::partial_index(
+                "awaiting_action",
+                doc! { "charge.status": 1, "_id": 1 },
+                doc! { "charge.status": "action_required" },
+            ),
+            mongo::partial_index(
                 "work",
                 doc! { "workAt": 1 },
                 doc! { "workAt": { "$type": "date" } },
             ),
         ];
-        Ok(Store { documents: Documents::open(database, clock, indexes).await? })
+        let webhooks = TimedCollection::new(database, "webhooks");
+        mongo::when_available(|| async {
+            webhooks.create_indexes(webhook_indexes()).await?;
+            Ok(())
+        })
+        .await?;
+        Ok(Store { documents: Documents::open(database, clock, indexes).await?, webhooks })
     }
 
     /// The same store for background tasks, through their own connections.
     pub fn in_background(&self, database: &Database) -> Self {
-        Store { documents: self.documents.in_background(database) }
+        Store {
+            documents: self.documents.in_background(database),
+            webhooks: self.webhooks.in_background(database),
+        }
     }
 
     /// The documents, for the relay and the admin CLI.
@@ -58,6 +81,50 @@ impl Store {
 
     pub async fn find_by_payment(&self, id: PaymentId) -> store::Result<Option<OrderPayment>> {
         Ok(self.documents.collection().find_one(doc! { "charge.id": id }).await?)
+    }
+
+    pub async fn find_by_intent(&self, intent: &str) -> store::Result<Option<OrderPayment>> {
+        let intent = doc! { "charge.intent": { "$eq": intent, "$type": "string" } };
+        Ok(self.documents.collection().find_one(intent).await?)
+    }
+
+    /// The orders whose payment waits for the buyer's bank, in the order of their ids, after this one.
+    pub async fn awaiting_action(&self, after: Option<OrderId>) -> store::Result<Vec<OrderId>> {
+        let mut waiting = doc! { "charge.status": "action_required" };
+        if let Some(after) = after {
+            waiting.insert("_id", doc! { "$gt": after });
+        }
+        let payments = self.documents.collection();
+        let waiting = payments.find(waiting).sort(doc! { "_id": 1 }).limit(BATCH).await?;
+        let waiting: Vec<OrderPayment> = waiting.try_collect().await?;
+        Ok(waiting.into_iter().map(|payment| payment.order_id).collect())
+    }
+
+    /// Stores a webhook, unless it came before.
+    pub async fn insert_webhook(&self, event: &WebhookEvent) -> store::Result<()> {
+        match self.webhooks.insert_one(event).await.map_err(store::Error::from) {
+            Err(error) if error.duplicate_of().is_none() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The webhooks that are to be worked on.
+    pub async fn due_webhooks(&self, now: Time) -> store::Result<Vec<WebhookEvent>> {
+        let due = doc! { "nextRunAt": { "$type": "date", "$lte": now } };
+        let due = self.webhooks.find(due).sort(doc! { "nextRunAt": 1 }).limit(BATCH).await?;
+        Ok(due.try_collect().await?)
+    }
+
+    /// None: it is done.
+    pub async fn finish_webhook(
+        &self,
+        id: &str,
+        next_run_at: Option<Time>,
+        failures: i64,
+    ) -> store::Result<()> {
+        let done = doc! { "$set": { "nextRunAt": next_run_at, "failures": failures } };
+        self.webhooks.update_one(doc! { "_id": id }, done).await?;
+        Ok(())
     }
 
     /// The orders whose payment is due for the background worker.
@@ -111,28 +178,32 @@ impl Store {
         order: OrderId,
         request: &RequestIdentity,
         relist: bool,
+        limits: Limits,
         now: Time,
     ) -> httpkit::Result<Option<OrderPayment>> {
-        let begin = |payment: &OrderPayment| Ok(payment.begin_refund_for(request, relist, now)?);
+        let begin =
+            |payment: &OrderPayment| Ok(payment.begin_refund_for(request, relist, limits, now)?);
         self.documents.change(order, begin).await
     }
 
-    /// Begins the refund that orders requires. If it has succeeded and orders asks again, it is published again.
+    /// Records that orders can't honour the payment. If it was released or refunded and orders asks again, that is
+    /// published again.
     pub async fn require_refund(
         &self,
         required: &RefundRequired,
+        limits: Limits,
         now: Time,
     ) -> Result<(), Failure> {
         let begin = |payment: &OrderPayment| {
             // The payment may have been lost by a restore: then it is known once Stripe's result is retrieved.
-            let change = payment.refund_required(required, now);
+            let change = payment.refund_required(required, limits, now);
             change
                 .with_context(|| format!("payment {}", required.payment_id))
                 .map_err(Failure::Transient)
         };
         let payment = self.documents.change(required.order_id, begin).await?;
         let payment = payment.ok_or_else(|| unknown_order(required.order_id))?;
-        if required.reminder && payment.has_refunded(required) {
+        if required.reminder && payment.has_returned(required) {
             self.documents.answer_again(&payment).await?;
         }
         Ok(())
@@ -152,6 +223,20 @@ impl Store {
         let recorded = self.documents.change(order, |payment| Ok::<_, Failure>(decide(payment)));
         recorded.await?.ok_or_else(|| unknown_order(order))
     }
+}
+
+/// What is due; and how long a webhook is remembered, so that a repetition is recognised: longer than Stripe repeats it.
+fn webhook_indexes() -> [IndexModel; 2] {
+    const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    let due = mongo::partial_index(
+        "due",
+        doc! { "nextRunAt": 1 },
+        doc! { "nextRunAt": { "$type": "date" } },
+    );
+    let options = IndexOptions::builder().name("retention".to_owned()).expire_after(RETENTION);
+    let retention =
+        IndexModel::builder().keys(doc! { "receivedAt": 1 }).options(options.build()).build();
+    [due, retention]
 }
 
 fn unknown_order(order: OrderId) -> Failure {

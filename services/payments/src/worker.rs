@@ -76,6 +76,13 @@ pub async fn run(app: App, stop: CancellationToken) {
 /// A claim that abandons an attempt ends there. The buyer, who may pay again at once, owns the payment now, and two
 /// processes that send the same request concurrently delay each other. Other steps are due, and found by the next poll.
 async fn claim_and_execute(app: &App, order: OrderId) -> Result<(), Failure> {
+    if claim(app, order).await? {
+        execute_steps(app, order).await?;
+    }
+    Ok(())
+}
+
+async fn claim(app: &App, order: OrderId) -> Result<bool, Failure> {
     let mut claimed = false;
     let now = app.clock.now();
     let claim = |payment: &OrderPayment| {
@@ -84,10 +91,7 @@ async fn claim_and_execute(app: &App, order: OrderId) -> Result<(), Failure> {
         change
     };
     app.store.record(order, claim).await?;
-    if claimed {
-        execute_steps(app, order).await?;
-    }
-    Ok(())
+    Ok(claimed)
 }
 
 /// Executes one step after the other until none is left, or an outcome is unknown.
@@ -95,18 +99,50 @@ pub async fn execute_steps(app: &App, order: OrderId) -> Result<Outcome, Failure
     let executor = Executor { app, order };
     loop {
         let payment = app.store.load(order).await?;
-        let Some(step) = payment.next_step(app.limits, app.clock.now()) else {
+        let now = app.clock.now();
+        let Some(step) = payment.next_step(app.limits, now) else {
             if payment.next_run_at.is_some() {
-                executor.record(|payment, now| payment.idle(app.limits, now)).await?;
+                let idle = |payment: &OrderPayment, now| payment.idle(app.limits, now);
+                let payment = executor.record(idle).await?;
+                // An event of the order has arrived meanwhile.
+                if payment.next_step(app.limits, now).is_some() {
+                    continue;
+                }
             }
             return Ok(Outcome::Settled);
         };
+        // What follows once an attempt has ended is executed by whoever claims it.
+        let is_claimed = payment.is_leased(now) || payment.has_attempt();
+        if !is_claimed && !claim(app, order).await? {
+            return Ok(Outcome::Settled);
+        }
         tracing::debug!(%order, ?step, "executing Stripe step");
         let next = executor.execute(&payment, step).await?;
         if let Some(outcome) = executor.outcome(next).await? {
             return Ok(outcome);
         }
     }
+}
+
+/// Retrieves the PaymentIntent of a payment that waits for the buyer's bank, and records what has become of it.
+pub async fn refresh(app: &App, order: OrderId) -> Result<(), Failure> {
+    let payment = app.store.load(order).await?;
+    let Some((number, intent)) = payment.awaited_intent() else { return Ok(()) };
+    let state = match app.gateway.retrieve_intent(intent, &payment.order.total()).await {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::warn!(%order, %error, "could not retrieve the PaymentIntent");
+            return Ok(());
+        }
+    };
+    let now = app.clock.now();
+    let record =
+        |payment: &OrderPayment| payment.record_attempt_state(number, &state, app.limits, now);
+    let payment = app.store.record(order, record).await?;
+    if payment.next_run_at.is_some() {
+        app.wake_worker.notify_one();
+    }
+    Ok(())
 }
 
 /// Executes steps of one order's payment, and records their results.
@@ -144,7 +180,8 @@ impl Executor<'_> {
                     return Ok(Next::Continue);
                 }
                 let total = payment.order.total();
-                let call = stripe.confirm(order, number, &intent, &method, &total);
+                let return_url = self.app.return_url(order);
+                let call = stripe.confirm(order, number, &intent, &method, &return_url, &total);
                 let result = self.with_lease(call).await;
                 self.log_unconfirmed(&result);
                 self.apply(|payment, now| payment.on_confirmation(number, &result, limits, now))
@@ -163,6 +200,25 @@ impl Executor<'_> {
                     .await?;
                 Ok(Next::Continue)
             }
+            Step::BeginCancelling => {
+                self.record(|payment, now| payment.begin_cancelling(limits, now)).await?;
+                Ok(Next::Continue)
+            }
+            Step::Capture { number, intent } => {
+                let total = payment.order.total();
+                let Some(payment) = &payment.payment else { return Ok(Next::Continue) };
+                let call = stripe.capture(payment.id, number, &intent, &total);
+                let result = self.with_lease(call).await;
+                self.apply(|payment, now| payment.on_capture(number, &result, limits, now)).await
+            }
+            Step::RetrieveCapture { number, intent } => {
+                let result =
+                    self.with_lease(stripe.retrieve_intent(&intent, &payment.order.total())).await;
+                self.apply(|payment, now| {
+                    payment.on_capture_retrieved(number, &result, limits, now)
+                })
+                .await
+            }
             Step::CancelIntent { intent } => {
                 let total = payment.order.total();
                 let result = match self.with_lease(stripe.cancel_intent(&intent, &total)).await {
@@ -177,19 +233,22 @@ impl Executor<'_> {
                         | GatewayError::Mismatch(_),
                     )) => result,
                 };
-                self.apply(|payment, now| payment.on_cancellation(&result, now)).await
+                self.apply(|payment, now| payment.on_cancellation(&result, limits, now)).await
             }
             Step::CreateRefund { number, intent, amount } => {
                 let total = payment.order.total();
                 let Some(payment) = &payment.payment else { return Ok(Next::Continue) };
                 let call = stripe.create_refund(payment.id, number, &intent, amount, &total);
                 let result = self.with_lease(call).await;
-                self.apply(|payment, now| payment.on_refund(number, &result, now)).await
+                self.apply(|payment, now| payment.on_refund(number, &result, limits, now)).await
             }
             Step::RetrieveRefunds { number, intent } => {
                 let result =
                     self.with_lease(stripe.retrieve_refunds(&intent, &payment.order.total())).await;
-                self.apply(|payment, now| payment.on_refunds_retrieved(number, &result, now)).await
+                self.apply(|payment, now| {
+                    payment.on_refunds_retrieved(number, &result, limits, now)
+                })
+                .await
             }
         }
     }

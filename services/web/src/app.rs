@@ -38,6 +38,7 @@ pub fn routes(app: App) -> Router {
         .route("/orders", get(pages::orders::show))
         .route("/orders/{id}", get(pages::order::show))
         .route("/orders/{id}/pay", get(pages::order::back).post(pages::order::pay))
+        .route("/orders/{id}/return", get(pages::order::come_back))
         .route("/orders/{id}/cancel", get(pages::order::back).post(pages::order::cancel))
         .route("/orders/{id}/refund", get(pages::refund::show).post(pages::refund::submit))
         .route("/sales", get(pages::sales::show))

@@ -14,7 +14,7 @@ pub const TEST_CARDS: &[TestCard] = &[
     card("tok_chargeDeclined", "Visa ···· 0002", "Declined"),
     card("tok_chargeDeclinedInsufficientFunds", "Visa ···· 9995", "Insufficient funds"),
     card("tok_chargeDeclinedExpiredCard", "Visa ···· 0069", "Expired"),
-    card("tok_threeDSecure2Required", "Visa ···· 3220", "Requires 3-D Secure"),
+    card("tok_threeDSecure2Required", "Visa ···· 3220", "Bank asks to confirm (3-D Secure)"),
 ];
 
 const fn card(token: &'static str, name: &'static str, result: &'static str) -> TestCard {

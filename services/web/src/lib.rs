@@ -16,4 +16,5 @@ pub mod pages;
 pub mod session;
 pub mod sitemap;
 pub mod state;
+mod stripe;
 pub mod visitor;

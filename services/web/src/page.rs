@@ -13,6 +13,7 @@ use crate::format::{Countdown, duration};
 use crate::forms::{next_page, with_query};
 use crate::notice::Notice;
 use crate::state::App;
+use crate::stripe;
 use crate::visitor::{Identity, Visitor};
 
 /// A page: a template, its frame and its cache policy.
@@ -56,7 +57,8 @@ pub trait Page: askama::Template {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
         headers.extend(etag.map(|etag| (header::ETAG, etag)));
-        set_security_headers(headers, self.embeds_stripe());
+        let stripe = self.embeds_stripe().then(|| self.frame().stripe_origin.as_deref());
+        set_security_headers(headers, stripe);
         Ok(response)
     }
 }
@@ -76,28 +78,21 @@ pub enum Cache {
 const OWN: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The policy of pages that embed Stripe's form. <https://docs.stripe.com/security/guide#content-security-policy>
-const WITH_STRIPE: &str = "default-src 'none'; \
-    script-src 'self' https://js.stripe.com https://*.js.stripe.com; style-src 'self'; \
-    img-src 'self' https://*.stripe.com; connect-src 'self' https://api.stripe.com; \
-    frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-fn set_security_headers(headers: &mut HeaderMap, with_stripe: bool) {
-    let policy = if with_stripe { WITH_STRIPE } else { OWN };
-    let permissions = if with_stripe {
-        "camera=(), geolocation=(), microphone=(), payment=(self \"https://js.stripe.com\")"
-    } else {
-        "camera=(), geolocation=(), microphone=(), payment=()"
+/// `stripe` is where the page embeds Stripe's script from, if it does.
+fn set_security_headers(headers: &mut HeaderMap, stripe: Option<Option<&str>>) {
+    let (policy, permissions) = match stripe {
+        Some(local) => (stripe::policy(local), stripe::permissions(local)),
+        None => (OWN.to_owned(), "camera=(), geolocation=(), microphone=(), payment=()".to_owned()),
     };
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
-        (header::HeaderName::from_static("permissions-policy"), permissions),
+        (header::HeaderName::from_static("permissions-policy"), permissions.as_str()),
         (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        // An origin has no character that a header can't have.
+        headers.extend(HeaderValue::from_str(value).map(|value| (name, value)));
     }
 }
 
@@ -135,6 +130,8 @@ pub struct Frame {
     /// How long a ticket is reserved for a buyer, in words: `15 minutes`. None where the settings aren't at
     /// hand.
     pub reservation: Option<String>,
+    /// Where browsers reach the local Stripe, if there is one.
+    pub stripe_origin: Option<String>,
 }
 
 /// The visitor's most urgent reservation.
@@ -174,6 +171,7 @@ impl Frame {
             reserved,
             notice: visitor.notice,
             reservation: Some(duration(app.settings.reservation_seconds)),
+            stripe_origin: app.settings.stripe_origin(),
         }
     }
 
@@ -194,6 +192,7 @@ impl Frame {
             reserved: None,
             notice: None,
             reservation: None,
+            stripe_origin: None,
         }
     }
 

@@ -8,10 +8,12 @@ use common::Clock;
 use common::settings::MarketSettings;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
+use url::Url;
 
 use crate::api::{Api, ServiceUrls};
 use crate::live::Live;
 use crate::sitemap::Sitemap;
+use crate::stripe;
 
 /// The pages that people buy and sell on.
 #[derive(Clone, Debug, Parser)]
@@ -36,6 +38,10 @@ pub struct Settings {
     #[arg(long, env = "STRIPE_PUBLISHABLE_KEY")]
     pub stripe_publishable_key: Option<String>,
 
+    /// Where browsers reach the local Stripe, for its script; without it, Stripe's own script is used
+    #[arg(long, env = "STRIPE_PUBLIC_URL")]
+    pub stripe_public_url: Option<Url>,
+
     /// How many open pages may receive live updates at once; the others have to be reloaded. Each is an
     /// open connection, of which a process often has 1024 at most
     #[arg(long, env = "LIVE_STREAMS", default_value_t = 500)]
@@ -45,6 +51,13 @@ pub struct Settings {
     /// their oldest gives way
     #[arg(long, env = "LIVE_STREAMS_PER_VISITOR", default_value_t = 20)]
     pub live_streams_per_visitor: usize,
+}
+
+impl Settings {
+    /// The origin of the local Stripe, if there is one.
+    pub fn stripe_origin(&self) -> Option<String> {
+        self.stripe_public_url.as_ref().map(stripe::origin)
+    }
 }
 
 /// What handlers share.

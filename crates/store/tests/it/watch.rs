@@ -2,8 +2,8 @@
 
 use bus::WatchEvent;
 use common::events::{
-    Event, ExpirationComplete, FailedPayment, OrderRefundRequired, PaymentFailed, RefundReason,
-    RefundRequired, Stream,
+    Event, ExpirationComplete, OrderRefundRequired, PaymentFailed, RefundReason, RefundRequired,
+    Stream,
 };
 use common::ids::{OrderId, PaymentId};
 use testkit::{Infra, eventually};
@@ -78,7 +78,7 @@ async fn every_subject_of_the_streams_is_delivered_and_no_other() {
     let refund = RefundRequired { order_id, payment_id, why, reminder: false, version: 2 };
     infra.bus().publish(&OrderRefundRequired(refund)).await;
     assert_eq!(events.next().await, "order.refund_required 2");
-    let failed = FailedPayment { id: payment_id, order_id, attempt: 1, r#final: false, version: 3 };
+    let failed = testkit::fixtures::failed_payment(order_id, infra.clock.now());
     infra.bus().publish(&PaymentFailed(failed)).await;
     assert_eq!(events.next().await, "payment.failed 3");
 }

@@ -18,8 +18,11 @@ pub(super) fn id_member(subject: Subject) -> &'static str {
         | Subject::OrderRefundRequired
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
+        | Subject::PaymentCaptured
         | Subject::PaymentFailed
-        | Subject::PaymentRefunded => "orderId",
+        | Subject::PaymentReleased
+        | Subject::PaymentRefunded
+        | Subject::PaymentDisputed => "orderId",
     }
 }
 
@@ -39,8 +42,11 @@ pub(super) fn carries_state(subject: Subject) -> bool {
         | Subject::OrderRefundRequired
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
+        | Subject::PaymentCaptured
         | Subject::PaymentFailed
-        | Subject::PaymentRefunded => false,
+        | Subject::PaymentReleased
+        | Subject::PaymentRefunded
+        | Subject::PaymentDisputed => false,
     }
 }
 

@@ -143,9 +143,10 @@ fn reservation_is_published<'a>(
 fn order_is_published<'a>(index: &Index<'a>, order: &'a Order, violations: &mut Violations) {
     let Order { id, version, .. } = order;
     let events = index.events_of(Stream::Orders, id);
-    // An order that had ended only records that its payment was refunded.
+    // In the previous version, an order that had ended only recorded that its payment was refunded.
     let had_ended = order.cancel_reason.as_deref() != Some("refunded");
-    let recorded = order.payment.as_ref().is_some_and(|payment| payment.refunded) && had_ended;
+    let settled = order.payment.as_ref().is_some_and(|payment| payment.refunded);
+    let recorded = settled && had_ended && index.snapshot.was_upgraded;
     every_version("order", id, *version, events, usize::from(recorded), violations);
     let Some(latest) = index.latest_state(Stream::Orders, id) else {
         return violations
@@ -177,9 +178,17 @@ fn payment_is_published<'a>(index: &Index<'a>, payment: &'a Payment, violations:
     let (order, status) = (&payment.order_id, state.status);
     let events = index.events_of(Stream::Payments, order);
     let required: &[Subject] = match status {
-        PaymentStatus::Created | PaymentStatus::Processing => &[],
-        PaymentStatus::Completed | PaymentStatus::Refunding => &[Subject::PaymentCreated],
-        PaymentStatus::Refunded => &[Subject::PaymentCreated, Subject::PaymentRefunded],
+        PaymentStatus::Created
+        | PaymentStatus::Processing
+        | PaymentStatus::ActionRequired
+        | PaymentStatus::Refunding => &[],
+        // The previous version charged at once, and published only that.
+        PaymentStatus::Completed if index.snapshot.was_upgraded => &[],
+        PaymentStatus::Completed => &[Subject::PaymentCaptured],
+        PaymentStatus::Authorised => &[Subject::PaymentCreated],
+        PaymentStatus::Refunded => &[Subject::PaymentRefunded],
+        PaymentStatus::ChargedBack => &[Subject::PaymentCaptured, Subject::PaymentDisputed],
+        PaymentStatus::Released => &[Subject::PaymentCreated, Subject::PaymentReleased],
         PaymentStatus::Failed => &[Subject::PaymentFailed],
     };
     for subject in required.iter().filter(|it| !events.iter().any(|event| event.is(**it))) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use common::events::Stream;
 
 use super::snapshot::{
-    Charge, Event, Order, Payment, Refund, Reservation, Schedule, Snapshot, Ticket, User,
+    Charge, Dispute, Event, Order, Payment, Refund, Reservation, Schedule, Snapshot, Ticket, User,
 };
 
 pub(super) struct Index<'a> {
@@ -32,10 +32,14 @@ pub(super) struct Index<'a> {
 /// What Stripe charged and refunded for one order.
 #[derive(Default)]
 pub(super) struct Account<'a> {
-    /// The successful charges.
+    /// What the card was charged.
     pub charges: Vec<&'a Charge>,
     /// The refunds of these, of any status.
     pub refunds: Vec<&'a Refund>,
+    /// The disputes of these, of any status.
+    pub disputes: Vec<&'a Dispute>,
+    /// The PaymentIntents that are authorised, and neither captured nor released.
+    pub open: Vec<&'a str>,
 }
 
 impl Account<'_> {
@@ -48,6 +52,17 @@ impl Account<'_> {
     pub fn refunded(&self) -> i64 {
         let succeeded = self.refunds.iter().filter(|refund| refund.status == "succeeded");
         succeeded.map(|refund| refund.amount).sum()
+    }
+
+    /// What lost disputes have taken back, in cents.
+    pub fn charged_back(&self) -> i64 {
+        let lost = self.disputes.iter().filter(|dispute| dispute.status == "lost");
+        lost.map(|dispute| dispute.amount).sum()
+    }
+
+    /// What is left, in cents.
+    pub fn kept(&self) -> i64 {
+        self.charged() - self.refunded() - self.charged_back()
     }
 }
 
@@ -104,7 +119,14 @@ fn accounts(snapshot: &Snapshot) -> BTreeMap<&str, Account<'_>> {
         .collect();
     let mut accounts: BTreeMap<&str, Account<'_>> = BTreeMap::new();
     let mut of_charge = HashMap::new();
-    for charge in snapshot.ledger.charges.iter().filter(|charge| charge.status == "succeeded") {
+    for intent in
+        snapshot.ledger.payment_intents.iter().filter(|it| it.status == "requires_capture")
+    {
+        let order = intent.metadata.order_id.as_deref().unwrap_or_default();
+        accounts.entry(order).or_default().open.push(&intent.id);
+    }
+    let succeeded = |charge: &&Charge| charge.status == "succeeded" && charge.captured;
+    for charge in snapshot.ledger.charges.iter().filter(succeeded) {
         let order = order_of.get(charge.payment_intent.as_str()).copied().unwrap_or_default();
         of_charge.insert(charge.id.as_str(), order);
         accounts.entry(order).or_default().charges.push(charge);
@@ -112,6 +134,10 @@ fn accounts(snapshot: &Snapshot) -> BTreeMap<&str, Account<'_>> {
     for refund in &snapshot.ledger.refunds {
         let order = of_charge.get(refund.charge.as_str()).copied().unwrap_or_default();
         accounts.entry(order).or_default().refunds.push(refund);
+    }
+    for dispute in &snapshot.ledger.disputes {
+        let order = of_charge.get(dispute.charge.as_str()).copied().unwrap_or_default();
+        accounts.entry(order).or_default().disputes.push(dispute);
     }
     accounts
 }

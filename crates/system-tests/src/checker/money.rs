@@ -1,5 +1,5 @@
-//! I2 and I3: every successful charge belongs to a complete order or was refunded in full, to the cent; and no order was
-//! charged twice. By Stripe's ledger.
+//! I2 and I3: every charge belongs to a complete order, or was refunded in full or lost in a dispute, to the cent; nothing
+//! stays authorised; and no order was charged twice. By Stripe's ledger.
 
 use std::ops::AddAssign;
 
@@ -13,7 +13,7 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
         match index.orders.get(order) {
             Some(order) => kept_amount_is_due(order, account, violations),
             None => {
-                let (charged, kept) = (account.charged(), account.charged() - account.refunded());
+                let (charged, kept) = (account.charged(), account.kept());
                 let ids = ids(account);
                 violations.add(
                     Invariant::NoLostMoney,
@@ -49,11 +49,18 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
         let (charged, refunded) =
             account.map_or((0, 0), |account| (account.charged(), account.refunded()));
         let is_consistent = match state.status {
-            PaymentStatus::Created | PaymentStatus::Failed => charged == 0,
-            PaymentStatus::Completed => charged > 0 && refunded == 0,
+            PaymentStatus::Created | PaymentStatus::Failed | PaymentStatus::Released => {
+                charged == 0
+            }
+            // A part may have been refunded in Stripe's dashboard.
+            PaymentStatus::Completed => charged > 0 && refunded < charged,
             PaymentStatus::Refunded => charged > 0 && refunded == charged,
+            PaymentStatus::ChargedBack => account.is_some_and(|account| account.charged_back() > 0),
             // Work is pending, although the stack is idle.
-            PaymentStatus::Processing | PaymentStatus::Refunding => false,
+            PaymentStatus::Processing
+            | PaymentStatus::ActionRequired
+            | PaymentStatus::Authorised
+            | PaymentStatus::Refunding => false,
         };
         if !is_consistent {
             let (id, order, status) = (&state.id, &payment.order_id, state.status);
@@ -75,6 +82,10 @@ fn account_is_consistent(order: &str, account: &Account<'_>, violations: &mut Vi
             format!("order {order} was charged {count} times ({ids})"),
         );
     }
+    for intent in &account.open {
+        violations
+            .add(Invariant::NoLostMoney, format!("{intent} of order {order} is still authorised"));
+    }
     for refund in account.refunds.iter().filter(|refund| refund.status == "pending") {
         let id = &refund.id;
         violations
@@ -89,11 +100,12 @@ fn account_is_consistent(order: &str, account: &Account<'_>, violations: &mut Vi
     }
 }
 
-/// A complete order keeps its total, any other order nothing.
+/// A complete order keeps its total, less what was refunded of it in Stripe's dashboard; any other order nothing.
 fn kept_amount_is_due(order: &Order, account: &Account<'_>, violations: &mut Violations) {
     let (Order { id, status, .. }, total) = (order, order.total());
-    let kept = account.charged() - account.refunded();
+    let kept = account.kept();
     let due = match status {
+        OrderStatus::Complete if account.refunded() < total => total - account.refunded(),
         OrderStatus::Complete => total,
         OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Cancelled => 0,
     };
@@ -123,24 +135,30 @@ pub struct Totals {
     pub charges: i64,
     pub charged: i64,
     pub refunded: i64,
-    /// The total of all complete orders.
+    pub charged_back: i64,
+    /// The total of all complete orders, less what was refunded of them.
     pub due: i64,
 }
 
 impl Totals {
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut totals = Totals::default();
-        for account in Index::of(snapshot).accounts.values() {
+        let index = Index::of(snapshot);
+        for account in index.accounts.values() {
             totals.charges.add_assign(i64::try_from(account.charges.len()).unwrap_or(i64::MAX));
             totals.charged += account.charged();
             totals.refunded += account.refunded();
+            totals.charged_back += account.charged_back();
         }
         let complete = snapshot.orders.iter().filter(|order| order.status == OrderStatus::Complete);
-        totals.due = complete.map(Order::total).sum();
+        for order in complete {
+            let account = index.accounts.get(order.id.as_str());
+            totals.due += order.total() - account.map_or(0, Account::refunded);
+        }
         totals
     }
 
     pub fn kept(&self) -> i64 {
-        self.charged - self.refunded
+        self.charged - self.refunded - self.charged_back
     }
 }

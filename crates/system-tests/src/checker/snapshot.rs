@@ -246,10 +246,14 @@ pub struct OrderReplica {
 pub enum PaymentStatus {
     Created,
     Processing,
+    ActionRequired,
+    Authorised,
     Completed,
     Refunding,
     Refunded,
+    Released,
     Failed,
+    ChargedBack,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -328,6 +332,8 @@ pub struct Ledger {
     pub payment_intents: Vec<PaymentIntent>,
     pub charges: Vec<Charge>,
     pub refunds: Vec<Refund>,
+    #[serde(default)]
+    pub disputes: Vec<Dispute>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -349,6 +355,18 @@ pub struct Charge {
     pub amount: i64,
     pub currency: String,
     /// `succeeded` or `failed`.
+    pub status: String,
+    /// Whether the card was charged with what is authorised.
+    pub captured: bool,
+}
+
+/// A charge that the cardholder's bank disputes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Dispute {
+    pub id: String,
+    pub charge: String,
+    pub amount: i64,
+    /// `lost`, or another one of Stripe's.
     pub status: String,
 }
 

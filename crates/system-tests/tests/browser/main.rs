@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
+mod cards;
 mod care;
 mod escaping;
 mod gallery;

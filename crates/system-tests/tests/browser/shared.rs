@@ -4,6 +4,7 @@ use system_tests::{Browser, Stack};
 use tokio::sync::OnceCell;
 
 static DEFAULT: OnceCell<Stack> = OnceCell::const_new();
+static PAYMENT_ELEMENT: OnceCell<Stack> = OnceCell::const_new();
 static SHORT_RESERVATIONS: OnceCell<Stack> = OnceCell::const_new();
 
 /// The default marketplace, with two replicas of each service behind the gateway.
@@ -15,6 +16,13 @@ pub async fn default_stack() -> &'static Stack {
 pub async fn short_reservations() -> &'static Stack {
     let short = || Stack::start("browser-short_reservations", &[("RESERVATION_SECONDS", "12")]);
     SHORT_RESERVATIONS.get_or_init(|| start(short)).await
+}
+
+/// With Stripe's card form, as with a Stripe account.
+pub async fn with_payment_element() -> &'static Stack {
+    let with_key =
+        || Stack::start("browser-payment-element", &[("STRIPE_PUBLISHABLE_KEY", "pk_test_local")]);
+    PAYMENT_ELEMENT.get_or_init(|| start(with_key)).await
 }
 
 /// `cargo xtask test` stops it after the tests.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use system_tests::Stack;
 use system_tests::chaos::{self, Options};
 use system_tests::checker::{
-    AcknowledgedRefund, DeadLetter, Invariant, Metadata, OplogEntry, Order, OrderStatus,
+    AcknowledgedRefund, DeadLetter, Dispute, Invariant, Metadata, OplogEntry, Order, OrderStatus,
     OutboxEntry, Reservation, ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, check,
 };
 
@@ -280,6 +280,7 @@ const MUTATIONS: &[Mutation] = &[
             let mut intent = snapshot.ledger.payment_intents[0].clone();
             (charge.id, charge.payment_intent) = ("ch_stray".to_owned(), "pi_stray".to_owned());
             (charge.status, intent.id) = ("succeeded".to_owned(), "pi_stray".to_owned());
+            charge.captured = true;
             intent.metadata = Metadata { order_id: Some("no-such-order".to_owned()) };
             snapshot.ledger.charges.push(charge);
             snapshot.ledger.payment_intents.push(intent);
@@ -315,6 +316,27 @@ const MUTATIONS: &[Mutation] = &[
             let index = charge_of(snapshot, &order);
             snapshot.ledger.charges.remove(index);
             order
+        },
+    },
+    Mutation {
+        what: "an authorisation that was neither captured nor released",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let intent = snapshot.ledger.payment_intents.iter_mut();
+            let intent = intent.last().unwrap();
+            intent.status = "requires_capture".to_owned();
+            format!("{} of order", intent.id)
+        },
+    },
+    Mutation {
+        what: "a lost dispute of a complete order",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            let charge = snapshot.ledger.charges[charge_of(snapshot, &order.id)].id.clone();
+            let (id, status, amount) = ("dp_1".to_owned(), "lost".to_owned(), order.total());
+            snapshot.ledger.disputes.push(Dispute { id, charge, amount, status });
+            order.id
         },
     },
     Mutation {
@@ -502,7 +524,7 @@ fn lock_again(snapshot: &mut Snapshot) -> String {
 fn charge_of(snapshot: &Snapshot, order: &str) -> usize {
     let mut intents = snapshot.ledger.payment_intents.iter();
     let is_its = |charge: &system_tests::checker::Charge, intent: &str| {
-        charge.payment_intent == intent && charge.status == "succeeded"
+        charge.payment_intent == intent && charge.captured
     };
     let charges = &snapshot.ledger.charges;
     let at = intents.find_map(|intent| {

@@ -99,6 +99,7 @@ async fn a_card_is_charged_once_even_while_stripe_is_slow() {
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let order = buyer.reserves(&seller.offers("Siegfried", "20.50").await).await;
     buyer.sees_order(&order, "awaiting:payment").await;
+    stack.lose_webhooks().await;
     stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 2000).await;
     let pay = buyer.client.request(Method::POST, "/api/payments");
     let pay = pay.json(json!({ "orderId": order, "token": "tok_visa" }));

@@ -20,7 +20,7 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 9] = [
+const COLLECTIONS: [(&str, &str, Reader); 10] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
@@ -29,6 +29,7 @@ const COLLECTIONS: [(&str, &str, Reader); 9] = [
     ("orders", "tickets", round_trip::<orders::domain::TicketReplica>),
     ("orders", "people", round_trip::<orders::domain::UserReplica>),
     ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
+    ("payments", "webhooks", round_trip::<payments::domain::WebhookEvent>),
     ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
 ];
 /// A collection that exists only while the versions of a restored database are bumped.

@@ -210,10 +210,12 @@ async fn a_hold_expires() {
 /// The buyer pays shortly before the expiry, and Stripe responds after it.
 async fn pay_late(stack: &Stack, buyer: &Person, order: &str) -> Response {
     let end = buyer.end_of(order).await;
+    stack.lose_webhooks().await;
     stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 5000).await;
     clock::until(end - Duration::from_secs(3)).await;
     let response = buyer.pays(order, "tok_visa").await;
     assert!(clock::now() > end + Duration::from_secs(1));
+    stack.clear_stripe_faults().await;
     response
 }
 
@@ -234,7 +236,8 @@ async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
         (&ended["status"], &ended["cancelReason"]),
         (&json!("cancelled"), &json!("expired"))
     );
-    assert_eq!(paid.expect(201)["status"], "completed");
+    assert!([201, 202].contains(&paid.status.as_u16()), "{}", paid.text);
+    buyer.sees_payment(&order, "completed").await;
 
     let complete = buyer.sees_order(&order, "complete").await;
     assert_eq!((&complete["version"], &complete["paymentId"]), (&json!(4), &paid.body["id"]));
@@ -247,7 +250,7 @@ async fn a_ticket_is_paid_a_second_too_late_and_honoured() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
+async fn a_ticket_is_paid_a_second_too_late_and_nobody_is_charged() {
     let stack = shared::exclusive_with_short_reservations().await;
     let (seller, buyer, other) =
         (stack.person("seller").await, stack.person("buyer").await, stack.person("other").await);
@@ -258,17 +261,20 @@ async fn a_ticket_is_paid_a_second_too_late_and_refunded() {
         clock::until(end).await;
         other.reserves(&ticket).await
     });
-    assert_eq!(paid.expect(201)["status"], "completed");
+    // Of the ten seconds that a response waits, Stripe has taken five.
+    if paid.status != 202 {
+        let refused = paid.problem(409, "order-cancelled");
+        assert!(refused["detail"].as_str().unwrap().contains("not charged"), "{refused}");
+    }
 
-    let refunded = buyer.sees_payment(&order, "refunded").await;
-    assert!(refunded["stripeRefundId"].as_str().unwrap().starts_with("re_"));
+    buyer.sees_payment(&order, "released").await;
     let ended = buyer.order(&order).await;
     assert_eq!(
         (&ended["status"], &ended["cancelReason"]),
         (&json!("cancelled"), &json!("expired"))
     );
     let ledger = stack.stripe_ledger().await;
-    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (1, 1));
+    assert_eq!((ledger.charges(&order).len(), ledger.refunds(&order).len()), (0, 0));
 
     // The next buyer is not affected.
     other.pays(&next, "tok_visa").await.expect(201);
@@ -304,11 +310,12 @@ async fn a_service_dies_in_the_middle() {
     assert_eq!(buyer.sees_ticket(&ticket, "reserved").await["orderId"], json!(order));
     buyer.sees_order(&order, "awaiting:payment").await;
 
-    // payments is killed while Stripe charges the card, and retrieves the outcome after the restart.
+    // payments is killed while Stripe authorises the card, and retrieves the outcome after the restart.
+    stack.lose_webhooks().await;
     stack.inject_stripe_fault("/v1/payment_intents/*/confirm", "slow", Some(1), 3000).await;
     let kill = async {
-        eventually("Stripe to have charged the card", || async {
-            (stack.stripe_ledger().await.charges(&order).len() == 1).then_some(())
+        eventually("Stripe to have authorised the card", || async {
+            (stack.stripe_ledger().await.authorisations(&order).len() == 1).then_some(())
         })
         .await;
         stack.kill("payments").await;
@@ -319,6 +326,7 @@ async fn a_service_dies_in_the_middle() {
     let again = buyer.pays(&order, "tok_visa").await;
     assert_eq!(again.status, 409, "in progress, or paid: {}", again.text);
     let payment = buyer.sees_payment(&order, "completed").await;
+    stack.clear_stripe_faults().await;
 
     // orders is killed before it has consumed the event.
     stack.kill("orders").await;

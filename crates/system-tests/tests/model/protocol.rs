@@ -10,6 +10,7 @@ pub mod order;
 pub mod payment;
 pub mod places;
 pub mod schedule;
+pub mod stripe;
 
 use self::event::Event;
 

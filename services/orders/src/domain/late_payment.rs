@@ -23,11 +23,11 @@ pub enum Retake {
 }
 
 impl Order {
-    /// Whether a charge that succeeds now is late, so that the listing's state decides what happens.
-    pub fn would_retake(&self) -> bool {
+    /// Whether this payment is late, so that the listing's state decides what happens.
+    pub fn would_retake(&self, payment: &events::Payment) -> bool {
         self.status == OrderStatus::Cancelled
             && self.cancel_reason == Some(CancelReason::Expired)
-            && self.payment.as_ref().is_none_or(|seen| seen.answer.is_none() && !seen.refunded)
+            && self.is_to_be_answered(payment)
     }
 
     /// Whether the listing still is what an expired order was placed for and paid: neither deleted, nor closed, nor

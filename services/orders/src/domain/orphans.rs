@@ -15,7 +15,7 @@ use store::{Change, RESTORE_VERSION_OFFSET};
 use super::{Answer, Order, Payment, TicketReplica};
 
 impl Order {
-    /// A charge for a missing order: an ended order that requires its refund.
+    /// A payment for a missing order: an ended order that requires its refund.
     pub fn orphaned_charge(payment: &events::Payment, now: Time) -> Change<Order> {
         let ticket = OrderedTicket {
             id: TicketId::new(now),
@@ -28,7 +28,7 @@ impl Order {
             id: payment.id,
             version: payment.version,
             answer: Some(Answer::RefundRequired),
-            refunded: false,
+            settled: false,
         });
         order.requiring_refund(payment.id, RefundReason::OrderCancelled)
     }

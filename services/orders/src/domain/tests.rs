@@ -35,9 +35,14 @@ fn decline(order: &Order, r#final: bool) -> events::FailedPayment {
     fixtures::failed_payment(order.id, now()).with_final(r#final).with_version(4)
 }
 
-fn refund(order: &Order, relist: bool) -> events::Refund {
+/// The order's payment, as its later events name it.
+fn of(order: &Order) -> events::Payment {
     let id = order.payment.as_ref().map_or_else(|| PaymentId::new(now()), |payment| payment.id);
-    fixtures::refund(&payment(order).with_id(id)).with_relist(relist)
+    payment(order).with_id(id)
+}
+
+fn refund(order: &Order, relist: bool) -> events::Refund {
+    fixtures::refund(&of(order)).with_relist(relist)
 }
 
 /// Everything that can happen to an order.
@@ -50,15 +55,19 @@ enum Move {
     PaidAndFree,
     PaidAndGone,
     Declined,
-    DeclinedFinally,
+    /// Older than the payment that may have been answered.
+    FailedBefore,
+    Failed,
+    Released,
     Refunded,
     Withdrawn,
+    DisputeLost,
     TicketDeleted,
 }
 
 use Move::*;
 
-const MOVES: [Move; 11] = [
+const MOVES: [Move; 14] = [
     Confirmed,
     Cancelled,
     TimerEarly,
@@ -66,9 +75,12 @@ const MOVES: [Move; 11] = [
     PaidAndFree,
     PaidAndGone,
     Declined,
-    DeclinedFinally,
+    FailedBefore,
+    Failed,
+    Released,
     Refunded,
     Withdrawn,
+    DisputeLost,
     TicketDeleted,
 ];
 
@@ -83,7 +95,10 @@ fn make(order: &Order, r#move: Move, free: &[u16]) -> Option<Change<Order>> {
         PaidAndFree => order.paid(&payment(order), Retake::Free { places: places(free), at: end }),
         PaidAndGone => order.paid(&payment(order), Retake::Gone),
         Declined => order.payment_failed(&decline(order, false)),
-        DeclinedFinally => order.payment_failed(&decline(order, true)),
+        FailedBefore => order.payment_failed(&decline(order, true).with_version(2)),
+        Failed => order.payment_failed(&decline(order, true)),
+        Released => order.released(&fixtures::released(&of(order))),
+        DisputeLost => order.disputed(&fixtures::disputed(&of(order), events::DisputeStatus::Lost)),
         Refunded => order.refunded(&refund(order, true)),
         Withdrawn => order.refunded(&refund(order, false)),
         TicketDeleted => order.ticket_deleted(),
@@ -106,6 +121,7 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
     let data = format!("{event:?}");
     assert!(data.contains(&format!("{}:{}", after.id, after.version)), "{data}");
     match event.subject() {
+        Subject::OrderUpdated if after.status == OrderStatus::Cancelled => "seen".to_owned(),
         Subject::OrderUpdated => after.status.as_str().to_owned(),
         Subject::OrderCancelled if after.occupies => "withdrawn".to_owned(),
         Subject::OrderCancelled => after.cancel_reason.unwrap().as_str().to_owned(),
@@ -126,8 +142,11 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
         | Subject::TicketReserved
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
+        | Subject::PaymentCaptured
         | Subject::PaymentFailed
-        | Subject::PaymentRefunded) => panic!("no change of an order publishes {other}"),
+        | Subject::PaymentReleased
+        | Subject::PaymentRefunded
+        | Subject::PaymentDisputed) => panic!("no change of an order publishes {other}"),
     }
 }
 
@@ -135,7 +154,8 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
 fn assert_sound(before: &Order, after: &Order) {
     assert_eq!(after.version, before.version + 1, "every change increments the version");
     assert_eq!(after.occupies, after.status.is_live() || after.withdrawn);
-    assert!(!after.withdrawn || after.cancel_reason == Some(CancelReason::Refunded), "{after:?}");
+    let may_withdraw = [Some(CancelReason::Refunded), Some(CancelReason::Disputed)];
+    assert!(!after.withdrawn || may_withdraw.contains(&after.cancel_reason), "{after:?}");
     let unpaid = matches!(after.status, OrderStatus::Created | OrderStatus::AwaitingPayment);
     assert_eq!(after.unpaid, unpaid);
     assert_eq!(after.cancel_reason.is_some(), after.status == OrderStatus::Cancelled);
@@ -151,34 +171,42 @@ fn assert_sound(before: &Order, after: &Order) {
     if answer(before).is_some() {
         assert_eq!(answer(after), answer(before), "an answer is never revised");
     }
-    let refunded = |order: &Order| order.payment.as_ref().is_some_and(|payment| payment.refunded);
-    assert!(refunded(after) || !refunded(before), "a refund is never revoked");
+    let settled = |order: &Order| order.payment.as_ref().is_some_and(|payment| payment.settled);
+    assert!(settled(after) || !settled(before), "money that has gone back is never expected again");
+    assert!(after.payment_version() >= before.payment_version(), "newer wins");
     if before.refund_required.is_some() {
         assert_eq!(after.refund_required, before.refund_required, "a refund is required once");
     }
 }
 
-/// Every state of an order, by the moves that lead there, and the result of each further move.
+/// Every state of an order, by the moves that lead there, and the result of each further move, in the order of [`MOVES`].
 #[rustfmt::skip]
 const TABLE: &[(&[Move], [&str; MOVES.len()])] = &[
-//   moves so far                     confirmed           cancel  early  due        paid, free           paid, gone           decl.  decl. finally     refunded    withdrawn    ticket deleted
-    (&[],                           ["awaiting:payment", "user", ".",   "expired", "complete",          "complete",          ".",   "payment_failed", "refunded", "withdrawn", "ticket_deleted"]),
-    (&[Confirmed],                  [".",                "user", ".",   "expired", "complete",          "complete",          ".",   "payment_failed", "refunded", "withdrawn", "ticket_deleted"]),
-    (&[PaidAndGone],                [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              "refunded", "withdrawn", "refund: deleted"]),
-    (&[Confirmed, PaidAndGone],     [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              "refunded", "withdrawn", "refund: deleted"]),
-    (&[TimerDue, PaidAndFree],      [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              "refunded", "withdrawn", "refund: deleted"]),
-    (&[PaidAndGone, TicketDeleted], [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              "refunded", "withdrawn", "."]),
-    (&[Cancelled],                  [".",                ".",    ".",   ".",       "refund: cancelled", "refund: cancelled", ".",   ".",              "recorded", "recorded",  "."]),
-    (&[DeclinedFinally],            [".",                ".",    ".",   ".",       "refund: cancelled", "refund: cancelled", ".",   ".",              "recorded", "recorded",  "."]),
-    (&[TicketDeleted],              [".",                ".",    ".",   ".",       "refund: cancelled", "refund: cancelled", ".",   ".",              "recorded", "recorded",  "."]),
-    (&[TimerDue],                   [".",                ".",    ".",   ".",       "retaken",           "refund: too late",  ".",   ".",              "recorded", "recorded",  "."]),
-    (&[Cancelled, PaidAndFree],     [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              "recorded", "recorded",  "."]),
-    (&[TimerDue, PaidAndGone],      [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              "recorded", "recorded",  "."]),
-    (&[Refunded],                   [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              ".",        ".",         "."]),
-    (&[PaidAndGone, Refunded],      [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              ".",        ".",         "."]),
-    (&[PaidAndGone, Withdrawn],     [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              ".",        ".",         "."]),
-    (&[Cancelled, Refunded],        [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              ".",        ".",         "."]),
-    (&[TimerDue, Refunded],         [".",                ".",    ".",   ".",       ".",                 ".",                 ".",   ".",              ".",        ".",         "."]),
+    (&[],                              ["awaiting:payment", "user", ".", "expired", "complete",          "complete",          ".", "payment_failed", "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "ticket_deleted"]),
+    (&[Confirmed],                     [".",                "user", ".", "expired", "complete",          "complete",          ".", "payment_failed", "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "ticket_deleted"]),
+    (&[PaidAndGone],                   [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "refund: deleted"]),
+    (&[Confirmed, PaidAndGone],        [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "refund: deleted"]),
+    (&[TimerDue, PaidAndFree],         [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "refund: deleted"]),
+    (&[PaidAndGone, TicketDeleted],    [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "."]),
+    (&[Cancelled],                     [".",                ".",    ".", ".",       "refund: cancelled", "refund: cancelled", ".", "seen",           "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[TicketDeleted],                 [".",                ".",    ".", ".",       "refund: cancelled", "refund: cancelled", ".", "seen",           "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[TimerDue],                      [".",                ".",    ".", ".",       "retaken",           "refund: too late",  ".", "seen",           "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[FailedBefore],                  [".",                ".",    ".", ".",       "refund: cancelled", "refund: cancelled", ".", ".",              "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[Failed],                        [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[TimerDue, FailedBefore],        [".",                ".",    ".", ".",       "retaken",           "refund: too late",  ".", ".",              "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[TimerDue, Failed],              [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[Cancelled, PaidAndFree],        [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[TimerDue, PaidAndGone],         [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "seen",           "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[PaidAndGone, Failed],           [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[Cancelled, PaidAndFree, Failed],[".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              "seen",     "seen",     "seen",      "seen",      "."]),
+    (&[Released],                      [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[Refunded],                      [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[PaidAndGone, Released],         [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[PaidAndGone, Refunded],         [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[PaidAndGone, Withdrawn],        [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[PaidAndGone, DisputeLost],      [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[Cancelled, Refunded],           [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
+    (&[TimerDue, Released],            [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              ".",              ".",        ".",        ".",         ".",         "."]),
 ];
 
 #[test]
@@ -218,15 +246,20 @@ fn an_expired_reservation_reads_as_expired_before_the_database_records_it() {
 }
 
 #[test]
-fn an_order_keeps_the_highest_version_of_its_payment() {
+fn what_is_older_than_what_was_seen_of_the_payment_changes_nothing() {
     let order = reserve(&ticket(), &[1]).thing;
-    let refunded =
-        make(&order, PaidAndGone, &[1]).and_then(|paid| make(&paid.thing, Refunded, &[1]));
-    assert_eq!(refunded.unwrap().thing.payment_version(), 5);
-    let mut late = refund(&order, true);
-    late.version = 1;
     let paid = make(&order, PaidAndGone, &[1]).unwrap().thing;
-    assert_eq!(paid.refunded(&late).unwrap().thing.payment_version(), 3);
+    assert_eq!(paid.payment_version(), 3);
+    let mut late = refund(&paid, true);
+    late.version = 3;
+    assert!(paid.refunded(&late).is_none());
+    let refunded = make(&paid, Refunded, &[1]).unwrap().thing;
+    assert_eq!(refunded.payment_version(), 5);
+    // A refund that is repeated under a newer version (its first one has failed) is recorded, and changes nothing else.
+    late.version = 9;
+    let again = refunded.refunded(&late).unwrap().thing;
+    assert_eq!((again.payment_version(), again.status), (9, OrderStatus::Cancelled));
+    assert_eq!(again.cancel_reason, refunded.cancel_reason);
 }
 
 /// Some orders of a listing of three, with random moves that the store would allow.

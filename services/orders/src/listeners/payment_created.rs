@@ -1,5 +1,5 @@
-//! `payment.created`: a charge has succeeded. The order completes, also if it has expired meanwhile and as many places are
-//! still available; otherwise the payment must be refunded.
+//! `payment.created`: the money is authorised. The order completes, also if it has expired meanwhile and as many places are
+//! still available; otherwise the payment must be released.
 
 use bus::Failure;
 use common::events::{Payment, PaymentCreated};
@@ -12,18 +12,23 @@ use crate::state::App;
 use crate::store::{InsertOutcome, MAX_ATTEMPTS};
 
 pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result<(), Failure> {
+    answer(&app, &payment).await
+}
+
+/// Answers a payment that is authorised, or captured: once.
+pub(super) async fn answer(app: &App, payment: &Payment) -> Result<(), Failure> {
     for _ in 0..MAX_ATTEMPTS {
         let Some(order) = app.store.order(payment.order_id).await? else {
-            match recovery::refund_orphaned_charge(&app, &payment).await? {
+            match recovery::refund_orphaned_charge(app, payment).await? {
                 InsertOutcome::Inserted => return Ok(()),
                 InsertOutcome::PlaceTaken | InsertOutcome::SlotTaken | InsertOutcome::Conflict => {
                     continue;
                 }
             }
         };
-        let Some(change) = order.paid(&payment, retake(&app, &order, &payment).await?) else {
+        let Some(change) = order.paid(payment, retake(app, &order, payment).await?) else {
             // Reminded of an answer that was lost on its way.
-            if payment.reminder && order.has_answered(&payment) {
+            if payment.reminder && order.has_seen(payment.id, payment.version) {
                 app.store.documents().answer_again(&order).await?;
             }
             return Ok(());
@@ -40,7 +45,7 @@ pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result
 /// Whether a buyer who paid late gets places again. If another buyer reserves one of them before the write, the unique
 /// index refuses the write.
 async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, Failure> {
-    if !order.would_retake() {
+    if !order.would_retake(payment) {
         return Ok(Retake::Gone);
     }
     let ticket = app.store.ticket(order.ticket_id).await?;

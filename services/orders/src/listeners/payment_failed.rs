@@ -1,4 +1,5 @@
-//! `payment.failed`: a card was declined; the final decline ends the order.
+//! `payment.failed`: a card was declined; finally, the order ends, also a complete one whose payment can't
+//! be captured.
 
 use bus::Failure;
 use common::events::PaymentFailed;
@@ -6,6 +7,8 @@ use common::events::PaymentFailed;
 use crate::state::App;
 
 pub async fn handle(app: App, PaymentFailed(payment): PaymentFailed) -> Result<(), Failure> {
-    app.store.update(payment.order_id, |order| order.payment_failed(&payment)).await?;
-    Ok(())
+    super::end_by_payment(&app, payment.order_id, payment.reminder, |order| {
+        order.payment_failed(&payment)
+    })
+    .await
 }

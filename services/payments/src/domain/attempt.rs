@@ -1,13 +1,13 @@
 //! Attempts: one card each, and never two at once.
 
-use common::Time;
 use common::events::{CancelReason, OrderStatus, PaymentFailed};
 use common::ids::PaymentId;
+use common::{Money, Time};
 use store::Change;
 
 use super::{
-    Attempt, AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, PaymentRefusal,
-    RequestOutcome, Status,
+    Action, Attempt, AttemptNumber, Capture, CardToken, IntentNumber, Limits, OrderPayment,
+    Payment, PaymentRefusal, RequestOutcome, Status,
 };
 
 impl OrderPayment {
@@ -31,7 +31,15 @@ impl OrderPayment {
             declines: 0,
             last_decline: None,
             last_charge: None,
+            cancelling: false,
+            cancelled: false,
+            capture: Capture::default(),
+            refund_asked: None,
+            rejected: false,
             refund: None,
+            amount_refunded: Money::from_minor(0),
+            dispute: None,
+            event_version: None,
         });
         payment.last_attempt = payment.last_attempt + 1;
         payment.status = Status::Processing;
@@ -41,6 +49,7 @@ impl OrderPayment {
             method: token.payment_method().map(str::to_owned),
             sent: false,
             outcome_unknown: false,
+            action: None,
         });
         next.payment = Some(payment);
         next.failures = 0;
@@ -51,9 +60,17 @@ impl OrderPayment {
     pub fn check_payable(&self, limits: Limits, now: Time) -> Result<(), PaymentRefusal> {
         if let Some(payment) = &self.payment {
             match payment.status {
-                Status::Processing | Status::Unknown => return Err(PaymentRefusal::InProgress),
-                Status::Completed => return Err(PaymentRefusal::AlreadyPaid),
-                Status::Refunding | Status::Refunded => return Err(PaymentRefusal::Refunded),
+                Status::Processing
+                | Status::ActionRequired
+                | Status::Authorised
+                | Status::Unknown => return Err(PaymentRefusal::InProgress),
+                Status::Captured => return Err(PaymentRefusal::AlreadyPaid),
+                Status::Released => return Err(PaymentRefusal::NotHonoured),
+                // It was authorised, and the capture was impossible.
+                Status::Failed if self.is_complete() => return Err(PaymentRefusal::NotHonoured),
+                Status::Refunding | Status::Refunded | Status::ChargedBack => {
+                    return Err(PaymentRefusal::Refunded);
+                }
                 Status::Created | Status::Failed if limits.is_reached_by(payment.declines) => {
                     return Err(PaymentRefusal::TooManyDeclines);
                 }
@@ -72,14 +89,17 @@ impl OrderPayment {
                     | CancelReason::TicketDeleted
                     | CancelReason::Refunded
                     | CancelReason::Banned
+                    | CancelReason::Disputed
                     | CancelReason::Unknown,
                 )
                 | None => PaymentRefusal::OrderCancelled,
             }),
             OrderStatus::Created | OrderStatus::AwaitingPayment if self.accepts_payment(now) => {
-                // Stripe has cancelled the PaymentIntent, and orders is about to end the order.
-                let has_failed =
-                    self.payment.as_ref().is_some_and(|payment| payment.status == Status::Failed);
+                // The PaymentIntent is cancelled, and orders is about to end the order.
+                let has_failed = self
+                    .payment
+                    .as_ref()
+                    .is_some_and(|payment| payment.status == Status::Failed || payment.cancelling);
                 if has_failed { Err(PaymentRefusal::TooManyDeclines) } else { Ok(()) }
             }
             OrderStatus::Created | OrderStatus::AwaitingPayment => {
@@ -161,6 +181,7 @@ impl OrderPayment {
             let attempt = payment.attempt.as_mut()?;
             attempt.number = payment.last_attempt;
             (attempt.sent, attempt.outcome_unknown) = (false, false);
+            attempt.action = None;
             Some(())
         })
     }
@@ -190,7 +211,8 @@ impl OrderPayment {
         if self.is_sent(number) { None } else { self.abandon_attempt(number, limits, now) }
     }
 
-    /// Stripe's result: the card was declined. `charge` is Stripe's charge that was declined.
+    /// Stripe's result: the card was declined. `charge` is Stripe's charge that was declined. The last decline ends the
+    /// payment.
     pub fn record_decline(
         &self,
         number: AttemptNumber,
@@ -200,18 +222,39 @@ impl OrderPayment {
         now: Time,
     ) -> Option<Change<OrderPayment>> {
         let change = self.edit_attempt(number, now, |payment| {
-            payment.status = Status::Created;
             payment.attempt = None;
             payment.declines += 1;
+            let is_last = limits.is_reached_by(payment.declines);
+            payment.status = if is_last { Status::Failed } else { Status::Created };
             payment.last_decline = Some(code.to_owned());
             payment.last_charge = charge.map(str::to_owned).or(payment.last_charge.take());
             Some(())
         })?;
-        let next = change.thing.schedule(limits, now);
-        let event = PaymentFailed(next.failed_event(false)?);
+        let next = change.thing.published().schedule(limits, now);
+        let is_last = next.payment.as_ref()?.status == Status::Failed;
+        let event = PaymentFailed(next.failed_event(is_last)?);
         let attempts_left = limits.attempts_left(event.0.attempt);
         let outcome = RequestOutcome::Declined { code: code.to_owned(), attempts_left };
         Some(Change::with_event(next.finish_request(Some(outcome)), &event))
+    }
+
+    /// The PaymentIntent that waits for the buyer's bank, and the attempt that it belongs to.
+    pub fn awaited_intent(&self) -> Option<(AttemptNumber, &str)> {
+        let payment = self.payment.as_ref()?;
+        let attempt = payment.attempt.as_ref().filter(|_| payment.status == Status::ActionRequired);
+        Some((attempt?.number, payment.intent.as_deref()?))
+    }
+
+    /// What the buyer's bank asks for.
+    pub fn action(&self) -> Option<&Action> {
+        let payment = self.payment.as_ref()?;
+        let attempt = payment.attempt.as_ref().filter(|_| payment.status == Status::ActionRequired);
+        attempt?.action.as_ref()
+    }
+
+    /// The number of the attempt in progress.
+    pub fn attempt_number(&self) -> Option<AttemptNumber> {
+        self.attempt().map(|attempt| attempt.number)
     }
 
     pub(super) fn attempt(&self) -> Option<&Attempt> {
@@ -219,7 +262,7 @@ impl OrderPayment {
     }
 
     /// One edit of the attempt with this number, if it is the one in progress.
-    fn edit_attempt(
+    pub(super) fn edit_attempt(
         &self,
         number: AttemptNumber,
         now: Time,

@@ -48,8 +48,16 @@ numbers! {
     AttemptNumber,
     /// The number in the idempotency key under which a PaymentIntent is created.
     IntentNumber,
+    /// The number in the idempotency key under which the payment is captured.
+    CaptureNumber,
     /// The number in the idempotency key under which a refund is created.
     RefundNumber,
+}
+
+impl Default for CaptureNumber {
+    fn default() -> Self {
+        CaptureNumber::FIRST
+    }
 }
 
 impl AttemptNumber {

@@ -5,8 +5,8 @@ use common::{Money, Time};
 use store::Change;
 
 use super::{
-    AttemptNumber, GatewayError, IntentNumber, IntentState, Limits, OrderPayment, RefundNumber,
-    RefundState, Refunds, StripeResult,
+    AttemptNumber, CaptureNumber, GatewayError, IntentNumber, IntentState, Limits, OrderPayment,
+    RefundNumber, RefundState, Refunds, StripeResult,
 };
 
 /// The effect of a result.
@@ -105,8 +105,12 @@ impl OrderPayment {
         now: Time,
     ) -> Transition {
         match result {
-            Ok(IntentState::Succeeded) => Transition::fact(self.record_success(now)),
-            Ok(IntentState::Canceled) => Transition::fact(self.record_cancellation(now)),
+            Ok(
+                state @ (IntentState::RequiresCapture
+                | IntentState::RequiresAction(_)
+                | IntentState::Succeeded(_)
+                | IntentState::Canceled),
+            ) => Transition::fact(self.record_attempt_state(number, state, limits, now)),
             Err(GatewayError::Declined { code, charge }) => {
                 Transition::fact(self.record_decline(number, code, charge.as_deref(), limits, now))
             }
@@ -135,45 +139,114 @@ impl OrderPayment {
         limits: Limits,
         now: Time,
     ) -> Transition {
-        let (charge, decline_code) = match result {
-            Ok(IntentState::Succeeded) => return Transition::fact(self.record_success(now)),
-            Ok(IntentState::Canceled) => return Transition::fact(self.record_cancellation(now)),
+        let state = match result {
             Ok(IntentState::Processing) => {
                 return Transition::retry(None, "the payment is processing");
             }
-            Ok(IntentState::RequiresPaymentMethod { last_charge, decline_code }) => {
-                (last_charge.as_deref(), decline_code.as_deref())
-            }
+            Ok(state) => state,
             Err(error) => return Transition::retry(None, error.to_string()),
         };
-        let known = self.payment.as_ref().and_then(|payment| payment.last_charge.as_deref());
-        match (charge, decline_code) {
-            // A new charge: this attempt's, and it was declined.
-            (Some(_), Some(code)) if charge != known => {
-                Transition::fact(self.record_decline(number, code, charge, limits, now))
-            }
-            // Nothing has happened: one more try, if there is time.
-            _ if self.failures <= 1 && self.accepts_payment(now) => {
-                Transition::fact(self.advance_attempt_number(number, now))
-            }
-            _ if self.accepts_payment(now) => {
-                let error = GatewayError::Failed("repeated failures".to_owned());
-                let change = self.abandon_attempt(number, limits, now);
-                Transition { change, next: Next::NothingSent(error) }
-            }
-            // The order has ended, and that is what the buyer's response says.
-            _ => Transition::fact(self.abandon_attempt(number, limits, now)),
+        let change = self.record_attempt_state(number, state, limits, now);
+        match state {
+            IntentState::RequiresPaymentMethod { .. } if change.is_none() => {}
+            IntentState::RequiresPaymentMethod { .. }
+            | IntentState::Processing
+            | IntentState::RequiresCapture
+            | IntentState::RequiresAction(_)
+            | IntentState::Succeeded(_)
+            | IntentState::Canceled => return Transition::fact(change),
         }
+        // Nothing has happened: one more try, if there is time.
+        if self.failures <= 1 && self.accepts_payment(now) {
+            return Transition::fact(self.advance_attempt_number(number, now));
+        }
+        let change = self.abandon_attempt(number, limits, now);
+        if self.accepts_payment(now) {
+            let error = GatewayError::Failed("repeated failures".to_owned());
+            return Transition { change, next: Next::NothingSent(error) };
+        }
+        // The order has ended, and that is what the buyer's response says.
+        Transition::fact(change)
     }
 
     /// Cancelling the PaymentIntent, or retrieving it after that was refused.
-    pub fn on_cancellation(&self, result: &StripeResult<IntentState>, now: Time) -> Transition {
+    pub fn on_cancellation(
+        &self,
+        result: &StripeResult<IntentState>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
         match result {
-            Ok(IntentState::Succeeded) => Transition::fact(self.record_success(now)),
-            Ok(IntentState::Canceled) => Transition::fact(self.record_cancellation(now)),
-            Ok(IntentState::Processing | IntentState::RequiresPaymentMethod { .. }) => {
-                Transition::retry(None, "the PaymentIntent is not cancelled yet")
+            Ok(state @ (IntentState::Succeeded(_) | IntentState::Canceled)) => {
+                Transition::fact(self.record_intent_state(state, limits, now))
             }
+            Ok(
+                IntentState::Processing
+                | IntentState::RequiresPaymentMethod { .. }
+                | IntentState::RequiresAction(_)
+                | IntentState::RequiresCapture,
+            ) => Transition::retry(None, "the PaymentIntent is not cancelled yet"),
+            Err(error) => Transition::retry(None, error.to_string()),
+        }
+    }
+
+    /// Capturing what is authorised.
+    pub fn on_capture(
+        &self,
+        number: CaptureNumber,
+        result: &StripeResult<IntentState>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        match result {
+            Ok(state @ (IntentState::Succeeded(_) | IntentState::Canceled)) => {
+                Transition::fact(self.record_intent_state(state, limits, now))
+            }
+            // One of the refusals is *already captured*, which is success: the PaymentIntent is retrieved.
+            Ok(
+                IntentState::Processing
+                | IntentState::RequiresPaymentMethod { .. }
+                | IntentState::RequiresAction(_)
+                | IntentState::RequiresCapture,
+            )
+            | Err(
+                GatewayError::Refused { .. }
+                | GatewayError::Declined { .. }
+                | GatewayError::Failed(_),
+            ) => Transition::fact(self.mark_capture_outcome_unknown(number, now)),
+            Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
+            Err(GatewayError::Mismatch(why)) => {
+                Transition::retry(self.mark_capture_outcome_unknown(number, now), why)
+            }
+        }
+    }
+
+    /// Retrieving the PaymentIntent after a capture whose outcome was unknown.
+    pub fn on_capture_retrieved(
+        &self,
+        number: CaptureNumber,
+        result: &StripeResult<IntentState>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        match result {
+            Ok(state @ (IntentState::Succeeded(_) | IntentState::Canceled)) => {
+                Transition::fact(self.record_intent_state(state, limits, now))
+            }
+            // Nothing has happened under this number. The next one is sent at once, the first time.
+            Ok(IntentState::RequiresCapture) => {
+                let change = self.advance_capture_number(number, now);
+                if self.failures <= 1 {
+                    Transition::fact(change)
+                } else {
+                    Transition::retry(change, "the capture failed")
+                }
+            }
+            Ok(
+                IntentState::Processing
+                | IntentState::RequiresPaymentMethod { .. }
+                | IntentState::RequiresAction(_),
+            ) => Transition::retry(None, "the PaymentIntent is not captured yet"),
             Err(error) => Transition::retry(None, error.to_string()),
         }
     }
@@ -183,11 +256,12 @@ impl OrderPayment {
         &self,
         number: RefundNumber,
         result: &StripeResult<RefundState>,
+        limits: Limits,
         now: Time,
     ) -> Transition {
         match result {
             Ok(RefundState::Succeeded { id, amount }) if *amount == self.order.amount => {
-                Transition::fact(self.record_refund(id, now))
+                Transition::fact(self.record_refund(id, limits, now))
             }
             // A part: whether all of the payment is refunded is the sum of its refunds.
             Ok(RefundState::Succeeded { .. }) => {
@@ -219,6 +293,7 @@ impl OrderPayment {
         &self,
         number: RefundNumber,
         result: &StripeResult<Refunds>,
+        limits: Limits,
         now: Time,
     ) -> Transition {
         let refunds = match result {
@@ -227,7 +302,7 @@ impl OrderPayment {
         };
         let remainder = self.order.amount.minor() - refunds.succeeded.minor();
         match &refunds.newest {
-            Some(id) if remainder == 0 => Transition::fact(self.record_refund(id, now)),
+            Some(id) if remainder == 0 => Transition::fact(self.record_refund(id, limits, now)),
             Some(_) if remainder < 0 => Transition::retry(None, "more is refunded than was paid"),
             Some(_) | None if refunds.is_pending => Transition::retry(None, "a refund is pending"),
             // The next number refunds the rest. At once if the rest is less than before; otherwise, the refund under

@@ -6,7 +6,10 @@ use common::money::Currency;
 use common::{Money, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptNumber, CardToken, IntentNumber, RefundNumber, Total, Version};
+use super::{
+    Action, AttemptNumber, CaptureNumber, CardToken, Dispute, IntentNumber, RefundNumber, Total,
+    Version,
+};
 
 /// What payments needs of the order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct OrderReplica {
     pub amount: Money,
     pub currency: Currency,
     pub expires_at: Time,
+    /// The version of the payment that orders has seen.
+    #[serde(default)]
+    pub payment_version: Option<Version>,
 }
 
 /// The order's one payment, and its one PaymentIntent.
@@ -42,39 +48,77 @@ pub struct Payment {
     pub last_decline: Option<String>,
     /// The newest of Stripe's charges (`ch_…`) whose decline is recorded: a different one is a new decline.
     pub last_charge: Option<String>,
+    /// It was decided that the PaymentIntent is cancelled, which is written before that is sent and never revised: what
+    /// is being cancelled never becomes authorised.
+    #[serde(default)]
+    pub cancelling: bool,
+    /// Stripe has said that the PaymentIntent is cancelled.
+    #[serde(default)]
+    pub cancelled: bool,
+    #[serde(default)]
+    pub capture: Capture,
+    /// The seller's request for a refund; the first one counts.
+    #[serde(default)]
+    pub refund_asked: Option<RefundAsked>,
+    /// orders can't honour the payment.
+    #[serde(default)]
+    pub rejected: bool,
     pub refund: Option<Refund>,
+    /// The sum of its succeeded refunds, as far as it is known, before all of it is refunded.
+    #[serde(default = "nothing")]
+    pub amount_refunded: Money,
+    /// The newest dispute of the charge.
+    #[serde(default)]
+    pub dispute: Option<Dispute>,
+    /// The version of the document in which the newest event was published. (None of the previous version.)
+    #[serde(default)]
+    pub event_version: Option<Version>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Created,
+    /// An attempt is in progress.
     Processing,
-    Completed,
+    /// The buyer's bank asks the buyer (3-D Secure).
+    ActionRequired,
+    /// The money is reserved on the card, and orders decides.
+    Authorised,
+    /// The card was charged.
+    #[serde(rename = "completed")]
+    Captured,
     Refunding,
     Refunded,
+    /// What was authorised was not captured, and nobody is charged.
+    Released,
     Failed,
+    /// The cardholder's bank has taken the charge back.
+    ChargedBack,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,
 }
 
 impl Status {
-    /// As the API, events and documents spell it.
+    /// As the API spells it. That the money is authorised is internal.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Created => "created",
-            Status::Processing => "processing",
-            Status::Completed => "completed",
+            Status::Processing | Status::Authorised => "processing",
+            Status::ActionRequired => "action_required",
+            Status::Captured => "completed",
             Status::Refunding => "refunding",
             Status::Refunded => "refunded",
+            Status::Released => "released",
+            Status::ChargedBack => "charged_back",
             Status::Failed => "failed",
             Status::Unknown => "unknown",
         }
     }
 }
 
-/// One attempt to charge one card.
+/// One attempt to authorise one card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
@@ -88,6 +132,26 @@ pub struct Attempt {
     /// Stripe failed under this number, and would repeat that response for a day: retrieve the PaymentIntent first.
     #[serde(rename = "ask")]
     pub outcome_unknown: bool,
+    /// What the buyer's bank asks for.
+    #[serde(default)]
+    pub action: Option<Action>,
+}
+
+/// The capture of what is authorised.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Capture {
+    pub number: CaptureNumber,
+    /// As for an attempt: retrieve the PaymentIntent before another capture is sent.
+    pub outcome_unknown: bool,
+}
+
+/// The seller refunds the buyer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefundAsked {
+    /// Whether the order's places go back on sale.
+    pub relist: bool,
 }
 
 /// The refund of the whole payment.
@@ -114,6 +178,10 @@ fn always() -> bool {
     true
 }
 
+fn nothing() -> Money {
+    Money::from_minor(0)
+}
+
 impl OrderReplica {
     /// What the order's payment charges.
     pub fn total(&self) -> Total {
@@ -130,6 +198,7 @@ impl OrderReplica {
             amount: order.total,
             currency: order.ticket.listing.currency.clone(),
             expires_at: order.expires_at,
+            payment_version: order.payment_version.map(Version::from),
         }
     }
 }

@@ -1,52 +1,96 @@
-//! Refunding a payment.
+//! Refunding a payment: what is captured is refunded, and what is only authorised is released.
 
 use common::events::RefundRequired;
 use common::{Money, Time};
 use store::Change;
 
-use super::{NotPaid, OrderPayment, Payment, Refund, RefundNumber, Status};
+use super::{Limits, NotPaid, OrderPayment, Payment, Refund, RefundAsked, RefundNumber, Status};
 
 impl OrderPayment {
-    /// Begins the refund, after which the order's places go back on sale or don't. None: it has begun, or there is nothing
-    /// to refund.
-    pub fn begin_refund(&self, relist: bool, now: Time) -> Option<Change<OrderPayment>> {
+    /// The seller refunds the buyer, after which the order's places go back on sale or don't. What isn't captured yet is
+    /// released. None: that has begun, or there is nothing to refund.
+    pub fn begin_refund(
+        &self,
+        relist: bool,
+        limits: Limits,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
         let whole = self.order.amount;
-        let change = self.edit_payment(now, |payment| {
-            payment.is_completed().then(|| payment.refund(whole, relist, false))
+        let change = self.edit_payment(now, |payment| match payment.status {
+            Status::Authorised => payment.refund_asked.is_none().then(|| {
+                payment.refund_asked = Some(RefundAsked { relist });
+            }),
+            Status::Captured => {
+                payment.refund_asked = Some(RefundAsked { relist });
+                payment.refund(whole, relist, false);
+                Some(())
+            }
+            Status::Created
+            | Status::Processing
+            | Status::ActionRequired
+            | Status::Refunding
+            | Status::Refunded
+            | Status::Released
+            | Status::Failed
+            | Status::ChargedBack
+            | Status::Unknown => None,
         })?;
         Some(Change::without_event(OrderPayment {
-            next_run_at: Some(now),
             failures: 0,
-            ..change.thing
+            ..change.thing.schedule(limits, now)
         }))
     }
 
-    /// orders can't honour the payment. None: its refund has begun.
+    /// orders can't honour the payment. None: that is known.
     pub fn refund_required(
         &self,
         required: &RefundRequired,
+        limits: Limits,
         now: Time,
     ) -> Result<Option<Change<OrderPayment>>, NotPaid> {
         let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
         match payment.ok_or(NotPaid)?.status {
-            Status::Created | Status::Processing | Status::Failed | Status::Unknown => Err(NotPaid),
-            // The order has no places by then, or those of a deleted listing.
-            Status::Completed | Status::Refunding | Status::Refunded => {
-                Ok(self.begin_refund(true, now))
+            Status::Created | Status::Processing | Status::ActionRequired | Status::Unknown => {
+                Err(NotPaid)
             }
+            Status::Authorised
+            | Status::Captured
+            | Status::Refunding
+            | Status::Refunded
+            | Status::Released
+            | Status::Failed
+            | Status::ChargedBack => Ok(self.reject(limits, now)),
         }
     }
 
-    /// Whether the refund that orders asks for again has succeeded, which orders doesn't know.
-    pub fn has_refunded(&self, required: &RefundRequired) -> bool {
+    fn reject(&self, limits: Limits, now: Time) -> Option<Change<OrderPayment>> {
+        let whole = self.order.amount;
+        let change = self.edit_payment(now, |payment| {
+            let is_known = std::mem::replace(&mut payment.rejected, true);
+            if payment.status == Status::Captured {
+                let relist = payment.relists();
+                payment.refund(whole, relist, false);
+                return Some(());
+            }
+            (!is_known).then_some(())
+        })?;
+        Some(Change::without_event(OrderPayment {
+            failures: 0,
+            ..change.thing.schedule(limits, now)
+        }))
+    }
+
+    /// Whether what orders requires again has been done, which orders doesn't know.
+    pub fn has_returned(&self, required: &RefundRequired) -> bool {
         let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
         payment.is_some_and(|payment| match payment.status {
-            Status::Refunded => true,
+            Status::Refunded | Status::Released | Status::Failed | Status::ChargedBack => true,
             Status::Created
             | Status::Processing
-            | Status::Completed
+            | Status::ActionRequired
+            | Status::Authorised
+            | Status::Captured
             | Status::Refunding
-            | Status::Failed
             | Status::Unknown => false,
         })
     }
@@ -82,16 +126,33 @@ impl OrderPayment {
         if refund.number == number { refund.amount } else { None }
     }
 
-    /// Stripe's result: all of the payment is refunded.
-    pub fn record_refund(&self, stripe_id: &str, now: Time) -> Option<Change<OrderPayment>> {
-        let change = self.edit_payment(now, |payment| {
-            let refund = payment.refund.as_mut()?;
-            refund.stripe_id.is_none().then(|| {
+    /// Stripe's result: all of the payment is refunded; by us, or in Stripe's dashboard.
+    pub fn record_refund(
+        &self,
+        stripe_id: &str,
+        limits: Limits,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
+        let whole = self.order.amount;
+        let change = self.edit_payment(now, |payment| match payment.status {
+            Status::Created
+            | Status::Processing
+            | Status::ActionRequired
+            | Status::Authorised
+            | Status::Captured
+            | Status::Refunding
+            | Status::Failed => {
+                let relist = payment.relists();
+                let refund = payment.refund.get_or_insert_with(|| Refund::first(whole, relist));
                 refund.stripe_id = Some(stripe_id.to_owned());
+                payment.amount_refunded = whole;
+                payment.attempt = None;
                 payment.status = Status::Refunded;
-            })
+                Some(())
+            }
+            Status::Refunded | Status::Released | Status::ChargedBack | Status::Unknown => None,
         })?;
-        let next = OrderPayment { next_run_at: None, ..change.thing };
+        let next = change.thing.published().schedule(limits, now).finish_request(None);
         let event = next.refunded_event(next.payment.as_ref()?)?;
         Some(Change::with_event(next, &event))
     }
@@ -113,31 +174,26 @@ impl Payment {
     /// orders knows of a refund that this database has lost (it was restored), or has lost the order itself: the
     /// payment is refunded, after its existing refunds were retrieved.
     pub(super) fn recover_refund(&mut self, whole: Money) {
-        if self.is_completed() {
+        if self.status == Status::Captured {
             self.refund(whole, true, true);
         }
     }
 
-    pub(super) fn is_completed(&self) -> bool {
-        match self.status {
-            Status::Completed => true,
-            Status::Created
-            | Status::Processing
-            | Status::Refunding
-            | Status::Refunded
-            | Status::Failed
-            | Status::Unknown => false,
-        }
-    }
-
-    fn refund(&mut self, whole: Money, relist: bool, outcome_unknown: bool) {
+    pub(super) fn refund(&mut self, whole: Money, relist: bool, outcome_unknown: bool) {
         self.status = Status::Refunding;
-        self.refund = Some(Refund {
+        self.attempt = None;
+        self.refund = Some(Refund { outcome_unknown, ..Refund::first(whole, relist) });
+    }
+}
+
+impl Refund {
+    fn first(whole: Money, relist: bool) -> Refund {
+        Refund {
             number: RefundNumber::FIRST,
-            outcome_unknown,
+            outcome_unknown: false,
             amount: Some(whole),
             relist,
             stripe_id: None,
-        });
+        }
     }
 }

@@ -19,6 +19,9 @@ pub enum PaymentRefusal {
     OrderExpired,
     #[error("the order is cancelled")]
     OrderCancelled,
+    /// What was authorised is released, or could not be captured.
+    #[error("the order could not be completed, and nothing was charged")]
+    NotHonoured,
 }
 
 /// Why a refund is refused.
@@ -26,11 +29,13 @@ pub enum PaymentRefusal {
 pub enum RefundRefusal {
     #[error(transparent)]
     KeyReused(#[from] KeyReusedError),
-    #[error("the payment is not completed, or a refund has begun")]
+    #[error("nothing was paid, or a refund has begun")]
     NotRefundable,
+    #[error("the cardholder's bank disputes the charge")]
+    Disputed,
 }
 
-/// orders requires the refund of a payment that this database doesn't contain, or not as completed.
+/// orders requires the refund of a payment that this database doesn't contain, or not as authorised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not known to be completed")]
+#[error("not known to be authorised")]
 pub struct NotPaid;

@@ -67,12 +67,17 @@ impl OrderPayment {
         &self,
         request: &RequestIdentity,
         relist: bool,
+        limits: Limits,
         now: Time,
     ) -> Result<Option<Change<OrderPayment>>, RefundRefusal> {
         if StoredRequest::find_in(&self.requests, request, now)?.is_some() {
             return Ok(None);
         }
-        let mut change = self.begin_refund(relist, now).ok_or(RefundRefusal::NotRefundable)?;
+        if self.is_under_dispute() {
+            return Err(RefundRefusal::Disputed);
+        }
+        let change = self.begin_refund(relist, limits, now);
+        let mut change = change.ok_or(RefundRefusal::NotRefundable)?;
         let version = change.thing.version;
         change.thing.store_request(request, Some(RequestOutcome::Refunding { version }), now);
         Ok(Some(change))

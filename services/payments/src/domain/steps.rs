@@ -1,10 +1,10 @@
 //! The next Stripe step: a pure function of the document.
 
-use common::events::OrderStatus;
 use common::{Money, Time};
 
 use super::{
-    AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment, RefundNumber, Status,
+    AttemptNumber, CaptureNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment,
+    RefundNumber, Status,
 };
 
 /// One step. Each is safe to repeat, by its idempotency key or because it only reads.
@@ -22,7 +22,8 @@ pub enum Step {
     Confirm {
         number: AttemptNumber,
         intent: String,
-        method: String,
+        /// A PaymentMethod, or a ConfirmationToken.
+        method: CardToken,
     },
     /// Resolve an attempt whose outcome is unknown.
     RetrieveIntent {
@@ -33,7 +34,18 @@ pub enum Step {
     AbandonAttempt {
         number: AttemptNumber,
     },
+    /// Write that the PaymentIntent is to be cancelled.
+    BeginCancelling,
     CancelIntent {
+        intent: String,
+    },
+    Capture {
+        number: CaptureNumber,
+        intent: String,
+    },
+    /// Resolve a capture whose outcome is unknown.
+    RetrieveCapture {
+        number: CaptureNumber,
         intent: String,
     },
     CreateRefund {
@@ -52,10 +64,21 @@ impl OrderPayment {
     /// The next step; none if there is nothing to do at Stripe.
     pub fn next_step(&self, limits: Limits, now: Time) -> Option<Step> {
         let payment = self.payment.as_ref()?;
+        if payment.is_to_be_cancelled() {
+            return Some(Step::CancelIntent { intent: payment.intent.clone()? });
+        }
+        if self.must_begin_cancelling(limits) {
+            return Some(Step::BeginCancelling);
+        }
         match payment.status {
             Status::Processing => self.attempt_step(payment, now),
-            Status::Created if self.is_cancelled() || limits.is_reached_by(payment.declines) => {
-                payment.intent.clone().map(|intent| Step::CancelIntent { intent })
+            Status::Authorised if self.is_complete() && !payment.is_returning() => {
+                let (number, intent) = (payment.capture.number, payment.intent.clone()?);
+                Some(if payment.capture.outcome_unknown {
+                    Step::RetrieveCapture { number, intent }
+                } else {
+                    Step::Capture { number, intent }
+                })
             }
             Status::Refunding => {
                 let refund = payment.refund.as_ref()?;
@@ -67,9 +90,13 @@ impl OrderPayment {
                 })
             }
             Status::Created
-            | Status::Completed
+            | Status::ActionRequired
+            | Status::Authorised
+            | Status::Captured
             | Status::Refunded
+            | Status::Released
             | Status::Failed
+            | Status::ChargedBack
             | Status::Unknown => None,
         }
     }
@@ -87,21 +114,14 @@ impl OrderPayment {
             (None, _) => {
                 return Some(Step::CreateIntent { number: payment.intent_number, attempt: number });
             }
+            (Some(intent), None) if attempt.token.is_confirmation_token() => {
+                (intent.clone(), attempt.token.clone())
+            }
             (Some(_), None) => {
                 return Some(Step::CreatePaymentMethod { number, token: attempt.token.clone() });
             }
-            (Some(intent), Some(method)) => (intent.clone(), method.clone()),
+            (Some(intent), Some(method)) => (intent.clone(), CardToken::of_method(method)),
         };
         Some(Step::Confirm { number, intent, method })
-    }
-
-    fn is_cancelled(&self) -> bool {
-        match self.order.status {
-            OrderStatus::Cancelled => true,
-            OrderStatus::Created
-            | OrderStatus::AwaitingPayment
-            | OrderStatus::Complete
-            | OrderStatus::Unknown => false,
-        }
     }
 }

@@ -1,20 +1,49 @@
 //! Stripe's results, in the domain's terms. The gateway translates into them.
 
 use common::Money;
+use common::events::DisputeStatus;
 use common::money::Currency;
+use serde::{Deserialize, Serialize};
 
 /// A PaymentIntent's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntentState {
-    Succeeded,
+    /// The card was charged, and so much of it is refunded.
+    Succeeded(Refunds),
     Canceled,
-    /// Nothing is charged. The newest charge that was tried on it, and why that one was declined.
+    /// The money is reserved on the card.
+    RequiresCapture,
+    /// The buyer's bank asks the buyer.
+    RequiresAction(Action),
+    /// Nothing is authorised. The newest charge that was tried on it, and why that one was declined.
     RequiresPaymentMethod {
         last_charge: Option<String>,
         decline_code: Option<String>,
     },
     /// Not decided yet.
     Processing,
+}
+
+/// What the buyer has to do for their bank.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// With it the buyer's browser continues the payment (Stripe.js).
+    pub client_secret: String,
+    /// The bank's page.
+    pub redirect_url: Option<String>,
+}
+
+/// A dispute of a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dispute {
+    /// Stripe's (`dp_…`).
+    pub stripe_id: String,
+    pub amount: Money,
+    pub status: DisputeStatus,
+    /// Whether the charge can be refunded nevertheless: it is only an inquiry.
+    pub is_refundable: bool,
 }
 
 /// A refund's state.
@@ -39,6 +68,11 @@ pub struct Refunds {
     pub newest: Option<String>,
     /// Whether one is not decided yet.
     pub is_pending: bool,
+}
+
+impl Refunds {
+    pub const NONE: Refunds =
+        Refunds { succeeded: Money::from_minor(0), newest: None, is_pending: false };
 }
 
 /// What a payment charges. Every object that Stripe returns is compared with it.

@@ -46,6 +46,11 @@ impl OrderPayment {
         }
     }
 
+    /// Whether an attempt is in progress.
+    pub fn has_attempt(&self) -> bool {
+        self.attempt().is_some()
+    }
+
     /// Whether a process has a lease on it.
     pub fn is_leased(&self, now: Time) -> bool {
         self.next_run_at.is_some_and(|due| due > now)

@@ -1,4 +1,4 @@
-//! `order.completed`: the order is paid.
+//! `order.completed`: what is authorised is captured.
 
 use bus::Failure;
 use common::events::OrderCompleted;

@@ -1,4 +1,4 @@
-//! `order.refund_required`: the order can't be completed, so its payment is refunded, once.
+//! `order.refund_required`: the order can't be completed, so its payment is released or refunded, once.
 
 use bus::Failure;
 use common::events::OrderRefundRequired;
@@ -9,7 +9,7 @@ pub async fn handle(
     app: App,
     OrderRefundRequired(required): OrderRefundRequired,
 ) -> Result<(), Failure> {
-    app.store.require_refund(&required, app.clock.now()).await?;
+    app.store.require_refund(&required, app.limits, app.clock.now()).await?;
     app.wake_worker.notify_one();
     Ok(())
 }

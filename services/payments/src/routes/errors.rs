@@ -27,6 +27,10 @@ impl From<PaymentRefusal> for Error {
             PaymentRefusal::OrderCancelled => {
                 (&problem::ORDER_CANCELLED, "This order was cancelled.")
             }
+            PaymentRefusal::NotHonoured => (
+                &problem::ORDER_CANCELLED,
+                "This order could not be completed. Your card was not charged.",
+            ),
         };
         Error::refused(problem, detail)
     }
@@ -36,9 +40,13 @@ impl From<RefundRefusal> for Error {
     fn from(refusal: RefundRefusal) -> Error {
         match refusal {
             RefundRefusal::KeyReused(error) => error.into(),
+            RefundRefusal::Disputed => Error::refused(
+                &problem::NOT_REFUNDABLE,
+                "The buyer's bank disputes this payment, so it can't be refunded.",
+            ),
             RefundRefusal::NotRefundable => Error::refused(
                 &problem::NOT_REFUNDABLE,
-                "Only a completed payment can be refunded, and only once.",
+                "Only a payment that has succeeded can be refunded, and only once.",
             ),
         }
     }

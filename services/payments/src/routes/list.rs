@@ -34,6 +34,6 @@ pub async fn handle(
     };
     let payment = super::find_order(&app, &order).await?;
     user.require(Action::ViewPayment, payment.owners())?;
-    let payments = PaymentView::of(payment, app.limits).into_iter().collect();
+    let payments = PaymentView::for_user(user.id, payment, app.limits).into_iter().collect();
     Ok(personal(None, Json(List { payments })))
 }

@@ -33,7 +33,8 @@ pub async fn handle(
     let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
     user.require(Action::Refund, payment.owners())?;
     let now = app.clock.now();
-    let refunding = app.store.begin_refund(payment.order_id, &request, input.relist, now).await?;
+    let refunding =
+        app.store.begin_refund(payment.order_id, &request, input.relist, app.limits, now).await?;
     let payment = refunding.ok_or_else(missing)?;
     // The worker creates the refund; the order's cancellation and the ticket's release follow from it.
     app.wake_worker.notify_one();

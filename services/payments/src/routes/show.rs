@@ -20,6 +20,6 @@ pub async fn handle(
     let missing = || Error::not_found(PaymentId::NAMES);
     let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
     user.require(Action::ViewPayment, payment.owners())?;
-    let view = PaymentView::of(payment, app.limits).ok_or_else(missing)?;
+    let view = PaymentView::for_user(user.id, payment, app.limits).ok_or_else(missing)?;
     Ok(personal(Some(view.version.get()), Json(view)))
 }

@@ -1,7 +1,7 @@
 //! The admin CLI: `payments dead-letters …`, `payments republish …`.
 
 use common::events::{
-    CancelReason, OrderRefundRequired, PaymentCreated, PaymentFailed, PaymentRefunded,
+    CancelReason, OrderRefundRequired, PaymentCaptured, PaymentFailed, PaymentRefunded,
     RefundReason, Stream,
 };
 use common::ids::PaymentId;
@@ -56,7 +56,7 @@ async fn a_dead_letter_is_listed_shown_and_replayed_until_it_succeeds() {
     let failed = cli.run(&["dead-letters", "replay", "1"]).await;
     assert_eq!(failed.expect_failure(), "error: 1 of 1 could not be handled\n");
     let expected = format!(
-        "1: order.refund_required failed again: payment {payment_id}: not known to be completed\n"
+        "1: order.refund_required failed again: payment {payment_id}: not known to be authorised\n"
     );
     assert_eq!(failed.stdout, expected);
     assert_eq!(world.infra.bus().dead_letters().await.len(), 1);
@@ -139,10 +139,10 @@ async fn every_payment_is_republished_in_its_present_state() {
     let republished = payments(&world).run(&["republish"]).await;
     let expected = "Republishing 3 events of 4 documents.\nAll events are published.\n";
     assert_eq!(republished.expect_success(), expected);
-    let created = bus.published::<PaymentCreated>().await;
-    assert_eq!(created.iter().filter(|event| event.0.order_id == paid.id).count(), 2);
-    assert_eq!(created[0], *created.last().unwrap(), "the same, in the same version");
-    let of_refunded = created.iter().filter(|event| event.0.order_id == refunded.id).count();
+    let captured = bus.published::<PaymentCaptured>().await;
+    assert_eq!(captured.iter().filter(|event| event.0.order_id == paid.id).count(), 2);
+    assert_eq!(captured[0], *captured.last().unwrap(), "the same, in the same version");
+    let of_refunded = captured.iter().filter(|event| event.0.order_id == refunded.id).count();
     assert_eq!(of_refunded, 1, "a refunded payment is republished as refunded");
     let refunds = bus.published::<PaymentRefunded>().await;
     assert_eq!(refunds.len(), 2);
@@ -155,8 +155,8 @@ async fn every_payment_is_republished_in_its_present_state() {
 
     let republished = payments(&world).run(&["republish", "--restored"]).await;
     republished.expect_success();
-    let last = bus.published::<PaymentCreated>().await.pop().unwrap();
-    assert_eq!(last.0.version, created[0].0.version + RESTORE_VERSION_OFFSET);
+    let last = bus.published::<PaymentCaptured>().await.pop().unwrap();
+    assert_eq!(last.0.version, captured[0].0.version + RESTORE_VERSION_OFFSET);
     // The running service continues from the new versions.
     let response = world.pay(&unpaid, "tok_visa").await.expect(201);
     assert!(response["version"].as_i64().unwrap() > RESTORE_VERSION_OFFSET);

@@ -3,8 +3,8 @@
 use common::ids::{OrderId, PaymentId};
 use common::{Clock, Money};
 use payments::domain::{
-    AttemptNumber, GatewayError, IntentNumber, IntentState, RefundNumber, RefundState,
-    StripeResult, Total,
+    AttemptNumber, CaptureNumber, GatewayError, IntentNumber, IntentState, RefundNumber,
+    RefundState, Refunds, StripeResult, Total,
 };
 use payments::gateway::Gateway;
 use stripe_double::{Config, StripeDouble};
@@ -46,7 +46,25 @@ impl Stripe {
     async fn confirm(&self, number: i64, intent: &str, token: &str) -> StripeResult<IntentState> {
         let (number, token) = (AttemptNumber::from(number), token.parse().unwrap());
         let method = self.gateway.create_payment_method(self.order, number, &token).await.unwrap();
-        self.gateway.confirm(self.order, number, intent, &method, &total()).await
+        self.confirm_with(number, intent, &method, &total()).await
+    }
+
+    async fn confirm_with(
+        &self,
+        number: AttemptNumber,
+        intent: &str,
+        method: &str,
+        total: &Total,
+    ) -> StripeResult<IntentState> {
+        let (method, url) = (method.parse().unwrap(), "http://localhost:8080/orders/1/return");
+        self.gateway.confirm(self.order, number, intent, &method, url, total).await
+    }
+
+    /// Captures what is authorised, under this number.
+    async fn capture(&self, number: i64, intent: &str) -> StripeResult<IntentState> {
+        let payment = PaymentId::new(self.order.created_at().unwrap());
+        let number = CaptureNumber::from(number);
+        self.gateway.capture(payment, number, intent, &total()).await
     }
 }
 
@@ -60,12 +78,19 @@ async fn a_charge_and_its_refund_happen_once_under_one_key() {
     let intent = stripe.intent().await;
     assert_eq!(stripe.intent().await, intent, "the same key, the same PaymentIntent");
     for _ in 0..2 {
-        assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
+        let authorised = stripe.confirm(1, &intent, "tok_visa").await.unwrap();
+        assert_eq!(authorised, IntentState::RequiresCapture);
     }
-    assert_eq!(
-        stripe.gateway.retrieve_intent(&intent, &total()).await.unwrap(),
-        IntentState::Succeeded
-    );
+    let retrieved = async || stripe.gateway.retrieve_intent(&intent, &total()).await.unwrap();
+    assert_eq!(retrieved().await, IntentState::RequiresCapture);
+    let capture = PaymentId::new(Clock::system().now());
+    for _ in 0..2 {
+        let number = CaptureNumber::FIRST;
+        let captured = stripe.gateway.capture(capture, number, &intent, &total()).await.unwrap();
+        assert_eq!(captured, IntentState::Succeeded(Refunds::NONE));
+    }
+    assert!(matches!(stripe.capture(2, &intent).await, Err(GatewayError::Refused { .. })));
+    assert_eq!(retrieved().await, IntentState::Succeeded(Refunds::NONE));
     let refunds = stripe.gateway.retrieve_refunds(&intent, &total()).await.unwrap();
     assert_eq!((refunds.succeeded, refunds.newest), (Money::from_minor(0), None));
 
@@ -99,13 +124,21 @@ async fn an_object_of_another_amount_or_currency_is_never_a_success() {
     };
     let (number, method) = (AttemptNumber::FIRST, method(1).await);
     let mismatches = async |total: &Total| {
-        let confirmed = stripe.gateway.confirm(stripe.order, number, &intent, &method, total).await;
+        let confirmed = stripe.confirm_with(number, &intent, &method, total).await;
         assert!(matches!(confirmed, Err(GatewayError::Mismatch(_))), "{confirmed:?}");
         let found = stripe.gateway.retrieve_intent(&intent, total).await;
         assert!(matches!(found, Err(GatewayError::Mismatch(_))), "{found:?}");
     };
     mismatches(&less).await;
     mismatches(&euros).await;
+    let captured = stripe.gateway.capture(
+        PaymentId::new(Clock::system().now()),
+        CaptureNumber::FIRST,
+        &intent,
+        &less,
+    );
+    let captured = captured.await;
+    assert!(matches!(captured, Err(GatewayError::Mismatch(_))), "{captured:?}");
     let payment = PaymentId::new(Clock::system().now());
     let refund = stripe.gateway.create_refund(payment, RefundNumber::FIRST, &intent, None, &less);
     let refund = refund.await;
@@ -128,7 +161,8 @@ async fn a_decline_has_a_code_and_leaves_the_intent_unpaid() {
     let unpaid =
         IntentState::RequiresPaymentMethod { last_charge: Some(charge), decline_code: Some(code) };
     assert_eq!(stripe.gateway.retrieve_intent(&intent, &total()).await.unwrap(), unpaid);
-    assert_eq!(stripe.confirm(2, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
+    let authorised = stripe.confirm(2, &intent, "tok_visa").await.unwrap();
+    assert_eq!(authorised, IntentState::RequiresCapture);
 }
 
 #[tokio::test]
@@ -146,7 +180,8 @@ async fn a_cancelled_intent_cannot_be_charged_and_a_charged_one_cannot_be_cancel
 
     let stripe = Stripe { order: OrderId::new(Clock::system().now()), ..stripe };
     let intent = stripe.intent().await;
-    assert_eq!(stripe.confirm(1, &intent, "tok_visa").await.unwrap(), IntentState::Succeeded);
+    stripe.confirm(1, &intent, "tok_visa").await.unwrap();
+    stripe.capture(1, &intent).await.unwrap();
     assert!(matches!(
         stripe.gateway.cancel_intent(&intent, &total()).await,
         Err(GatewayError::Refused { .. })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use common::Clock;
-use common::events::{Order, OrderCreated, PaymentFailed, PaymentRefunded};
+use common::events::{Order, PaymentFailed, PaymentRefunded};
 use futures::future::join_all;
 use httpkit::idempotency::RequestIdentity;
 use payments::store::Begun;
@@ -22,7 +22,8 @@ fn body(order: &Order, token: &str) -> Value {
 }
 
 async fn pay(world: &World, key: &str, order: &Order, token: &str) -> Response {
-    world.as_buyer().with_idempotency_key(key).post(PATH, body(order, token)).await
+    let buyer = world.as_buyer().with_idempotency_key(key);
+    world.answering(buyer.post(PATH, body(order, token))).await
 }
 
 /// Ten identical concurrent payments.
@@ -160,11 +161,10 @@ async fn a_key_identifies_one_request_of_one_user() {
     // Keys are per user.
     let (someone, now) = (world.infra.user(), world.infra.clock.now());
     let theirs = order(now, Duration::from_secs(900), someone.id, world.seller.id);
-    world.infra.bus().publish(&OrderCreated(theirs.clone())).await;
-    world.infra.bus().settled("payments").await;
+    world.create(&theirs).await;
     let someone = world.service.client_as(&someone).with_idempotency_key("1");
     someone.post(PATH, body(&first, "tok_visa")).await.problem(403, "not-allowed");
-    someone.post(PATH, body(&theirs, "tok_visa")).await.expect(201);
+    world.answering(someone.post(PATH, body(&theirs, "tok_visa"))).await.expect(201);
 
     let seller = world.service.client_as(&world.seller).with_idempotency_key("1");
     let other = pay(&world, "2", &second, "tok_visa").await.expect(201);

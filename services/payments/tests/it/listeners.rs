@@ -5,11 +5,12 @@ use std::time::Duration;
 use common::Clock;
 use common::events::{
     CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderStatus, PaymentCreated, PaymentRefunded, Refund, RefundReason, RefundRequired, Stream,
-    Subject,
+    OrderStatus, OrderUpdated, PaymentCreated, PaymentRefunded, Refund, RefundReason,
+    RefundRequired, Stream, Subject,
 };
 use common::ids::PaymentId;
 use payments::app;
+use payments::domain::Version;
 use serde_json::json;
 use testkit::eventually;
 use testkit::fixtures::{self, RefundRequiredChanges as _};
@@ -28,14 +29,17 @@ async fn every_listener_is_idempotent_for_duplicate_late_and_reordered_events() 
             }
             Subject::OrderCompleted => ended(&world, completed).await,
             Subject::OrderRefundRequired => refund_required(&world).await,
-            Subject::OrderUpdated
-            | Subject::TicketCreated
+            Subject::OrderUpdated => updated(&world).await,
+            Subject::TicketCreated
             | Subject::TicketUpdated
             | Subject::TicketDeleted
             | Subject::TicketReserved
             | Subject::PaymentCreated
+            | Subject::PaymentCaptured
             | Subject::PaymentFailed
+            | Subject::PaymentReleased
             | Subject::PaymentRefunded
+            | Subject::PaymentDisputed
             | Subject::ExpirationComplete
             | Subject::UserCreated
             | Subject::UserUpdated => panic!("no case for {subject}"),
@@ -85,6 +89,24 @@ async fn ended(world: &World, end: impl Fn(&common::events::Order) -> common::ev
     assert_eq!(world.app.store.find(order.id).await.unwrap(), Some(payment));
 }
 
+/// orders has seen what became of the payment; that arrives twice, and after a newer state.
+async fn updated(world: &World) {
+    let bus = world.infra.bus();
+    let order = world.order().await;
+    let updated = Order { version: 2, payment_version: Some(7), ..order.clone() };
+    for _ in 0..2 {
+        bus.publish_again(&OrderUpdated(updated.clone())).await;
+        bus.settled("payments").await;
+        let replica = world.app.store.find(order.id).await.unwrap().unwrap().order;
+        assert_eq!(replica.payment_version, Some(Version::from(7)));
+    }
+    let newest = world.app.store.find(order.id).await.unwrap();
+    bus.publish_again(&OrderUpdated(Order { payment_version: Some(5), ..updated })).await;
+    bus.publish_again(&OrderCreated(order.clone())).await;
+    bus.settled("payments").await;
+    assert_eq!(world.app.store.find(order.id).await.unwrap(), newest);
+}
+
 /// The payment may have been lost by a restore: then the event is retried.
 async fn refund_required(world: &World) {
     let order = world.order().await;
@@ -114,13 +136,13 @@ async fn a_malformed_message_becomes_a_dead_letter_and_the_consumer_continues() 
 }
 
 #[tokio::test]
-async fn a_charge_is_published_again_until_orders_has_answered() {
+async fn an_authorisation_is_published_again_until_orders_has_answered() {
     let world = World::start_at(Clock::manual(Clock::system().now())).await;
     let order = world.order().await;
-    world.pay(&order, "tok_visa").await.expect(201);
+    world.authorise(&order).await;
     let bus = world.infra.bus();
     let published = |count: usize| {
-        eventually("the event of the charge", move || async move {
+        eventually("the event of the authorisation", move || async move {
             Some(bus.published::<PaymentCreated>().await).filter(|events| events.len() == count)
         })
     };
@@ -135,6 +157,7 @@ async fn a_charge_is_published_again_until_orders_has_answered() {
 
     bus.publish(&OrderCompleted(completed(&order))).await;
     bus.settled("payments").await;
+    world.payment_is(&order, "completed").await;
     world.a_day_passes().await;
     published(3).await;
 }
@@ -166,21 +189,29 @@ async fn a_sellers_refund_is_published_again_until_the_order_has_ended() {
     let payment = world.pay(&order, "tok_visa").await.expect(201);
     let bus = world.infra.bus();
     let complete = completed(&order);
-    bus.publish(&OrderCompleted(complete.clone())).await;
-    bus.settled("payments").await;
     let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
     world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
     world.payment_is(&order, "refunded").await;
     assert!(!refunds_published(&world, 1).await[0].reminder);
     world.infra.clock.advance(Duration::from_secs(10));
-    assert!(refunds_published(&world, 2).await[1].reminder);
+    let refunds = refunds_published(&world, 2).await;
+    assert!(refunds[1].reminder);
+    assert_eq!(refunds[1].version, refunds[0].version);
 
-    let ended =
-        Order { version: complete.version + 1, ..cancelled(&order, CancelReason::Refunded) };
+    // The order's end alone doesn't say that orders has seen the refund: it may have ended before.
+    let ended = |version, payment_version| {
+        let ended = cancelled(&order, CancelReason::Refunded);
+        Order { version, payment_version, ..ended }
+    };
+    bus.publish(&OrderCancelled(ended(complete.version + 1, None))).await;
+    bus.settled("payments").await;
+    world.infra.clock.advance(Duration::from_secs(20));
+    refunds_published(&world, 3).await;
+    let ended = ended(complete.version + 2, Some(refunds[0].version));
     bus.publish(&OrderCancelled(ended)).await;
     bus.settled("payments").await;
     world.a_day_passes().await;
-    refunds_published(&world, 2).await;
+    refunds_published(&world, 3).await;
 }
 
 async fn refunds_published(world: &World, count: usize) -> Vec<Refund> {

@@ -4,6 +4,7 @@
 
 mod admin;
 mod create;
+mod decisions;
 mod gateway;
 mod idempotency;
 mod listeners;
@@ -11,5 +12,7 @@ mod queries;
 mod races;
 mod refund;
 mod show;
+mod three_d_secure;
 mod unknown_outcomes;
+mod webhooks;
 mod world;

@@ -1,17 +1,23 @@
 //! A payments service with its own local Stripe, and orders to pay.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::Parser;
-use common::events::{CancelReason, Order, OrderCancelled, OrderCreated, Stream};
-use common::ids::UserId;
+use common::events::{
+    CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
+    PaymentCaptured, PaymentCreated, Stream,
+};
+use common::ids::{OrderId, UserId};
 use common::{Clock, Time};
 use payments::app;
+use payments::domain::{OrderPayment, Status};
 use payments::state::{App, Settings};
 use serde_json::{Value, json};
 use stripe_double::{Config, StripeDouble};
 use tempfile::TempDir;
-use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
+use testkit::fixtures::{self, OrderChanges as _, RefundRequiredChanges as _, TicketChanges as _};
 use testkit::{Client, Infra, Method, Response, TestService, TestUser, eventually};
 
 /// A key that the local Stripe accepts.
@@ -24,8 +30,23 @@ pub struct World {
     pub stripe: StripeDouble,
     pub buyer: TestUser,
     pub seller: TestUser,
+    orders: Mutex<Orders>,
     _journal: TempDir,
 }
+
+/// What orders does about an order that is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Completes,
+    /// The order has ended.
+    Rejects,
+    /// The test decides.
+    Undecided,
+    /// It has answered.
+    Answered,
+}
+
+type Orders = BTreeMap<OrderId, (Order, Decision)>;
 
 impl World {
     pub async fn start() -> World {
@@ -42,10 +63,33 @@ impl World {
         let journal = tempfile::tempdir().unwrap();
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
         let app = connect_with_key(&infra, &stripe.url(), stripe_key).await;
+        Self::serve(infra, journal, stripe, app).await
+    }
+
+    /// With an endpoint for Stripe's webhooks.
+    pub async fn with_webhooks() -> World {
+        let infra = Infra::start_at(Clock::system()).await;
+        let journal = tempfile::tempdir().unwrap();
+        let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
+        // Its secret is known before the service is, and so before its address.
+        let endpoint = register(&stripe, "", "url=http://127.0.0.1:9/&enabled_events[]=*").await;
+        let secret = endpoint["secret"].as_str().unwrap();
+        let secrets = format!("whsec_of_another_endpoint,{secret}");
+        let args = ["--stripe-webhook-secret", &secrets];
+        let app = connect_with(&infra, &stripe.url(), STRIPE_KEY, &args).await;
+        let world = Self::serve(infra, journal, stripe, app).await;
+        let url = format!("url={}/api/payments/webhook", world.service.url);
+        let path = format!("/{}", endpoint["id"].as_str().unwrap());
+        register(&world.stripe, &path, &url).await;
+        world
+    }
+
+    async fn serve(infra: Infra, journal: TempDir, stripe: StripeDouble, app: App) -> World {
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().wait_for_consumers("payments", &[Stream::Orders]).await;
         let (buyer, seller) = (infra.user(), infra.user());
-        World { infra, app, service, stripe, buyer, seller, _journal: journal }
+        let orders = Mutex::default();
+        World { infra, app, service, stripe, buyer, seller, orders, _journal: journal }
     }
 
     /// An order that expires in 15 minutes, after payments has consumed its event.
@@ -55,9 +99,66 @@ impl World {
 
     pub async fn order_for(&self, reservation: Duration) -> Order {
         let order = order(self.infra.clock.now(), reservation, self.buyer.id, self.seller.id);
+        self.create(&order).await;
+        order
+    }
+
+    /// Publishes the order, and completes it once it is paid.
+    pub async fn create(&self, order: &Order) {
+        self.completes(order);
         self.infra.bus().publish(&OrderCreated(order.clone())).await;
         self.infra.bus().settled("payments").await;
-        order
+    }
+
+    /// Completes the order once it is paid, as orders does.
+    pub fn completes(&self, order: &Order) {
+        self.orders.lock().unwrap().insert(order.id, (order.clone(), Decision::Completes));
+    }
+
+    /// Leaves the answer to the test.
+    pub fn leaves_undecided(&self, order: &Order) {
+        self.orders.lock().unwrap().insert(order.id, (order.clone(), Decision::Undecided));
+    }
+
+    /// Answers what was authorised or charged since, as orders does.
+    pub async fn answer(&self) {
+        let bus = self.infra.bus();
+        let created = bus.published::<PaymentCreated>().await.into_iter().map(|event| event.0);
+        let captured = bus.published::<PaymentCaptured>().await.into_iter().map(|event| event.0);
+        for payment in created.chain(captured) {
+            let (order, decision) = {
+                let mut orders = self.orders.lock().unwrap();
+                let Some((order, decision)) = orders.get_mut(&payment.order_id) else { continue };
+                let taken = *decision;
+                if taken != Decision::Undecided {
+                    *decision = Decision::Answered;
+                }
+                (order.clone(), taken)
+            };
+            match decision {
+                Decision::Completes => {
+                    let completed = completed(&order).with_payment_version(payment.version);
+                    bus.publish(&OrderCompleted(completed)).await;
+                }
+                Decision::Rejects => {
+                    let required = fixtures::refund_required(order.id, payment.id);
+                    bus.publish(&OrderRefundRequired(required.with_version(3))).await;
+                }
+                Decision::Undecided | Decision::Answered => {}
+            }
+        }
+    }
+
+    /// Answers until this has ended.
+    pub async fn answering<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            let pause = tokio::time::sleep(Duration::from_millis(10));
+            tokio::select! {
+                result = &mut work => return result,
+                () = pause => self.answer().await,
+            }
+        }
     }
 
     pub fn as_buyer(&self) -> Client {
@@ -65,7 +166,35 @@ impl World {
     }
 
     pub async fn pay(&self, order: &Order, token: &str) -> Response {
-        self.as_buyer().post("/api/payments", json!({ "orderId": order.id, "token": token })).await
+        let body = json!({ "orderId": order.id, "token": token });
+        self.answering(self.as_buyer().post("/api/payments", body)).await
+    }
+
+    /// Pays an order that orders doesn't decide about. Returns when it is authorised.
+    pub async fn authorise(&self, order: &Order) -> OrderPayment {
+        self.leaves_undecided(order);
+        let paying = self.as_buyer();
+        let body = json!({ "orderId": order.id, "token": "tok_visa" });
+        tokio::spawn(async move { paying.post("/api/payments", body).await });
+        self.status_is(order, Status::Authorised).await
+    }
+
+    /// Waits until the document has this status.
+    pub async fn status_is(&self, order: &Order, status: Status) -> OrderPayment {
+        eventually(&format!("the payment to be {status:?}"), || async {
+            let payment = self.app.store.find(order.id).await.unwrap()?;
+            (payment.payment.as_ref()?.status == status).then_some(payment)
+        })
+        .await
+    }
+
+    /// Rejects what the order's payment has authorised or charged, as orders does.
+    pub async fn reject(&self, order: &Order, payment: &OrderPayment) {
+        self.leaves_undecided(order);
+        let id = payment.payment.as_ref().unwrap().id;
+        let required = fixtures::refund_required(order.id, id);
+        self.infra.bus().publish(&OrderRefundRequired(required)).await;
+        self.infra.bus().settled("payments").await;
     }
 
     /// The order's payment as its buyer sees it.
@@ -77,6 +206,7 @@ impl World {
 
     pub async fn payment_is(&self, order: &Order, status: &str) -> Value {
         eventually(&format!("the payment to be {status}"), || async {
+            self.answer().await;
             Some(self.payment(order).await).filter(|payment| payment["status"] == status)
         })
         .await
@@ -98,11 +228,13 @@ impl World {
         Client::new(&self.stripe.url()).get("/_ledger").await.expect(200)
     }
 
-    /// How many charges have succeeded, and the amount that remains after refunds.
+    /// How many charges were captured, and the amount that remains after refunds.
     pub async fn charged(&self) -> (i64, i64) {
-        let totals = &self.ledger().await["totals"]["usd"];
-        let number = |name: &str| totals[name].as_i64().unwrap_or(0);
-        (number("charges_succeeded"), number("kept"))
+        let ledger = self.ledger().await;
+        let charges = ledger["charges"].as_array().unwrap();
+        let captured = charges.iter().filter(|charge| charge["captured"] == true).count();
+        let kept = ledger["totals"]["usd"]["kept"].as_i64().unwrap_or(0);
+        (i64::try_from(captured).unwrap(), kept)
     }
 
     /// Refunds a part of a payment at Stripe directly.
@@ -153,8 +285,28 @@ impl World {
         assert!(response.status.is_success(), "{response:?}");
     }
 
+    /// Ends the order, unless it is complete: then only a refund does.
     pub async fn cancel(&self, order: &Order, why: CancelReason) {
-        self.infra.bus().publish(&OrderCancelled(cancelled(order, why))).await;
+        let decision = {
+            let mut orders = self.orders.lock().unwrap();
+            let (_, decision) = orders.get_mut(&order.id).unwrap();
+            let before = *decision;
+            if before == Decision::Completes {
+                *decision = Decision::Rejects;
+            }
+            before
+        };
+        let ended = cancelled(order, why);
+        match decision {
+            Decision::Answered if why != CancelReason::Refunded => return,
+            Decision::Answered => {
+                let version = ended.version + 1;
+                self.infra.bus().publish(&OrderCancelled(ended.with_version(version))).await;
+            }
+            Decision::Completes | Decision::Rejects | Decision::Undecided => {
+                self.infra.bus().publish(&OrderCancelled(ended)).await;
+            }
+        }
         self.infra.bus().settled("payments").await;
     }
 }
@@ -164,7 +316,21 @@ pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
 }
 
 async fn connect_with_key(infra: &Infra, stripe_url: &str, stripe_key: &str) -> App {
+    connect_with(infra, stripe_url, stripe_key, &[]).await
+}
+
+/// Creates or changes an endpoint for webhooks.
+async fn register(stripe: &StripeDouble, path: &str, form: &str) -> Value {
+    let stripe = Client::new(&stripe.url());
+    let request = stripe.request(Method::POST, &format!("/v1/webhook_endpoints{path}"));
+    let request = request.header("authorization", "Bearer sk_test_local");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    request.body(form.to_owned()).send().await.expect(200)
+}
+
+async fn connect_with(infra: &Infra, stripe_url: &str, stripe_key: &str, more: &[&str]) -> App {
     let mut args = infra.args("payments");
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
     args.extend(["--stripe-key", stripe_key, "--stripe-url", stripe_url].map(str::to_owned));
     App::connect(&Settings::parse_from(args).state, infra.clock.clone()).await.unwrap()
 }

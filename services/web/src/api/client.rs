@@ -236,7 +236,13 @@ impl Caller {
         Ok(list.items.into_iter().next())
     }
 
-    /// Pays with the payment method from Stripe's form, or with the token of a test card.
+    /// The buyer comes back from their bank: what has become of the payment is asked of Stripe.
+    pub async fn refresh_payment(&self, payment: PaymentId) -> Result<Payment, Failure> {
+        let path = format!("/api/payments/{payment}/refresh");
+        ask(self.payments_at(Method::POST, &path)?).await
+    }
+
+    /// Pays with the token from Stripe's form, or with the token of a test card.
     pub async fn pay(&self, order: OrderId, token: &str, key: &str) -> Result<Payment, Failure> {
         let body = json!({ "orderId": order, "token": token });
         let request = self.payments_at(Method::POST, "/api/payments")?.json(&body);

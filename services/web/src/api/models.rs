@@ -186,6 +186,10 @@ pub struct Payment {
     pub decline_code: Option<String>,
     /// How many more cards may be tried.
     pub attempts_left: Option<i64>,
+    /// With it the page continues the payment, if the buyer's bank asks the buyer.
+    pub client_secret: Option<String>,
+    /// The page of the buyer's bank.
+    pub redirect_url: Option<String>,
     pub version: i64,
     pub created_at: Time,
 }
@@ -195,10 +199,13 @@ pub struct Payment {
 pub enum PaymentStatus {
     Created,
     Processing,
+    ActionRequired,
     Completed,
     Refunding,
     Refunded,
+    Released,
     Failed,
+    ChargedBack,
     /// A value of a later version.
     #[serde(other)]
     Unknown,

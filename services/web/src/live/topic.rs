@@ -3,7 +3,8 @@
 use std::fmt;
 
 use common::events::{
-    FailedPayment, Order, Payment, Refund, RefundRequired, Reserved, Subject, Ticket,
+    DisputedPayment, FailedPayment, Order, Payment, Refund, RefundRequired, ReleasedPayment,
+    Reserved, Subject, Ticket,
 };
 use common::ids::{OrderId, TicketId, UserId};
 use serde::Deserialize;
@@ -86,9 +87,17 @@ pub fn invalidations(subject: Subject, data: &[u8]) -> serde_json::Result<Vec<In
         Subject::OrderRefundRequired => {
             read(data, |required: RefundRequired| payment_of(required.order_id))
         }
-        Subject::PaymentCreated => read(data, |payment: Payment| payment_of(payment.order_id)),
+        Subject::PaymentCreated | Subject::PaymentCaptured => {
+            read(data, |payment: Payment| payment_of(payment.order_id))
+        }
         Subject::PaymentFailed => read(data, |failed: FailedPayment| payment_of(failed.order_id)),
+        Subject::PaymentReleased => {
+            read(data, |released: ReleasedPayment| payment_of(released.order_id))
+        }
         Subject::PaymentRefunded => read(data, |refund: Refund| payment_of(refund.order_id)),
+        Subject::PaymentDisputed => {
+            read(data, |disputed: DisputedPayment| payment_of(disputed.order_id))
+        }
         // No page shows these, and their streams aren't subscribed to.
         Subject::UserCreated | Subject::UserUpdated | Subject::ExpirationComplete => Ok(Vec::new()),
     }

@@ -18,6 +18,7 @@ use crate::forms::{Form, new_key};
 use crate::notice::{Next, Notice};
 use crate::page::{Cache, Frame, Page};
 use crate::state::App;
+use crate::stripe;
 use crate::visitor::SignedIn;
 use outcome::{Ended, Money, Outcome, Side};
 
@@ -38,6 +39,7 @@ struct OrderPage {
     colour: usize,
     key: String,
     stripe_key: Option<String>,
+    origin: String,
 }
 
 impl Page for OrderPage {
@@ -48,13 +50,29 @@ impl Page for OrderPage {
     }
 
     fn embeds_stripe(&self) -> bool {
-        self.stripe_key.is_some() && self.asks_for_card()
+        self.stripe_key.is_some() && (self.asks_for_card() || self.asks_for_action())
     }
 }
 
 impl OrderPage {
     fn asks_for_card(&self) -> bool {
         self.side == Side::Buyer && matches!(self.outcome, Outcome::Unpaid { .. })
+    }
+
+    /// Whether Stripe's script continues the payment.
+    fn asks_for_action(&self) -> bool {
+        self.side == Side::Buyer
+            && matches!(self.outcome, Outcome::ActionRequired { action: Some(_) })
+    }
+
+    /// Where the page and the buyer's bank send the buyer back to.
+    fn return_url(&self) -> String {
+        format!("{}/orders/{}/return", self.origin, self.order.id)
+    }
+
+    /// The address of Stripe's script.
+    fn stripe_script(&self) -> String {
+        stripe::script(self.frame.stripe_origin.as_deref())
     }
 
     /// Identifies what is shown: while it stays the same, app.js keeps the form and what was typed into it.
@@ -69,7 +87,7 @@ impl OrderPage {
             Outcome::Processing | Outcome::NoAttemptsLeft { .. } | Outcome::Confirming => true,
             Outcome::Paid { refund } => refund.is_some() || self.order.contact.is_none(),
             Outcome::Ended { money, .. } => matches!(money, Money::Processing | Money::Refunding),
-            Outcome::Unpaid { .. } | Outcome::Unknown => false,
+            Outcome::Unpaid { .. } | Outcome::Unknown | Outcome::ActionRequired { .. } => false,
         }
     }
 
@@ -110,6 +128,7 @@ pub async fn show(
         key: new_key(),
         stripe_key: app.settings.stripe_publishable_key.clone(),
         payment: payment.ok().flatten(),
+        origin: app.absolute(""),
         order,
     }
     .show()
@@ -147,6 +166,24 @@ pub async fn pay(
         },
     };
     Ok(next.into_response())
+}
+
+/// The buyer comes back from their bank. The order's page shows the result.
+pub async fn come_back(
+    SignedIn { visitor, .. }: SignedIn,
+    PathId(id): PathId<OrderId>,
+) -> Result<Redirect> {
+    match visitor.api.payment_of(id).await {
+        Ok(Some(payment)) => {
+            if let Err(failure) = visitor.api.refresh_payment(payment.id).await {
+                // A webhook does the same.
+                tracing::warn!(?failure, "could not refresh the payment");
+            }
+        }
+        Ok(None) => {}
+        Err(failure) => tracing::warn!(?failure, "could not load the payment"),
+    }
+    Ok(Redirect::to(&format!("/orders/{id}")))
 }
 
 /// The buyer cancels the reservation.

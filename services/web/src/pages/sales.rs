@@ -161,7 +161,10 @@ async fn money(api: &Caller, tickets: &[Ticket]) -> HashMap<TicketId, Money> {
                 PaymentStatus::Unknown => Money::Unknown,
                 PaymentStatus::Created
                 | PaymentStatus::Processing
+                | PaymentStatus::ActionRequired
                 | PaymentStatus::Completed
+                | PaymentStatus::Released
+                | PaymentStatus::ChargedBack
                 | PaymentStatus::Failed => Money::Paid,
             },
             Ok(None) | Err(_) => Money::Unknown,

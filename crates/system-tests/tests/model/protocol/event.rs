@@ -12,18 +12,31 @@ pub enum Event {
     Deleted { version: Version },
     /// `ticket.reserved`.
     Reserved { order: OrderIndex },
-    /// `order.created`, `order.completed`, `order.cancelled`. (Nothing depends on `order.updated`.)
-    Order { order: OrderIndex, version: Version, status: Status, occupies: bool, places: Places },
+    /// `order.created`, `order.completed`, `order.cancelled`. `seen`: the version of its payment that orders has seen.
+    Order {
+        order: OrderIndex,
+        version: Version,
+        status: Status,
+        occupies: bool,
+        places: Places,
+        seen: Version,
+    },
+    /// `order.updated`: only that has changed. (Nothing depends on the one that says *awaiting payment*.)
+    OrderUpdated { order: OrderIndex, version: Version, status: Status, seen: Version },
     /// `order.refund_required`.
     RefundRequired { order: OrderIndex },
     /// `expiration.complete`.
     Expired { order: OrderIndex },
-    /// `payment.created`.
-    Paid { order: OrderIndex },
+    /// `payment.created`: the money is authorised.
+    PaymentCreated { order: OrderIndex, version: Version },
+    /// `payment.captured`.
+    PaymentCaptured { order: OrderIndex, version: Version },
     /// `payment.failed`, final.
-    Failed { order: OrderIndex },
+    PaymentFailed { order: OrderIndex, version: Version },
+    /// `payment.released`. `relist`: the places of the order are for sale again.
+    PaymentReleased { order: OrderIndex, version: Version, relist: bool },
     /// `payment.refunded`.
-    Refunded { order: OrderIndex, relist: bool },
+    PaymentRefunded { order: OrderIndex, version: Version, relist: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +54,13 @@ impl Event {
             | Event::Deleted { .. }
             | Event::Reserved { .. }
             | Event::Expired { .. }
-            | Event::Paid { .. }
-            | Event::Failed { .. }
-            | Event::Refunded { .. } => &[Listener::Orders],
-            Event::Order { .. } => &[Listener::Tickets, Listener::Expiration],
-            Event::RefundRequired { .. } => &[Listener::Payments],
+            | Event::PaymentCreated { .. }
+            | Event::PaymentCaptured { .. }
+            | Event::PaymentFailed { .. }
+            | Event::PaymentReleased { .. }
+            | Event::PaymentRefunded { .. } => &[Listener::Orders],
+            Event::Order { .. } => &[Listener::Tickets, Listener::Expiration, Listener::Payments],
+            Event::OrderUpdated { .. } | Event::RefundRequired { .. } => &[Listener::Payments],
         }
     }
 
@@ -53,14 +68,17 @@ impl Event {
     /// whether it has seen it, or something newer, before.
     pub fn may_matter_again(self) -> bool {
         match self {
-            Event::Deleted { .. } | Event::Failed { .. } => true,
+            Event::Deleted { .. } | Event::PaymentFailed { .. } => true,
             Event::Listed { .. }
             | Event::Reserved { .. }
             | Event::Order { .. }
+            | Event::OrderUpdated { .. }
             | Event::RefundRequired { .. }
             | Event::Expired { .. }
-            | Event::Paid { .. }
-            | Event::Refunded { .. } => false,
+            | Event::PaymentCreated { .. }
+            | Event::PaymentCaptured { .. }
+            | Event::PaymentReleased { .. }
+            | Event::PaymentRefunded { .. } => false,
         }
     }
 }

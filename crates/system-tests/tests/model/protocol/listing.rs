@@ -134,7 +134,9 @@ impl Reservation {
 
     /// The same without the comparison.
     pub fn apply(known: Option<Reservation>, event: Event) -> Option<Change<Reservation>> {
-        let Event::Order { order, version, status, occupies, places } = event else { return None };
+        let Event::Order { order, version, status, occupies, places, .. } = event else {
+            return None;
+        };
         let status = ReservationStatus::of(status, occupies);
         let reservation = Reservation { version, status, places };
         let begins = status.is_live() && !known.is_some_and(|known| known.status.is_live());

@@ -22,10 +22,12 @@ pub struct Order {
     /// The listing as it was ordered.
     pub content: u8,
     pub answer: Option<Answer>,
-    /// Its payment is refunded.
-    pub refunded: bool,
-    /// It requires the refund of its payment.
+    /// The greatest version of its payment that was seen: an older event of the payment says nothing.
+    pub payment_version: Version,
+    /// It requires that its payment is released, or refunded.
     pub refund_required: bool,
+    /// Its payment has ended without a charge, or the charge is refunded.
+    pub settled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +51,7 @@ pub enum CancelReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     Completed,
-    RefundRequired,
+    Rejected,
 }
 
 /// Orders' replica of the listing.
@@ -74,8 +76,9 @@ impl Order {
             slot,
             content,
             answer: None,
-            refunded: false,
+            payment_version: 0,
             refund_required: false,
+            settled: false,
         })
     }
 
@@ -96,50 +99,85 @@ impl Order {
     }
 
     /// Whether the places of a payment that becomes known now have to be chosen again: the order has expired meanwhile.
-    pub fn is_paid_late(self) -> bool {
-        self.reason == Some(CancelReason::Expired) && self.answer.is_none() && !self.refunded
+    pub fn is_paid_late(self, version: Version) -> bool {
+        self.reason == Some(CancelReason::Expired) && self.is_to_be_answered(version)
     }
 
-    /// Its payment has succeeded. `again`: the places that it takes again, if it has expired meanwhile.
-    pub fn paid(self, again: Option<Places>) -> Option<Change<Order>> {
-        if self.answer.is_some() || self.refunded {
+    /// The money is authorised, or was even captured. `again`: the places that it takes again, if it has expired
+    /// meanwhile.
+    pub fn paid(self, version: Version, again: Option<Places>) -> Option<Change<Order>> {
+        if !self.is_to_be_answered(version) {
             return None;
         }
+        let seen = Order { payment_version: version, ..self };
         let complete = |order: Order| {
             let order = order.with_status(Status::Complete, None);
             Change::with_order_event(Order { answer: Some(Answer::Completed), ..order })
         };
         match (self.status, again) {
             // An order that the database doesn't call cancelled is live, even past its expiry.
-            (Status::Created | Status::AwaitingPayment, _) => Some(complete(self)),
-            (Status::Cancelled, Some(places)) => Some(complete(Order { places, ..self })),
+            (Status::Created | Status::AwaitingPayment, _) => Some(complete(seen)),
+            (Status::Cancelled, Some(places)) => Some(complete(Order { places, ..seen })),
             (Status::Cancelled, None) => {
-                let order = self.with_status(Status::Cancelled, self.reason);
-                let answer = Some(Answer::RefundRequired);
-                Some(Order { answer, ..order }.requiring_refund())
+                let order = seen.with_status(Status::Cancelled, self.reason);
+                Some(Order { answer: Some(Answer::Rejected), ..order }.requiring_refund())
             }
             // It has an answer.
             (Status::Complete, _) => None,
         }
     }
 
-    /// No card of the buyer's could be charged.
-    pub fn payment_failed(self) -> Option<Change<Order>> {
-        self.cancel(CancelReason::PaymentFailed)
-    }
-
-    /// The payment is refunded, whatever the order has become. `relist`: its places are for sale again.
-    pub fn refunded(self, relist: bool) -> Option<Change<Order>> {
-        if self.refunded {
+    /// The payment can't succeed, or what was authorised can't be captured any more.
+    ///
+    /// It ends a complete order as well, unless the failure is older than the success that was answered. One that is seen
+    /// before an older success prevents that from being answered.
+    pub fn payment_failed(self, version: Version) -> Option<Change<Order>> {
+        if version <= self.payment_version {
             return None;
         }
-        let refunded = Order { refunded: true, ..self };
+        let settled = self.settled || self.answer.is_some();
+        let seen = Order { payment_version: version, settled, ..self };
+        let reason = Some(CancelReason::PaymentFailed);
         Some(if self.is_live() {
-            let order = refunded.with_status(Status::Cancelled, Some(CancelReason::Refunded));
+            Change::with_order_event(seen.with_status(Status::Cancelled, reason))
+        } else {
+            seen.with_status(Status::Cancelled, self.reason).updated()
+        })
+    }
+
+    /// The payment was released, or refunded, whatever the order has become. `relist`: its places are for sale again.
+    pub fn payment_returned(self, version: Version, relist: bool) -> Option<Change<Order>> {
+        if self.settled {
+            return None;
+        }
+        let seen = Order { payment_version: version, settled: true, ..self };
+        Some(if self.is_live() {
+            let order = seen.with_status(Status::Cancelled, Some(CancelReason::Refunded));
             Change::with_order_event(Order { occupies: !relist, ..order })
         } else {
-            Change::without_event(refunded.with_status(self.status, self.reason))
+            seen.with_status(Status::Cancelled, self.reason).updated()
         })
+    }
+
+    fn is_to_be_answered(self, version: Version) -> bool {
+        self.answer.is_none() && !self.settled && version > self.payment_version
+    }
+
+    /// What payments owes, until it is settled.
+    pub fn owed(self) -> Option<Event> {
+        let is_owed = self.refund_required && !self.settled;
+        is_owed.then_some(Event::RefundRequired { order: self.index })
+    }
+
+    /// The event of its present state.
+    pub fn event(self) -> Event {
+        let Order { index: order, version, status, occupies, places, .. } = self;
+        Event::Order { order, version, status, occupies, places, seen: self.payment_version }
+    }
+
+    fn updated(self) -> Change<Order> {
+        let Order { index: order, version, status, payment_version: seen, .. } = self;
+        Change::with_event(self, Event::OrderUpdated { order, version, status, seen })
     }
 
     /// The listing is deleted: an unpaid order ends, a paid one requires a refund, once.
@@ -171,8 +209,7 @@ impl Order {
 
 impl Change<Order> {
     fn with_order_event(order: Order) -> Change<Order> {
-        let Order { index, version, status, occupies, places, .. } = order;
-        Change::with_event(order, Event::Order { order: index, version, status, occupies, places })
+        Change::with_event(order, order.event())
     }
 }
 
@@ -189,11 +226,14 @@ impl ListingReplica {
             }
             Event::Reserved { .. }
             | Event::Order { .. }
+            | Event::OrderUpdated { .. }
             | Event::RefundRequired { .. }
             | Event::Expired { .. }
-            | Event::Paid { .. }
-            | Event::Failed { .. }
-            | Event::Refunded { .. } => return None,
+            | Event::PaymentCreated { .. }
+            | Event::PaymentCaptured { .. }
+            | Event::PaymentFailed { .. }
+            | Event::PaymentReleased { .. }
+            | Event::PaymentRefunded { .. } => return None,
         };
         known.is_none_or(|known| known.version < replica.version).then_some(replica)
     }

@@ -2,13 +2,14 @@
 
 use common::events::Subject;
 use std::sync::Arc;
-use testkit::fixtures::TicketChanges as _;
+use testkit::fixtures::{self, PaymentChanges as _, TicketChanges as _};
 
 use common::Place;
 use common::events::{
-    CancelReason, Event, ExpirationComplete, OrderStatus, PaymentCreated, PaymentFailed,
-    PaymentRefunded, Ticket, TicketCreated, TicketDeleted, TicketReserved, TicketUpdated, User,
-    UserCreated, UserStatus, UserUpdated,
+    CancelReason, DisputeStatus, Event, ExpirationComplete, OrderStatus, PaymentCaptured,
+    PaymentCreated, PaymentDisputed, PaymentFailed, PaymentRefunded, PaymentReleased, Ticket,
+    TicketCreated, TicketDeleted, TicketReserved, TicketUpdated, User, UserCreated, UserStatus,
+    UserUpdated,
 };
 use common::ids::UserId;
 use futures::future::BoxFuture;
@@ -53,7 +54,7 @@ impl Case {
 type MakeCase = fn(&Ticket, &Order) -> Case;
 
 /// By subject, a history in which that event matters. Each listener needs an entry.
-const TABLE: [(Subject, MakeCase); 10] = [
+const TABLE: [(Subject, MakeCase); 13] = [
     (TicketCreated::SUBJECT, |ticket, _| {
         let [second, third] = [(2, "Tosca"), (3, "Carmen")]
             .map(|(version, title)| ticket.clone().with_title(title).with_version(version));
@@ -109,6 +110,34 @@ const TABLE: [(Subject, MakeCase); 10] = [
             event(PaymentCreated(payment(order))),
         ];
         Case::of(history, OrderStatus::Complete, &locked)
+    }),
+    (PaymentCaptured::SUBJECT, |ticket, order| {
+        let captured = payment(order).with_version(5);
+        let history = vec![
+            event(TicketCreated(ticket.clone())),
+            event(PaymentCreated(payment(order))),
+            event(PaymentCaptured(captured)),
+        ];
+        Case::of(history, OrderStatus::Complete, ticket)
+    }),
+    (PaymentReleased::SUBJECT, |ticket, order| {
+        let payment = payment(order);
+        let history = vec![
+            event(TicketCreated(ticket.clone())),
+            event(PaymentCreated(payment.clone())),
+            event(PaymentReleased(fixtures::released(&payment))),
+        ];
+        Case::of(history, OrderStatus::Cancelled, ticket).because(CancelReason::Refunded)
+    }),
+    (PaymentDisputed::SUBJECT, |ticket, order| {
+        let payment = payment(order);
+        let lost = fixtures::disputed(&payment, DisputeStatus::Lost);
+        let history = vec![
+            event(TicketCreated(ticket.clone())),
+            event(PaymentCaptured(payment)),
+            event(PaymentDisputed(lost)),
+        ];
+        Case::of(history, OrderStatus::Cancelled, ticket).because(CancelReason::Disputed)
     }),
     (PaymentFailed::SUBJECT, |ticket, order| {
         let locked = locked(ticket, order);

@@ -17,7 +17,7 @@ async fn publish_refund(world: &World, payment: &Payment) {
 async fn assert_refunded(world: &World, order: &Order, reason: CancelReason) {
     let stored = world.stored(order.id).await;
     assert_eq!(stored.cancel_reason, Some(reason));
-    assert!(!stored.occupies && stored.payment.as_ref().unwrap().refunded);
+    assert!(!stored.occupies && stored.payment.as_ref().unwrap().settled);
     let published = world.events_of(order).await;
     assert_eq!(
         published.iter().filter(|(subject, _)| *subject == "cancelled").count(),
@@ -63,6 +63,7 @@ async fn an_order_that_has_ended_records_the_refund_and_keeps_its_reason() {
     world.cancel(&paid).await;
     let payment = world.pay(&paid).await;
     assert_eq!(world.refunds_required(&paid).await.len(), 1);
+    // That the refund was seen is published, as `order.updated`.
     publish_refund(&world, &payment).await;
     assert_refunded(&world, &paid, CancelReason::User).await;
 

@@ -21,6 +21,10 @@ pub enum Outcome {
     Unknown,
     /// A payment is in progress at the bank.
     Processing,
+    /// The buyer's bank asks the buyer.
+    ActionRequired {
+        action: Option<Action>,
+    },
     /// The last allowed card was declined; orders is about to receive the event.
     NoAttemptsLeft {
         why: &'static str,
@@ -35,6 +39,15 @@ pub enum Outcome {
         why: Ended,
         money: Money,
     },
+}
+
+/// What the buyer's bank asks the buyer to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// For Stripe's script.
+    pub client_secret: String,
+    /// The bank's page, which works without a script.
+    pub redirect_url: Option<String>,
 }
 
 /// A declined card.
@@ -56,6 +69,8 @@ pub enum Ended {
     TicketDeleted,
     Refunded,
     Banned,
+    /// The buyer's bank has taken the money back.
+    Disputed,
     /// For a reason that this version doesn't know.
     Otherwise,
 }
@@ -63,11 +78,14 @@ pub enum Ended {
 /// The payment of an order that has ended or is being refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Money {
+    /// Nothing was charged.
     NeverTaken,
-    /// The bank hasn't responded yet. A charge will be refunded.
+    /// The bank hasn't responded yet. What it authorises will be released.
     Processing,
     Refunding,
     Refunded,
+    /// The buyer's bank has taken it back.
+    ChargedBack,
     /// payments is unavailable.
     Unknown,
 }
@@ -80,11 +98,18 @@ impl Outcome {
             OrderStatus::Unknown => Outcome::Unknown,
             OrderStatus::Created | OrderStatus::AwaitingPayment => match status {
                 None | Some(Some(PaymentStatus::Unknown)) => Outcome::Unknown,
-                // A refund is about to end the order.
+                // A refund, or a release, is about to end the order.
                 Some(Some(
-                    PaymentStatus::Completed | PaymentStatus::Refunding | PaymentStatus::Refunded,
+                    PaymentStatus::Completed
+                    | PaymentStatus::Refunding
+                    | PaymentStatus::Refunded
+                    | PaymentStatus::Released
+                    | PaymentStatus::ChargedBack,
                 )) => Outcome::Confirming,
                 Some(Some(PaymentStatus::Processing)) => Outcome::Processing,
+                Some(Some(PaymentStatus::ActionRequired)) => {
+                    Outcome::ActionRequired { action: payment.flatten().and_then(Action::of) }
+                }
                 Some(None | Some(PaymentStatus::Created | PaymentStatus::Failed)) => {
                     match payment.flatten().and_then(Declined::of) {
                         Some(Declined { why, attempts_left: Some(0), .. }) => {
@@ -98,12 +123,15 @@ impl Outcome {
                 refund: match status {
                     Some(Some(PaymentStatus::Refunding)) => Some(Money::Refunding),
                     Some(Some(PaymentStatus::Refunded)) => Some(Money::Refunded),
+                    Some(Some(PaymentStatus::Released)) => Some(Money::NeverTaken),
+                    Some(Some(PaymentStatus::ChargedBack)) => Some(Money::ChargedBack),
                     None
                     | Some(
                         None
                         | Some(
                             PaymentStatus::Created
                             | PaymentStatus::Processing
+                            | PaymentStatus::ActionRequired
                             | PaymentStatus::Completed
                             | PaymentStatus::Failed
                             | PaymentStatus::Unknown,
@@ -115,14 +143,22 @@ impl Outcome {
                 why: Ended::of(order.cancel_reason),
                 money: match status {
                     None | Some(Some(PaymentStatus::Unknown)) => Money::Unknown,
-                    Some(Some(PaymentStatus::Processing)) => Money::Processing,
+                    Some(Some(PaymentStatus::Processing | PaymentStatus::ActionRequired)) => {
+                        Money::Processing
+                    }
+                    Some(Some(PaymentStatus::ChargedBack)) => Money::ChargedBack,
                     Some(Some(PaymentStatus::Completed | PaymentStatus::Refunding)) => {
                         Money::Refunding
                     }
                     Some(Some(PaymentStatus::Refunded)) => Money::Refunded,
-                    Some(None | Some(PaymentStatus::Created | PaymentStatus::Failed)) => {
-                        Money::NeverTaken
-                    }
+                    Some(
+                        None
+                        | Some(
+                            PaymentStatus::Created
+                            | PaymentStatus::Failed
+                            | PaymentStatus::Released,
+                        ),
+                    ) => Money::NeverTaken,
                 },
             },
         }
@@ -136,6 +172,7 @@ impl Outcome {
             Outcome::Unpaid { .. } => "unpaid",
             Outcome::Unknown => "unknown",
             Outcome::Processing => "processing",
+            Outcome::ActionRequired { .. } => "action-required",
             Outcome::NoAttemptsLeft { .. } => "no-attempts-left",
             Outcome::Confirming => "confirming",
             Outcome::Paid { refund: None } => "paid",
@@ -147,6 +184,7 @@ impl Outcome {
                 Ended::TicketDeleted => "listing-removed",
                 Ended::Refunded => "refunded",
                 Ended::Banned => "suspended",
+                Ended::Disputed => "disputed",
                 Ended::Otherwise => "ended",
             },
         }
@@ -167,6 +205,8 @@ impl Outcome {
                 "A buyer is at checkout."
             }
             (Outcome::Processing, _) => "Payment in progress.",
+            (Outcome::ActionRequired { .. }, Side::Buyer) => "Your bank asks you to confirm.",
+            (Outcome::ActionRequired { .. }, Side::Seller) => "Payment in progress.",
             (Outcome::NoAttemptsLeft { .. }, _) => "The last card was declined.",
             (Outcome::Confirming, _) => "Payment received.",
             (Outcome::Paid { refund: None }, Side::Buyer) if of_many => {
@@ -177,6 +217,9 @@ impl Outcome {
             (Outcome::Paid { refund: None }, Side::Seller) => "Your ticket is sold.",
             (Outcome::Paid { refund: Some(_) }, _) => "Refund in progress.",
             (Outcome::Ended { why: Ended::Expired, .. }, _) => "The reservation expired.",
+            (Outcome::Ended { why: Ended::Refunded, money: Money::NeverTaken }, _) => {
+                "The order was cancelled."
+            }
             (Outcome::Ended { why: Ended::Refunded, .. }, _) => "The order was refunded.",
             (Outcome::Ended { .. }, _) => "The order was cancelled.",
         }
@@ -191,6 +234,7 @@ impl Money {
             Money::Processing => "processing",
             Money::Refunding => "refunding",
             Money::Refunded => "refunded",
+            Money::ChargedBack => "charged-back",
             Money::Unknown => "unknown",
         }
     }
@@ -205,8 +249,17 @@ impl Ended {
             Some(CancelReason::TicketDeleted) => Ended::TicketDeleted,
             Some(CancelReason::Refunded) => Ended::Refunded,
             Some(CancelReason::Banned) => Ended::Banned,
+            Some(CancelReason::Disputed) => Ended::Disputed,
             Some(CancelReason::Unknown) => Ended::Otherwise,
         }
+    }
+}
+
+impl Action {
+    /// Only the buyer is shown it.
+    fn of(payment: &Payment) -> Option<Action> {
+        let client_secret = payment.client_secret.clone()?;
+        Some(Action { client_secret, redirect_url: payment.redirect_url.clone() })
     }
 }
 
@@ -229,8 +282,8 @@ fn sentence(code: &str) -> &'static str {
         "incorrect_cvc" | "invalid_cvc" => "The security code is incorrect.",
         "incorrect_number" | "invalid_number" => "The card number is incorrect.",
         "processing_error" | "try_again_later" => "Your bank couldn’t process the payment.",
-        "authentication_required" => {
-            "Your bank requires verification (3-D Secure), which we don’t support yet. Use another card."
+        "authentication_required" | "payment_intent_authentication_failure" => {
+            "Your bank couldn’t verify that it’s you. Try again or use another card."
         }
         "card_velocity_exceeded" | "withdrawal_count_limit_exceeded" => {
             "The card has reached its limit."
@@ -307,11 +360,30 @@ mod tests {
     }
 
     #[test]
+    fn the_buyer_is_sent_to_their_bank_and_the_seller_waits() {
+        let waiting = outcome("awaiting:payment", "action_required", 0);
+        assert_eq!(waiting, Outcome::ActionRequired { action: None });
+        let mut payment = payment("action_required", 0);
+        payment.client_secret = Some("pi_1_secret_2".to_owned());
+        payment.redirect_url = Some("https://bank.example/".to_owned());
+        let order = order("awaiting:payment", None);
+        let Outcome::ActionRequired { action: Some(action) } =
+            Outcome::of(&order, Some(Some(&payment)))
+        else {
+            panic!("the bank's page is shown");
+        };
+        assert_eq!(action.redirect_url.as_deref(), Some("https://bank.example/"));
+    }
+
+    #[test]
     fn a_cancelled_order_shows_the_state_of_its_payment() {
         for (paid, money) in [
             ("created", Money::NeverTaken),
             ("failed", Money::NeverTaken),
             ("processing", Money::Processing),
+            ("action_required", Money::Processing),
+            ("released", Money::NeverTaken),
+            ("charged_back", Money::ChargedBack),
             ("completed", Money::Refunding),
             ("refunding", Money::Refunding),
             ("refunded", Money::Refunded),

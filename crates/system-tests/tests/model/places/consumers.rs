@@ -1,12 +1,12 @@
 //! Consuming messages: which listener has what to do about which, and what it has acknowledged.
 
-use crate::mutants::Mutant;
-use crate::other_services::REJECTED;
+use super::mutants::Mutant;
+use super::other_services::REJECTED;
+use super::state::{Delivery, State};
+use super::system::{Effect, PlacesModel};
 use crate::protocol::event::{Event, Listener};
-use crate::state::{Delivery, State};
-use crate::system::{Effect, SystemModel};
 
-impl SystemModel {
+impl PlacesModel {
     /// How many writes a consumer may make of a message: more than one are steps of their own, in between it may crash.
     pub fn writes(&self, listener: Listener, event: Event) -> usize {
         match (listener, event) {
@@ -66,6 +66,10 @@ impl SystemModel {
         let mut next = self.after(state, self.effect(state, listener, delivery, write))?;
         if is_deletion && write == done {
             next.delivery(event).writes_done += 1;
+        }
+        if listener == Listener::Payments {
+            // It is done, even if it had to publish an outcome again.
+            next.delivery(event).acknowledge(listener);
         }
         if listener == Listener::Tickets {
             match write {

@@ -1,10 +1,10 @@
 //! The state of the whole system: all documents of all services, all events, and what processes have read but not yet
 //! written.
 
+use super::money::Money;
 use crate::protocol::event::{Event, Listener};
 use crate::protocol::listing::{Listing, Reservation, Summary};
 use crate::protocol::order::{CancelReason, ListingReplica, Order};
-use crate::protocol::payment::Payment;
 use crate::protocol::places::Places;
 use crate::protocol::schedule::Schedule;
 
@@ -37,7 +37,7 @@ pub struct Purchase {
     /// In expiration.
     pub schedule: Option<Schedule>,
     /// In payments.
-    pub payment: Payment,
+    pub money: Money,
     /// Whether the reservation has expired, by orders' clock.
     pub has_expired: bool,
 }
@@ -150,7 +150,7 @@ impl Purchase {
     pub fn owns_places(&self) -> bool {
         let Some(order) = self.order else { return false };
         let is_withdrawn = order.reason == Some(CancelReason::Refunded)
-            && self.payment == Payment::Refunded { relist: false };
+            && self.money == Money::Returned { relist: false };
         order.is_live() || is_withdrawn
     }
 }

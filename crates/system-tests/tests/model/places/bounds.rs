@@ -9,8 +9,8 @@ pub struct Bounds {
     pub orders: &'static [u8],
     /// The first so many orders are paid.
     pub paid: usize,
-    /// Whether payments of them may fail.
-    pub declines: bool,
+    /// Whether payments of them may fail, also after they were authorised.
+    pub failures: bool,
     /// Whether the seller refunds, deletes the listing, changes its price once, and adds a place once.
     pub refunds: bool,
     pub deletes: bool,
@@ -32,7 +32,7 @@ pub const NOTHING: Bounds = Bounds {
     quantity: 2,
     orders: &[],
     paid: 0,
-    declines: false,
+    failures: false,
     refunds: false,
     deletes: false,
     edits: false,

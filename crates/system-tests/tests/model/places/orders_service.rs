@@ -1,13 +1,15 @@
 //! orders: its decisions, with other steps interleaved between its reads and writes.
 
-use crate::mutants::Mutant;
+use super::money::AUTHORISED;
+use super::mutants::Mutant;
+use super::state::{Purchase, Request, State};
+use super::system::{Effect, PlacesModel};
+use crate::protocol::Version;
 use crate::protocol::event::Event;
 use crate::protocol::order::{CancelReason, ListingReplica, Order};
 use crate::protocol::places::Places;
-use crate::state::{Purchase, Request, State};
-use crate::system::{Effect, SystemModel};
 
-impl SystemModel {
+impl PlacesModel {
     /// What `POST /api/orders` may choose now: the first time at random, after a conflict from what is free.
     pub fn choices(&self, state: &State, purchase: usize) -> Vec<Request> {
         let wanted = self.bounds.orders[purchase];
@@ -123,13 +125,21 @@ impl SystemModel {
             Event::Deleted { .. } => decide(write as u8 - 1, &Order::ticket_deleted),
             Event::Reserved { order } => decide(order, &Order::confirm),
             Event::Expired { order } => self.expire(state, order.into()),
-            Event::Paid { order } => self.consume_payment(state, order.into()),
-            Event::Failed { order } => decide(order, &Order::payment_failed),
-            Event::Refunded { order, relist } => {
-                let relist = relist || self.is_mutant(Mutant::AlwaysRelisted);
-                decide(order, &|order| order.refunded(relist))
+            Event::PaymentCreated { order, version }
+            | Event::PaymentCaptured { order, version } => {
+                self.consume_payment(state, order.into(), version)
             }
-            Event::Order { .. } | Event::RefundRequired { .. } => Effect::Nothing,
+            Event::PaymentFailed { order, version } => {
+                decide(order, &|order| order.payment_failed(version))
+            }
+            Event::PaymentReleased { order, version, relist }
+            | Event::PaymentRefunded { order, version, relist } => {
+                let relist = relist || self.is_mutant(Mutant::AlwaysRelisted);
+                decide(order, &|order| order.payment_returned(version, relist))
+            }
+            Event::Order { .. } | Event::OrderUpdated { .. } | Event::RefundRequired { .. } => {
+                Effect::Nothing
+            }
         }
     }
 
@@ -138,19 +148,20 @@ impl SystemModel {
     }
 
     /// The consumer of `payment.created`. If the order has expired, it has to read what is free.
-    fn consume_payment(&self, state: &State, purchase: usize) -> Effect {
+    fn consume_payment(&self, state: &State, purchase: usize, version: Version) -> Effect {
         let Some(order) = self.remembered(state, purchase) else { return Effect::Retry };
-        if order.is_paid_late() {
+        if order.is_paid_late(version) {
             Effect::Undecided
         } else {
-            Effect::order(purchase, order.paid(None))
+            Effect::order(purchase, order.paid(version, None))
         }
     }
 
     /// What the consumer of `payment.created` may choose for an order that was paid late: any free places, if the listing
     /// is as it was ordered. None: it isn't late.
     pub fn choices_again(&self, state: &State, purchase: usize) -> Option<Vec<Places>> {
-        let order = self.remembered(state, purchase).filter(|order| order.is_paid_late())?;
+        let order =
+            self.remembered(state, purchase).filter(|order| order.is_paid_late(AUTHORISED))?;
         if self.is_mutant(Mutant::LateWithoutIndex) {
             return Some(vec![order.places]);
         }
@@ -167,7 +178,7 @@ impl SystemModel {
     pub fn reject_payment(&self, state: &State, purchase: usize) -> Option<State> {
         let order = self.remembered(state, purchase)?;
         let mut next = state.clone();
-        Effect::order(purchase, order.paid(None)).apply(&mut next);
+        Effect::order(purchase, order.paid(AUTHORISED, None)).apply(&mut next);
         Some(next)
     }
 
@@ -179,7 +190,7 @@ impl SystemModel {
         let is_refused = self.is_taken(state, purchase, places);
         if !is_refused || self.is_mutant(Mutant::LateWithoutIndex) {
             let order = self.remembered(state, purchase)?;
-            Effect::order(purchase, order.paid(Some(places))).apply(&mut next);
+            Effect::order(purchase, order.paid(AUTHORISED, Some(places))).apply(&mut next);
         }
         Some(next)
     }
@@ -187,7 +198,7 @@ impl SystemModel {
     fn remembered(&self, state: &State, purchase: usize) -> Option<Order> {
         let order = state.purchases[purchase].order?;
         Some(if self.is_mutant(Mutant::ForgetfulOrder) {
-            Order { answer: None, refunded: false, ..order }
+            Order { answer: None, payment_version: 0, settled: false, ..order }
         } else {
             order
         })

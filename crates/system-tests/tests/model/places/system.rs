@@ -1,20 +1,20 @@
 //! The model's parameters, its first state, and the effects of its steps.
 
-use crate::bounds::Bounds;
-use crate::mutants::Mutant;
+use super::bounds::Bounds;
+use super::money::Money;
+use super::mutants::Mutant;
+use super::state::{Purchase, Request, State, SummaryWorker};
 use crate::protocol::Change;
 use crate::protocol::listing::{Listing, Reservation};
 use crate::protocol::order::{ListingReplica, Order};
-use crate::protocol::payment::Payment;
 use crate::protocol::schedule::Schedule;
-use crate::state::{Purchase, Request, State, SummaryWorker};
 
-pub struct SystemModel {
+pub struct PlacesModel {
     pub bounds: Bounds,
     pub mutants: &'static [Mutant],
 }
 
-impl SystemModel {
+impl PlacesModel {
     pub fn is_mutant(&self, mutant: Mutant) -> bool {
         self.mutants.contains(&mutant)
     }
@@ -27,7 +27,7 @@ impl SystemModel {
             again: None,
             reservation: None,
             schedule: None,
-            payment: Payment::None,
+            money: Money::None,
             has_expired: false,
         };
         let listed = Listing::create(self.bounds.quantity);
@@ -58,7 +58,7 @@ pub enum Effect {
     Replica(ListingReplica),
     Reservation(usize, Change<Reservation>),
     Order(usize, Change<Order>),
-    Payment(usize, Change<Payment>),
+    Money(usize, Change<Money>),
     Schedule(usize, Change<Schedule>),
 }
 
@@ -67,8 +67,8 @@ impl Effect {
         change.map_or(Effect::Nothing, |change| Effect::Order(purchase, change))
     }
 
-    pub fn payment(purchase: usize, change: Option<Change<Payment>>) -> Effect {
-        change.map_or(Effect::Nothing, |change| Effect::Payment(purchase, change))
+    pub fn money(purchase: usize, change: Option<Change<Money>>) -> Effect {
+        change.map_or(Effect::Nothing, |change| Effect::Money(purchase, change))
     }
 
     /// One atomic write: the document together with its event.
@@ -95,8 +95,8 @@ impl Effect {
                 state.purchases[purchase].again = None;
                 change.event
             }
-            Effect::Payment(purchase, change) => {
-                state.purchases[purchase].payment = change.thing;
+            Effect::Money(purchase, change) => {
+                state.purchases[purchase].money = change.thing;
                 change.event
             }
             Effect::Schedule(purchase, change) => {

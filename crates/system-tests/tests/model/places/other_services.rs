@@ -1,18 +1,18 @@
 //! tickets, expiration, and payments.
 
-use crate::mutants::Mutant;
+use super::money::Money;
+use super::mutants::Mutant;
+use super::state::{Delivery, State, SummaryWorker};
+use super::system::{Effect, PlacesModel};
 use crate::protocol::Change;
 use crate::protocol::event::{Event, Listener};
 use crate::protocol::listing::{Listing, Reservation, ReservationStatus, Summary};
-use crate::protocol::payment::Payment;
 use crate::protocol::schedule::Schedule;
-use crate::state::{Delivery, State, SummaryWorker};
-use crate::system::{Effect, SystemModel};
 
 /// What [`Delivery::writes_done`] says of an event whose order tickets has rejected.
 pub const REJECTED: u8 = 3;
 
-impl SystemModel {
+impl PlacesModel {
     /// `DELETE /api/tickets/{id}` reads whether a place is reserved or sold.
     pub fn begin_delete(&self, state: &State) -> Option<State> {
         let Listing { summary: Summary { reserved, sold, .. }, .. } = state.listing;
@@ -164,22 +164,25 @@ impl SystemModel {
             Event::RefundRequired { .. } if self.is_mutant(Mutant::NoRefund) => Effect::Nothing,
             Event::RefundRequired { order } => {
                 let purchase = usize::from(order);
-                match state.purchases[purchase].payment {
-                    Payment::None | Payment::Failed => Effect::Retry,
-                    Payment::Completed => {
-                        Effect::payment(purchase, Payment::Completed.refund(true))
-                    }
-                    Payment::Refunding { .. } | Payment::Refunded { .. } => Effect::Nothing,
+                match state.purchases[purchase].money {
+                    Money::None => Effect::Retry,
+                    // The outcome is published again.
+                    Money::Failed => Effect::money(purchase, Money::Held.fail(order)),
+                    Money::Held => Effect::money(purchase, Money::Held.begin_return(true)),
+                    Money::Returning { .. } | Money::Returned { .. } => Effect::Nothing,
                 }
             }
             Event::Listed { .. }
             | Event::Deleted { .. }
             | Event::Reserved { .. }
             | Event::Order { .. }
+            | Event::OrderUpdated { .. }
             | Event::Expired { .. }
-            | Event::Paid { .. }
-            | Event::Failed { .. }
-            | Event::Refunded { .. } => Effect::Nothing,
+            | Event::PaymentCreated { .. }
+            | Event::PaymentCaptured { .. }
+            | Event::PaymentFailed { .. }
+            | Event::PaymentReleased { .. }
+            | Event::PaymentRefunded { .. } => Effect::Nothing,
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use stateright::{Model, Property};
 
-use crate::invariants;
-use crate::mutants::Mutant;
+use super::invariants;
+use super::money::Money;
+use super::mutants::Mutant;
+use super::state::{Delivery, Purchase, Request, State};
+use super::system::{Effect, PlacesModel};
+use crate::protocol::Change;
 use crate::protocol::event::{Event, Listener};
-use crate::protocol::payment::Payment;
 use crate::protocol::places::Places;
-use crate::state::{Delivery, Purchase, Request, State};
-use crate::system::{Effect, SystemModel};
 
 /// One step. Orders are identified by their index in [`State::purchases`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +23,14 @@ pub enum Step {
     /// It writes.
     Reserve(usize),
     Cancel(usize),
-    /// A payment succeeds, fails, is refunded by the seller, and the refund succeeds.
+    /// The money is authorised, fails, is refunded by the seller, and is returned.
     Pay(usize),
-    Decline(usize),
+    Fail(usize),
     Refund {
         order: usize,
         relist: bool,
     },
-    FinishRefund(usize),
+    Return(usize),
     Edit,
     Grow,
     /// The seller's request to delete reads, and writes.
@@ -55,7 +56,7 @@ pub enum Step {
     WriteSummary(usize),
 }
 
-impl Model for SystemModel {
+impl Model for PlacesModel {
     type State = State;
     type Action = Step;
 
@@ -92,12 +93,12 @@ impl Model for SystemModel {
             Step::Refuse(order) => self.refuse(state, order),
             Step::Reserve(order) => self.insert(state, order),
             Step::Cancel(order) => self.after(state, self.cancel(state, order)),
-            Step::Pay(order) => self.pay(state, order, Payment::succeed),
-            Step::Decline(order) => self.pay(state, order, Payment::fail),
+            Step::Pay(order) => self.pay(state, order, Money::authorise),
+            Step::Fail(order) => self.pay(state, order, Money::fail),
             Step::Refund { order, relist } => {
-                self.pay(state, order, |payment, _| payment.refund(relist))
+                self.pay(state, order, |money, _| money.begin_return(relist))
             }
-            Step::FinishRefund(order) => self.pay(state, order, Payment::finish_refund),
+            Step::Return(order) => self.pay(state, order, Money::finish_return),
             Step::Edit => self.after(state, self.edit(state)),
             Step::Grow => self.after(state, self.grow(state)),
             Step::BeginDelete => self.begin_delete(state),
@@ -135,12 +136,12 @@ impl Model for SystemModel {
         (next != *state).then_some(next)
     }
 
-    fn properties(&self) -> Vec<Property<SystemModel>> {
+    fn properties(&self) -> Vec<Property<PlacesModel>> {
         invariants::all()
     }
 }
 
-impl SystemModel {
+impl PlacesModel {
     fn steps_of_buyer(&self, state: &State, order: usize, steps: &mut Vec<Step>) {
         let purchase = &state.purchases[order];
         let Some(known) = purchase.order else {
@@ -183,16 +184,18 @@ impl SystemModel {
         if purchase.order.is_none() || order >= self.bounds.paid {
             return;
         }
-        match purchase.payment {
-            Payment::None => {
+        match purchase.money {
+            Money::None => {
                 steps.push(Step::Pay(order));
-                steps.extend(self.bounds.declines.then_some(Step::Decline(order)));
+                steps.extend(self.bounds.failures.then_some(Step::Fail(order)));
             }
-            Payment::Completed if self.bounds.refunds => {
-                steps.extend([true, false].map(|relist| Step::Refund { order, relist }));
+            Money::Held => {
+                steps.extend(self.bounds.failures.then_some(Step::Fail(order)));
+                let choices = [true, false].map(|relist| Step::Refund { order, relist });
+                steps.extend(choices.into_iter().filter(|_| self.bounds.refunds));
             }
-            Payment::Completed | Payment::Refunded { .. } | Payment::Failed => {}
-            Payment::Refunding { .. } => steps.push(Step::FinishRefund(order)),
+            Money::Returned { .. } | Money::Failed => {}
+            Money::Returning { .. } => steps.push(Step::Return(order)),
         }
         let Some(delivery) = self.pending_payment(state, order) else { return };
         if delivery.in_outbox {
@@ -211,7 +214,7 @@ impl SystemModel {
     /// `payment.created`, while orders' consumer may be working on it.
     fn pending_payment<'a>(&self, state: &'a State, order: usize) -> Option<&'a Delivery> {
         state.deliveries.iter().find(|delivery| {
-            delivery.event == Event::Paid { order: order as u8 }
+            matches!(delivery.event, Event::PaymentCreated { order: paid, .. } if usize::from(paid) == order)
                 && delivery.is_pending_for(Listener::Orders)
         })
     }
@@ -243,10 +246,10 @@ impl SystemModel {
         &self,
         state: &State,
         order: usize,
-        change: impl FnOnce(Payment, u8) -> Option<crate::protocol::Change<Payment>>,
+        change: impl FnOnce(Money, u8) -> Option<Change<Money>>,
     ) -> Option<State> {
-        let payment = state.purchases[order].payment;
-        self.after(state, Effect::payment(order, change(payment, order as u8)))
+        let change = change(state.purchases[order].money, order as u8);
+        self.after(state, Effect::money(order, change))
     }
 
     pub fn after(&self, state: &State, effect: Effect) -> Option<State> {

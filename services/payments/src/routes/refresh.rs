@@ -1,0 +1,48 @@
+//! `POST /api/payments/{id}/refresh`: the buyer comes back from their bank. What has become of the PaymentIntent is
+//! asked of Stripe at once.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use common::ids::{Id, PaymentId};
+use common::permissions::Action;
+use httpkit::extract::PathId;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::state::App;
+use crate::view::PaymentView;
+use crate::{response, worker};
+
+/// Within this time there is a response, also while Stripe doesn't respond, or orders hasn't decided.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+pub async fn handle(
+    State(app): State<App>,
+    user: CurrentUser,
+    PathId(id): PathId<PaymentId>,
+) -> Result<impl IntoResponse> {
+    let deadline = Instant::now() + TIMEOUT;
+    let missing = || Error::not_found(PaymentId::NAMES);
+    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
+    user.require(Action::Pay, payment.owners())?;
+    let (worker_app, order) = (app.clone(), payment.order_id);
+    // In a task of its own, which continues after the deadline.
+    let refresh = async move {
+        if let Err(failure) = worker::refresh(&worker_app, order).await {
+            tracing::warn!(%order, ?failure, "could not retrieve the PaymentIntent");
+        }
+    };
+    let refreshed = tokio::spawn(refresh.in_current_span());
+    if tokio::time::timeout_at(deadline, refreshed).await.is_err() {
+        tracing::warn!(%order, "Stripe has not responded in time");
+    }
+    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
+    let payment = response::wait_for_decision(&app, payment, deadline).await;
+    let view = PaymentView::for_user(user.id, payment, app.limits).ok_or_else(missing)?;
+    Ok(personal(Some(view.version.get()), Json(view)))
+}

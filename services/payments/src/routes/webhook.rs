@@ -1,0 +1,29 @@
+//! `POST /api/payments/webhook`: Stripe reports that something has happened. It is stored, and worked on afterwards.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use common::problem;
+use http::{HeaderMap, StatusCode};
+use httpkit::{Error, Result};
+
+use crate::domain::{WebhookEvent, is_signed};
+use crate::state::App;
+
+/// Stripe's header.
+const SIGNATURE: &str = "stripe-signature";
+
+pub async fn handle(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<StatusCode> {
+    let now = app.clock.now();
+    let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
+    let is_accepted = |signature: &str| is_signed(signature, &body, &app.webhook_secrets, now);
+    if !signature.is_some_and(is_accepted) {
+        metrics::counter!("webhooks_total", "outcome" => "refused").increment(1);
+        return Err(Error::refused(
+            &problem::MALFORMED,
+            "The signature is missing, too old, or not by a secret of ours.",
+        ));
+    }
+    app.store.insert_webhook(&WebhookEvent::read(&body, now)).await?;
+    app.wake_webhooks.notify_one();
+    Ok(StatusCode::OK)
+}

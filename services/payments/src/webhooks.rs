@@ -1,0 +1,64 @@
+//! Stripe's webhooks: each is stored by its event's id before it is acknowledged, and then worked on. What an event says isn't
+//! believed: it only says which PaymentIntent has changed, and that is retrieved.
+
+use std::time::Duration;
+
+use bus::Failure;
+use common::back_off::back_off;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::WebhookEvent;
+use crate::reconcile;
+use crate::state::App;
+
+/// How often the worker polls when nothing wakes it.
+const PERIOD: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// The background task: works on what is stored.
+pub async fn run(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match app.store.due_webhooks(app.clock.now()).await {
+            Ok(due) => {
+                for event in due {
+                    if let Err(failure) = work_on(&app, &event).await {
+                        tracing::warn!(id = event.id, ?failure, "webhook not handled, will retry");
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not query webhooks, will retry"),
+        }
+        tokio::select! {
+            () = app.wake_webhooks.notified() => {}
+            () = tokio::time::sleep(PERIOD) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Retrieves what the event is about. Two processes may do that concurrently; what they record is a fact.
+async fn work_on(app: &App, event: &WebhookEvent) -> Result<(), Failure> {
+    let outcome = match &event.intent {
+        None => Ok(()),
+        Some(intent) => match app.store.find_by_intent(intent).await? {
+            Some(payment) => reconcile::reconcile(app, payment.order_id).await.map(drop),
+            // Not one of ours; or its id isn't stored yet, and then nothing has happened to it.
+            None => Ok(()),
+        },
+    };
+    let now = app.clock.now();
+    let (next_run_at, failures) = match &outcome {
+        Ok(()) => (None, event.failures),
+        Err(_) => {
+            let failures = u32::try_from(event.failures + 1).unwrap_or(u32::MAX);
+            let pause = back_off(failures, FIRST_PAUSE, LONGEST_PAUSE);
+            (Some(now + pause), event.failures + 1)
+        }
+    };
+    app.store.finish_webhook(&event.id, next_run_at, failures).await?;
+    if outcome.is_ok() {
+        metrics::counter!("webhooks_total", "outcome" => "handled").increment(1);
+    }
+    outcome
+}

@@ -1,0 +1,224 @@
+//! `POST /api/payments/webhook`: what happens at Stripe without us is taken over.
+
+use bson::{Document, doc};
+use common::Money;
+use common::events::{DisputeStatus, PaymentDisputed, PaymentRefunded};
+use futures::TryStreamExt;
+use payments::domain::Status;
+use serde_json::{Value, json};
+use testkit::{Client, Method, Response, eventually};
+
+use crate::world::World;
+
+/// A request of an operator to Stripe.
+async fn at_stripe(world: &World, path: &str, form: &str) -> Value {
+    let stripe = Client::new(&world.stripe.url());
+    let request =
+        stripe.request(Method::POST, path).header("authorization", "Bearer sk_test_local");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    request.body(form.to_owned()).send().await.expect(200)
+}
+
+async fn in_dashboard(world: &World, payment: &Value, action: &str, form: &str) -> Value {
+    let intent = payment["stripeId"].as_str().unwrap();
+    at_stripe(world, &format!("/_dashboard/payment_intents/{intent}/{action}"), form).await
+}
+
+/// A fault of the deliveries of some events.
+async fn webhook_fault(world: &World, event: &str, kind: &str, times: i64) {
+    let fault = json!({ "match": { "event": event }, "kind": kind, "times": times });
+    let response = Client::new(&world.stripe.url()).post("/_faults", fault).await;
+    assert!(response.status.is_success(), "{response:?}");
+}
+
+async fn stored(world: &World) -> Vec<Document> {
+    let webhooks = world.infra.database("payments").await.collection::<Document>("webhooks");
+    webhooks.find(doc! {}).await.unwrap().try_collect().await.unwrap()
+}
+
+/// Waits until every webhook is worked on.
+async fn all_handled(world: &World) {
+    eventually("all webhooks to be handled", || async {
+        let is_pending = |event: &Document| event.get_datetime("nextRunAt").is_ok();
+        (!stored(world).await.iter().any(is_pending)).then_some(())
+    })
+    .await;
+}
+
+async fn refunds(world: &World, payment: &Value) -> Response {
+    let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+    world.service.client_as(&world.seller).post(&path, json!({})).await
+}
+
+#[tokio::test]
+async fn a_challenge_that_the_buyer_does_not_come_back_from_is_completed() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "pm_card_authenticationRequired").await.expect(202);
+    let intent = payment["stripeId"].as_str().unwrap();
+    at_stripe(&world, &format!("/_authenticate/{intent}"), "outcome=success").await;
+    world.payment_is(&order, "completed").await;
+    assert_eq!(world.charged().await, (1, 2050));
+}
+
+/// The buyer doesn't come back, and the webhook is lost.
+#[tokio::test]
+async fn what_a_lost_webhook_would_have_reported_is_found_by_the_sweep() {
+    let world = World::start().await;
+    let mut challenged = Vec::new();
+    for outcome in ["success", "failure", "none"] {
+        let order = world.order().await;
+        let payment = world.pay(&order, "pm_card_authenticationRequired").await.expect(202);
+        if outcome != "none" {
+            let path = format!("/_authenticate/{}", payment["stripeId"].as_str().unwrap());
+            at_stripe(&world, &path, &format!("outcome={outcome}")).await;
+        }
+        challenged.push(order);
+    }
+    for _ in 0..2 {
+        payments::sweep::sweep(&world.app).await.unwrap();
+    }
+    world.payment_is(&challenged[0], "completed").await;
+    assert_eq!(world.payment_is(&challenged[1], "created").await["declines"], 1);
+    world.payment_is(&challenged[2], "action_required").await;
+    assert_eq!(world.charged().await, (1, 2050));
+}
+
+/// Twice, in reverse, before our own write, forged, stale, of an unknown version: the same end, and each is stored once.
+#[tokio::test]
+async fn however_webhooks_arrive_the_end_is_the_same() {
+    let world = World::with_webhooks().await;
+    for kind in [
+        "webhook_duplicated",
+        "webhook_reordered",
+        "webhook_delayed",
+        "webhook_before_response",
+        "webhook_lost",
+        "webhook_unknown_type",
+        "webhook_unknown_version",
+        "webhook_forged",
+        "webhook_stale",
+    ] {
+        webhook_fault(&world, "*", kind, 20).await;
+        let order = world.order().await;
+        let payment = world.pay(&order, "tok_visa").await.expect(201);
+        refunds(&world, &payment).await.expect(202);
+        world.payment_is(&order, "refunded").await;
+        Client::new(&world.stripe.url()).request(Method::DELETE, "/_faults").send().await;
+    }
+    all_handled(&world).await;
+    assert_eq!(world.charged().await.1, 0);
+    assert_eq!(world.infra.bus().published::<PaymentRefunded>().await.len(), 9);
+}
+
+#[tokio::test]
+async fn a_forged_or_unsigned_webhook_is_refused_and_stores_nothing() {
+    let world = World::with_webhooks().await;
+    let body = r#"{"id":"evt_forged","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1","object":"payment_intent"}}}"#;
+    let now = world.infra.clock.now().millis() / 1000;
+    for signature in [None, Some(format!("t={now},v1=00")), Some("nonsense".to_owned())] {
+        let request = world.service.client().request(Method::POST, "/api/payments/webhook");
+        let request = match signature {
+            Some(signature) => request.header("stripe-signature", &signature),
+            None => request,
+        };
+        request.body(body).send().await.problem(400, "malformed");
+    }
+    let is_it = |event: &Document| event.get_str("_id").is_ok_and(|id| id == "evt_forged");
+    assert!(!stored(&world).await.iter().any(is_it));
+}
+
+#[tokio::test]
+async fn a_refund_in_the_dashboard_counts_and_the_whole_one_ends_the_order() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    in_dashboard(&world, &payment, "refund", "amount=500").await;
+    eventually("the part to be known", || async {
+        (world.payment(&order).await["amountRefunded"] == "5.00").then_some(())
+    })
+    .await;
+    assert_eq!(world.payment(&order).await["status"], "completed");
+    // The seller refunds the rest, with a failure of Stripe's in between.
+    world.fault("POST", "/v1/refunds", "error_before", 1).await;
+    refunds(&world, &payment).await.expect(202);
+    world.payment_is(&order, "refunded").await;
+    assert_eq!(world.charged().await, (1, 0));
+
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    in_dashboard(&world, &payment, "refund", "").await;
+    world.payment_is(&order, "refunded").await;
+    let is_it = |event: &PaymentRefunded| event.0.order_id == order.id;
+    let refunded = world.infra.bus().wait_for::<PaymentRefunded>(is_it).await.0;
+    assert!(!refunded.relist, "nobody has said that it goes back on sale");
+    assert_eq!(world.charged().await, (2, 0));
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_days_later_is_made_again() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    refunds(&world, &payment).await.expect(202);
+    let refunded = world.payment_is(&order, "refunded").await;
+    let refund = refunded["stripeRefundId"].as_str().unwrap();
+    at_stripe(&world, &format!("/_dashboard/refunds/{refund}/settle"), "outcome=failed").await;
+    eventually("another refund", || async {
+        let again = world.payment(&order).await;
+        let is_another = again["stripeRefundId"] != refunded["stripeRefundId"];
+        (again["status"] == "refunded" && is_another).then_some(())
+    })
+    .await;
+    assert_eq!(world.charged().await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_dispute_is_opened_and_won() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    let dispute = in_dashboard(&world, &payment, "dispute", "").await;
+    let is = |status: DisputeStatus| {
+        let id = order.id;
+        move |event: &PaymentDisputed| event.0.order_id == id && event.0.status == status
+    };
+    let opened = world.infra.bus().wait_for(is(DisputeStatus::Open)).await.0;
+    assert_eq!(opened.amount, Money::from_minor(2050));
+    assert_eq!(world.payment(&order).await["dispute"]["status"], "open");
+    refunds(&world, &payment).await.problem(409, "not-refundable");
+    let decide = format!("/_dashboard/disputes/{}/decide", dispute["id"].as_str().unwrap());
+    at_stripe(&world, &decide, "outcome=won").await;
+    world.infra.bus().wait_for(is(DisputeStatus::Won)).await;
+    assert_eq!(world.payment(&order).await["status"], "completed");
+    refunds(&world, &payment).await.expect(202);
+    world.payment_is(&order, "refunded").await;
+}
+
+#[tokio::test]
+async fn a_dispute_that_is_lost_ends_the_payment() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    let dispute = in_dashboard(&world, &payment, "dispute", "").await;
+    let decide = format!("/_dashboard/disputes/{}/decide", dispute["id"].as_str().unwrap());
+    at_stripe(&world, &decide, "outcome=lost").await;
+    world.payment_is(&order, "charged_back").await;
+    let lost = |event: &PaymentDisputed| event.0.status == DisputeStatus::Lost;
+    world.infra.bus().wait_for::<PaymentDisputed>(lost).await;
+    refunds(&world, &payment).await.problem(409, "not-refundable");
+    all_handled(&world).await;
+    world.published().await;
+    let lost = world.infra.bus().published::<PaymentDisputed>().await;
+    assert_eq!(lost.iter().filter(|event| event.0.status == DisputeStatus::Lost).count(), 1);
+}
+
+#[tokio::test]
+async fn an_authorisation_that_is_cancelled_in_the_dashboard_has_failed() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let authorised = world.authorise(&order).await;
+    let intent = authorised.payment.unwrap().intent.unwrap();
+    at_stripe(&world, &format!("/_dashboard/payment_intents/{intent}/cancel"), "").await;
+    world.status_is(&order, Status::Failed).await;
+}
