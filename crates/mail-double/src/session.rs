@@ -95,6 +95,7 @@ impl Session {
         loop {
             let Ok(read) = timeout(self.rules.idle, self.stream.read(&mut buffer)).await else {
                 self.stream.write(b"421 4.4.2 idle for too long\r\n").await?;
+                self.state.stats.closed();
                 return Ok(());
             };
             let read = read?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 pub struct Stats {
     connections: AtomicU64,
     messages: AtomicU64,
+    closed: AtomicU64,
 }
 
 /// The numbers at one moment.
@@ -17,6 +18,8 @@ pub struct Totals {
     pub connections: u64,
     /// Messages that were received in full, whether or not they were accepted.
     pub messages: u64,
+    /// Connections that were closed because their client was idle for too long.
+    pub closed: u64,
 }
 
 impl Stats {
@@ -28,8 +31,16 @@ impl Stats {
         self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn closed(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn totals(&self) -> Totals {
         let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        Totals { connections: read(&self.connections), messages: read(&self.messages) }
+        Totals {
+            connections: read(&self.connections),
+            messages: read(&self.messages),
+            closed: read(&self.closed),
+        }
     }
 }
