@@ -168,6 +168,8 @@ fn upstreams(services: &[Service]) -> Result<String> {
 fn locations(routes: &[Route]) -> Result<String> {
     let mut text = String::new();
     for Route { path, service } in routes.iter().filter(|route| route.path != routes::PAGES) {
+        // Of regular expressions nginx takes the first that matches, as the table says.
+        let path = path.replace('*', "[^/]+");
         writeln!(text, "        location ~ ^{path}(/|$) {{ proxy_pass http://{service}; }}")?;
     }
     Ok(text)
@@ -242,7 +244,12 @@ mod tests {
     #[test]
     fn every_error_page_has_its_problem() {
         let text = render(Path::new("/tmp"), 8080, &[]).unwrap();
-        assert!(text.contains("location ~ ^/api/orders(/|$) { proxy_pass http://orders; }"));
+        let at =
+            |location: &str| text.find(location).unwrap_or_else(|| panic!("{location}: {text}"));
+        let general = at("location ~ ^/api/orders(/|$) { proxy_pass http://orders; }");
+        let special =
+            "location ~ ^/api/orders/[^/]+/mails(/|$) { proxy_pass http://confirmation; }";
+        assert!(at(special) < general, "the first that matches counts");
         let pages = text.lines().filter(|line| line.trim().starts_with("error_page "));
         let named: BTreeSet<&str> =
             pages.filter_map(|line| line.rsplit_once("/.gateway/")?.1.strip_suffix(';')).collect();
