@@ -10,6 +10,7 @@ mod catalogue;
 mod events;
 mod holds;
 mod index;
+mod mails;
 mod money;
 mod replicas;
 mod servers;
@@ -36,6 +37,8 @@ pub enum Invariant {
     NoStuckTicket,
     NewerWins,
     NothingDropped,
+    /// Whoever bought or sold has a mail that says so.
+    NoLostMail,
     /// What was acknowledged to a client is durable.
     Acknowledged,
     /// The stack becomes idle without intervention.
@@ -52,6 +55,7 @@ impl fmt::Display for Invariant {
             Invariant::NoStuckTicket => "I5 no stuck ticket",
             Invariant::NewerWins => "I6 newer wins",
             Invariant::NothingDropped => "I8 nothing dropped",
+            Invariant::NoLostMail => "no lost mail",
             Invariant::Acknowledged => "acknowledged",
             Invariant::Quiescence => "quiescence",
         })
@@ -90,6 +94,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
     events::check(&index, &mut violations);
     holds::check(&index, &mut violations);
     replicas::check(&index, &mut violations);
+    mails::check(&index, &mut violations);
     acknowledged::check(&index, &mut violations);
     let Violations(mut found) = violations;
     found.sort();
