@@ -1,7 +1,7 @@
 // For infra/k8s/restore: replaces a service's live collections by the restored ones beside them. It runs in the pod of a member.
 // Each rename is atomic. After an interruption between two of them, the restore is repeated from its start.
 const PREFIX = 'restored.'
-const { SERVICE: service, MONGO_INITDB_ROOT_PASSWORD: password } = process.env
+const { SERVICE: service, ROOT_PASSWORD: password } = process.env
 const address = process.env.MONGODB_ADDRESS ?? `root:${encodeURIComponent(password)}@localhost`
 const database = connect(`mongodb://${address}/admin?replicaSet=rs0`).getSiblingDB(service)
 

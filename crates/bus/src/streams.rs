@@ -168,10 +168,16 @@ impl Bus {
             return Ok(());
         };
         let declared = |config: &Config| {
-            let Config { subjects, num_replicas, duplicate_window, .. } = config;
+            let Config { subjects, num_replicas, duplicate_window, no_ack, .. } = config;
             let Config { max_age, max_bytes, discard, .. } = config;
-            let limits = (*max_age, *max_bytes, *discard);
-            (subjects.clone(), *num_replicas, *duplicate_window, limits)
+            // Unlimited is 0 here, and -1 in what NATS returns.
+            let counts = [
+                config.max_messages,
+                config.max_messages_per_subject,
+                config.max_message_size.into(),
+            ];
+            let limits = (*max_age, *max_bytes, *discard, counts.map(|count| count.max(0)));
+            (subjects.clone(), *num_replicas, *duplicate_window, *no_ack, limits)
         };
         if declared(&present) != declared(&wanted) {
             let update = Config { metadata: present.metadata, ..wanted };

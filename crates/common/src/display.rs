@@ -49,13 +49,20 @@ impl When {
 
 /// `$20.50`, or `20.50 CHF` for currencies without a well-known sign.
 pub fn price(amount: Money, currency: &Currency) -> String {
-    let sign = match currency.as_str() {
-        "usd" => "$",
-        "eur" => "€",
-        "gbp" => "£",
-        code => return format!("{} {}", grouped(amount), code.to_uppercase()),
-    };
-    format!("{sign}{}", grouped(amount))
+    match sign(currency) {
+        Some(sign) => format!("{sign}{}", grouped(amount)),
+        None => format!("{} {}", grouped(amount), currency.as_str().to_uppercase()),
+    }
+}
+
+/// The well-known sign of a currency, if it has one.
+pub fn sign(currency: &Currency) -> Option<&'static str> {
+    match currency.as_str() {
+        "usd" => Some("$"),
+        "eur" => Some("€"),
+        "gbp" => Some("£"),
+        _ => None,
+    }
 }
 
 /// `1,234.50`

@@ -473,6 +473,9 @@ pub struct RefundRequired {
     pub payment_id: PaymentId,
     /// Why.
     pub why: RefundReason,
+    /// Whether the answer hasn't arrived: if it was given, it is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// The order's version.
     pub version: i64,
 }
@@ -536,6 +539,9 @@ pub struct Refund {
     pub stripe_refund_id: String,
     /// What was refunded.
     pub amount: Money,
+    /// Whether the answer hasn't arrived: if it was given, it is published again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminder: bool,
     /// The version of the payment's document.
     pub version: i64,
 }

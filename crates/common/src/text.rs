@@ -133,9 +133,10 @@ fn is_ignorable(char: char) -> bool {
     )
 }
 
-/// Symbols whose glyph is empty: the braille pattern without dots, and the musical null note head.
+/// Symbols whose glyph is empty: the braille pattern without dots, the musical null note head, and the place of an object that
+/// a text can't contain.
 fn is_blank_symbol(char: char) -> bool {
-    matches!(char, '\u{2800}' | '\u{1D159}')
+    matches!(char, '\u{2800}' | '\u{1D159}' | '\u{FFFC}')
 }
 
 #[cfg(test)]
@@ -163,6 +164,7 @@ mod tests {
             "\u{180E}",
             "\u{200E}\u{61C}",
             "\u{FFF9}\u{FFFB}",
+            "\u{FFFC}",
         ] {
             assert_eq!(line(text), Ok(None), "{text:?}");
             assert!(is_blank(text), "{text:?}");

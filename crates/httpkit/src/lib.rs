@@ -4,6 +4,7 @@
 //! Boundary: no database and no bus. A service that stores something adds those through the crate `service`.
 
 pub mod auth;
+pub mod caller;
 mod client_ip;
 pub mod conditional;
 pub mod ed25519;
@@ -18,8 +19,11 @@ pub mod response;
 pub mod run;
 pub mod server;
 pub mod settings;
+pub mod turns;
 pub mod validation;
 
 pub use auth::CurrentUser;
+pub use caller::Caller;
 pub use error::{Error, Result};
 pub use server::Service;
+pub use turns::Turns;

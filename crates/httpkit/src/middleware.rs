@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use common::problem;
 use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,6 +17,7 @@ use tracing::{Instrument, field};
 use url::Url;
 use uuid::Uuid;
 
+use crate::caller::Caller;
 use crate::client_ip;
 use crate::error::{Error, ErrorExtension};
 use crate::rate_limit::RateLimiter;
@@ -36,6 +38,7 @@ pub(crate) struct Middleware {
     pub is_https: bool,
     pub origin: Arc<str>,
     pub requests: TaskTracker,
+    pub in_flight: Arc<Semaphore>,
     pub stop: CancellationToken,
     pub timeout: Duration,
     pub route_timeouts: Arc<[RouteTimeout]>,
@@ -62,7 +65,7 @@ impl Middleware {
 }
 
 /// Every request gets an id and a span, is refused if it comes from another site's page, runs to completion whether or not
-/// the client waits, and is counted and logged once.
+/// the client waits, and is counted and logged once. Of too many at once, some are refused.
 pub(crate) async fn handle(
     State(middleware): State<Middleware>,
     mut request: Request,
@@ -94,6 +97,11 @@ pub(crate) async fn handle(
         request.headers_mut().insert("x-request-id", id);
     }
 
+    // Until there is a response, or this future is dropped because the client has disconnected.
+    let caller = Caller::default();
+    let _gone = caller.gone_when_dropped();
+    request.extensions_mut().insert(caller);
+
     async {
         let response = if is_cross_site(&method, request.headers(), &middleware.origin) {
             Error::refused(&problem::CROSS_SITE, "Writes are only accepted from our own pages.")
@@ -101,8 +109,17 @@ pub(crate) async fn handle(
         } else if let Err(wait) = middleware.admit(client_ip) {
             too_many_requests(wait)
         } else {
-            let timeout = middleware.timeout(&method, &route);
-            run_to_completion(&middleware.requests, timeout, next.run(request)).await
+            match Arc::clone(&middleware.in_flight).try_acquire_owned() {
+                Ok(permit) => {
+                    let timeout = middleware.timeout(&method, &route);
+                    let response = next.run(request);
+                    run_to_completion(&middleware.requests, permit, timeout, response).await
+                }
+                Err(_) => {
+                    let error = anyhow::anyhow!("too many requests are in flight");
+                    Error::Unavailable(error).into_response()
+                }
+            }
         };
         let mut response = render_error(response, middleware.render_error, &id);
         if middleware.is_https {
@@ -166,13 +183,19 @@ fn too_many_requests(wait: Duration) -> Response {
 }
 
 /// A handler is a task of its own: a client that disconnects doesn't stop it between two writes (or drop a driver's
-/// future half-way), a panic is a 500, and a handler that exceeds its time limit is a 503.
+/// future half-way), a panic is a 500, and a handler that exceeds its time limit is a 503. It is in flight until it
+/// completes; the body of its response, which may be a stream, is not counted.
 async fn run_to_completion(
     requests: &TaskTracker,
+    permit: OwnedSemaphorePermit,
     timeout: Duration,
     response: impl Future<Output = Response> + Send + 'static,
 ) -> Response {
-    let response = requests.spawn(response.in_current_span());
+    let work = async move {
+        let _permit = permit;
+        response.await
+    };
+    let response = requests.spawn(work.in_current_span());
     wait_for(timeout, response).await.unwrap_or_else(Error::into_response)
 }
 

@@ -16,6 +16,7 @@ use common::problem;
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,6 +33,9 @@ use crate::{auth, graceful_shutdown, middleware};
 const BODY_LIMIT: usize = 64 * 1024;
 /// A request that isn't answered within this time is answered 503.
 const TIMEOUT: Duration = Duration::from_secs(6);
+/// How many requests a service works on at once. More are answered 503: a request that waits for a turn behind so many
+/// would exceed its time limit, and each takes memory while it waits.
+const MAX_IN_FLIGHT: usize = 512;
 /// How long requests and background tasks may take to end when a service is stopped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -52,6 +56,7 @@ pub struct Service {
     on_stop: CancellationToken,
     trusted_proxies: usize,
     rate_limiter: Option<RateLimiter>,
+    max_in_flight: usize,
 }
 
 impl Service {
@@ -69,6 +74,7 @@ impl Service {
             on_stop: CancellationToken::new(),
             trusted_proxies: DEFAULT_TRUSTED_PROXIES,
             rate_limiter: None,
+            max_in_flight: MAX_IN_FLIGHT,
         }
     }
 
@@ -90,6 +96,12 @@ impl Service {
     /// The number of requests per second that are accepted from one client, with bursts of five times as many.
     pub fn requests_per_second(mut self, limit: Option<NonZeroU32>) -> Self {
         self.rate_limiter = limit.map(RateLimiter::new);
+        self
+    }
+
+    /// How many requests are worked on at once, where it isn't 512.
+    pub fn max_in_flight(mut self, count: usize) -> Self {
+        self.max_in_flight = count;
         self
     }
 
@@ -155,6 +167,7 @@ impl Service {
             is_https: auth::is_https(public_url),
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
+            in_flight: Arc::new(Semaphore::new(self.max_in_flight)),
             stop: stop.clone(),
             timeout: self.timeout,
             route_timeouts: self.route_timeouts.into(),

@@ -25,6 +25,8 @@ use crate::settings::ContextSettings;
 pub struct ServiceContext {
     pub name: &'static str,
     pub database: Database,
+    /// The same database through the connections of the background tasks.
+    pub background: Database,
     pub bus: Bus,
     pub consumers: ConsumerHealth,
     pub clock: Clock,
@@ -41,14 +43,17 @@ impl ServiceContext {
         let uri = &settings.mongo.mongo_uri;
         let database = mongo::connect(uri, name).await?;
         wait_for_mongodb(uri, &database).await?;
+        let background = mongo::connect_in_background(uri, name).await?;
         let bus = Bus::connect(&settings.nats, name).await?;
-        Ok(ServiceContext { name, database, consumers: ConsumerHealth::of(&bus), bus, clock })
+        let consumers = ConsumerHealth::of(&bus);
+        Ok(ServiceContext { name, database, background, consumers, bus, clock })
     }
 
     /// The service with these routes: ready while MongoDB responds (events of a broker that is down wait in the
     /// outboxes), and with the durability check of NATS.
     pub fn service(&self, routes: Router) -> Service {
-        let (bus, database) = (self.bus.clone(), self.database.clone());
+        // Requests that wait for a connection don't make it seem down.
+        let (bus, database) = (self.bus.clone(), self.background.clone());
         if !bus.has_monitor() {
             tracing::warn!("NATS_MONITOR_URL isn't set: the durability of NATS isn't checked");
         }
@@ -76,7 +81,7 @@ impl ServiceContext {
 
     /// Background task: publishes what the outboxes of these documents hold.
     pub fn relay<T: Aggregate>(&self, documents: &Documents<T>) -> impl BackgroundTask + use<T> {
-        let (documents, bus) = (documents.clone(), self.bus.clone());
+        let (documents, bus) = (documents.in_background(&self.background), self.bus.clone());
         move |stop| Box::pin(documents.relay(bus, stop))
     }
 
@@ -94,7 +99,7 @@ impl ServiceContext {
             assert!(known, "{} isn't among the listeners of {stream:?}", self.name);
         }
         let (consumers, clock) = (self.consumers.clone(), self.clock.clone());
-        let database = self.database.clone();
+        let database = self.background.clone();
         let ready = move || {
             let database = database.clone();
             async move { responds(database).await.is_ok() }

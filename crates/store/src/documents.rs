@@ -8,7 +8,7 @@ use bson::{Bson, Document, doc};
 use common::Clock;
 use common::events::Event;
 use httpkit::idempotency::RequestIdentity;
-use mongodb::{Collection, Database, IndexModel};
+use mongodb::{Database, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -18,6 +18,7 @@ use crate::mongo;
 use crate::obligation_fields;
 use crate::outbox::OutboxMessage;
 use crate::stored_request::{self, StoredRequest, StoredResponse};
+use crate::timed_collection::TimedCollection;
 
 /// How often a change is decided again because another writer was faster.
 pub(crate) const MAX_ATTEMPTS: usize = 32;
@@ -71,7 +72,7 @@ impl<T> Change<T> {
 
 /// The documents of one kind of aggregate, and the outbox that is embedded in them.
 pub struct Documents<T> {
-    pub(crate) documents: Collection<Document>,
+    pub(crate) documents: TimedCollection<Document>,
     pub(crate) clock: Clock,
     pub(crate) wake: Arc<Notify>,
     kind: PhantomData<fn() -> T>,
@@ -95,7 +96,7 @@ impl<T: Aggregate> Documents<T> {
         clock: Clock,
         indexes: impl IntoIterator<Item = IndexModel>,
     ) -> Result<Self> {
-        let documents = database.collection::<Document>(T::COLLECTION);
+        let documents = TimedCollection::<Document>::new(database, T::COLLECTION);
         let outbox = mongo::partial_index(
             "outbox",
             doc! { "outboxPending": 1 },
@@ -111,8 +112,13 @@ impl<T: Aggregate> Documents<T> {
         Ok(Documents { documents, clock, wake: Arc::default(), kind: PhantomData })
     }
 
+    /// The same documents for background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Documents { documents: self.documents.in_background(database), ..self.clone() }
+    }
+
     /// The collection, for the queries of a service's store. What it reads has no outbox.
-    pub fn collection(&self) -> Collection<T> {
+    pub fn collection(&self) -> TimedCollection<T> {
         self.documents.clone_with_type()
     }
 

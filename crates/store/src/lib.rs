@@ -16,6 +16,7 @@ pub mod republish;
 mod run_once;
 pub mod settings;
 pub mod stored_request;
+mod timed_collection;
 
 pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
@@ -26,3 +27,4 @@ pub use read_your_writes::read_your_writes;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};
 pub use settings::MongoSettings;
 pub use stored_request::{RETENTION, StoredRequest, StoredResponse};
+pub use timed_collection::{SCAN, TimedCollection};

@@ -15,19 +15,37 @@ use crate::error::{Result, duplicate_of};
 
 /// How long an operation waits for a server to become available.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a write waits for the majority and the journal. Shorter than a request's time limit. After it the outcome is
+/// unknown, as after any other error of a write.
+const WRITE_CONCERN_TIMEOUT: Duration = Duration::from_secs(4);
+/// How many connections a process keeps open, and how many it has at most, for requests …
+const REQUEST_CONNECTIONS: (u32, u32) = (4, 16);
+/// … and for its consumers, its relay and its other background tasks: a rush of requests must not delay them, nor they a
+/// request.
+const BACKGROUND_CONNECTIONS: (u32, u32) = (1, 8);
 
 /// Connects to the database that the URI names in its path.
 ///
 /// Writes are acknowledged by a majority and from the journal: what is acknowledged survives a kill of
 /// any process and a failover.
-pub async fn connect(uri: &str, service: &'static str) -> anyhow::Result<Database> {
+pub async fn connect(uri: &str, service: &str) -> anyhow::Result<Database> {
+    open(uri, service.to_owned(), REQUEST_CONNECTIONS).await
+}
+
+/// Connects once more, with a pool of connections for background tasks.
+pub async fn connect_in_background(uri: &str, service: &str) -> anyhow::Result<Database> {
+    open(uri, format!("{service} background"), BACKGROUND_CONNECTIONS).await
+}
+
+async fn open(uri: &str, app: String, (min, max): (u32, u32)) -> anyhow::Result<Database> {
     let mut options = ClientOptions::parse(uri).await.context("MONGO_URI")?;
-    options.app_name = Some(service.to_owned());
+    options.app_name = Some(app);
     options.server_selection_timeout = Some(SERVER_SELECTION_TIMEOUT);
     options.connect_timeout = Some(SERVER_SELECTION_TIMEOUT);
-    options.min_pool_size = Some(4);
-    options.write_concern =
-        Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    options.min_pool_size = Some(min);
+    options.max_pool_size = Some(max);
+    let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
+    options.write_concern = Some(durable.w_timeout(WRITE_CONCERN_TIMEOUT).build());
     let client = Client::with_options(options).context("MONGO_URI")?;
     client
         .default_database()

@@ -97,7 +97,7 @@ impl<T: Aggregate> Documents<T> {
                 tracing::warn!(collection = T::COLLECTION, %error, "could not measure the outbox");
             }
         }
-        if let Err(error) = self.relay_pending(bus, &mut relay.back_off).await {
+        if let Err(error) = self.relay_pending(bus, &mut relay.back_off, None).await {
             // The streams may be missing: a wiped broker has none.
             relay.streams_checked = None;
             metrics::counter!("outbox_relay_failures_total", "collection" => T::COLLECTION)
@@ -140,15 +140,15 @@ impl<T: Aggregate> Documents<T> {
         })
     }
 
-    /// Publishes until no document has pending events, beside other relays.
+    /// Publishes what is pending now, beside other relays. (On a busy service something always is.)
     pub async fn relay_all(&self, bus: &Bus, timeout: Duration) -> anyhow::Result<()> {
         const PAUSE: Duration = Duration::from_millis(500);
-        let deadline = Instant::now() + timeout;
+        let (deadline, until) = (Instant::now() + timeout, Some(self.clock.now()));
         loop {
             let relayed = async {
                 bus.ensure_streams().await?;
                 // Every failure is reported: nothing pauses.
-                self.relay_pending(bus, &mut RelayBackOff::default()).await
+                self.relay_pending(bus, &mut RelayBackOff::default(), until).await
             };
             match relayed.await {
                 Ok(()) => return Ok(()),
@@ -158,14 +158,20 @@ impl<T: Aggregate> Documents<T> {
         }
     }
 
-    /// Publishes until nothing is left but documents that pause after a failure. Fails if something failed.
-    async fn relay_pending(&self, bus: &Bus, back_off: &mut RelayBackOff) -> anyhow::Result<()> {
+    /// Publishes until nothing from before this time is left but documents that pause after a failure. Fails if something
+    /// failed.
+    async fn relay_pending(
+        &self,
+        bus: &Bus,
+        back_off: &mut RelayBackOff,
+        until: Option<Time>,
+    ) -> anyhow::Result<()> {
         let mut failure = None;
         loop {
             // Those that haven't failed come first, however many others fail.
-            let mut pending = self.pending(&back_off.failing()).await?;
+            let mut pending = self.pending(until, &back_off.failing()).await?;
             if pending.is_empty() {
-                pending = self.pending(&back_off.paused()).await?;
+                pending = self.pending(until, &back_off.paused()).await?;
             }
             if pending.is_empty() {
                 return failure.map_or(Ok(()), Err);
@@ -202,9 +208,12 @@ impl<T: Aggregate> Documents<T> {
         }
     }
 
-    /// Documents with events to publish, without these.
-    async fn pending(&self, without: &[&str]) -> anyhow::Result<Vec<Pending>> {
+    /// Documents with events to publish from before this time, without these.
+    async fn pending(&self, until: Option<Time>, without: &[&str]) -> anyhow::Result<Vec<Pending>> {
         let mut filter = doc! { "outboxPending": true };
+        if let Some(until) = until {
+            filter.insert("outbox.time", doc! { "$lte": until });
+        }
         if !without.is_empty() {
             filter.insert("_id", doc! { "$nin": without });
         }

@@ -9,7 +9,6 @@ use bson::{Document, doc};
 use bus::Bus;
 use common::Time;
 use futures::{StreamExt, TryStreamExt};
-use mongodb::Collection;
 use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +18,7 @@ use crate::documents::{Aggregate, Documents, MAX_ATTEMPTS};
 use crate::error::{ConflictError, Error};
 use crate::mongo;
 use crate::outbox::OutboxMessage;
+use crate::timed_collection::{SCAN, TimedCollection};
 
 /// By how much the versions of a restored database grow: beyond any that it published before.
 pub const RESTORE_VERSION_OFFSET: i64 = 1_000_000;
@@ -111,7 +111,7 @@ impl<T: Aggregate> Documents<T> {
         }
         let documents = self.documents.clone_with_type::<Id>();
         let ids = documents.find(filter);
-        let ids = ids.projection(doc! { "_id": 1 }).sort(doc! { "_id": 1 }).await?;
+        let ids = ids.projection(doc! { "_id": 1 }).sort(doc! { "_id": 1 }).max_time(SCAN).await?;
         let mut total = Republished::default();
         let run = ids
             .take_until(stop.cancelled())
@@ -176,9 +176,9 @@ impl<T: Aggregate> Documents<T> {
         Ok(())
     }
 
-    fn restores(&self) -> Collection<Document> {
+    fn restores(&self) -> TimedCollection<Document> {
         let database = self.documents.namespace().db;
-        self.documents.client().database(&database).collection("restores")
+        TimedCollection::new(&self.documents.client().database(&database), "restores")
     }
 
     /// Republishes everything to a stream that had to be recreated. At the first start there are no documents, and this does

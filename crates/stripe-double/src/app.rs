@@ -1,5 +1,8 @@
 //! How a request is executed: what is common to all endpoints.
 
+mod time;
+mod webhooks;
+
 use std::{
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
@@ -14,23 +17,27 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::{
-    clock::Clock,
+    clock::Time,
     counters::Counters,
     errors::ApiError,
-    faults::{Fault, Faults, Kind},
+    events,
+    faults::{Faults, Hit, Kind},
     idempotency::{InFlight, KeyClaim, SavedResponse},
     journal::Journal,
     ledger::{Change, Entry, Ledger},
     params::Params,
     request::ApiRequest,
     response::ApiResponse,
-    transaction::Transaction,
+    transaction::{Options, Transaction},
+    webhooks::plan::Plan,
 };
 
 /// A POST.
 pub trait Command: Sized + Send + 'static {
     /// Parameters that Stripe supports and the double doesn't.
     const NOT_COVERED: &'static [&'static str] = &[];
+    /// Whether a publishable key is enough: the request comes from a browser.
+    const PUBLISHABLE: bool = false;
 
     /// An error here precedes execution: it is not saved under the idempotency key.
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError>;
@@ -47,21 +54,34 @@ pub trait Command: Sized + Send + 'static {
 
 /// A GET.
 pub trait Query: Sized + Send + 'static {
+    /// Whether a publishable key is enough, if the request has the object's client secret.
+    const PUBLISHABLE: bool = false;
+
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError>;
     fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError>;
 }
 
 #[derive(Debug)]
 pub struct App {
-    pub clock: Clock,
+    pub time: Time,
     pub faults: Faults,
     pub counters: Counters,
-    refund_settles_after: Duration,
+    options: Options,
     ledger: RwLock<Ledger>,
     journal: Journal,
     in_flight: InFlight,
     locks: Locks,
+    /// Changes after each commit.
+    commits: watch::Sender<()>,
     stopping: watch::Receiver<bool>,
+}
+
+/// What a command has changed, with its events and their deliveries.
+#[derive(Debug, Default)]
+struct Staged {
+    changes: Vec<Change>,
+    /// The deliveries that precede the response.
+    before_response: Vec<String>,
 }
 
 pub async fn write<C: Command>(
@@ -96,20 +116,21 @@ pub async fn read<Q: Query>(
 
 impl App {
     pub fn new(
-        clock: Clock,
-        refund_settles_after: Duration,
+        time: Time,
+        options: Options,
         (journal, ledger): (Journal, Ledger),
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            clock,
+            time,
             faults: Faults::default(),
             counters: Counters::default(),
-            refund_settles_after,
+            options,
             ledger: RwLock::new(ledger),
             journal,
             in_flight: InFlight::default(),
             locks: Locks::default(),
+            commits: watch::Sender::new(()),
             stopping,
         }
     }
@@ -119,11 +140,37 @@ impl App {
         self.ledger.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The committed state.
+    pub fn view<'a>(&'a self, ledger: &'a Ledger) -> Transaction<'a> {
+        self.begin(ledger, self.time.now_ms(), None)
+    }
+
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.commits.subscribe()
+    }
+
+    /// Resolves at shutdown.
+    pub async fn stopped(&self) {
+        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+
+    /// Executes a command that isn't a request to the API.
+    pub async fn run<C: Command>(&self, command: C) -> Result<(), ApiError> {
+        self.settle_due().await?;
+        let request = ApiRequest::internal();
+        self.execute(command, &[], &request, String::new(), None).await.map(drop)
+    }
+
     async fn write<C: Command>(
         &self,
         id: &str,
         mut request: ApiRequest,
     ) -> Result<ApiResponse, ApiError> {
+        request.access.check(C::PUBLISHABLE)?;
         let fingerprint = request.params.fingerprint();
         let expand = request.params.list("expand");
         let command = C::parse(id, &mut request.params)?;
@@ -131,7 +178,7 @@ impl App {
 
         let claim = match &request.idempotency_key {
             Some(key) => {
-                let saved = || self.ledger().response(key, self.clock.now_ms()).cloned();
+                let saved = || self.ledger().response(key, self.time.now_ms()).cloned();
                 Some(self.in_flight.begin(key, &request.path, &fingerprint, saved)?)
             }
             None => None,
@@ -141,15 +188,17 @@ impl App {
         if !self.before_execution(fault.as_ref()).await? {
             return Ok(ApiResponse::Aborted(request.abort));
         }
+        self.settle_due().await?;
 
-        let response = match &claim {
-            Some(KeyClaim::Replay(saved)) => ApiResponse::replayed(saved),
+        let (response, before_response) = match &claim {
+            Some(KeyClaim::Replay(saved)) => (ApiResponse::replayed(saved), Vec::new()),
             Some(KeyClaim::New { .. }) | None => {
                 self.execute(command, &expand, &request, fingerprint, fault.as_ref()).await?
             }
         };
         // The outcome is durable; a retry may use the key from now on.
         drop(claim);
+        self.wait_for_webhooks(&before_response).await;
         Ok(self.after_execution(response, fault.as_ref(), request).await)
     }
 
@@ -158,6 +207,7 @@ impl App {
         id: &str,
         mut request: ApiRequest,
     ) -> Result<ApiResponse, ApiError> {
+        request.access.check(Q::PUBLISHABLE)?;
         let expand = request.params.list("expand");
         let query = Q::parse(id, &mut request.params)?;
         std::mem::take(&mut request.params).finish(&[])?;
@@ -171,9 +221,11 @@ impl App {
         {
             return Err(ApiError::internal());
         }
+        self.settle_due().await?;
         let body = {
             let ledger = self.ledger();
-            let view = self.begin(&ledger, self.clock.now_ms(), None);
+            let mut view = self.begin(&ledger, self.time.now_ms(), None);
+            view.access = request.access;
             view.expanded(query.run(&view)?, &expand)?
         };
         Ok(self.after_execution(ApiResponse::ok(&body), fault.as_ref(), request).await)
@@ -186,15 +238,15 @@ impl App {
         expand: &[String],
         request: &ApiRequest,
         fingerprint: String,
-        fault: Option<&Fault>,
-    ) -> Result<ApiResponse, ApiError> {
+        fault: Option<&Hit<Kind>>,
+    ) -> Result<(ApiResponse, Vec<String>), ApiError> {
         let lock_keys = command.lock_keys(&self.ledger());
         let _guards = self.locks.lock(&lock_keys).await;
-        let now_ms = self.clock.now_ms();
-        let (changes, outcome) = match fault.map(|fault| fault.kind) {
-            Some(Kind::ErrorBefore) => (Vec::new(), Err(ApiError::internal())),
+        let now_ms = self.time.now_ms();
+        let (staged, outcome) = match fault.map(|fault| fault.kind) {
+            Some(Kind::ErrorBefore) => (Staged::default(), Err(ApiError::internal())),
             Some(Kind::ErrorAfter) => {
-                (self.stage(command, expand, now_ms, fault)?.0, Err(ApiError::internal()))
+                (self.stage(command, expand, request, now_ms, fault)?.0, Err(ApiError::internal()))
             }
             Some(
                 Kind::Hang
@@ -207,7 +259,7 @@ impl App {
                 | Kind::RateLimit
                 | Kind::RefundFails,
             )
-            | None => self.stage(command, expand, now_ms, fault)?,
+            | None => self.stage(command, expand, request, now_ms, fault)?,
         };
         let saved = request.idempotency_key.as_ref().map(|key| {
             let (status, body) = match &outcome {
@@ -223,34 +275,54 @@ impl App {
             (None, Ok(body)) => ApiResponse::ok(&body),
             (None, Err(error)) => ApiResponse::error(error),
         };
-        self.commit(Entry { changes, saved }, now_ms).await?;
-        Ok(response)
+        self.commit(Entry { changes: staged.changes, saved }, now_ms).await?;
+        Ok((response, staged.before_response))
     }
 
     fn stage<C: Command>(
         &self,
         command: C,
         expand: &[String],
+        request: &ApiRequest,
         now_ms: u64,
-        fault: Option<&Fault>,
-    ) -> Result<(Vec<Change>, Result<Value, ApiError>), ApiError> {
+        fault: Option<&Hit<Kind>>,
+    ) -> Result<(Staged, Result<Value, ApiError>), ApiError> {
         let ledger = self.ledger();
         let mut transaction = self.begin(&ledger, now_ms, fault);
+        transaction.request = request.of_event();
         let outcome = command.execute(&mut transaction);
         // An invalid `expand` is a parameter error: it rolls the transaction back.
         let outcome = outcome
             .map(|body| transaction.expanded(body, expand))
             .map_or_else(|error| Ok(Err(error)), |body| body.map(Ok))?;
-        Ok((transaction.into_changes(), outcome))
+        Ok((self.finish(transaction), outcome))
     }
 
-    fn begin<'a>(&self, ledger: &'a Ledger, now_ms: u64, fault: Option<&Fault>) -> Transaction<'a> {
+    /// Adds the events of what has changed, and their deliveries: they are as durable as their cause.
+    fn finish(&self, transaction: Transaction<'_>) -> Staged {
+        let events = events::of(&transaction);
+        let mut plan = Plan::default();
+        for event in &events {
+            plan.add(event, transaction.committed(), &self.faults, transaction.now_ms);
+        }
+        let mut changes = transaction.into_changes();
+        changes.extend(events.into_iter().map(Change::Event));
+        changes.extend(plan.deliveries.into_iter().map(Change::Delivery));
+        Staged { changes, before_response: plan.before_response }
+    }
+
+    fn begin<'a>(
+        &'a self,
+        ledger: &'a Ledger,
+        now_ms: u64,
+        fault: Option<&Hit<Kind>>,
+    ) -> Transaction<'a> {
         let refunds_fail = fault.is_some_and(|fault| fault.kind == Kind::RefundFails);
-        Transaction::new(ledger, now_ms, self.refund_settles_after, refunds_fail)
+        Transaction::new(ledger, now_ms, &self.options, refunds_fail)
     }
 
     /// Writes the journal first, then the ledger that others read; the response is sent after both.
-    async fn commit(&self, entry: Entry, now_ms: u64) -> Result<(), ApiError> {
+    pub async fn commit(&self, entry: Entry, now_ms: u64) -> Result<(), ApiError> {
         if entry.changes.is_empty() && entry.saved.is_none() {
             return Ok(());
         }
@@ -258,14 +330,17 @@ impl App {
             tracing::error!(error = format!("{error:#}"), "journal write failed");
             ApiError::internal()
         })?;
-        let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
-        ledger.apply(entry);
-        ledger.remove_expired_responses(now_ms);
+        {
+            let mut ledger = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
+            ledger.apply(entry);
+            ledger.remove_expired_responses(now_ms);
+        }
+        self.commits.send_replace(());
         Ok(())
     }
 
     /// Injects a fault before execution. False: the connection is to be closed.
-    async fn before_execution(&self, fault: Option<&Fault>) -> Result<bool, ApiError> {
+    async fn before_execution(&self, fault: Option<&Hit<Kind>>) -> Result<bool, ApiError> {
         let Some(fault) = fault else { return Ok(true) };
         match fault.kind {
             Kind::RateLimit => Err(ApiError::rate_limit()),
@@ -292,7 +367,7 @@ impl App {
     async fn after_execution(
         &self,
         response: ApiResponse,
-        fault: Option<&Fault>,
+        fault: Option<&Hit<Kind>>,
         request: ApiRequest,
     ) -> ApiResponse {
         match fault.map(|fault| (fault.kind, fault.delay())) {
@@ -319,10 +394,9 @@ impl App {
 
     /// A fault's delay ends early at shutdown.
     async fn wait(&self, delay: Duration) {
-        let mut stopping = self.stopping.clone();
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = self.stopped() => {}
         }
     }
 }

@@ -22,6 +22,11 @@ pub enum Behaviour {
     RefundsLate,
     /// Pays. A refund is `succeeded`, and fails later.
     FailsRefunds,
+    /// Pays. The buyer disputes the charge later.
+    Disputes {
+        reason: &'static str,
+        is_inquiry: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +94,7 @@ const fn funded(
     Card { number, brand, funding, behaviour: Behaviour::Pays, names }
 }
 
-use Behaviour::{Authenticates, Declines, FailsRefunds, Pays, RefundsLate};
+use Behaviour::{Authenticates, Declines, Disputes, FailsRefunds, Pays, RefundsLate};
 
 pub static CARDS: &[Card] = &[
     credit("4242424242424242", "visa", Pays, &["visa", "us"]),
@@ -182,6 +187,25 @@ pub static CARDS: &[Card] = &[
     // Refunds.
     credit("4000000000007726", "visa", RefundsLate, &["pendingRefund"]),
     credit("4000000000005126", "visa", FailsRefunds, &["refundFail"]),
+    // Disputes.
+    credit(
+        "4000000000000259",
+        "visa",
+        Disputes { reason: "fraudulent", is_inquiry: false },
+        &["createDispute"],
+    ),
+    credit(
+        "4000000000002685",
+        "visa",
+        Disputes { reason: "product_not_received", is_inquiry: false },
+        &["createDisputeProductNotReceived"],
+    ),
+    credit(
+        "4000000000001976",
+        "visa",
+        Disputes { reason: "general", is_inquiry: true },
+        &["createDisputeInquiry"],
+    ),
 ];
 
 impl Card {

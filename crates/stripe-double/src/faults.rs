@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     #[serde(rename = "match", default)]
     pub matches: Match,
-    pub kind: Kind,
+    pub kind: AnyKind,
     /// The maximum number of hits; unlimited, until it is cleared, if absent.
     #[serde(default)]
     pub times: Option<u64>,
@@ -22,7 +22,7 @@ pub struct Fault {
     /// Of the random number generator. The same seed makes the same choices.
     #[serde(default)]
     pub seed: u64,
-    /// For `slow`, `late` (1 s by default) and `hang` (60 s).
+    /// For `slow`, `late`, `webhook_delayed` (1 s by default), `webhook_reordered` (5 s) and `hang` (60 s).
     #[serde(default)]
     pub delay_ms: Option<u64>,
 }
@@ -40,8 +40,19 @@ pub struct Match {
     /// `/v1/payment_intents/*/confirm`, where `*` is one segment; any, if absent.
     #[serde(default)]
     pub path: Option<String>,
+    /// For webhooks: `payment_intent.*`, where `*` is any end; any event, if absent.
+    #[serde(default)]
+    pub event: Option<String>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AnyKind {
+    Request(Kind),
+    Webhook(WebhookKind),
+}
+
+/// Of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -69,6 +80,62 @@ pub enum Kind {
     RefundFails,
 }
 
+/// Of the delivery of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WebhookKind {
+    /// It is delivered twice.
+    #[serde(rename = "webhook_duplicated")]
+    Duplicated,
+    /// It is delivered after the event that follows it, or after `delay_ms` if none follows.
+    #[serde(rename = "webhook_reordered")]
+    Reordered,
+    /// It is delivered after `delay_ms`.
+    #[serde(rename = "webhook_delayed")]
+    Delayed,
+    /// It is delivered before the response to the request that caused it.
+    #[serde(rename = "webhook_before_response")]
+    BeforeResponse,
+    /// It is never delivered.
+    #[serde(rename = "webhook_lost")]
+    Lost,
+    /// Another event, of an unknown type, is delivered as well.
+    #[serde(rename = "webhook_unknown_type")]
+    UnknownType,
+    /// It is delivered as a later API version would render it, with nothing readable but the ids.
+    #[serde(rename = "webhook_unknown_version")]
+    UnknownVersion,
+    /// Another event, with a wrong signature, is delivered as well.
+    #[serde(rename = "webhook_forged")]
+    Forged,
+    /// It is delivered with a signature that is too old as well: somebody replays it.
+    #[serde(rename = "webhook_stale")]
+    Stale,
+}
+
+/// A fault that applies.
+#[derive(Debug, Clone, Copy)]
+pub struct Hit<K> {
+    pub kind: K,
+    delay_ms: Option<u64>,
+}
+
+impl Hit<WebhookKind> {
+    pub fn delay_ms(self) -> u64 {
+        let default = match self.kind {
+            WebhookKind::Delayed => 1_000,
+            WebhookKind::Reordered => 5_000,
+            WebhookKind::Duplicated
+            | WebhookKind::BeforeResponse
+            | WebhookKind::Lost
+            | WebhookKind::UnknownType
+            | WebhookKind::UnknownVersion
+            | WebhookKind::Forged
+            | WebhookKind::Stale => 0,
+        };
+        self.delay_ms.unwrap_or(default)
+    }
+}
+
 impl Kind {
     /// A saved response is replayed without executing the endpoint, so faults of the execution don't apply to it.
     fn needs_execution(self) -> bool {
@@ -86,8 +153,8 @@ impl Kind {
     }
 }
 
-impl Fault {
-    pub fn delay(&self) -> Duration {
+impl Hit<Kind> {
+    pub fn delay(self) -> Duration {
         let default = match self.kind {
             Kind::Hang => 60_000,
             Kind::Slow | Kind::Late => 1_000,
@@ -135,26 +202,49 @@ impl Faults {
     }
 
     /// The first fault that hits this request.
-    pub fn hit(&self, method: &str, path: &str, executes: bool) -> Option<Fault> {
+    pub fn hit(&self, method: &str, path: &str, executes: bool) -> Option<Hit<Kind>> {
         if !path.starts_with("/v1/") {
             return None;
         }
+        let hit = self.find(|fault| match fault.kind {
+            AnyKind::Request(kind) => {
+                let fits = (executes || !kind.needs_execution())
+                    && fault.matches.matches_request(method, path);
+                fits.then_some(kind)
+            }
+            AnyKind::Webhook(_) => None,
+        })?;
+        tracing::info!(kind = ?hit.kind, method, path, "fault injected");
+        Some(hit)
+    }
+
+    /// The first fault that hits the delivery of this event to an endpoint.
+    pub fn hit_webhook(&self, event: &str) -> Option<Hit<WebhookKind>> {
+        let hit = self.find(|fault| match fault.kind {
+            AnyKind::Webhook(kind) => fault.matches.matches_event(event).then_some(kind),
+            AnyKind::Request(_) => None,
+        })?;
+        tracing::info!(kind = ?hit.kind, event, "fault injected");
+        Some(hit)
+    }
+
+    fn find<K>(&self, fits: impl Fn(&Fault) -> Option<K>) -> Option<Hit<K>> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = armed
-            .iter_mut()
-            .filter(|armed| armed.matches(method, path, executes))
-            .find_map(|armed| armed.roll().then_some(armed))?;
-        hit.hits += 1;
-        tracing::info!(kind = ?hit.fault.kind, method, path, "fault injected");
-        Some(hit.fault.clone())
+        for armed in armed.iter_mut().filter(|armed| armed.is_left()) {
+            if let Some(kind) = fits(&armed.fault)
+                && armed.roll()
+            {
+                armed.hits += 1;
+                return Some(Hit { kind, delay_ms: armed.fault.delay_ms });
+            }
+        }
+        None
     }
 }
 
 impl ArmedFault {
-    fn matches(&self, method: &str, path: &str, executes: bool) -> bool {
-        let Fault { matches, kind, times, .. } = &self.fault;
-        let is_left = times.is_none_or(|times| self.hits < times);
-        is_left && (executes || !kind.needs_execution()) && matches.matches(method, path)
+    fn is_left(&self) -> bool {
+        self.fault.times.is_none_or(|times| self.hits < times)
     }
 
     fn roll(&mut self) -> bool {
@@ -170,7 +260,14 @@ impl ArmedFault {
 }
 
 impl Match {
-    fn matches(&self, method: &str, path: &str) -> bool {
+    fn matches_event(&self, event: &str) -> bool {
+        self.event.as_ref().is_none_or(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => event.starts_with(start),
+            None => event == pattern,
+        })
+    }
+
+    fn matches_request(&self, method: &str, path: &str) -> bool {
         let path_matches = |pattern: &String| {
             let (wanted, given) = (pattern.split('/'), path.split('/'));
             wanted.clone().count() == given.clone().count()
@@ -187,15 +284,26 @@ mod tests {
 
     #[test]
     fn a_star_matches_one_segment() {
-        let pattern = |path: &str| Match { method: None, path: Some(path.to_owned()) };
+        let pattern = |path: &str| Match { path: Some(path.to_owned()), ..Match::default() };
         assert!(
             pattern("/v1/payment_intents/*/confirm")
-                .matches("POST", "/v1/payment_intents/pi_1/confirm")
+                .matches_request("POST", "/v1/payment_intents/pi_1/confirm")
         );
         assert!(
-            !pattern("/v1/payment_intents/*").matches("POST", "/v1/payment_intents/pi_1/confirm")
+            !pattern("/v1/payment_intents/*")
+                .matches_request("POST", "/v1/payment_intents/pi_1/confirm")
         );
-        assert!(Match::default().matches("GET", "/v1/charges"));
+        assert!(Match::default().matches_request("GET", "/v1/charges"));
+    }
+
+    #[test]
+    fn a_fault_of_webhooks_hits_events_and_no_requests() {
+        let faults = Faults::default();
+        let fault = r#"{"match": {"event": "charge.*"}, "kind": "webhook_lost"}"#;
+        faults.add(serde_json::from_str(fault).unwrap());
+        assert!(faults.hit("POST", "/v1/refunds", true).is_none());
+        assert!(faults.hit_webhook("payment_intent.succeeded").is_none());
+        assert!(faults.hit_webhook("charge.dispute.created").is_some());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A local Stripe: the part of its API that takes card payments and refunds them, with Stripe's states, errors, test cards
-//! and idempotency, durable state, and fault injection. No money, no accounts, no browser.
+//! and idempotency, durable state, and fault injection. No money, no accounts.
 
 // A charge has more fields than `json!` can expand with the default limit.
 #![recursion_limit = "256"]
@@ -10,9 +10,13 @@ mod clock;
 mod config;
 mod connection;
 mod counters;
+mod deadlines;
+mod disputes;
 mod errors;
+mod events;
 mod expand;
 mod faults;
+mod html;
 mod idempotency;
 mod ids;
 mod journal;
@@ -25,9 +29,11 @@ mod render;
 mod request;
 mod response;
 mod routes;
+mod scheduler;
 mod server;
 mod transaction;
+mod webhooks;
 
 pub use clock::{Clock, ManualClock};
-pub use config::{Config, Settings};
+pub use config::{Config, Settings, Webhook};
 pub use server::StripeDouble;

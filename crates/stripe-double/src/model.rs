@@ -1,11 +1,19 @@
 //! The objects that Stripe stores, and their transitions. No HTTP, no clock, no storage.
 
+mod confirmation_token;
+mod dispute;
+mod webhooks;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cards::{self, Behaviour, Card};
+
+pub use confirmation_token::ConfirmationToken;
+pub use dispute::{Dispute, DisputeStatus};
+pub use webhooks::{Attempt, Delivery, DeliveryState, Event, EventRequest, Form, WebhookEndpoint};
 
 pub type Metadata = BTreeMap<String, String>;
 
@@ -49,6 +57,7 @@ pub enum IntentStatus {
     RequiresConfirmation,
     RequiresAction,
     Processing,
+    RequiresCapture,
     Succeeded,
     Canceled,
 }
@@ -60,6 +69,7 @@ impl IntentStatus {
             Self::RequiresConfirmation => "requires_confirmation",
             Self::RequiresAction => "requires_action",
             Self::Processing => "processing",
+            Self::RequiresCapture => "requires_capture",
             Self::Succeeded => "succeeded",
             Self::Canceled => "canceled",
         }
@@ -68,7 +78,10 @@ impl IntentStatus {
     /// Stripe cancels from `processing` only payments that aren't by card.
     pub fn may_be_canceled(self) -> bool {
         match self {
-            Self::RequiresPaymentMethod | Self::RequiresConfirmation | Self::RequiresAction => true,
+            Self::RequiresPaymentMethod
+            | Self::RequiresConfirmation
+            | Self::RequiresAction
+            | Self::RequiresCapture => true,
             Self::Processing | Self::Succeeded | Self::Canceled => false,
         }
     }
@@ -94,8 +107,20 @@ pub struct PaymentIntent {
     pub cancellation_reason: Option<String>,
     pub last_payment_error: Option<Map<String, Value>>,
     pub next_action: Option<Value>,
+    /// The 3-D Secure challenge that is open.
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
     /// Every attempt, oldest first.
     pub charges: Vec<String>,
+}
+
+/// Where the buyer proves to the bank that the card is theirs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Challenge {
+    /// Whoever knows it can respond to the challenge.
+    pub secret: String,
+    /// Where the buyer returns to; without one, the challenge is a frame in the page.
+    pub return_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,17 +153,74 @@ pub struct Charge {
     pub failure_code: Option<String>,
     pub failure_message: Option<String>,
     pub decline_code: Option<String>,
+    #[serde(default)]
+    pub capture: Capture,
     pub refunds: Vec<String>,
+    #[serde(default)]
+    pub disputes: Vec<String>,
+    /// When the buyer will dispute it: the card is one of those.
+    #[serde(default)]
+    pub disputed_at_ms: Option<u64>,
+    /// The buyer has completed a 3-D Secure challenge for it.
+    #[serde(default)]
+    pub is_authenticated: bool,
 }
 
-/// How a refund proceeds. Its status is computed from the time of the request, so that a later change needs no timer and
-/// survives a restart.
+/// What became of the authorised amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Captured in full with the charge: `capture_method` is automatic.
+    #[default]
+    Immediate,
+    /// Authorised; it expires at this time.
+    Awaited { until_ms: u64 },
+    /// Captured later; the remainder of the authorisation was released.
+    Captured { amount: i64 },
+    /// Canceled or expired: nothing was captured.
+    Released,
+}
+
+impl Charge {
+    pub fn is_captured(&self) -> bool {
+        self.amount_captured() > 0
+    }
+
+    pub fn amount_captured(&self) -> i64 {
+        match (self.status, self.capture) {
+            (ChargeStatus::Succeeded, Capture::Immediate) => self.amount,
+            (ChargeStatus::Succeeded, Capture::Captured { amount }) => amount,
+            (ChargeStatus::Succeeded, Capture::Awaited { .. } | Capture::Released)
+            | (ChargeStatus::Failed, _) => 0,
+        }
+    }
+
+    /// When it changes without a request.
+    pub fn due_ms(&self) -> Option<u64> {
+        self.capture_before_ms().or(self.disputed_at_ms)
+    }
+
+    /// When the authorisation expires, if it is still open.
+    pub fn capture_before_ms(&self) -> Option<u64> {
+        match (self.status, self.capture) {
+            (ChargeStatus::Succeeded, Capture::Awaited { until_ms }) => Some(until_ms),
+            (
+                ChargeStatus::Succeeded,
+                Capture::Immediate | Capture::Captured { .. } | Capture::Released,
+            )
+            | (ChargeStatus::Failed, _) => None,
+        }
+    }
+}
+
+/// How a refund proceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundCourse {
     Succeeds,
     PendsUntil { ms: u64 },
     FailsAt { ms: u64 },
+    Fails,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,19 +245,26 @@ pub struct Refund {
 }
 
 impl Refund {
-    pub fn status(&self, now_ms: u64) -> RefundStatus {
+    pub fn status(&self) -> RefundStatus {
         match self.course {
-            RefundCourse::Succeeds => RefundStatus::Succeeded,
-            RefundCourse::PendsUntil { ms } if now_ms < ms => RefundStatus::Pending,
-            RefundCourse::PendsUntil { .. } => RefundStatus::Succeeded,
-            RefundCourse::FailsAt { ms } if now_ms < ms => RefundStatus::Succeeded,
-            RefundCourse::FailsAt { .. } => RefundStatus::Failed,
+            RefundCourse::Succeeds | RefundCourse::FailsAt { .. } => RefundStatus::Succeeded,
+            RefundCourse::PendsUntil { .. } => RefundStatus::Pending,
+            RefundCourse::Fails => RefundStatus::Failed,
+        }
+    }
+
+    /// When its status changes without a request, and how the refund proceeds from then on.
+    pub fn due(&self) -> Option<(u64, RefundCourse)> {
+        match self.course {
+            RefundCourse::PendsUntil { ms } => Some((ms, RefundCourse::Succeeds)),
+            RefundCourse::FailsAt { ms } => Some((ms, RefundCourse::Fails)),
+            RefundCourse::Succeeds | RefundCourse::Fails => None,
         }
     }
 
     /// The amount that counts against its charge: nothing once it has failed.
-    pub fn counted(&self, now_ms: u64) -> i64 {
-        match self.status(now_ms) {
+    pub fn counted(&self) -> i64 {
+        match self.status() {
             RefundStatus::Pending | RefundStatus::Succeeded => self.amount,
             RefundStatus::Failed => 0,
         }

@@ -1,14 +1,80 @@
 //! The objects as Stripe renders them: <https://docs.stripe.com/api>.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     model::{
-        AllowRedirects, BillingDetails, Charge, ChargeStatus, IntentStatus, PaymentIntent,
-        PaymentMethod, Refund, RefundStatus,
+        AllowRedirects, BillingDetails, Charge, ChargeStatus, ConfirmationToken, Dispute, Event,
+        IntentStatus, PaymentIntent, PaymentMethod, Refund, RefundStatus, WebhookEndpoint,
     },
     transaction::Transaction,
 };
+
+/// That of the objects that the double renders: the one of the pinned client library.
+pub const API_VERSION: &str = "2026-09-30.endive";
+
+/// The fields of a dispute's evidence, of which only the text has a meaning.
+const EVIDENCE: &[&str] = &[
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+];
+const EVIDENCE_DUE_AFTER_SECONDS: u64 = 9 * 24 * 60 * 60;
+
+/// The fields of a payment method that a confirmation token has.
+const PREVIEWED: &[&str] =
+    &["allow_redisplay", "billing_details", "card", "customer", "customer_account", "type"];
+
+/// The fields of a PaymentIntent that Stripe.js gets.
+const FOR_BROWSERS: &[&str] = &[
+    "id",
+    "object",
+    "amount",
+    "automatic_payment_methods",
+    "canceled_at",
+    "cancellation_reason",
+    "capture_method",
+    "client_secret",
+    "confirmation_method",
+    "created",
+    "currency",
+    "description",
+    "last_payment_error",
+    "livemode",
+    "next_action",
+    "payment_method",
+    "payment_method_types",
+    "processing",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+    "source",
+    "status",
+];
 
 impl Transaction<'_> {
     pub fn render_payment_method(&self, it: &PaymentMethod) -> Value {
@@ -37,21 +103,56 @@ impl Transaction<'_> {
             },
             "created": it.created,
             "customer": null,
+            "customer_account": null,
             "livemode": false,
             "metadata": it.metadata,
             "type": "card",
         })
     }
 
+    pub fn render_confirmation_token(&self, it: &ConfirmationToken) -> Value {
+        let mut preview = self.render_payment_method(&it.payment_method);
+        if let Some(preview) = preview.as_object_mut() {
+            preview.retain(|name, _| PREVIEWED.contains(&name.as_str()));
+        }
+        json!({
+            "id": it.id,
+            "object": "confirmation_token",
+            "created": it.created,
+            "expires_at": it.payment_intent.is_none().then_some(it.expires_at),
+            "livemode": false,
+            "mandate_data": null,
+            "payment_intent": it.payment_intent,
+            "payment_method_options": null,
+            "payment_method_preview": preview,
+            "return_url": it.return_url,
+            "setup_future_usage": null,
+            "setup_intent": null,
+            "shipping": null,
+            "use_stripe_sdk": true,
+        })
+    }
+
+    /// What a publishable key and the client secret show.
+    pub fn render_payment_intent_for_browser(&self, it: &PaymentIntent) -> Value {
+        let mut intent = self.render_payment_intent(it);
+        if let Some(intent) = intent.as_object_mut() {
+            intent.retain(|name, _| FOR_BROWSERS.contains(&name.as_str()));
+        }
+        intent
+    }
+
     pub fn render_payment_intent(&self, it: &PaymentIntent) -> Value {
-        let paid = it.status == IntentStatus::Succeeded;
+        let attempts = || it.charges.iter().filter_map(|id| self.charge(id));
+        let received: i64 = attempts().map(Charge::amount_captured).sum();
+        let capturable = if it.status == IntentStatus::RequiresCapture { it.amount } else { 0 };
         json!({
             "id": it.id,
             "object": "payment_intent",
             "amount": it.amount,
-            "amount_capturable": 0,
+            "amount_capturable": capturable,
             "amount_details": { "tip": {} },
-            "amount_received": if paid { it.amount } else { 0 },
+            "amount_received": received,
             "application": null,
             "application_fee_amount": null,
             "automatic_payment_methods": it.automatic_payment_methods.map(|redirects| json!({
@@ -66,10 +167,13 @@ impl Transaction<'_> {
             "created": it.created,
             "currency": it.currency,
             "customer": null,
+            "customer_account": null,
             "description": it.description,
+            "excluded_payment_method_types": null,
             "last_payment_error": it.last_payment_error,
             "latest_charge": it.charges.last(),
             "livemode": false,
+            "managed_payments": { "enabled": false },
             "metadata": it.metadata,
             "next_action": it.next_action,
             "on_behalf_of": null,
@@ -104,20 +208,20 @@ impl Transaction<'_> {
             "id": it.id,
             "object": "charge",
             "amount": it.amount,
-            "amount_captured": if paid { it.amount } else { 0 },
+            "amount_captured": it.amount_captured(),
             "amount_refunded": amount_refunded,
             "application": null,
             "application_fee": null,
             "application_fee_amount": null,
-            "balance_transaction": paid.then(|| balance_transaction_id(&it.id)),
+            "balance_transaction": it.is_captured().then(|| balance_transaction_id(&it.id)),
             "billing_details": billing_details(&method.map(|method| method.billing_details.clone()).unwrap_or_default()),
             "calculated_statement_descriptor": "STRIPE DOUBLE",
-            "captured": paid,
+            "captured": it.is_captured(),
             "created": it.created,
             "currency": it.currency,
             "customer": null,
             "description": it.description,
-            "disputed": false,
+            "disputed": !it.disputes.is_empty(),
             "failure_balance_transaction": null,
             "failure_code": it.failure_code,
             "failure_message": it.failure_message,
@@ -134,7 +238,7 @@ impl Transaction<'_> {
             "receipt_email": it.receipt_email,
             "receipt_number": null,
             "receipt_url": null,
-            "refunded": paid && amount_refunded == it.amount,
+            "refunded": it.is_captured() && amount_refunded == it.amount_captured(),
             "review": null,
             "shipping": null,
             "source": null,
@@ -148,7 +252,7 @@ impl Transaction<'_> {
     }
 
     pub fn render_refund(&self, it: &Refund) -> Value {
-        let status = it.status(self.now_ms);
+        let status = it.status();
         let failed = status == RefundStatus::Failed;
         let mut refund = json!({
             "id": it.id,
@@ -158,12 +262,15 @@ impl Transaction<'_> {
             "charge": it.charge,
             "created": it.created,
             "currency": it.currency,
+            "customer": null,
+            "customer_account": null,
             "destination_details": {
                 "type": "card",
                 "card": { "reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund" },
             },
             "metadata": it.metadata,
             "payment_intent": it.payment_intent,
+            "payment_method": null,
             "reason": it.reason,
             "receipt_number": null,
             "source_transfer_reversal": null,
@@ -185,12 +292,96 @@ impl Transaction<'_> {
         refund
     }
 
+    pub fn render_dispute(&self, it: &Dispute) -> Value {
+        let method = self.charge(&it.charge).map(|charge| &charge.payment_method);
+        let card = method.and_then(|id| self.payment_method(id)).and_then(PaymentMethod::card);
+        let brand = card.map_or("unknown", |card| card.brand);
+        let mut evidence: Map<String, Value> =
+            EVIDENCE.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+        evidence.insert("enhanced_evidence".to_owned(), json!({}));
+        evidence.insert("uncategorized_text".to_owned(), json!(it.evidence));
+        json!({
+            "id": it.id,
+            "object": "dispute",
+            "amount": it.amount,
+            "balance_transactions": [],
+            "charge": it.charge,
+            "created": it.created,
+            "currency": it.currency,
+            "enhanced_eligibility_types": [],
+            "evidence": evidence,
+            "evidence_details": {
+                "due_by": it.created + EVIDENCE_DUE_AFTER_SECONDS,
+                "enhanced_eligibility": {},
+                "has_evidence": it.evidence.is_some(),
+                "past_due": false,
+                "submission_count": it.submissions,
+            },
+            "is_charge_refundable": it.status.is_charge_refundable(),
+            "livemode": false,
+            "metadata": it.metadata,
+            "payment_intent": it.payment_intent,
+            "payment_method_details": {
+                "card": {
+                    "brand": brand,
+                    "case_type": if it.status.is_inquiry() { "inquiry" } else { "chargeback" },
+                    "network": brand,
+                    "network_reason_code": "10.4",
+                },
+                "type": "card",
+            },
+            "reason": it.reason,
+            "status": it.status.name(),
+        })
+    }
+
+    /// As an endpoint with this API version receives it.
+    pub fn render_event(&self, it: &Event, api_version: Option<&str>) -> Value {
+        let mut event = json!({
+            "id": it.id,
+            "object": "event",
+            "api_version": api_version.unwrap_or(API_VERSION),
+            "created": it.created,
+            "data": { "object": it.object },
+            "livemode": false,
+            "pending_webhooks": self.committed().pending_webhooks(&it.id),
+            "request": {
+                "id": it.request.as_ref().map(|request| &request.id),
+                "idempotency_key": it.request.as_ref().and_then(|request| request.idempotency_key.as_ref()),
+            },
+            "type": it.kind,
+        });
+        if let Some(previous) = &it.previous_attributes {
+            event["data"]["previous_attributes"] = previous.clone();
+        }
+        event
+    }
+
+    /// Without the secret, which only the response to its creation has.
+    pub fn render_webhook_endpoint(&self, it: &WebhookEndpoint) -> Value {
+        json!({
+            "id": it.id,
+            "object": "webhook_endpoint",
+            "api_version": it.api_version,
+            "application": null,
+            "created": it.created,
+            "description": it.description,
+            "enabled_events": it.enabled_events,
+            "livemode": false,
+            "metadata": it.metadata,
+            "status": if it.is_enabled { "enabled" } else { "disabled" },
+            "url": it.url,
+        })
+    }
+
     /// The object that an id refers to, if it can be expanded and the double stores it.
     pub fn render_by_id(&self, id: &str) -> Option<Value> {
         match id.split_once('_')?.0 {
             "pi" => self.payment_intent(id).map(|it| self.render_payment_intent(it)),
+            "ctoken" => self.confirmation_token(id).map(|it| self.render_confirmation_token(it)),
             "pm" => self.payment_method(id).map(|it| self.render_payment_method(it)),
             "ch" => self.charge(id).map(|it| self.render_charge(it)),
+            "dp" => self.dispute(id).map(|it| self.render_dispute(it)),
             "re" => self.refund(id).map(|it| self.render_refund(it)),
             _ => None,
         }
@@ -223,7 +414,7 @@ fn fingerprint(method: &PaymentMethod) -> String {
 fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
     let card = method.card();
     let brand = card.map_or("unknown", |card| card.brand);
-    json!({
+    let mut rendered = json!({
         "amount_authorized": match charge.status { ChargeStatus::Succeeded => Some(charge.amount), ChargeStatus::Failed => None },
         "authorization_code": null,
         "brand": brand,
@@ -231,20 +422,51 @@ fn charged_card(charge: &Charge, method: &PaymentMethod) -> Value {
         "country": "US",
         "exp_month": method.exp_month,
         "exp_year": method.exp_year,
+        "extended_authorization": { "status": "disabled" },
         "fingerprint": fingerprint(method),
         "funding": card.map_or("unknown", |card| card.funding),
+        "incremental_authorization": { "status": "unavailable" },
         "installments": null,
         "last4": card.map_or("0000", |card| card.last4()),
         "mandate": null,
+        "multicapture": { "status": "unavailable" },
         "network": brand,
         "network_token": { "used": false },
+        "network_transaction_id": null,
+        "overcapture": { "maximum_amount_capturable": charge.amount, "status": "unavailable" },
         "regulated_status": "unregulated",
-        "three_d_secure": null,
+        "three_d_secure": charge.is_authenticated.then(|| three_d_secure(&charge.id)),
+        "transaction_link_id": null,
         "wallet": null,
+    });
+    if let Some(until_ms) = charge.capture_before_ms() {
+        rendered["capture_before"] = json!(until_ms / 1000);
+    }
+    rendered
+}
+
+/// The challenge that the buyer has completed.
+fn three_d_secure(charge: &str) -> Value {
+    json!({
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": null,
+        "result": "authenticated",
+        "result_reason": null,
+        "transaction_id": charge.replacen("ch_", "3ds_", 1),
+        "version": "2.2.0",
     })
 }
 
 fn outcome(charge: &Charge) -> Value {
+    let mut outcome = network_outcome(charge);
+    for name in ["advice_code", "network_advice_code", "network_decline_code"] {
+        outcome[name] = Value::Null;
+    }
+    outcome
+}
+
+fn network_outcome(charge: &Charge) -> Value {
     let blocked = charge.decline_code.as_deref() == Some("fraudulent");
     match charge.status {
         ChargeStatus::Succeeded => json!({

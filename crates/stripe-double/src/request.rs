@@ -9,8 +9,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
 
 use crate::{
-    connection::ConnectionAbort, errors::ApiError, idempotency, params::Params,
-    response::ApiResponse,
+    connection::ConnectionAbort, errors::ApiError, idempotency, model::EventRequest,
+    params::Params, response::ApiResponse,
 };
 
 #[derive(Debug, Clone)]
@@ -25,6 +25,51 @@ pub struct ApiRequest {
     pub request_id: String,
     /// Closes its connection.
     pub abort: ConnectionAbort,
+    pub access: Access,
+}
+
+/// What the API key allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Secret,
+    /// What a browser may do.
+    Publishable,
+}
+
+impl Access {
+    pub fn check(self, publishable: bool) -> Result<(), ApiError> {
+        if self == Self::Secret || publishable {
+            return Ok(());
+        }
+        let message =
+            "This API call cannot be made with a publishable API key. Please use a secret API key.";
+        Err(ApiError::invalid(message)
+            .code("secret_key_required")
+            .with_status(StatusCode::FORBIDDEN))
+    }
+}
+
+impl ApiRequest {
+    /// How the events name it, if it is one to the API.
+    pub fn of_event(&self) -> Option<EventRequest> {
+        self.path.starts_with("/v1/").then(|| EventRequest {
+            id: self.request_id.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+        })
+    }
+
+    /// Of the double itself.
+    pub fn internal() -> Self {
+        Self {
+            method: Method::POST,
+            path: String::new(),
+            params: Params::default(),
+            idempotency_key: None,
+            request_id: String::new(),
+            abort: ConnectionAbort::default(),
+            access: Access::Secret,
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for ApiRequest {
@@ -36,14 +81,14 @@ impl<S: Send + Sync> FromRequest<S> for ApiRequest {
         let request_id = extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
         let abort =
             extensions.get().map(|ConnectInfo(abort): &ConnectInfo<ConnectionAbort>| abort.clone());
-        check_api_key(request.headers()).map_err(ApiResponse::error)?;
+        let bearer = bearer_key(request.headers());
         // A key that isn't UTF-8 still counts: ignoring it could charge twice.
         let key = request
             .headers()
             .get("idempotency-key")
             .map(|key| String::from_utf8_lossy(key.as_bytes()));
         let idempotency_key = idempotency::checked(key.as_deref()).map_err(ApiResponse::error)?;
-        let params = if method == Method::GET {
+        let mut params = if method == Method::GET {
             Params::parse(uri.query().unwrap_or_default().as_bytes())
         } else {
             let body = Bytes::from_request(request, state)
@@ -51,7 +96,14 @@ impl<S: Send + Sync> FromRequest<S> for ApiRequest {
                 .map_err(|error| ApiResponse::error(ApiError::invalid(error.body_text())))?;
             Params::parse(&body)
         };
+        // Stripe.js sends its key as a parameter, which needs no preflight request.
+        let key = match bearer {
+            Some(key) => Some(key),
+            None => params.text("key").ok().flatten().filter(|key| key.starts_with("pk_")),
+        };
+        let access = access(key.as_deref()).map_err(ApiResponse::error)?;
         Ok(Self {
+            access,
             idempotency_key: idempotency_key.filter(|_| method == Method::POST),
             path: uri.path().to_owned(),
             method,
@@ -63,22 +115,16 @@ impl<S: Send + Sync> FromRequest<S> for ApiRequest {
 }
 
 /// Any test key is accepted: there is one account. A live key is refused, so that nobody believes that money moves here.
-fn check_api_key(headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(api_key);
-    let Some(key) = given else {
+fn access(key: Option<&str>) -> Result<Access, ApiError> {
+    let Some(key) = key else {
         return Err(ApiError::unauthorized(
             "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth \
              (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
         ));
     };
     match key.split_once("_test_") {
-        Some(("sk" | "rk", rest)) if !rest.is_empty() => Ok(()),
-        Some(("pk", _)) => {
-            let message = "This API call cannot be made with a publishable API key. Please use a secret API key.";
-            Err(ApiError::invalid(message)
-                .code("secret_key_required")
-                .with_status(StatusCode::FORBIDDEN))
-        }
+        Some(("sk" | "rk", rest)) if !rest.is_empty() => Ok(Access::Secret),
+        Some(("pk", _)) => Ok(Access::Publishable),
         _ if key.contains("_live_") => {
             Err(ApiError::unauthorized("The double takes no live keys: no money moves here."))
         }
@@ -87,6 +133,10 @@ fn check_api_key(headers: &HeaderMap) -> Result<(), ApiError> {
             key.chars().take(8).collect::<String>()
         ))),
     }
+}
+
+fn bearer_key(headers: &HeaderMap) -> Option<String> {
+    headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(api_key)
 }
 
 /// `Bearer sk_…`, or `Basic` with the key as the user.

@@ -7,10 +7,13 @@ use tokio::{net::TcpListener, sync::watch, task};
 
 use crate::{
     app::App,
+    clock::Time,
     config::Config,
     connection::{AbortableListener, ConnectionAbort},
     journal::Journal,
-    routes,
+    routes, scheduler,
+    transaction::Options,
+    webhooks::dispatcher,
 };
 
 /// How long a shutdown waits for requests in flight.
@@ -22,6 +25,8 @@ pub struct StripeDouble {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     server: task::JoinHandle<()>,
+    scheduler: task::JoinHandle<()>,
+    dispatcher: task::JoinHandle<()>,
     journal: JoinHandle<()>,
 }
 
@@ -38,14 +43,29 @@ impl StripeDouble {
         let address = listener.local_addr()?;
 
         let (stop, stopping) = watch::channel(false);
+        let url = format!("http://{address}");
+        let options = Options {
+            refund_settles_after: config.refund_settles_after,
+            public_url: config.public_url.unwrap_or(url),
+            webhook_retry_after: config.webhook_retry_after,
+            webhook_timeout: config.webhook_timeout,
+        };
         let app = App::new(
-            config.clock,
-            config.refund_settles_after,
+            Time::new(config.clock, ledger.clock_offset_ms),
+            options,
             (journal, ledger),
             stopping.clone(),
         );
-        let service =
-            routes::router(Arc::new(app)).into_make_service_with_connect_info::<ConnectionAbort>();
+        let app = Arc::new(app);
+        if let Some(webhook) = config.webhook {
+            app.set_webhook(webhook.url, webhook.secret).await?;
+        }
+        // As Stripe, which follows no redirects.
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        let scheduler = task::spawn(scheduler::run(app.clone()));
+        let dispatcher = task::spawn(dispatcher::run(app.clone(), http));
+        let service = routes::router(app).into_make_service_with_connect_info::<ConnectionAbort>();
         let server = task::spawn(async move {
             let serving = axum::serve(AbortableListener(listener), service)
                 .with_graceful_shutdown(stopped(stopping.clone()));
@@ -58,7 +78,7 @@ impl StripeDouble {
                 () = overdue => tracing::warn!("shutdown timed out with requests in flight"),
             }
         });
-        Ok(Self { address, stop, server, journal: writer })
+        Ok(Self { address, stop, server, scheduler, dispatcher, journal: writer })
     }
 
     /// `http://127.0.0.1:12111`, without a slash at the end.
@@ -70,10 +90,12 @@ impl StripeDouble {
     ///
     /// # Errors
     ///
-    /// When the server or the journal's thread panicked.
+    /// When the server, a background task or the journal's thread panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         self.server.await.context("the server panicked")?;
+        self.scheduler.await.context("the scheduler panicked")?;
+        self.dispatcher.await.context("the dispatcher of webhooks panicked")?;
         let journal = self.journal;
         let joined =
             tokio::time::timeout(SHUTDOWN_TIMEOUT, task::spawn_blocking(move || journal.join()));

@@ -12,15 +12,18 @@ pub struct Person {
     pub id: String,
 }
 
-impl Person {
-    pub(crate) async fn sign_up(stack: &Stack, name: &str) -> Person {
-        let client = stack.visitor();
+impl Stack {
+    /// A new user, signed in.
+    pub async fn person(&self, name: &str) -> Person {
+        let client = self.visitor();
         let email = format!("{name}-{}@example.com", Uuid::now_v7());
         let body = json!({ "email": email, "password": "correct horse", "name": name });
         let user = client.post("/api/users/signup", body).await.expect(201);
         Person { client, id: text(&user["id"]) }
     }
+}
 
+impl Person {
     /// Lists a ticket.
     pub async fn offers(&self, title: &str, price: &str) -> String {
         let body = json!({ "title": title, "price": price, "venue": "Opera" });

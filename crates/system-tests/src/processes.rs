@@ -41,6 +41,11 @@ impl Process {
         })
     }
 
+    /// The most resident memory that it has had so far, in bytes.
+    pub fn peak_memory(self) -> u64 {
+        testkit::peak_memory(self.pid.as_raw().unsigned_abs())
+    }
+
     /// The environment that it was started with, as far as it hasn't overwritten it.
     pub fn environment(self) -> Vec<(OsString, OsString)> {
         let environment = fs::read(format!("/proc/{}/environ", self.pid));

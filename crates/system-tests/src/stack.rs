@@ -10,7 +10,7 @@ use mongodb::Database;
 use serde_json::Value;
 use testkit::{Client, Program, ProgramOutput, environment, eventually};
 
-use crate::{Ledger, Person, PlainBrowser, Processes, workspace};
+use crate::{Ledger, PlainBrowser, Processes, workspace};
 
 /// A running stack. It is stopped when this is dropped; `cargo xtask test` ends what tests leave running.
 pub struct Stack {
@@ -32,13 +32,24 @@ impl Stack {
 
     /// As [`Stack::start_replicas`], in any directory.
     pub fn start_in(root: &Path, replicas: u16, settings: &[(&str, &str)]) -> Result<Stack> {
+        let binaries = environment::required(environment::BIN_DIR);
+        Self::start_programs(Path::new(&binaries), root, replicas, settings)
+    }
+
+    /// As [`Stack::start_in`], with the programs in another directory, such as those of an earlier version.
+    pub fn start_programs(
+        binaries: &Path,
+        root: &Path,
+        replicas: u16,
+        settings: &[(&str, &str)],
+    ) -> Result<Stack> {
         // A killed test may have left one running.
         drop(xtask("down", root).output());
         let mut up = xtask("up", root);
         up.args(["--detach", "--fresh", "--no-build", "--port", "0"])
             .args(["--replicas", &replicas.to_string()])
             .envs(settings.iter().copied());
-        up.arg("--bin-dir").arg(environment::required(environment::BIN_DIR));
+        up.arg("--bin-dir").arg(binaries);
         let output = up.output().context("running xtask")?;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -142,11 +153,6 @@ impl Stack {
         let ready = async || std::net::TcpStream::connect(("127.0.0.1", http)).ok();
         eventually("the other web to accept connections", ready).await;
         web
-    }
-
-    /// A new user, signed in.
-    pub async fn person(&self, name: &str) -> Person {
-        Person::sign_up(self, name).await
     }
 
     /// What was really charged and refunded.

@@ -163,6 +163,14 @@ impl Bus {
         Some(consumer.num_pending + u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX))
     }
 
+    /// How often messages of the stream were delivered to `service`, again or for the first time.
+    pub async fn deliveries(&self, service: &str, stream: Stream) -> u64 {
+        let name = stream.name();
+        let stream = self.jetstream.get_stream_no_info(name).await.expect("a stream's name");
+        let consumer = stream.consumer_info(service).await;
+        consumer.map_or(0, |consumer| consumer.delivered.consumer_sequence)
+    }
+
     /// Whether a message of the stream was redelivered to `service` and is still unacknowledged.
     pub async fn is_redelivered(&self, service: &str, stream: Stream) -> bool {
         let Ok(stream) = self.jetstream.get_stream_no_info(stream.name()).await else {
@@ -250,6 +258,14 @@ impl Bus {
         let reply = format!("$JS.ACK.{}.{service}.1.{sequence}.{sequence}.1.0", stream.name());
         let sent = self.client.publish(reply, format!("+TERM {why}").into()).await;
         sent.expect("the broker is there");
+    }
+
+    /// Changes a stream's configuration, as an operator might.
+    pub async fn edit_stream(&self, stream: Stream, edit: impl Fn(&mut stream::Config)) {
+        let stream = self.jetstream.get_stream(stream.name()).await.expect("the stream");
+        let mut config = stream.cached_info().config.clone();
+        edit(&mut config);
+        self.jetstream.update_stream(config).await.expect("a changed stream");
     }
 
     /// Publishes an event as a dead letter of a service.

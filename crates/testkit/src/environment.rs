@@ -16,6 +16,8 @@ pub const AXE: &str = "TEST_AXE";
 pub const AIOSMTPD: &str = "TEST_AIOSMTPD";
 /// Renders infra/k8s.
 pub const KUBECTL: &str = "TEST_KUBECTL";
+/// Initiates MongoDB as in a cluster; unset where it can't be installed.
+pub const MONGOSH: &str = "TEST_MONGOSH";
 /// Marks every process that a test starts, so that stale ones can be found.
 pub const MARK: &str = "TICKETING_TEST_ROOT";
 /// The log filter of the services; without it, logs are off.
@@ -27,6 +29,11 @@ pub fn required(name: &str) -> String {
     read(name).unwrap_or_else(|| {
         panic!("{name} isn't set: tests need real servers; run `cargo xtask test`")
     })
+}
+
+/// Of what some machines lack; tests that need it are skipped there.
+pub fn optional(name: &str) -> Option<String> {
+    read(name)
 }
 
 /// Whether a test rewrites an outdated generated file instead of failing.

@@ -105,13 +105,15 @@ pub fn refund(payment: &Payment) -> Refund {
         order_id: payment.order_id,
         stripe_refund_id: format!("re_{}", payment.order_id),
         amount: payment.amount,
+        reminder: false,
         version: payment.version + 2,
     }
 }
 
 /// The request to refund a payment that came too late for its order.
 pub fn refund_required(order_id: OrderId, payment_id: PaymentId) -> RefundRequired {
-    RefundRequired { order_id, payment_id, why: RefundReason::TooLate, version: 2 }
+    let why = RefundReason::TooLate;
+    RefundRequired { order_id, payment_id, why, reminder: false, version: 2 }
 }
 
 macro_rules! changes {

@@ -4,10 +4,14 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use reqwest::{Method, StatusCode};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use crate::client::Client;
 use crate::environment;
 use crate::infra::Infra;
+use crate::wait::eventually;
 
 /// A service's binary and its environment.
 #[derive(Clone, Debug)]
@@ -22,6 +26,14 @@ pub struct ProgramOutput {
     pub success: bool,
     pub stdout: String,
     pub stderr: String,
+}
+
+/// A service in a process of its own. It is killed when this is dropped.
+pub struct RunningProgram {
+    pub client: Client,
+    /// That of `/healthz`, `/readyz` and `/metrics`.
+    pub admin_port: Client,
+    child: Child,
 }
 
 impl Infra {
@@ -63,10 +75,10 @@ impl Program {
             .with("JWT_PRIVATE_KEY", infra.private_key_file().display())
     }
 
-    /// Runs it until it exits, for at most 30 seconds.
+    /// Runs it until it exits, for at most three minutes.
     pub async fn run(&self, args: &[&str]) -> ProgramOutput {
         let running = self.command(args).output();
-        let output = tokio::time::timeout(Duration::from_secs(30), running).await;
+        let output = tokio::time::timeout(Duration::from_secs(180), running).await;
         let output = output.unwrap_or_else(|_| panic!("{} {args:?} doesn't exit", self.service));
         let output = output.unwrap_or_else(|error| panic!("{} can't run: {error}", self.service));
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -81,6 +93,20 @@ impl Program {
         command.spawn().unwrap_or_else(|error| panic!("{} can't run: {error}", self.service))
     }
 
+    /// Starts it, and waits until it is ready.
+    pub async fn serve(self, infra: &Infra) -> RunningProgram {
+        let (port, admin_port) = (free_port().await, free_port().await);
+        let child = self.serving(infra, port, admin_port).start();
+        let client = |port| Client::new(&format!("http://127.0.0.1:{port}"));
+        let (client, admin_port) = (client(port), client(admin_port));
+        eventually("the program to be ready", || async {
+            let ready = admin_port.request(Method::GET, "/readyz").try_send().await;
+            ready.is_ok_and(|ready| ready.status == StatusCode::OK).then_some(())
+        })
+        .await;
+        RunningProgram { client, admin_port, child }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let folder = environment::required(environment::BIN_DIR);
         let mut command = Command::new(Path::new(&folder).join(&self.service));
@@ -88,6 +114,37 @@ impl Program {
         command.env_clear().envs(environment).args(args).kill_on_drop(true);
         command
     }
+}
+
+impl RunningProgram {
+    /// The sum of a counter's series; 0 without any.
+    pub async fn count(&self, name: &str) -> u64 {
+        let metrics = self.admin_port.get("/metrics").await.text;
+        let series = metrics.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            (series.split('{').next() == Some(name)).then(|| value.parse::<u64>().ok())?
+        });
+        series.sum()
+    }
+
+    /// See [`peak_memory`].
+    pub fn peak_memory(&self) -> u64 {
+        peak_memory(self.child.id().expect("the program still runs"))
+    }
+}
+
+/// The most resident memory that a process has had so far, in bytes.
+pub fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.unwrap_or_else(|error| panic!("process {process}: {error}"));
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.unwrap_or_else(|| panic!("process {process} has no VmHWM: {status}")) * 1024
+}
+
+async fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").await.and_then(|socket| socket.local_addr());
+    socket.expect("a free port").port()
 }
 
 impl ProgramOutput {

@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use mongodb::bson::doc;
+use futures::TryStreamExt;
+use mongodb::bson::{Document, doc};
 use store::{Aggregate, Documents};
 use tokio::time::{Instant, sleep};
 
@@ -42,6 +43,25 @@ pub async fn retry_every<T, E>(
         }
         sleep(interval).await;
     }
+}
+
+/// Waits until background tasks have looked so many times more for what an index leads to. So a test asserts that nothing
+/// happens: of two looks by one task, the second begins after the first has ended.
+pub async fn looked_up<T: Aggregate>(documents: &Documents<T>, index: &str, times: i64) {
+    let collection = documents.collection();
+    let lookups = async || {
+        let statistics = [doc! { "$indexStats": {} }, doc! { "$match": { "name": index } }];
+        let statistics = collection.aggregate(statistics).await.expect("MongoDB responds");
+        let statistics: Vec<Document> = statistics.try_collect().await.expect("MongoDB responds");
+        let accesses = statistics.iter().map(|index| index.get_document("accesses"));
+        let count = |accesses: &Document| accesses.get_i64("ops").expect("a number");
+        accesses.map(|accesses| count(accesses.expect("statistics"))).sum::<i64>()
+    };
+    let until = lookups().await + times;
+    eventually(&format!("{times} more look-ups of {index}"), || async {
+        (lookups().await >= until).then_some(())
+    })
+    .await;
 }
 
 /// Waits until every outbox is empty.

@@ -6,7 +6,12 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{cargo, environment::Environment, process, root, stop::Stop, up::INTERRUPTED};
+use crate::{
+    cargo,
+    environment::Environment,
+    process, root,
+    stop::{INTERRUPTED, Stop},
+};
 
 #[derive(Args)]
 #[command(disable_help_flag = true)]

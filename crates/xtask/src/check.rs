@@ -6,7 +6,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::{
-    cargo, environment::Environment, needs, servers::on_path, stop::Stop, up::INTERRUPTED,
+    cargo,
+    environment::Environment,
+    needs,
+    servers::on_path,
+    stop::{INTERRUPTED, Stop},
 };
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! `cargo xtask up --detach`: starts a background process, and prints its output until it is ready.
 
 use std::{
+    ffi::OsString,
     os::unix::process::CommandExt as _,
     process::{Command as StdCommand, ExitCode, Stdio},
 };
@@ -14,27 +15,19 @@ use tokio::{
 use crate::{
     process,
     root::Root,
-    stop::Stop,
-    up::{INTERRUPTED, Options, READY},
+    stop::{INTERRUPTED, Stop},
 };
 
-pub async fn start(options: &Options, root: &Root, stop: &mut Stop) -> Result<ExitCode> {
+/// Starts this program with these arguments. It is ready once a line of its output begins so.
+pub async fn start(
+    arguments: Vec<OsString>,
+    ready: &str,
+    root: &Root,
+    stop: &mut Stop,
+) -> Result<ExitCode> {
     // This program, even if a build has just replaced its file.
     let mut command = StdCommand::new("/proc/self/exe");
-    command
-        .arg0("xtask")
-        .args(["up", "--supervise", "--no-build", "--port"])
-        .arg(options.port.to_string());
-    command.arg("--replicas").arg(options.replicas.to_string());
-    if options.release {
-        command.arg("--release");
-    }
-    if options.root.is_some() {
-        command.arg("--root").arg(root.dir());
-    }
-    if let Some(folder) = &options.bin_dir {
-        command.arg("--bin-dir").arg(folder);
-    }
+    command.arg0("xtask").args(arguments);
     // It writes its own output to the log too; only a panic message comes through standard error.
     let log = std::fs::File::options().create(true).append(true).open(root.log().join("up.log"))?;
     let mut child = Command::from(command)
@@ -55,7 +48,7 @@ pub async fn start(options: &Options, root: &Root, stop: &mut Stop) -> Result<Ex
         };
         let Some(line) = line else { break };
         println!("{line}");
-        if line.starts_with(READY) {
+        if line.starts_with(ready) {
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -1,6 +1,10 @@
-//! nginx as the gateway: its configuration, from `infra/gateway/nginx.conf` and `routes.txt`.
+//! nginx as the gateway: `infra/gateway/nginx.conf`, and what it includes, from `routes.txt`.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -14,6 +18,13 @@ use crate::{
 };
 
 const NAME: &str = "nginx";
+
+/// The file, and the four that it includes.
+const CONFIGURATION: &str = "nginx.conf";
+const LOCATIONS: &str = "locations.conf";
+const ERRORS: &str = "errors.conf";
+const HERE: &str = "here.conf";
+const LISTEN: &str = "listen.conf";
 
 /// A problem document of the gateway itself, with the type and title of the services' problem of the same kind.
 struct Problem {
@@ -111,15 +122,27 @@ const PROBLEMS: [Problem; 8] = [
     },
 ];
 
-/// Writes the configuration, and returns how to start nginx with it.
+/// Writes the configuration beside each other, and returns how to start nginx with it.
 pub fn spec(program: &Path, root: &Root, port: u16, services: &[Service]) -> Result<Spec> {
     let run = root.run();
     // nginx creates the folders for its temporary files, but not their parent.
     fs::create_dir_all(run.join(NAME))?;
-    let configuration = run.join("nginx.conf");
-    let text = render(root.dir(), port, services)?;
-    fs::write(&configuration, text)
-        .with_context(|| format!("writing {}", configuration.display()))?;
+    let folder = run.join("gateway");
+    fs::create_dir_all(&folder)?;
+    let log = root.log().join("nginx.log");
+    let servers = services.iter().map(|service| (service.name.clone(), local_servers(service)));
+    let files = [
+        (CONFIGURATION, fs::read_to_string(source().join(CONFIGURATION))?),
+        (LOCATIONS, locations(&routes::read()?)?),
+        (ERRORS, errors()?),
+        (HERE, here(&log.to_string_lossy(), "", servers)?),
+        (LISTEN, format!("listen 127.0.0.1:{port};\n")),
+    ];
+    for (name, text) in files {
+        let file = folder.join(name);
+        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
+    }
+    let configuration = folder.join(CONFIGURATION);
     let args =
         ["-p".into(), run.into(), "-e".into(), "stderr".into(), "-c".into(), configuration.into()];
     Ok(Spec {
@@ -133,44 +156,41 @@ pub fn spec(program: &Path, root: &Root, port: u16, services: &[Service]) -> Res
     })
 }
 
-fn render(root: &Path, port: u16, services: &[Service]) -> Result<String> {
-    let folder = root::workspace().join("infra/gateway");
-    let routes = routes::read()?;
-    let pages = routes.iter().find(|route| route.path == routes::PAGES).context("no pages")?;
-    root::render(
-        &folder.join("nginx.conf"),
-        &[
-            ("root", &root.to_string_lossy()),
-            ("port", &port.to_string()),
-            ("upstreams", &upstreams(services)?),
-            ("locations", &locations(&routes)?),
-            ("pages", &pages.service),
-            ("errors", &errors(&folder.join("page.html"))?),
-        ],
-    )
+/// The folder with nginx.conf, and with the generated files that compose.yaml uses.
+fn source() -> PathBuf {
+    root::workspace().join("infra/gateway")
 }
 
-fn upstreams(services: &[Service]) -> Result<String> {
-    let mut text = String::new();
-    for service in services {
-        writeln!(text, "    upstream {} {{", service.name)?;
-        for replica in &service.replicas {
-            // A restarted replica gets requests immediately: a refused connection is cheap on loopback.
-            writeln!(text, "        server 127.0.0.1:{} max_fails=0;", replica.http)?;
-        }
-        // Less than a service's own limit for idle connections during its graceful shutdown.
-        writeln!(text, "        keepalive 64;\n        keepalive_timeout 1s;\n    }}")?;
+/// The access log, and an upstream for each service with these `server` lines.
+fn here(
+    access_log: &str,
+    settings: &str,
+    services: impl Iterator<Item = (String, String)>,
+) -> Result<String> {
+    let mut text = format!("access_log \"{access_log}\";\n{settings}");
+    for (name, servers) in services {
+        // Idle connections end before a service's own limit for them during its graceful shutdown.
+        writeln!(
+            text,
+            "\nupstream {name} {{\n{servers}    keepalive 64;\n    keepalive_timeout 1s;\n}}"
+        )?;
     }
     Ok(text)
 }
 
-/// Each path of the API and everything below it; the pages have a location of their own.
+fn local_servers(service: &Service) -> String {
+    // A restarted replica gets requests immediately: a refused connection is cheap on loopback.
+    let server = |port: u16| format!("    server 127.0.0.1:{port} max_fails=0;\n");
+    service.replicas.iter().map(|replica| server(replica.http)).collect()
+}
+
+/// Each path of the API and everything below it; the pages have a location in nginx.conf.
 fn locations(routes: &[Route]) -> Result<String> {
     let mut text = String::new();
     for Route { path, service } in routes.iter().filter(|route| route.path != routes::PAGES) {
         // Of regular expressions nginx takes the first that matches, as the table says.
         let path = path.replace('*', "[^/]+");
-        writeln!(text, "        location ~ ^{path}(/|$) {{ proxy_pass http://{service}; }}")?;
+        writeln!(text, "location ~ ^{path}(/|$) {{ proxy_pass http://{service}; }}")?;
     }
     Ok(text)
 }
@@ -181,7 +201,8 @@ fn escaped(text: &str) -> String {
 }
 
 /// Two locations for each problem: its document, and its page.
-fn errors(page: &Path) -> Result<String> {
+fn errors() -> Result<String> {
+    let page = source().join("page.html");
     let mut text = String::new();
     for Problem { slug, status, title, detail, header, page: (heading, sentence) } in PROBLEMS {
         let document = json!({
@@ -192,25 +213,26 @@ fn errors(page: &Path) -> Result<String> {
             "errors": [{ "message": detail }],
         });
         let document = escaped(&document.to_string());
-        let page = escaped(&root::render(page, &[("heading", heading), ("text", sentence)])?);
+        let page = escaped(&root::render(&page, &[("heading", heading), ("text", sentence)])?);
         let headers = ["Cache-Control no-store", "X-Request-Id $gateway_request_id", "Vary Accept"];
-        let headers = headers.into_iter().chain(header).fold(String::new(), |all, header| {
-            all + &format!("            add_header {header} always;\n")
-        });
+        let headers = headers
+            .into_iter()
+            .chain(header)
+            .fold(String::new(), |all, header| all + &format!("    add_header {header} always;\n"));
         write!(
             text,
-            "        location = /.gateway/{slug} {{
-            internal;
-            if ($is_page) {{ rewrite ^ /.gateway/page/{slug} last; }}
-            default_type application/problem+json;
-{headers}            return {status} '{document}';
-        }}
-        location = /.gateway/page/{slug} {{
-            internal;
-            default_type \"text/html; charset=utf-8\";
-            add_header Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'\" always;
-{headers}            return {status} '{page}';
-        }}
+            "location = /.gateway/{slug} {{
+    internal;
+    if ($is_page) {{ rewrite ^ /.gateway/page/{slug} last; }}
+    default_type application/problem+json;
+{headers}    return {status} '{document}';
+}}
+location = /.gateway/page/{slug} {{
+    internal;
+    default_type \"text/html; charset=utf-8\";
+    add_header Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'\" always;
+{headers}    return {status} '{page}';
+}}
 "
         )?;
     }
@@ -222,34 +244,64 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::services::Replica;
+    use crate::services::{self, Replica};
 
-    fn service(name: &str, ports: &[u16]) -> Service {
-        let replica = |port: &u16| Replica { name: name.to_owned(), http: *port, admin: port + 1 };
-        Service { name: name.to_owned(), replicas: ports.iter().map(replica).collect() }
+    const GENERATED: &str = "\
+# Generated from routes.txt and crates/xtask/src/gateway.rs, for compose.yaml; `cargo xtask up` generates its own. After a change:
+#   UPDATE=1 cargo test -p xtask gateway
+";
+
+    /// In compose.yaml a container's name resolves to its address, which changes when it is recreated.
+    fn of_compose() -> String {
+        let settings = "resolver 127.0.0.11 valid=2s;\n";
+        let server = |name: String| {
+            let servers =
+                format!("    zone {name} 64k;\n    server {name}:3000 resolve max_fails=0;\n");
+            (name, servers)
+        };
+        let services = services::names().unwrap().into_iter();
+        let routed: BTreeSet<_> =
+            routes::read().unwrap().into_iter().map(|route| route.service).collect();
+        let servers = services.filter(|name| routed.contains(name)).map(server);
+        here("/dev/stdout", settings, servers).unwrap()
     }
 
     #[test]
-    fn every_placeholder_is_filled_in() {
-        let text = render(Path::new("/tmp/a root"), 8080, &[service("orders", &[20_001, 20_003])])
-            .unwrap();
-        assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
-        assert!(text.contains("listen 127.0.0.1:8080;"));
-        assert!(text.contains("pid \"/tmp/a root/run/"));
+    fn the_committed_files_are_those_that_up_generates() {
+        let update = std::env::var_os("UPDATE").is_some();
+        for (name, text) in [
+            (LOCATIONS, locations(&routes::read().unwrap()).unwrap()),
+            (ERRORS, errors().unwrap()),
+            ("compose/here.conf", of_compose()),
+        ] {
+            let (file, expected) = (source().join(name), format!("{GENERATED}{text}"));
+            if update {
+                fs::write(&file, &expected).unwrap();
+            }
+            let committed = fs::read_to_string(&file).unwrap_or_default();
+            assert!(
+                committed == expected,
+                "{name} is outdated; its header says how to regenerate it"
+            );
+        }
+    }
+
+    #[test]
+    fn every_replica_has_its_server() {
+        let replica = |http| Replica { name: "orders".to_owned(), http, admin: http + 1 };
+        let service =
+            Service { name: "orders".to_owned(), replicas: vec![replica(20_001), replica(20_003)] };
+        let servers = [(service.name.clone(), local_servers(&service))].into_iter();
+        let text = here("/tmp/a root/log", "", servers).unwrap();
+        assert!(text.contains("access_log \"/tmp/a root/log\";"), "{text}");
         assert!(text.contains(
-            "server 127.0.0.1:20001 max_fails=0;\n        server 127.0.0.1:20003 max_fails=0;"
+            "server 127.0.0.1:20001 max_fails=0;\n    server 127.0.0.1:20003 max_fails=0;"
         ));
     }
 
     #[test]
     fn every_error_page_has_its_problem() {
-        let text = render(Path::new("/tmp"), 8080, &[]).unwrap();
-        let at =
-            |location: &str| text.find(location).unwrap_or_else(|| panic!("{location}: {text}"));
-        let general = at("location ~ ^/api/orders(/|$) { proxy_pass http://orders; }");
-        let special =
-            "location ~ ^/api/orders/[^/]+/mails(/|$) { proxy_pass http://confirmation; }";
-        assert!(at(special) < general, "the first that matches counts");
+        let text = fs::read_to_string(source().join(CONFIGURATION)).unwrap();
         let pages = text.lines().filter(|line| line.trim().starts_with("error_page "));
         let named: BTreeSet<&str> =
             pages.filter_map(|line| line.rsplit_once("/.gateway/")?.1.strip_suffix(';')).collect();

@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     elf,
-    images::Image,
+    image::Image,
     load::{Load, Outcome},
     probe::Probe,
     root::Root,

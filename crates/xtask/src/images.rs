@@ -15,12 +15,12 @@ use tokio::process::Command;
 
 use crate::{
     down,
+    image::Image,
     image_check::{self, Checked},
     ports,
     root::{self, Root},
     services::{self, MAIL_DOUBLE, STRIPE_DOUBLE},
-    stop::Stop,
-    up::INTERRUPTED,
+    stop::{INTERRUPTED, Stop},
 };
 
 #[derive(Args)]
@@ -34,26 +34,6 @@ pub struct Options {
     /// Passed on to `docker build`, such as `-- --build-arg RUST_IMAGE=…`
     #[arg(last = true, value_name = "ARGUMENTS")]
     build: Vec<OsString>,
-}
-
-/// An image that is built from the Dockerfile.
-pub struct Image {
-    /// The name of its folder and its binary.
-    pub program: String,
-    folder: String,
-    /// The name of its process in `up`.
-    pub process: String,
-}
-
-impl Image {
-    pub fn tag(&self) -> String {
-        format!("ticketing/{}", self.program)
-    }
-
-    /// Its container's name in infra/images/run.
-    pub fn container(&self) -> String {
-        format!("ticketing-{}", self.program)
-    }
 }
 
 pub async fn run(options: Options) -> Result<ExitCode> {

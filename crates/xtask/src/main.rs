@@ -14,10 +14,12 @@ mod down;
 mod elf;
 mod environment;
 mod gateway;
+mod image;
 mod image_check;
 mod images;
 mod load;
 mod mongo;
+mod mongosh;
 mod nats;
 mod needs;
 mod pidfile;
@@ -34,6 +36,7 @@ mod stack;
 mod stop;
 mod test;
 mod up;
+mod upgrade;
 mod watch;
 mod wheels;
 
@@ -62,6 +65,8 @@ enum Command {
     Test(test::Options),
     /// Injects faults into a marketplace under load, then checks its invariants.
     Chaos(chaos::Options),
+    /// Upgrades a marketplace under load from an earlier commit, then checks its invariants.
+    Upgrade(upgrade::Options),
     /// Runs a proof that takes too long for CI, before a release.
     Proof(proof::Options),
     /// Builds the services' images, runs the system from them, and checks each.
@@ -90,6 +95,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(options).await,
         Command::Test(options) => test::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
+        Command::Upgrade(options) => upgrade::run(options).await,
         Command::Proof(options) => proof::run(options).await,
         Command::Images(options) => images::run(options).await,
     }

@@ -6,12 +6,16 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::root::{self, Root};
+use crate::{
+    probe::Probe,
+    process::Spec,
+    root::{self, Root},
+};
 
 /// The users and their permissions, generated from the catalogue of events.
 const USERS: &str = "infra/k8s/data/nats/users.conf";
@@ -23,10 +27,9 @@ const VARIABLE: &str = "_NATS_PASSWORD";
 pub struct Passwords(BTreeMap<String, String>);
 
 impl Passwords {
-    /// Puts the users' file beside the server's configuration, which includes it, and generates the missing passwords.
+    /// Generates the missing passwords of the users in the server's configuration.
     pub fn prepare(root: &Root) -> Result<Self> {
         let text = fs::read_to_string(root::workspace().join(USERS)).context(USERS)?;
-        fs::write(root.run().join("users.conf"), &text)?;
         let folder = root.keys().join("nats");
         fs::create_dir_all(&folder)?;
         let mut passwords = BTreeMap::new();
@@ -53,6 +56,34 @@ impl Passwords {
         let password = self.0.get(user).map(String::as_str).unwrap_or_default();
         format!("nats://{user}:{password}@127.0.0.1:{port}").into()
     }
+}
+
+/// How to start it, with infra/nats.conf, on a port for clients and one for monitoring.
+pub fn spec(
+    program: PathBuf,
+    root: &Root,
+    [port, monitor]: [u16; 2],
+    passwords: &Passwords,
+) -> Result<Spec> {
+    // A variable's value is parsed like one in the file: in quotes, it is a string whatever it contains.
+    let store = format!("\"{}\"", root.data_of("nats")?.display());
+    let variable = |name: &str, value: String| (name.to_owned(), OsString::from(value));
+    let mut env = passwords.environment();
+    env.extend([
+        variable("NATS_HOST", "127.0.0.1".to_owned()),
+        variable("NATS_PORT", port.to_string()),
+        variable("NATS_MONITOR", format!("127.0.0.1:{monitor}")),
+        variable("NATS_STORE", store),
+    ]);
+    Ok(Spec {
+        name: "nats".to_owned(),
+        program,
+        args: vec!["--config".into(), root::workspace().join("infra/nats.conf").into()],
+        env,
+        without: Vec::new(),
+        ports: vec![port, monitor],
+        probe: Probe::Nats(port),
+    })
 }
 
 fn users_in(text: &str) -> impl Iterator<Item = String> {

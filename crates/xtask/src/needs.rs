@@ -19,6 +19,10 @@ const WITH_KUBECTL: &str = "it";
 const WITH_MAIL_SERVER: &str = "confirmation";
 /// Its test target that drives a browser.
 const WITH_BROWSER: &str = "browser";
+/// The local Stripe, whose tests need none of our servers.
+const STRIPE_DOUBLE: &str = "stripe-double";
+/// Its test target that is driven by Stripe's own client library.
+const WITH_STRIPE_SDK: &str = "sdk";
 
 /// A package of the workspace.
 pub struct Package {
@@ -38,6 +42,8 @@ pub struct Needs {
     pub browser: bool,
     /// aiosmtpd.
     pub mail_server: bool,
+    /// Stripe's client library for Python.
+    pub stripe_sdk: bool,
 }
 
 /// The packages of the workspace, from `cargo metadata`.
@@ -68,7 +74,9 @@ impl Needs {
         let mut needs = Self::default();
         for package in packages.iter().filter(|package| selection.has_package(package, packages)) {
             let is_system = package.name == SYSTEM_TESTS;
+            let is_double = package.name == STRIPE_DOUBLE;
             for test in package.tests.iter().filter(|test| selection.has_test(test)) {
+                needs.stripe_sdk |= is_double && test == WITH_STRIPE_SDK;
                 if !package.uses_testkit || is_system && test == MODEL {
                     continue;
                 }
@@ -177,12 +185,11 @@ mod tests {
         kubectl: false,
         browser: false,
         mail_server: false,
+        stripe_sdk: false,
     };
     const SERVERS: Needs = Needs { servers: true, ..NOTHING };
-    /// Of the tests of the whole system.
-    const SYSTEM: Needs =
-        Needs { servers: true, programs: true, kubectl: true, browser: true, ..NOTHING };
-    const ALL: Needs = Needs { mail_server: true, ..SYSTEM };
+    const SYSTEM: Needs = Needs { programs: true, kubectl: true, browser: true, ..SERVERS };
+    const ALL: Needs = Needs { mail_server: true, stripe_sdk: true, ..SYSTEM };
 
     fn of(options: &str) -> Needs {
         let package = |name: &str, uses_testkit, tests: &[&str]| Package {
@@ -195,6 +202,7 @@ mod tests {
             package("orders", true, &["it"]),
             package(WITH_MAIL_SERVER, true, &["it"]),
             package(SYSTEM_TESTS, true, &["it", "browser", "chaos", "model"]),
+            package(STRIPE_DOUBLE, false, &["it", "sdk"]),
         ];
         let options: Vec<_> = options.split_whitespace().map(OsString::from).collect();
         Needs::of(&options, &packages)
@@ -224,6 +232,13 @@ mod tests {
         let neither = Needs { kubectl: false, browser: false, ..SYSTEM };
         assert_eq!(of("-p system-tests --test chaos"), neither);
         assert_eq!(of("-p system-tests --bench hold_to_reserved"), neither);
+    }
+
+    #[test]
+    fn the_local_stripe_s_tests_need_a_library_and_no_server() {
+        assert_eq!(of("-p stripe-double --test it"), NOTHING);
+        assert_eq!(of("-p stripe-double --test sdk"), Needs { stripe_sdk: true, ..NOTHING });
+        assert_eq!(of("-p stripe-double"), Needs { stripe_sdk: true, ..NOTHING });
     }
 
     #[test]

@@ -10,13 +10,20 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use tokio::process::Command;
 
-use crate::{environment::Environment, process, root, stop::Stop, up::INTERRUPTED};
+use crate::{
+    environment::Environment,
+    process, root,
+    stop::{INTERRUPTED, Stop},
+};
 
 #[derive(Args)]
 #[command(after_help = "Without a name, lists the proofs and how long each takes.")]
 pub struct Options {
     /// Which proof to run
     name: Option<String>,
+    /// Passed on to its command: `cargo xtask proof upgrade -- --from COMMIT`
+    #[arg(last = true)]
+    args: Vec<OsString>,
 }
 
 struct Proof {
@@ -41,13 +48,21 @@ enum Repeat {
     For(Duration),
 }
 
-const PROOFS: [Proof; 6] = [
+const PROOFS: [Proof; 8] = [
     Proof {
         name: "chaos-500",
         takes: "40 minutes",
         shows: "no invariant is violated by 500 kills and all other faults under load",
         program: Program::Xtask,
         args: &["chaos", "--kills", "500"],
+        repeat: Repeat::Once,
+    },
+    Proof {
+        name: "upgrade",
+        takes: "5 minutes",
+        shows: "a rolling upgrade from the last release under load fails no request and violates no invariant",
+        program: Program::Xtask,
+        args: &["upgrade"],
         repeat: Repeat::Once,
     },
     Proof {
@@ -83,6 +98,24 @@ const PROOFS: [Proof; 6] = [
         repeat: Repeat::Once,
     },
     Proof {
+        name: "replica-sets",
+        takes: "3 minutes; needs root and npm",
+        shows: "a replica set of three is renamed while it serves, and after all of its members were replaced",
+        program: Program::Xtask,
+        args: &[
+            "test",
+            "--",
+            "-p",
+            "system-tests",
+            "--test",
+            "it",
+            "--",
+            "--ignored",
+            "replica_sets",
+        ],
+        repeat: Repeat::Once,
+    },
+    Proof {
         name: "images",
         takes: "30 minutes from nothing; needs Docker and root",
         shows: "the system runs from its images, confined, and each shuts down without dropping a request",
@@ -106,7 +139,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let begun = Instant::now();
     let mut runs = 0;
     loop {
-        let code = run_once(proof, &environment, &mut stop).await?;
+        let code = run_once(proof, &options.args, &environment, &mut stop).await?;
         runs += 1;
         let minutes = begun.elapsed().as_secs_f64() / 60.0;
         if code != ExitCode::SUCCESS {
@@ -125,13 +158,19 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
 }
 
-async fn run_once(proof: &Proof, environment: &Environment, stop: &mut Stop) -> Result<ExitCode> {
+async fn run_once(
+    proof: &Proof,
+    more: &[OsString],
+    environment: &Environment,
+    stop: &mut Stop,
+) -> Result<ExitCode> {
     let program = match proof.program {
         Program::Xtask => environment.binaries(false).join("xtask").into_os_string(),
         Program::Other(program) => OsString::from(program),
     };
     let mut child = Command::new(program)
         .args(proof.args)
+        .args(more)
         .current_dir(root::workspace())
         .env("CARGO", &environment.cargo)
         .spawn()

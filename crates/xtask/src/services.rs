@@ -55,8 +55,12 @@ pub struct LaunchContext<'a> {
 }
 
 pub fn names() -> Result<Vec<String>> {
-    let folder = root::workspace().join("services");
-    let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    names_in(&root::workspace().join("services"))
+}
+
+/// The services in a folder, such as that of an earlier version.
+pub fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let services = entries.flatten().filter(|entry| entry.path().join("Cargo.toml").is_file());
     let mut names: Vec<String> =
         services.filter_map(|entry| entry.file_name().into_string().ok()).collect();

@@ -3,6 +3,9 @@
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// The exit code of a command that a signal has interrupted.
+pub const INTERRUPTED: u8 = 130;
+
 pub struct Stop {
     interrupt: Signal,
     terminate: Signal,

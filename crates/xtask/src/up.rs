@@ -1,6 +1,6 @@
 //! `cargo xtask up`: runs the whole system on real servers, until Ctrl-C.
 
-use std::{convert::Infallible, ffi::OsString, fs, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -18,12 +18,9 @@ use crate::{
     servers::Servers,
     services::{self, LaunchContext, Service},
     stack::Stack,
-    stop::Stop,
+    stop::{INTERRUPTED, Stop},
     watch::Watch,
 };
-
-/// The exit code of a command that a signal has interrupted.
-pub const INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -64,6 +61,26 @@ pub struct Options {
     pub supervise: bool,
 }
 
+impl Options {
+    /// The arguments of the background process.
+    fn in_background(&self, root: &Root) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> =
+            ["up", "--supervise", "--no-build", "--port"].map(OsString::from).into();
+        arguments.push(self.port.to_string().into());
+        arguments.extend(["--replicas".into(), self.replicas.to_string().into()]);
+        if self.release {
+            arguments.push("--release".into());
+        }
+        if self.root.is_some() {
+            arguments.extend(["--root".into(), root.dir().into()]);
+        }
+        if let Some(folder) = &self.bin_dir {
+            arguments.extend(["--bin-dir".into(), folder.into()]);
+        }
+        arguments
+    }
+}
+
 pub async fn run(options: Options) -> Result<ExitCode> {
     if options.supervise {
         // Out of the terminal's session, so that closing the terminal stops nothing.
@@ -85,7 +102,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         // The background process locks it again.
         drop(lock);
         match prepared {
-            Ok(true) => return detach::start(&up.options, &root, &mut stop).await,
+            Ok(true) => {
+                return detach::start(up.options.in_background(&root), READY, &root, &mut stop)
+                    .await;
+            }
             Ok(false) => Ok(ExitCode::from(INTERRUPTED)),
             Err(error) => Err(error),
         }
@@ -194,7 +214,7 @@ impl Up {
         let binaries = options.bin_dir.as_deref().unwrap_or(&built);
         services::generate_keys(binaries, root).await?;
 
-        let (mongod, redis) = (ports.server("mongod")?, ports.server("redis")?);
+        let (mongod, redis_port) = (ports.server("mongod")?, ports.server("redis")?);
         let (broker, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
         let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
         let mail = if environment.has_mail_server {
@@ -212,13 +232,8 @@ impl Up {
         };
         launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
         let passwords = nats::Passwords::prepare(root)?;
-        let listens = [("port", broker), ("monitor", nats_monitor)];
-        let mut spec = self.configured("nats", servers.nats, &listens, Probe::Nats(broker))?;
-        spec.args.insert(0, "--config".into());
-        spec.env = passwords.environment();
-        launch(spec, stack)?;
-        let listens = [("port", redis)];
-        launch(self.configured("redis", servers.redis, &listens, Probe::Accepts(redis))?, stack)?;
+        launch(nats::spec(servers.nats, root, [broker, nats_monitor], &passwords)?, stack)?;
+        launch(redis(servers.redis, root, redis_port)?, stack)?;
         stack.until_ready().await?;
         mongo::initiate(mongod).await?;
 
@@ -240,7 +255,7 @@ impl Up {
             nats: broker,
             nats_monitor,
             passwords: &passwords,
-            redis,
+            redis: redis_port,
             stripe,
             smtp: mail.map(|(_, smtp)| smtp),
             gateway,
@@ -257,31 +272,6 @@ impl Up {
         Ok((Addresses { gateway, mailbox: mail.map(|(port, _)| port) }, services))
     }
 
-    /// A server whose only argument is its configuration, made from the template `infra/NAME.conf`.
-    fn configured(
-        &self,
-        name: &str,
-        program: PathBuf,
-        listens: &[(&str, u16)],
-        probe: Probe,
-    ) -> Result<Spec> {
-        let template = root::workspace().join(format!("infra/{name}.conf"));
-        let data = self.root.data_of(name)?;
-        let texts: Vec<String> = listens.iter().map(|(_, port)| port.to_string()).collect();
-        let names = listens.iter().map(|(name, _)| *name);
-        let mut values: Vec<(&str, &str)> = names.zip(texts.iter().map(String::as_str)).collect();
-        let data = data.to_string_lossy();
-        values.push(("data", &data));
-        let text = root::render(&template, &values)?;
-        let configuration = self.root.run().join(format!("{name}.conf"));
-        fs::write(&configuration, text)
-            .with_context(|| format!("writing {}", configuration.display()))?;
-        let ports = listens.iter().map(|(_, port)| *port).collect();
-        let (env, without) = (Vec::new(), Vec::new());
-        let (name, args) = (name.to_owned(), vec![configuration.into()]);
-        Ok(Spec { name, program, args, env, without, ports, probe })
-    }
-
     fn log_ready(&self, addresses: &Addresses) {
         let Self { options, root, report, .. } = self;
         let Addresses { gateway, mailbox } = addresses;
@@ -292,6 +282,23 @@ impl Up {
         let how = if options.supervise { down(options) } else { "Ctrl-C".to_owned() };
         report.log(&format!("{READY}: http://localhost:{gateway}  ({how} stops it)"));
     }
+}
+
+/// How to start it, with infra/redis.conf.
+fn redis(program: PathBuf, root: &Root, port: u16) -> Result<Spec> {
+    let (configuration, port_text) = (root::workspace().join("infra/redis.conf"), port.to_string());
+    let mut args: Vec<OsString> = vec![configuration.into()];
+    args.extend(["--bind", "127.0.0.1", "--port", &port_text, "--dir"].map(OsString::from));
+    args.push(root.data_of("redis")?.into());
+    Ok(Spec {
+        name: "redis".to_owned(),
+        program,
+        args,
+        env: Vec::new(),
+        without: Vec::new(),
+        ports: vec![port],
+        probe: Probe::Accepts(port),
+    })
 }
 
 /// The prefix of the line with the address.

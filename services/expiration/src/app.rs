@@ -21,6 +21,7 @@ pub fn listeners(app: App) -> Listeners<App> {
 
 /// The whole service: its relay, its consumers and its workers.
 pub fn service(app: App) -> Service {
+    let app = app.in_background();
     let (timers, polling, sweeping) = (app.timers.clone(), app.clone(), app.clone());
     let service = app.context.service(Router::new());
     app.context

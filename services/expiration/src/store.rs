@@ -52,6 +52,11 @@ impl Store {
         Ok(Store { schedules: Documents::open(database, clock, [scheduled]).await? })
     }
 
+    /// The same store for background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Store { schedules: self.schedules.in_background(database) }
+    }
+
     /// For the relay and the admin commands.
     pub fn documents(&self) -> &Documents<Schedule> {
         &self.schedules
@@ -88,6 +93,6 @@ impl Store {
     pub async fn scheduled(&self) -> Result<BoxStream<'static, Result<Schedule>>> {
         let schedules = self.schedules.collection();
         let scheduled = schedules.find(doc! { "state": "scheduled" }).sort(doc! { "expiresAt": 1 });
-        Ok(scheduled.await?.map_err(store::Error::from).boxed())
+        Ok(scheduled.max_time(store::SCAN).await?.map_err(store::Error::from).boxed())
     }
 }

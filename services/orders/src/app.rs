@@ -38,8 +38,8 @@ pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
         .background("relay", app.context.relay(app.store.documents()))
-        .background("consumers", app.context.consume(listeners(app.clone())))
-        .background("sweep", |stop| sweep::run(app, stop))
+        .background("consumers", app.context.consume(listeners(app.in_background())))
+        .background("sweep", move |stop| sweep::run(app.in_background(), stop))
 }
 
 /// The service, as `main` runs it.

@@ -104,8 +104,9 @@ impl Aggregate for Order {
     /// The refund that payments owes.
     fn unanswered(&self) -> Option<OutboxMessage> {
         let is_refunded = self.payment.as_ref().is_some_and(|payment| payment.refunded);
-        let required = self.required_refund().filter(|_| !is_refunded);
-        required.map(|event| OutboxMessage::of(&event))
+        let OrderRefundRequired(event) = self.required_refund().filter(|_| !is_refunded)?;
+        let event = RefundRequired { reminder: true, ..event };
+        Some(OutboxMessage::of(&OrderRefundRequired(event)))
     }
     fn has_unknown_value(&self) -> bool {
         let answer = self.payment.as_ref().and_then(|payment| payment.answer);
@@ -355,7 +356,7 @@ impl Order {
         why: RefundReason,
     ) -> OrderRefundRequired {
         let (order_id, version) = (self.id, self.version);
-        OrderRefundRequired(RefundRequired { order_id, payment_id, why, version })
+        OrderRefundRequired(RefundRequired { order_id, payment_id, why, reminder: false, version })
     }
 
     /// The order as events carry it.

@@ -1,14 +1,15 @@
 //! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 use common::events::OrderStatus;
 use common::ids::{OrderId, TicketId, UserId};
 use common::{Clock, Time};
 use futures::TryStreamExt;
 use httpkit::idempotency::RequestIdentity;
-use mongodb::{Collection, Database};
+use mongodb::options::Hint;
+use mongodb::{Database, IndexModel};
 use store::mongo::{self, Applied};
-use store::{Change, Documents, RESTORE_VERSION_OFFSET, StoredResponse};
+use store::{Change, Documents, RESTORE_VERSION_OFFSET, StoredResponse, TimedCollection};
 
 use crate::domain::{Order, TicketReplica, UserReplica};
 
@@ -25,8 +26,8 @@ const ID_INDEX: &str = "_id_";
 #[derive(Clone)]
 pub struct Store {
     orders: Documents<Order>,
-    tickets: Collection<TicketReplica>,
-    users: Collection<UserReplica>,
+    tickets: TimedCollection<TicketReplica>,
+    users: TimedCollection<UserReplica>,
 }
 
 /// The outcome of writing an order that claims a ticket: a new one, or one that claims it again.
@@ -67,14 +68,33 @@ impl Store {
                 Some(doc! { "active": true }),
             ),
             mongo::unique_index(ONE_ORDER_PER_HOLD, doc! { "ticketId": 1, "holds": -1 }, None),
-            mongo::index("by_buyer", doc! { "userId": 1, "createdAt": -1, "_id": -1 }),
-            mongo::index("by_seller", doc! { "sellerId": 1, "createdAt": -1, "_id": -1 }),
+            list_index("by_buyer", doc! { "userId": 1 }, doc! {}),
+            list_index("by_seller", doc! { "sellerId": 1 }, doc! {}),
+            list_index(
+                "by_buyer_and_status",
+                doc! { "userId": 1, "status": 1 },
+                doc! { "expiresAt": 1 },
+            ),
+            list_index(
+                "by_seller_and_status",
+                doc! { "sellerId": 1, "status": 1 },
+                doc! { "expiresAt": 1 },
+            ),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
         let orders = Documents::open(database, clock, indexes).await?;
-        let tickets = database.collection("tickets");
-        let users = database.collection("people");
+        let tickets = TimedCollection::new(database, "tickets");
+        let users = TimedCollection::new(database, "people");
         Ok(Store { orders, tickets, users })
+    }
+
+    /// The same store for background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Store {
+            orders: self.orders.in_background(database),
+            tickets: self.tickets.in_background(database),
+            users: self.users.in_background(database),
+        }
     }
 
     /// The orders' documents, for the relay and the admin commands.
@@ -194,6 +214,9 @@ impl Store {
     }
 
     /// A page of a user's orders, newest first, after the last one of the page before (time, id).
+    ///
+    /// Each status and each part of the order after that one is a range of the list's index, which has the order, too:
+    /// MongoDB merges the ranges, and fetches no document that isn't on the page.
     pub async fn list(
         &self,
         party: Party,
@@ -202,49 +225,84 @@ impl Store {
         after: Option<(Time, String)>,
         limit: i64,
     ) -> store::Result<Vec<Order>> {
-        let mut filter = match party {
-            Party::Buyer(user) => doc! { "userId": user },
-            Party::Seller(user) => doc! { "sellerId": user },
+        let (user, index) = match (party, statuses) {
+            (Party::Buyer(user), []) => (doc! { "userId": user }, "by_buyer"),
+            (Party::Buyer(user), _) => (doc! { "userId": user }, "by_buyer_and_status"),
+            (Party::Seller(user), []) => (doc! { "sellerId": user }, "by_seller"),
+            (Party::Seller(user), _) => (doc! { "sellerId": user }, "by_seller_and_status"),
         };
-        let mut all = Vec::new();
-        if !statuses.is_empty() {
-            let any: Vec<_> = statuses.iter().map(|status| has_status(*status, now)).collect();
-            all.push(doc! { "$or": any });
-        }
-        if let Some((time, id)) = after {
-            all.push(doc! { "$or": [
-                { "createdAt": { "$lt": time } },
-                { "createdAt": time, "_id": { "$lt": id } },
-            ] });
-        }
-        if !all.is_empty() {
-            filter.insert("$and", all);
-        }
-        let newest_first = doc! { "createdAt": -1, "_id": -1 };
-        let found = self.orders.collection().find(filter).sort(newest_first).limit(limit).await?;
+        let having: Vec<Document> = match statuses {
+            [] => vec![doc! {}],
+            _ => statuses.iter().flat_map(|status| have_status(*status, now)).collect(),
+        };
+        let beyond = match after {
+            Some((time, id)) => vec![
+                doc! { "createdAt": time, "_id": { "$lt": id } },
+                doc! { "createdAt": { "$lt": time } },
+            ],
+            None => vec![doc! {}],
+        };
+        let ranges = having.iter().flat_map(|having| {
+            beyond.iter().map(|beyond| {
+                let mut range = user.clone();
+                range.extend(having.clone());
+                range.extend(beyond.clone());
+                range
+            })
+        });
+        let ranges: Vec<Document> = ranges.collect();
+        let orders = self.orders.collection();
+        let found = orders
+            .find(doc! { "$or": ranges })
+            .sort(newest_first())
+            .hint(Hint::Name(index.to_owned()))
+            .limit(limit)
+            .await?;
         Ok(found.try_collect().await?)
     }
 
     /// Unpaid orders that expired before this time.
     pub async fn expired_before(&self, time: Time) -> store::Result<Vec<OrderId>> {
         let filter = doc! { "unpaid": true, "expiresAt": { "$lt": time } };
-        let orders: Vec<Order> =
-            self.orders.collection().find(filter).limit(100).await?.try_collect().await?;
+        let orders: Vec<Order> = self
+            .orders
+            .collection()
+            .find(filter)
+            .sort(doc! { "expiresAt": 1 })
+            .limit(100)
+            .await?
+            .try_collect()
+            .await?;
         Ok(orders.into_iter().map(|order| order.id).collect())
     }
 }
 
-/// The orders that a reader sees in this status at this time (see [`Order::status_at`]).
-fn has_status(status: OrderStatus, now: Time) -> Document {
-    let name = Bson::from(status.as_str());
+fn newest_first() -> Document {
+    doc! { "createdAt": -1, "_id": -1 }
+}
+
+/// The index of a list: what is equal, its order, and what is filtered in addition.
+fn list_index(name: &str, mut keys: Document, filtered: Document) -> IndexModel {
+    keys.extend(newest_first());
+    keys.extend(filtered);
+    mongo::index(name, keys)
+}
+
+/// The orders that a reader sees in this status at this time (see [`Order::status_at`]): those of any of these
+/// conditions.
+fn have_status(status: OrderStatus, now: Time) -> Vec<Document> {
+    let expired =
+        |status: OrderStatus| doc! { "status": status.as_str(), "expiresAt": { "$lte": now } };
     match status {
         OrderStatus::Created | OrderStatus::AwaitingPayment => {
-            doc! { "status": name, "expiresAt": { "$gt": now } }
+            vec![doc! { "status": status.as_str(), "expiresAt": { "$gt": now } }]
         }
-        OrderStatus::Complete | OrderStatus::Unknown => doc! { "status": name },
-        OrderStatus::Cancelled => {
-            doc! { "$or": [{ "status": name }, { "unpaid": true, "expiresAt": { "$lte": now } }] }
-        }
+        OrderStatus::Complete | OrderStatus::Unknown => vec![doc! { "status": status.as_str() }],
+        OrderStatus::Cancelled => vec![
+            doc! { "status": status.as_str() },
+            expired(OrderStatus::Created),
+            expired(OrderStatus::AwaitingPayment),
+        ],
     }
 }
 

@@ -36,8 +36,8 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         // A payment may take as long as Stripe does; after that the response is *processing*.
         .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
         .background("relay", app.context.relay(app.store.documents()))
-        .background("consumers", app.context.consume(listeners(app.clone())))
-        .background("worker", |stop| worker::run(app, stop))
+        .background("consumers", app.context.consume(listeners(app.in_background())))
+        .background("worker", move |stop| worker::run(app.in_background(), stop))
 }
 
 /// The service that `main` runs.

@@ -20,7 +20,9 @@ mod work;
 use std::time::Duration;
 
 use common::Time;
-use common::events::{self, CancelReason, OrderStatus, PaymentCreated, PaymentFailed};
+use common::events::{
+    self, CancelReason, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
+};
 use common::ids::OrderId;
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
@@ -72,21 +74,35 @@ impl Aggregate for OrderPayment {
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot_event().into_iter().collect()
     }
-    /// orders' answer to a charge: the order is complete, or a refund is required.
+    /// orders answers a charge (the order is complete, or a refund is required), and ends a complete order whose payment
+    /// is refunded. An unpaid order ends by itself, whether or not it learns that its payment has failed.
     fn unanswered(&self) -> Option<OutboxMessage> {
-        let payment = self.payment.as_ref().filter(|payment| payment.is_completed())?;
-        match self.order.status {
-            OrderStatus::Complete => None,
+        let payment = self.payment.as_ref()?;
+        let is_complete = match self.order.status {
+            OrderStatus::Complete => true,
             OrderStatus::Created
             | OrderStatus::AwaitingPayment
             | OrderStatus::Cancelled
-            | OrderStatus::Unknown => {
+            | OrderStatus::Unknown => false,
+        };
+        match payment.status {
+            Status::Completed if !is_complete => {
                 let PaymentCreated(event) = self.created_event(payment)?;
-                Some(OutboxMessage::of(&PaymentCreated(events::Payment {
-                    reminder: true,
-                    ..event
-                })))
+                let event = events::Payment { reminder: true, ..event };
+                Some(OutboxMessage::of(&PaymentCreated(event)))
             }
+            Status::Refunded if is_complete => {
+                let PaymentRefunded(event) = self.refunded_event(payment)?;
+                let event = events::Refund { reminder: true, ..event };
+                Some(OutboxMessage::of(&PaymentRefunded(event)))
+            }
+            Status::Completed
+            | Status::Refunded
+            | Status::Created
+            | Status::Processing
+            | Status::Refunding
+            | Status::Failed
+            | Status::Unknown => None,
         }
     }
     fn has_unknown_value(&self) -> bool {

@@ -256,8 +256,9 @@ fn error(error: StripeError) -> GatewayError {
         StripeError::Stripe(error, 402) if error.type_ == ApiErrorsType::CardError => {
             GatewayError::Declined { code: decline_code(&error), charge: error.charge.clone() }
         }
-        // Stripe doesn't save a key in use (409) and too many requests (429) under the key; it does save a 5xx.
-        StripeError::Stripe(error, status @ (409 | 429)) => {
+        // Our API key is refused (401, 403): an outage, and no fault of the request. Stripe doesn't save that, a key in use
+        // (409) and too many requests (429) under the key; it does save a 5xx.
+        StripeError::Stripe(error, status @ (401 | 403 | 409 | 429)) => {
             GatewayError::Unknown(describe(&error, status))
         }
         StripeError::Stripe(error, status) if status >= 500 => {

@@ -42,6 +42,11 @@ impl Store {
         Ok(Store { documents: Documents::open(database, clock, indexes).await? })
     }
 
+    /// The same store for background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Store { documents: self.documents.in_background(database) }
+    }
+
     /// The documents, for the relay and the admin CLI.
     pub fn documents(&self) -> &Documents<OrderPayment> {
         &self.documents
@@ -111,7 +116,7 @@ impl Store {
         self.documents.change(order, begin).await
     }
 
-    /// Begins the refund that orders requires.
+    /// Begins the refund that orders requires. If it has succeeded and orders asks again, it is published again.
     pub async fn require_refund(
         &self,
         required: &RefundRequired,
@@ -124,8 +129,12 @@ impl Store {
                 .with_context(|| format!("payment {}", required.payment_id))
                 .map_err(Failure::Transient)
         };
-        let begun = self.documents.change(required.order_id, begin).await?;
-        begun.map(drop).ok_or_else(|| unknown_order(required.order_id))
+        let payment = self.documents.change(required.order_id, begin).await?;
+        let payment = payment.ok_or_else(|| unknown_order(required.order_id))?;
+        if required.reminder && payment.has_refunded(required) {
+            self.documents.answer_again(&payment).await?;
+        }
+        Ok(())
     }
 
     /// Loads the payment whose next step is to be executed.

@@ -36,7 +36,7 @@ pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
         .background("relay", app.context.relay(app.store.documents()))
-        .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("consumers", app.context.consume(listeners(app.in_background())))
 }
 
 /// The service, as `main` runs it.

@@ -4,6 +4,7 @@ use axum::extract::FromRef;
 use clap::{Args, Parser};
 use common::Clock;
 use common::settings::MarketSettings;
+use httpkit::Turns;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, HttpState, ServiceContext};
 
@@ -28,12 +29,16 @@ pub struct StateSettings {
     pub market: MarketSettings,
 }
 
+/// How many pages of lists are read at once: one may have two megabytes of descriptions.
+const CONCURRENT_LISTS: usize = 8;
+
 /// What the handlers and the listeners share.
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
     pub market: MarketSettings,
     pub clock: Clock,
+    pub(crate) lists: Turns,
     pub(crate) context: ServiceContext,
 }
 
@@ -51,7 +56,13 @@ impl App {
             store: Store::open(&context.database, clock.clone()).await?,
             market: settings.market.clone(),
             clock,
+            lists: Turns::new(CONCURRENT_LISTS),
             context,
         })
+    }
+
+    /// The same state for listeners and background tasks, which have connections to MongoDB of their own.
+    pub fn in_background(&self) -> App {
+        App { store: self.store.in_background(&self.context.background), ..self.clone() }
     }
 }

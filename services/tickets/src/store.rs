@@ -9,7 +9,7 @@ use common::{Clock, Time};
 use futures::{StreamExt, TryStreamExt};
 use httpkit::idempotency::RequestIdentity;
 use httpkit::paging::Cursor;
-use mongodb::options::{FindOptions, Hint};
+use mongodb::options::Hint;
 use mongodb::{Database, IndexModel};
 use serde::{Deserialize, Serialize, Serializer};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
@@ -77,6 +77,11 @@ pub struct Store {
 impl Store {
     pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         Ok(Store { documents: Documents::open(database, clock, indexes()).await? })
+    }
+
+    /// The same store for background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Store { documents: self.documents.in_background(database) }
     }
 
     /// For the relay and the admin commands.
@@ -170,22 +175,44 @@ impl Store {
         let names_days = search.names_days();
         let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
         let batch_size = u32::try_from(wanted).unwrap_or(u32::MAX);
-        let options = FindOptions::builder()
-            .sort(order(search.sort))
-            .hint(hint(search))
-            .projection(
-                doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0, "requests": 0 },
-            )
-            .limit((!names_days).then_some(limit))
-            .batch_size(names_days.then_some(batch_size))
-            .build();
         let mut all = conditions(search, now);
         all.push(range);
+        let mut index = index(search);
+        let has_one_term = search.terms.as_ref().is_some_and(|terms| terms.len() == 1);
+        if index == WORDS && has_one_term && !names_days {
+            index = ID;
+            all = vec![doc! { "_id": { "$in": self.first(search, all, wanted).await? } }];
+        }
         let collection = self.documents.collection();
-        let found = collection.find(doc! { "$and": all }).with_options(options).await?;
+        let find = collection.find(doc! { "$and": all }).sort(order(search.sort)).projection(
+            doc! { "words": 0, "listed": 0, "onSaleUntil": 0, "outbox": 0, "requests": 0 },
+        );
+        let find = if names_days { find.batch_size(batch_size) } else { find.limit(limit) };
+        let found = find.hint(Hint::Name(index.to_owned())).await?;
         let tickets = found.map_ok(|TicketDocument(ticket)| ticket);
         let tickets = tickets.try_filter(|ticket| ready(search.includes_day_of(ticket)));
         Ok(tickets.take(wanted).try_collect().await?)
+    }
+
+    /// The ids of the first tickets that match. The index has all that this query needs, so it fetches no document,
+    /// however many tickets have the word.
+    async fn first(&self, search: &Search, all: Vec<Document>, wanted: usize) -> Result<Vec<Bson>> {
+        let mut needed = order(search.sort);
+        needed.insert("_id", 1);
+        let needed =
+            needed.into_iter().map(|(name, _)| (name, Bson::from(1))).collect::<Document>();
+        let found = self
+            .documents
+            .collection()
+            .clone_with_type::<Document>()
+            .find(doc! { "$and": all })
+            .sort(order(search.sort))
+            .projection(needed)
+            .hint(Hint::Name(WORDS.to_owned()))
+            .limit(i64::try_from(wanted).unwrap_or(i64::MAX))
+            .await?;
+        let ids = found.map_ok(|mut found| found.remove("_id").unwrap_or(Bson::Null));
+        Ok(ids.try_collect().await?)
     }
 }
 
@@ -211,26 +238,38 @@ fn indexes() -> [IndexModel; 7] {
         keys.extend(order);
         mongo::index(name, keys)
     };
+    // All keys that a list is sorted by.
+    let by_word = doc! {
+        "listed": 1, "words": 1, "onSaleUntil": 1, "price": 1, "createdAt": 1, "_id": 1,
+    };
     [
         on_sale("newest", order(Sort::Newest)),
         on_sale("cheapest", order(Sort::Cheapest)),
         on_sale("soonest", order(Sort::Soonest)),
-        on_sale(WORDS, doc! { "words": 1 }),
+        mongo::index(WORDS, by_word),
         mine("mine_newest", order(Sort::Newest)),
         mine("mine_cheapest", order(Sort::Cheapest)),
         mine("mine_soonest", order(Sort::Soonest)),
     ]
 }
 
-/// The index of the tickets on sale by their words.
-const WORDS: &str = "words";
+/// The index of the tickets on sale by their words. (Versions before had another one, `words`.)
+const WORDS: &str = "by_word";
+/// MongoDB's own index.
+const ID: &str = "_id_";
 
-/// Words match few tickets, which are sorted afterwards. Without the hint the planner may scan everything on sale in the
-/// list's order, to avoid the sort.
-fn hint(search: &Search) -> Option<Hint> {
-    match (search.scope, &search.terms) {
-        (SearchScope::OnSale, Some(_)) => Some(Hint::Name(WORDS.to_owned())),
-        (SearchScope::OnSale, None) | (SearchScope::Seller(_), _) => None,
+/// The index that a list is read from. Words match few tickets, which are sorted afterwards: by the index alone if there is
+/// one word, else as documents, as many as have one of the words. All other lists are read in their order: left to choose,
+/// the planner may fetch whatever matches a filter, and sort that.
+fn index(search: &Search) -> &'static str {
+    match (search.scope, &search.terms, search.sort) {
+        (SearchScope::OnSale, Some(_), _) => WORDS,
+        (SearchScope::OnSale, None, Sort::Newest) => "newest",
+        (SearchScope::OnSale, None, Sort::Cheapest | Sort::MostExpensive) => "cheapest",
+        (SearchScope::OnSale, None, Sort::Soonest) => "soonest",
+        (SearchScope::Seller(_), _, Sort::Newest) => "mine_newest",
+        (SearchScope::Seller(_), _, Sort::Cheapest | Sort::MostExpensive) => "mine_cheapest",
+        (SearchScope::Seller(_), _, Sort::Soonest) => "mine_soonest",
     }
 }
 

@@ -17,6 +17,9 @@ use crate::{assets, pages, session};
 /// Longer than the longest call to a service: a payment, which waits for Stripe.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
+/// A page of tickets is made of some hundred kilobytes.
+const MAX_IN_FLIGHT: usize = 128;
+
 pub fn routes(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(pages::browse::show))
@@ -61,6 +64,7 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
     let service = Service::new("web", routes(app))
         .render_errors(pages::errors::render)
         .timeout(TIMEOUT)
+        .max_in_flight(MAX_IN_FLIGHT)
         .on_stop(live.stop.clone())
         .background("live pages", |stop| live.run(bus, stop));
     Ok(service)

@@ -1,7 +1,7 @@
 //! Times and amounts, formatted for people.
 
 use common::Time;
-pub use common::display::{When, price};
+pub use common::display::{When, price, sign};
 use common::ids::TicketId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -9,11 +9,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use common::money::Currency;
 use common::problem;
 use http::StatusCode;
 use http::request::Parts;
 use httpkit::Error;
 use serde::de::DeserializeOwned;
+
+use crate::format;
 
 pub use errors::{FieldError, FormErrors};
 
@@ -69,14 +72,15 @@ pub fn new_key() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>())
 }
 
-/// Normalises an amount to the API's format: `$1,234.50`, `1.234,50 €` and ` 20 ` become `1234.50`, `1234.50` and `20`.
-/// Anything else is passed on unchanged, for the API to reject.
+/// Normalises an amount to the API's format: `1,234.50`, `1.234,50` and ` 20 ` become `1234.50`, `1234.50` and `20`. The sign or
+/// code of this currency may stand before or after it. Anything else, also another currency's sign, is passed on
+/// unchanged, for the API to reject.
 ///
 /// The last separator is the decimal one if one or two digits follow it. Separators of thousands are all the same, and
 /// every group after the first has three digits; the first one doesn't begin with a zero. Three digits after a single
 /// point are rejected: `1.234` means a thousand to some, and a little more than one to others.
-pub fn typed_amount(text: &str) -> String {
-    let plain = text.trim_matches(|char: char| char.is_whitespace() || "$€£".contains(char));
+pub fn typed_amount(text: &str, currency: &Currency) -> String {
+    let plain = without_currency(text.trim(), currency);
     let (whole, decimals) = match plain.rsplit_once(['.', ',']) {
         Some((whole, decimals)) if (1..=2).contains(&decimals.len()) => (whole, Some(decimals)),
         Some(_) | None => (plain, None),
@@ -89,6 +93,14 @@ pub fn typed_amount(text: &str) -> String {
         (Some(digits), Some(decimals)) if is_number(decimals) => format!("{digits}.{decimals}"),
         (Some(_) | None, _) => plain.to_owned(),
     }
+}
+
+fn without_currency<'a>(text: &'a str, currency: &Currency) -> &'a str {
+    let code = currency.as_str();
+    let upper = code.to_uppercase();
+    let mut names = [code, &upper].into_iter().chain(format::sign(currency));
+    let strip = |name: &str| text.strip_prefix(name).or_else(|| text.strip_suffix(name));
+    names.find_map(strip).unwrap_or(text).trim()
 }
 
 /// The digits of a whole number, without the separators of its thousands.
@@ -160,17 +172,22 @@ mod tests {
         assert_eq!(next_page(None), "/");
     }
 
+    fn usd() -> Currency {
+        "usd".parse().expect("a currency")
+    }
+
     #[test]
     fn amounts_are_normalised() {
         for (typed, read) in [
             ("20.50", "20.50"),
             (" $ 20.5 ", "20.5"),
-            ("20,50 €", "20.50"),
+            ("USD 20,50", "20.50"),
+            ("20 usd", "20"),
             ("0,50", "0.50"),
             ("1,234.50", "1234.50"),
             ("1.234,50", "1234.50"),
             ("1 234,5", "1234.5"),
-            ("1\u{202f}234,50\u{a0}€", "1234.50"),
+            ("1\u{202f}234,50\u{a0}$", "1234.50"),
             ("1'234.50", "1234.50"),
             ("1.234.567,8", "1234567.8"),
             ("12,345,678", "12345678"),
@@ -178,7 +195,7 @@ mod tests {
             ("1,234", "1234"),
             ("999999.99", "999999.99"),
         ] {
-            assert_eq!(typed_amount(typed), read, "{typed}");
+            assert_eq!(typed_amount(typed, &usd()), read, "{typed}");
         }
     }
 
@@ -206,8 +223,14 @@ mod tests {
             "٢٠",
             "1e3",
             "",
+            "$",
+            "20 €",
+            "£20",
+            "$20$",
+            "CHF 20",
+            "US$ 20",
         ] {
-            let read = typed_amount(typed);
+            let read = typed_amount(typed, &usd());
             assert_eq!(read.parse::<common::Money>().ok(), None, "{typed}: {read}");
         }
     }

@@ -10,7 +10,7 @@ use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use futures::{StreamExt, stream};
 use http::HeaderMap;
-use httpkit::Service;
+use httpkit::{Caller, Service};
 use testkit::{Method, TestService, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -318,4 +318,68 @@ async fn a_background_task_that_panics_ends_the_service_with_its_name() {
     let served = service.serve(api, admin, &url, CancellationToken::new());
     let error = tokio::time::timeout(Duration::from_secs(10), served).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("the background task sweeper ended early"), "{error}");
+}
+
+#[tokio::test]
+async fn beyond_its_limit_of_requests_in_flight_a_service_refuses_at_once_and_streams_are_not_counted()
+ {
+    let go_on = Arc::new(Notify::new());
+    let waits = Arc::clone(&go_on);
+    let slow = move || {
+        let waits = Arc::clone(&waits);
+        async move { waits.notified().await }
+    };
+    let stream = || async {
+        let first = stream::iter([Ok::<_, Infallible>(Event::default().event("first"))]);
+        Sse::new(first.chain(stream::pending()))
+    };
+    let routes = Router::new()
+        .route("/slow", get(slow))
+        .route("/stream", get(stream))
+        .route("/quick", get(|| async {}));
+    let service = TestService::serve(Service::new("test", routes).max_in_flight(2)).await;
+    let client = service.client();
+
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut stream = client.request(Method::GET, "/stream").open().await.unwrap();
+        stream.next().await.unwrap();
+        streams.push(stream);
+    }
+    client.get("/quick").await.expect(200);
+    let slow: Vec<_> = (0..2)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.get("/slow").await })
+        })
+        .collect();
+    let refused = eventually("the limit to be reached", || async {
+        let response = client.get("/quick").await;
+        (response.status == 503).then_some(response)
+    })
+    .await;
+    refused.problem(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    service.admin_port().get("/healthz").await.expect(200);
+    for _ in 0..2 {
+        go_on.notify_one();
+    }
+    for slow in slow {
+        slow.await.unwrap().expect(200);
+    }
+    client.get("/quick").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_handler_learns_that_its_caller_has_disconnected() {
+    let gone = Arc::new(Notify::new());
+    let noticed = Arc::clone(&gone);
+    let handler = move |caller: Caller| async move {
+        caller.gone().await;
+        noticed.notify_one();
+    };
+    let service = serve(Router::new().route("/", post(handler))).await;
+    service.client().request(Method::POST, "/").disconnect_after(Duration::from_millis(200)).await;
+    let noticed = tokio::time::timeout(Duration::from_secs(5), gone.notified());
+    noticed.await.expect("the handler learns it");
 }

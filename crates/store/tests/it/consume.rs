@@ -1,6 +1,7 @@
 //! Consuming: each kind of failure, dead letters, and a broker that loses everything.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -125,6 +126,51 @@ async fn a_dependency_that_is_down_is_retried_until_it_responds() {
     assert!(infra.bus().dead_letters().await.is_empty());
 }
 
+/// While MongoDB refuses, the readiness of a service decides whether its consumer takes more than it can work on.
+#[tokio::test]
+async fn a_consumer_takes_nothing_more_while_its_service_is_not_ready() {
+    for is_ready in [false, true] {
+        let infra = Infra::start().await;
+        let received = Arc::new(Mutex::new(BTreeSet::new()));
+        let (refuses, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+        let state = (Arc::clone(&received), Arc::clone(&refuses));
+        let readiness = (Arc::clone(&refuses), Arc::clone(&asked));
+        let listeners = Listeners::new(state)
+            .on(
+                |(received, refuses): (Arc<Mutex<BTreeSet<i64>>>, Arc<AtomicBool>),
+                 ExpirationComplete(event)| async move {
+                    received.lock().unwrap().insert(event.version);
+                    match refuses.load(Ordering::SeqCst) {
+                        true => Err(Failure::DependencyDown(anyhow!("refused"))),
+                        false => Ok(()),
+                    }
+                },
+            )
+            .paused_unless(move || {
+                readiness.1.fetch_add(1, Ordering::SeqCst);
+                let ready = is_ready || !readiness.0.load(Ordering::SeqCst);
+                async move { ready }
+            });
+        let health = ConsumerHealth::of(&bus(&infra, "orders").await);
+        tokio::spawn(listeners.run(health, infra.clock.clone(), CancellationToken::new()));
+        infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
+        for version in 1..=40 {
+            infra.bus().publish(&event(&infra, version)).await;
+        }
+        // Each of those that are handled concurrently has asked more often than it is tried in place.
+        eventually("many questions", || async {
+            (asked.load(Ordering::SeqCst) >= 16 * 8).then_some(())
+        })
+        .await;
+        let taken = received.lock().unwrap().len();
+        assert_eq!(taken > 16, is_ready, "{taken} messages");
+        refuses.store(false, Ordering::SeqCst);
+        infra.bus().settled("orders").await;
+        assert_eq!(received.lock().unwrap().len(), 40);
+        assert!(infra.bus().dead_letters().await.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn the_consumer_is_recreated_after_the_broker_was_wiped() {
     let infra = Infra::start().await;
@@ -190,6 +236,27 @@ async fn a_terminated_event_is_dead_lettered_once() {
     assert_eq!(infra.bus().dead_letters().await.len(), 5);
 }
 
+/// As when the password is rotated: first in MongoDB, then in the service's settings.
+#[tokio::test]
+async fn a_wrong_password_is_an_outage() {
+    let infra = Infra::start().await;
+    let database = infra.database("rotated").await;
+    let user = doc! { "createUser": "service", "pwd": "new", "roles": ["readWrite"] };
+    database.run_command(user).await.unwrap();
+    for (password, is_right) in [("old", false), ("new", true)] {
+        let uri = infra.mongo_uri("rotated").replacen("//", &format!("//service:{password}@"), 1);
+        let database = store::mongo::connect(&uri, "rotated").await.unwrap();
+        let writes: Collection<bson::Document> = database.collection("writes");
+        let outcome = writes.insert_one(doc! {}).await.map(drop).map_err(store::Error::from);
+        match outcome.map_err(Failure::from) {
+            Ok(()) => assert!(is_right),
+            Err(Failure::DependencyDown(_)) => assert!(!is_right),
+            Err(failure) => panic!("{failure:?}"),
+        }
+    }
+    database.run_command(doc! { "dropUser": "service" }).await.unwrap();
+}
+
 #[tokio::test]
 async fn while_mongodb_refuses_nothing_is_dead_lettered_and_then_all_is_handled() {
     let infra = Infra::start().await;
@@ -223,8 +290,11 @@ async fn while_mongodb_refuses_nothing_is_dead_lettered_and_then_all_is_handled(
     tokio::spawn(listeners.run(health, infra.clock.clone(), CancellationToken::new()));
     infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
     infra.bus().publish(&event(&infra, 7)).await;
-    // Longer than the tries in place: it goes back to JetStream, and comes again.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // After the tries in place it goes back to JetStream, and comes again.
+    eventually("the second delivery", || async {
+        (infra.bus().deliveries("orders", Stream::Expiration).await >= 2).then_some(())
+    })
+    .await;
     let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
     admin.run_command(off).await.unwrap();
     infra.bus().settled("orders").await;

@@ -5,6 +5,7 @@
 mod consume;
 mod obligations;
 mod outbox;
+mod pools;
 mod republish;
 mod streams;
 mod thing;

@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use bus::Failure;
 use common::events::ExpirationComplete;
 use store::{Change, Error};
-use testkit::{Infra, eventually};
+use testkit::{Infra, all_published, eventually, looked_up};
 
 use crate::thing::{Thing, open, relay};
 
@@ -43,7 +43,9 @@ async fn what_is_unanswered_is_published_again_with_growing_pauses_until_the_ans
     };
     things.change(thing.id, answered).await.unwrap();
     infra.clock.advance(Duration::from_secs(24 * 60 * 60));
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Both relays have looked, and have published what they found.
+    looked_up(&things, "unanswered", 6).await;
+    all_published(&things).await;
     assert_eq!(published(&infra).await, 4);
 }
 

@@ -1,6 +1,7 @@
 //! What is committed is published, once and in order, whatever crashes in between.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bson::{Document, doc};
 use common::events::ExpirationComplete;
@@ -9,7 +10,7 @@ use httpkit::Error;
 use store::mongo;
 use testkit::{Infra, eventually};
 
-use crate::thing::{Thing, open, relay};
+use crate::thing::{Thing, bus, open, relay};
 
 pub async fn versions(infra: &Infra) -> BTreeMap<String, Vec<i64>> {
     let mut versions: BTreeMap<String, Vec<i64>> = BTreeMap::new();
@@ -159,4 +160,34 @@ async fn documents_that_cannot_be_published_do_not_delay_the_others() {
         (pending.await.unwrap() == 64).then_some(())
     })
     .await;
+}
+
+/// An operator's command on a busy service: something always waits there.
+#[tokio::test]
+async fn a_command_waits_for_what_was_pending_when_it_began_and_for_nothing_later() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    let raw = infra.database("expiration").await.collection::<Document>("things");
+    let insert = async || {
+        let change = Thing::new(infra.clock.now());
+        things.insert(&change.thing, &change.events).await.unwrap();
+        change.thing.id.to_string()
+    };
+    for _ in 0..3 {
+        insert().await;
+    }
+    let later = insert().await;
+    let unpublishable = doc! { "outbox.0.subject": "nobody.stores.this" };
+    let id = doc! { "_id": &later };
+    raw.update_one(id.clone(), doc! { "$set": unpublishable }).await.unwrap();
+    let relay_all =
+        async || things.relay_all(&bus(&infra, "expiration").await, Duration::from_secs(1)).await;
+    assert!(relay_all().await.is_err(), "it was pending before");
+    let time = infra.clock.now() + Duration::from_secs(1);
+    raw.update_one(id, doc! { "$set": { "outbox.0.time": time } }).await.unwrap();
+    insert().await;
+    relay_all().await.unwrap();
+    assert_eq!(versions(&infra).await.len(), 4);
+    let pending = raw.find_one(doc! { "outboxPending": true }).await.unwrap().unwrap();
+    assert_eq!(pending.get_str("_id").unwrap(), later);
 }

@@ -37,6 +37,33 @@ async fn an_existing_stream_is_updated_to_the_settings() {
 }
 
 #[tokio::test]
+async fn a_setting_that_would_lose_events_is_undone() {
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    relay_by(bus_with(&infra, "expiration", StreamSettings::default()).await, &things);
+    is_as_declared(&infra).await;
+    let bus = infra.bus();
+    bus.edit_stream(Stream::Expiration, |config| config.max_messages = 2).await;
+    is_as_declared(&infra).await;
+    bus.edit_stream(Stream::Expiration, |config| config.max_messages_per_subject = 2).await;
+    is_as_declared(&infra).await;
+    bus.edit_stream(Stream::Expiration, |config| config.max_message_size = 8).await;
+    is_as_declared(&infra).await;
+    bus.edit_stream(Stream::Expiration, |config| config.no_ack = true).await;
+    is_as_declared(&infra).await;
+}
+
+async fn is_as_declared(infra: &Infra) {
+    eventually("the stream to be as it is declared", || async {
+        let config = infra.bus().try_stream("EXPIRATION").await?.config;
+        let limits = [config.max_messages, config.max_messages_per_subject];
+        let is_unlimited = limits == [-1, -1] && config.max_message_size == -1;
+        (is_unlimited && !config.no_ack && config.max_age == 30 * DAY).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_full_stream_discards_its_oldest_events() {
     let infra = Infra::start().await;
     let streams = StreamSettings { nats_max_mib: 1, ..Default::default() };

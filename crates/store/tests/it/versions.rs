@@ -136,7 +136,12 @@ async fn what_no_version_knows_becomes_a_dead_letter_once_it_is_older_than_any_r
     run(&infra, older(&handled)).await;
     publish_unknown_value(&infra, 1).await;
     infra.clock.advance(Duration::from_secs(6 * 24 * 60 * 60));
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let deliveries = infra.bus().deliveries("tickets", Stream::Orders).await;
+    eventually("two more deliveries", || async {
+        let present = infra.bus().deliveries("tickets", Stream::Orders).await;
+        (present >= deliveries + 2).then_some(())
+    })
+    .await;
     assert!(infra.bus().dead_letters().await.is_empty());
     infra.clock.advance(Duration::from_secs(2 * 24 * 60 * 60));
     let letter =

@@ -75,7 +75,7 @@ async fn every_subject_of_the_streams_is_delivered_and_no_other() {
         (OrderId::new(infra.clock.now()), PaymentId::new(infra.clock.now()));
     infra.bus().publish(&expired(&infra, 1)).await;
     let why = RefundReason::TooLate;
-    let refund = RefundRequired { order_id, payment_id, why, version: 2 };
+    let refund = RefundRequired { order_id, payment_id, why, reminder: false, version: 2 };
     infra.bus().publish(&OrderRefundRequired(refund)).await;
     assert_eq!(events.next().await, "order.refund_required 2");
     let failed = FailedPayment { id: payment_id, order_id, attempt: 1, r#final: false, version: 3 };

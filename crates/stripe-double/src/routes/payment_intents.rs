@@ -6,10 +6,11 @@ use crate::{
     app::{Command, Query},
     errors::ApiError,
     ids,
-    model::{AllowRedirects, IntentStatus, Metadata, PaymentIntent},
+    model::{AllowRedirects, Capture, Charge, IntentStatus, Metadata, PaymentIntent},
     money,
     pagination::Page,
     params::Params,
+    request::Access,
     routes::{
         confirm::Attempt,
         lookup::{load_intent, unexpected_state},
@@ -37,7 +38,6 @@ impl Command for Create {
     const NOT_COVERED: &'static [&'static str] = &[
         "amount_details",
         "application_fee_amount",
-        "confirmation_token",
         "customer_account",
         "excluded_payment_method_types",
         "hooks",
@@ -64,9 +64,6 @@ impl Command for Create {
         let capture_method = params
             .one_of("capture_method", &["automatic", "automatic_async", "manual"])?
             .unwrap_or_else(|| "automatic_async".to_owned());
-        if capture_method == "manual" {
-            return Err(ApiError::not_covered("Manual capture", "capture_method"));
-        }
         if params.one_of("confirmation_method", &["automatic", "manual"])?.as_deref()
             == Some("manual")
         {
@@ -100,7 +97,8 @@ impl Command for Create {
     }
 
     fn lock_keys(&self, _: &crate::ledger::Ledger) -> Vec<String> {
-        self.payment_method.iter().cloned().collect()
+        let token = self.attempt.as_ref().and_then(|attempt| attempt.confirmation_token.clone());
+        self.payment_method.iter().cloned().chain(token).collect()
     }
 
     fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
@@ -132,6 +130,7 @@ impl Command for Create {
             cancellation_reason: None,
             last_payment_error: None,
             next_action: None,
+            challenge: None,
             charges: Vec::new(),
         };
         if let Some(method) = method {
@@ -221,27 +220,54 @@ impl Command for Cancel {
                 transaction,
             ));
         }
+        release_authorisation(&intent, transaction);
         intent.status = IntentStatus::Canceled;
         intent.canceled_at = Some(transaction.now_seconds());
         intent.cancellation_reason = self.reason;
         intent.next_action = None;
+        intent.challenge = None;
         let body = transaction.render_payment_intent(&intent);
         transaction.put_payment_intent(intent);
         Ok(body)
     }
 }
 
+/// An open authorisation is released. Since the API's version 2025-03-31 that isn't a refund.
+fn release_authorisation(intent: &PaymentIntent, transaction: &mut Transaction<'_>) {
+    let newest = intent.charges.last().and_then(|id| transaction.charge(id)).cloned();
+    if let Some(charge) = newest.filter(|charge| charge.capture_before_ms().is_some()) {
+        transaction.put_charge(Charge { capture: Capture::Released, ..charge });
+    }
+}
+
 #[derive(Debug)]
-pub struct Retrieve(String);
+pub struct Retrieve {
+    id: String,
+    client_secret: Option<String>,
+}
 
 impl Query for Retrieve {
+    const PUBLISHABLE: bool = true;
+
     fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
-        params.ignore(&["client_secret"]);
-        Ok(Self(id.to_owned()))
+        Ok(Self { id: id.to_owned(), client_secret: params.text("client_secret")? })
     }
 
     fn run(self, view: &Transaction<'_>) -> Result<Value, ApiError> {
-        load_intent(&self.0, view).map(|intent| view.render_payment_intent(&intent))
+        let intent = load_intent(&self.id, view)?;
+        match (view.access, self.client_secret) {
+            (Access::Secret, _) => Ok(view.render_payment_intent(&intent)),
+            (Access::Publishable, Some(secret)) if secret == intent.client_secret => {
+                Ok(view.render_payment_intent_for_browser(&intent))
+            }
+            (Access::Publishable, Some(_)) => {
+                let message = "The client_secret provided does not match any associated PaymentIntent on this account.";
+                Err(ApiError::invalid(message)
+                    .code("payment_intent_invalid_parameter")
+                    .param("client_secret"))
+            }
+            (Access::Publishable, None) => Err(ApiError::missing_param("client_secret")),
+        }
     }
 }
 

@@ -14,9 +14,15 @@ use crate::{
 
 #[derive(Debug)]
 pub struct Create {
+    data: MethodData,
+    metadata: Metadata,
+}
+
+/// A card and its holder, also as `payment_method_data` of other endpoints.
+#[derive(Debug)]
+pub struct MethodData {
     card: CardData,
     billing_details: BillingDetails,
-    metadata: Metadata,
 }
 
 #[derive(Debug)]
@@ -25,60 +31,83 @@ enum CardData {
     Typed { number: String, exp_month: i64, exp_year: i64, cvc: Option<String> },
 }
 
-impl Command for Create {
-    const NOT_COVERED: &'static [&'static str] =
-        &["payment_method", "radar_options", "billing_details"];
-
-    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
-        let kind = params.required("type")?;
+impl MethodData {
+    /// `parent` is the parameter that contains it, such as `payment_method_data`; without one, it is the request itself.
+    pub fn parse(params: &mut Params, parent: Option<&str>) -> Result<Self, ApiError> {
+        let name = |path: &str| match parent {
+            None => path.to_owned(),
+            Some(parent) => {
+                let (root, rest) = path.split_at(path.find('[').unwrap_or(path.len()));
+                format!("{parent}[{root}]{rest}")
+            }
+        };
+        let kind = params.required(&name("type"))?;
         if kind != "card" {
-            return Err(ApiError::not_covered(&format!("The payment method type {kind}"), "type"));
+            let what = format!("The payment method type {kind}");
+            return Err(ApiError::not_covered(&what, &name("type")));
         }
-        if let Some(customer) = params.text("customer")? {
-            return Err(ApiError::no_such("customer", &customer, "customer"));
-        }
-        params.ignore(&["allow_redisplay"]);
-        let card = match params.text("card[token]")? {
+        let (month, year) = (name("card[exp_month]"), name("card[exp_year]"));
+        let card = match params.text(&name("card[token]"))? {
             Some(token) => CardData::Token(token),
-            None if !params.has("card") => return Err(ApiError::missing_param("card")),
             None => CardData::Typed {
-                number: params.required("card[number]")?,
+                number: params.required(&name("card[number]"))?,
                 exp_month: params
-                    .integer("card[exp_month]")?
-                    .ok_or_else(|| ApiError::missing_param("card[exp_month]"))?,
-                exp_year: params
-                    .integer("card[exp_year]")?
-                    .ok_or_else(|| ApiError::missing_param("card[exp_year]"))?,
-                cvc: params.text("card[cvc]")?,
+                    .integer(&month)?
+                    .ok_or_else(|| ApiError::missing_param(&month))?,
+                exp_year: params.integer(&year)?.ok_or_else(|| ApiError::missing_param(&year))?,
+                cvc: params.text(&name("card[cvc]"))?,
             },
         };
         let billing_details = BillingDetails {
-            email: params.text("billing_details[email]")?,
-            name: params.text("billing_details[name]")?,
-            phone: params.text("billing_details[phone]")?,
+            email: params.text(&name("billing_details[email]"))?,
+            name: params.text(&name("billing_details[name]"))?,
+            phone: params.text(&name("billing_details[phone]"))?,
         };
-        Ok(Self { card, billing_details, metadata: params.metadata()? })
+        Ok(Self { card, billing_details })
     }
 
-    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+    /// Not stored yet.
+    pub fn payment_method(self, view: &Transaction<'_>) -> Result<PaymentMethod, ApiError> {
         let mut method = match self.card {
             CardData::Token(token) => {
                 let card = cards::by_name(&token, "tok_")
                     .ok_or_else(|| ApiError::no_such("token", &token, "card[token]"))?;
-                of_test_card(card, transaction)
+                of_test_card(card, view)
             }
             CardData::Typed { number, exp_month, exp_year, cvc } => {
                 let card = cards::parse_number(&number)?;
-                check_typed(exp_month, exp_year, cvc.as_deref(), transaction)?;
+                check_typed(exp_month, exp_year, cvc.as_deref(), view)?;
                 PaymentMethod {
                     exp_month,
                     exp_year,
                     cvc_given: cvc.is_some(),
-                    ..of_test_card(card, transaction)
+                    ..of_test_card(card, view)
                 }
             }
         };
         method.billing_details = self.billing_details;
+        Ok(method)
+    }
+}
+
+impl Command for Create {
+    const NOT_COVERED: &'static [&'static str] =
+        &["payment_method", "radar_options", "billing_details"];
+    const PUBLISHABLE: bool = true;
+
+    fn parse(_: &str, params: &mut Params) -> Result<Self, ApiError> {
+        if let Some(customer) = params.text("customer")? {
+            return Err(ApiError::no_such("customer", &customer, "customer"));
+        }
+        params.ignore(&["allow_redisplay"]);
+        if params.has("type") && !params.has("card") {
+            return Err(ApiError::missing_param("card"));
+        }
+        Ok(Self { data: MethodData::parse(params, None)?, metadata: params.metadata()? })
+    }
+
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        let mut method = self.data.payment_method(transaction)?;
         method.metadata = self.metadata;
         let body = transaction.render_payment_method(&method);
         transaction.put_payment_method(method);

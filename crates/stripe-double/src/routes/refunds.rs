@@ -5,10 +5,11 @@ use serde_json::Value;
 use crate::{
     app::{Command, Query},
     cards::Behaviour,
+    disputes,
     errors::ApiError,
     ids,
     ledger::Ledger,
-    model::{Charge, ChargeStatus, Metadata, Refund, RefundCourse},
+    model::{Charge, ChargeStatus, Metadata, PaymentMethod, Refund, RefundCourse},
     money,
     pagination::Page,
     params::Params,
@@ -53,9 +54,7 @@ impl Command for Create {
                 return Err(ApiError::invalid(message).code("parameter_missing"));
             }
         };
-        let reason =
-            params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
-        Ok(Self { target, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
+        Self::of(target, params)
     }
 
     /// Refunds of one intent's charges are serialized.
@@ -74,11 +73,10 @@ impl Command for Create {
     fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
         let mut charge = charge_of(&self.target, transaction)?;
         let amount = refundable(self.amount, &charge, transaction)?;
-        let settles_at = transaction.now_ms
-            + u64::try_from(transaction.refund_settles_after.as_millis()).unwrap_or(u64::MAX / 2);
+        let settles_at = transaction.settles_at_ms();
         let behaviour = transaction
             .payment_method(&charge.payment_method)
-            .map_or(Behaviour::Pays, super::super::model::PaymentMethod::behaviour);
+            .map_or(Behaviour::Pays, PaymentMethod::behaviour);
         let refund = Refund {
             id: ids::new("re"),
             created: transaction.now_seconds(),
@@ -89,19 +87,47 @@ impl Command for Create {
             reason: self.reason,
             metadata: self.metadata,
             course: match behaviour {
-                _ if transaction.refunds_fail => RefundCourse::FailsAt { ms: transaction.now_ms },
+                _ if transaction.refunds_fail => RefundCourse::Fails,
                 Behaviour::RefundsLate => RefundCourse::PendsUntil { ms: settles_at },
                 Behaviour::FailsRefunds => RefundCourse::FailsAt { ms: settles_at },
-                Behaviour::Pays | Behaviour::Declines(_) | Behaviour::Authenticates(_) => {
-                    RefundCourse::Succeeds
-                }
+                Behaviour::Pays
+                | Behaviour::Declines(_)
+                | Behaviour::Authenticates(_)
+                | Behaviour::Disputes { .. } => RefundCourse::Succeeds,
             },
         };
         charge.refunds.push(refund.id.clone());
         let body = transaction.render_refund(&refund);
         transaction.put_refund(refund);
-        transaction.put_charge(charge);
+        transaction.put_charge(charge.clone());
+        disputes::close_inquiries(&charge, transaction);
         Ok(body)
+    }
+}
+
+impl Create {
+    fn of(target: RefundTarget, params: &mut Params) -> Result<Self, ApiError> {
+        let reason =
+            params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
+        Ok(Self { target, amount: params.amount("amount")?, reason, metadata: params.metadata()? })
+    }
+}
+
+/// The same in the dashboard, on the page of the intent.
+#[derive(Debug)]
+pub struct CreateInDashboard(Create);
+
+impl Command for CreateInDashboard {
+    fn parse(id: &str, params: &mut Params) -> Result<Self, ApiError> {
+        Create::of(RefundTarget::PaymentIntent(id.to_owned()), params).map(Self)
+    }
+
+    fn lock_keys(&self, ledger: &Ledger) -> Vec<String> {
+        self.0.lock_keys(ledger)
+    }
+
+    fn execute(self, transaction: &mut Transaction<'_>) -> Result<Value, ApiError> {
+        self.0.execute(transaction)
     }
 }
 
@@ -113,6 +139,11 @@ fn charge_of(target: &RefundTarget, transaction: &Transaction<'_>) -> Result<Cha
                 Err(ApiError::invalid(format!("Charge {id} failed; there is nothing to refund."))
                     .code("charge_not_refundable"))
             }
+            Some(charge) if !charge.is_captured() => Err(ApiError::invalid(format!(
+                "Charge {id} has not been captured; cancel its PaymentIntent {} instead.",
+                charge.payment_intent
+            ))
+            .code("charge_not_refundable")),
             Some(charge) => Ok(charge.clone()),
         },
         RefundTarget::PaymentIntent(id) => {
@@ -123,7 +154,7 @@ fn charge_of(target: &RefundTarget, transaction: &Transaction<'_>) -> Result<Cha
                 .charges
                 .iter()
                 .filter_map(|id| transaction.charge(id))
-                .find(|charge| charge.status == ChargeStatus::Succeeded);
+                .find(|charge| charge.is_captured());
             let no_charge = || {
                 ApiError::invalid(format!(
                     "This PaymentIntent ({id}) does not have a successful charge to refund."
@@ -140,15 +171,22 @@ fn refundable(
     charge: &Charge,
     transaction: &Transaction<'_>,
 ) -> Result<i64, ApiError> {
-    let left = charge.amount - transaction.amount_refunded(charge);
+    if transaction.disputes_of(charge).any(|dispute| !dispute.status.is_charge_refundable()) {
+        let message = format!("Charge {} has been charged back; cannot issue a refund.", charge.id);
+        return Err(ApiError::invalid(message).code("charge_disputed"));
+    }
+    let left = transaction.refundable(charge);
     let amount = amount.unwrap_or(left);
     if left == 0 {
         let message = format!("Charge {} has already been refunded.", charge.id);
         return Err(ApiError::invalid(message).code("charge_already_refunded"));
     }
     if amount > left {
-        let what =
-            if left == charge.amount { "charge amount" } else { "unrefunded amount on charge" };
+        let what = if left == charge.amount_captured() {
+            "charge amount"
+        } else {
+            "unrefunded amount on charge"
+        };
         let (asked, left) =
             (money::formatted(amount, &charge.currency), money::formatted(left, &charge.currency));
         return Err(ApiError::invalid(format!(

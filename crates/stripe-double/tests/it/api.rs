@@ -75,7 +75,7 @@ async fn an_error_names_the_invalid_parameter() {
 async fn unsupported_features_are_refused() {
     let double = Double::start().await;
     let client = &double.client;
-    let reply = client.intent(&[("capture_method", "manual")]).await;
+    let reply = client.intent(&[("confirmation_method", "manual")]).await;
     assert_eq!(reply.status, 400);
     assert!(
         text(&reply.body["error"]["message"]).contains("not covered by the double"),

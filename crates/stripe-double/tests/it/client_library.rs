@@ -7,10 +7,11 @@ use stripe::{
     StripeError, StripeRequest,
 };
 use stripe_core::{
-    PaymentIntent, PaymentIntentAllowedPaymentMethodTypes, PaymentIntentStatus,
+    PaymentIntent, PaymentIntentAllowedPaymentMethodTypes, PaymentIntentCancellationReason,
+    PaymentIntentCaptureMethod, PaymentIntentStatus,
     payment_intent::{
-        CancelPaymentIntent, CancelPaymentIntentCancellationReason, ConfirmPaymentIntent,
-        CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+        CancelPaymentIntent, CancelPaymentIntentCancellationReason, CapturePaymentIntent,
+        ConfirmPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
         CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, ListPaymentIntent,
         RetrievePaymentIntent,
     },
@@ -22,7 +23,7 @@ use stripe_payment::payment_method::{
 };
 use stripe_types::{Currency, Expandable};
 
-use crate::support::Double;
+use crate::support::{Double, text};
 
 fn client(double: &Double) -> Client {
     ClientBuilder::new("sk_test_123").url(double.running.url()).build().unwrap()
@@ -113,6 +114,35 @@ async fn a_payment_succeeds_and_is_refunded() {
 }
 
 #[tokio::test]
+async fn an_authorisation_is_captured_or_expires() {
+    let double = Double::start().await;
+    let client = client(&double);
+    let authorise = twenty_dollars()
+        .capture_method(PaymentIntentCaptureMethod::Manual)
+        .payment_method("pm_card_visa")
+        .confirm(true);
+    let authorised = authorise.send(&client).await.unwrap();
+    assert_eq!(
+        (authorised.status, authorised.amount_capturable),
+        (PaymentIntentStatus::RequiresCapture, 2000)
+    );
+    let capture = CapturePaymentIntent::new(&authorised.id).amount_to_capture(1500);
+    let captured =
+        capture.customize().request_strategy(with_key("capture:1")).send(&client).await.unwrap();
+    assert_eq!((captured.status, captured.amount_received), (PaymentIntentStatus::Succeeded, 1500));
+
+    let expires = authorise.send(&client).await.unwrap();
+    double.clock.advance(std::time::Duration::from_secs(7 * 24 * 60 * 60));
+    let StripeError::Stripe(error, 400) =
+        CapturePaymentIntent::new(&expires.id).send(&client).await.unwrap_err()
+    else {
+        panic!("not Stripe's 400")
+    };
+    let intent = error.payment_intent.unwrap();
+    assert_eq!(intent.cancellation_reason, Some(PaymentIntentCancellationReason::Expired));
+}
+
+#[tokio::test]
 async fn a_decline_is_parsed_with_its_code_and_its_intent() {
     let double = Double::start().await;
     let client = client(&double);
@@ -183,6 +213,41 @@ async fn an_intent_that_requires_3d_secure_is_parsed() {
         .unwrap();
     assert_eq!(waiting.status, PaymentIntentStatus::RequiresAction);
     assert_eq!(waiting.next_action.unwrap().type_, "use_stripe_sdk");
+}
+
+#[tokio::test]
+async fn a_confirmation_token_leads_through_3d_secure_to_an_authorised_charge() {
+    let double = Double::start().await;
+    let client = client(&double);
+    let form = [("payment_method", "pm_card_authenticationRequired")];
+    let token = double.client.post("/v1/test_helpers/confirmation_tokens", &form).await.body;
+    let created = twenty_dollars()
+        .capture_method(PaymentIntentCaptureMethod::Manual)
+        .send(&client)
+        .await
+        .unwrap();
+    let confirm = ConfirmPaymentIntent::new(&created.id)
+        .confirmation_token(text(&token["id"]))
+        .return_url("https://shop.example/orders/7/return")
+        .use_stripe_sdk(false);
+    let waiting = confirm.send(&client).await.unwrap();
+    assert_eq!(waiting.status, PaymentIntentStatus::RequiresAction);
+    let redirect = waiting.next_action.unwrap().redirect_to_url.unwrap();
+    assert!(redirect.url.unwrap().starts_with(&double.running.url()));
+    assert_eq!(redirect.return_url.as_deref(), Some("https://shop.example/orders/7/return"));
+
+    let answer = format!("/_authenticate/{}", created.id.as_str());
+    double.client.post(&answer, &[("outcome", "success")]).await;
+    let authorised = RetrievePaymentIntent::new(&created.id)
+        .expand(vec!["latest_charge".to_owned()])
+        .send(&client)
+        .await
+        .unwrap();
+    assert_eq!(authorised.status, PaymentIntentStatus::RequiresCapture);
+    let Some(Expandable::Object(charge)) = authorised.latest_charge else { panic!("not expanded") };
+    assert_eq!((charge.captured, charge.amount_captured, charge.paid), (false, 0, true));
+    let card = charge.payment_method_details.unwrap().card.unwrap();
+    assert!(card.three_d_secure.is_some() && card.capture_before.is_some());
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::support::{Client, Double, TWENTY_DOLLARS, confirm_path, text};
+use stripe_double::ManualClock;
+
+use crate::support::{Client, Double, NOW_MS, TWENTY_DOLLARS, confirm_path, text};
 
 struct Program {
     child: Child,
@@ -172,4 +174,20 @@ async fn two_doubles_never_share_a_directory() {
             .await
             .unwrap_err();
     assert!(format!("{error:#}").contains("belongs to another process"), "{error:#}");
+}
+
+/// A payment as the journal had it before there were authorisations, challenges and disputes.
+const OLD_JOURNAL: &str = r#"{"changes":[{"payment_method":{"id":"pm_1","created":1799999999,"number":"4242424242424242","exp_month":12,"exp_year":2034,"cvc_given":false,"billing_details":{"email":null,"name":null,"phone":null},"metadata":{},"used":true}},{"payment_intent":{"id":"pi_1","created":1799999999,"amount":2000,"currency":"usd","status":"succeeded","client_secret":"pi_1_secret_2","capture_method":"automatic_async","payment_method":"pm_1","payment_method_types":["card"],"automatic_payment_methods":null,"description":null,"receipt_email":null,"metadata":{},"canceled_at":null,"cancellation_reason":null,"last_payment_error":null,"next_action":null,"charges":["ch_1"]}},{"charge":{"id":"ch_1","created":1799999999,"amount":2000,"currency":"usd","status":"succeeded","payment_intent":"pi_1","payment_method":"pm_1","description":null,"receipt_email":null,"metadata":{},"failure_code":null,"failure_message":null,"decline_code":null,"refunds":["re_1"]}},{"refund":{"id":"re_1","created":1799999999,"amount":500,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","reason":null,"metadata":{},"course":{"pends_until":{"ms":1800000060000}}}}]}
+"#;
+
+#[tokio::test]
+async fn the_journal_of_an_earlier_version_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("journal.jsonl"), OLD_JOURNAL).unwrap();
+    let double = Double::start_in(dir, ManualClock::at_ms(NOW_MS)).await;
+    let paid = double.client.get("/v1/payment_intents/pi_1").await.body;
+    assert_eq!((&paid["status"], &paid["amount_received"]), (&"succeeded".into(), &2000.into()));
+    assert_eq!(double.client.get("/v1/refunds/re_1").await.body["status"], "pending");
+    double.clock.advance(Duration::from_secs(60));
+    assert_eq!(double.client.get("/v1/refunds/re_1").await.body["status"], "succeeded");
 }

@@ -29,6 +29,20 @@ pub struct Reply {
     pub body: Value,
 }
 
+/// What a browser got.
+#[derive(Debug)]
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Page {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
 impl Double {
     pub async fn start() -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), ManualClock::at_ms(NOW_MS)).await
@@ -53,7 +67,8 @@ impl Double {
 
 impl Client {
     pub fn new(url: String) -> Self {
-        Self { http: reqwest::Client::new(), url }
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Self { http: http.build().unwrap(), url }
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -64,6 +79,16 @@ impl Client {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         Ok(Reply { status, headers, body: response.json().await? })
+    }
+
+    /// As a browser would: with a publishable key, or without any.
+    pub async fn browse(&self, method: Method, url: &str, form: &[(&str, &str)]) -> Page {
+        let url = if url.starts_with('/') { format!("{}{url}", self.url) } else { url.to_owned() };
+        let request = self.http.request(method, url).header("Origin", "https://shop.example");
+        let response =
+            if form.is_empty() { request.send() } else { request.form(form).send() }.await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Page { status, headers, text: response.text().await.unwrap() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -101,6 +126,31 @@ impl Client {
         self.post("/v1/payment_intents", &[&TWENTY_DOLLARS, more].concat()).await
     }
 
+    /// An intent for $20.00 that is authorised and not captured.
+    pub async fn authorised_with(&self, method: &str) -> Value {
+        let manual =
+            [("payment_method", method), ("confirm", "true"), ("capture_method", "manual")];
+        let reply = self.intent(&manual).await;
+        assert_eq!(reply.body["status"], "requires_capture", "{reply:?}");
+        reply.body
+    }
+
+    pub async fn charge_of(&self, intent: &Value) -> Value {
+        self.get(&format!("/v1/charges/{}", text(&intent["latest_charge"]))).await.body
+    }
+
+    pub async fn reread(&self, intent: &Value) -> Value {
+        self.get(&format!("/v1/payment_intents/{}", text(&intent["id"]))).await.body
+    }
+
+    /// Sets the double's clock ahead.
+    pub async fn advance_ms(&self, ms: u64) {
+        let request = self.request(Method::POST, "/_clock");
+        let reply =
+            self.send(request.json(&serde_json::json!({ "advance_ms": ms }))).await.unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
     pub async fn paid_with(&self, method: &str) -> Value {
         let reply = self.intent(&[("payment_method", method), ("confirm", "true")]).await;
         assert_eq!(reply.body["status"], "succeeded", "{reply:?}");
@@ -117,6 +167,14 @@ pub fn text(value: &Value) -> &str {
 
 pub fn confirm_path(intent: &Value) -> String {
     format!("/v1/payment_intents/{}/confirm", text(&intent["id"]))
+}
+
+pub fn capture_path(intent: &Value) -> String {
+    format!("/v1/payment_intents/{}/capture", text(&intent["id"]))
+}
+
+pub fn cancel_path(intent: &Value) -> String {
+    format!("/v1/payment_intents/{}/cancel", text(&intent["id"]))
 }
 
 pub async fn wait_for_fault_hit(client: &Client) {

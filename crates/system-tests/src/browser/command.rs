@@ -1,4 +1,4 @@
-//! Commands of chromedriver beyond the WebDriver standard.
+//! Commands beyond those of the client library, most of them chromedriver's own.
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use http::Method;
@@ -16,6 +16,11 @@ impl Extension {
     /// A command of the Chrome DevTools Protocol.
     pub(super) fn devtools(method: &str, params: Value) -> Extension {
         Extension { path: "goog/cdp/execute", body: json!({ "cmd": method, "params": params }) }
+    }
+
+    /// Leaves all frames.
+    pub(super) fn top_frame() -> Extension {
+        Extension { path: "frame", body: json!({ "id": null }) }
     }
 
     /// Reads the console messages since the last read.

@@ -7,6 +7,7 @@
 mod accessibility;
 mod command;
 mod driver;
+mod frames;
 mod look;
 
 use std::sync::atomic::{AtomicBool, Ordering};

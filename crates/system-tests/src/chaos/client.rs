@@ -10,7 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::gateway_client::{Operation, Request, Response};
-use super::load::{Load, Plans, rng_of};
+use super::load::{Load, Plans};
+use super::random::rng_of;
 use super::shared_state::{Listing, Reservation, Sale, User};
 use crate::checker::{AcknowledgedOrder, AcknowledgedPayment, AcknowledgedTicket, Replay};
 

@@ -9,6 +9,9 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use super::random::mostly_short;
+use super::refusal::Refusal;
+use super::truncation::Truncation;
 use crate::workspace;
 
 /// The servers that are killed and suspended besides the services.
@@ -16,8 +19,15 @@ const SERVERS: [&str; 5] = ["mongod", "nats", "redis", "stripe", "mail"];
 /// The time between one fault and the next.
 const PAUSE_MS: std::ops::Range<u64> = 400..2600;
 /// The weights of the faults that aren't kills.
-const OTHERS: [(Kind, u32); 5] =
-    [(Kind::Suspend, 8), (Kind::Stripe, 8), (Kind::Flush, 2), (Kind::Wipe, 1), (Kind::Gateway, 1)];
+const OTHERS: [(Kind, u32); 7] = [
+    (Kind::Suspend, 8),
+    (Kind::Stripe, 8),
+    (Kind::Refuse, 5),
+    (Kind::Truncate, 3),
+    (Kind::Flush, 2),
+    (Kind::Wipe, 1),
+    (Kind::Gateway, 1),
+];
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -28,6 +38,10 @@ pub enum Kind {
     Suspend,
     /// A fault of Stripe's double
     Stripe,
+    /// MongoDB refuses what a service asks, for 1 to 60 seconds
+    Refuse,
+    /// A stream of the broker loses messages, and nobody is informed
+    Truncate,
     /// Redis: FLUSHALL
     Flush,
     /// The broker loses its store
@@ -42,6 +56,8 @@ pub enum Fault {
     Suspend(String, Duration),
     /// As the double's API defines it.
     Stripe(Value),
+    Refuse(Refusal),
+    Truncate(Truncation),
     Flush,
     Wipe,
     Gateway,
@@ -53,6 +69,8 @@ impl Fault {
             Fault::Kill(_) => Kind::Kill,
             Fault::Suspend(..) => Kind::Suspend,
             Fault::Stripe(_) => Kind::Stripe,
+            Fault::Refuse(_) => Kind::Refuse,
+            Fault::Truncate(_) => Kind::Truncate,
             Fault::Flush => Kind::Flush,
             Fault::Wipe => Kind::Wipe,
             Fault::Gateway => Kind::Gateway,
@@ -76,6 +94,8 @@ impl fmt::Display for Fault {
                     None => Ok(()),
                 }
             }
+            Fault::Refuse(refusal) => refusal.fmt(f),
+            Fault::Truncate(truncation) => truncation.fmt(f),
             Fault::Flush => f.write_str("FLUSHALL"),
             Fault::Wipe => f.write_str("wipe the broker's store"),
             Fault::Gateway => f.write_str("kill nginx"),
@@ -120,11 +140,11 @@ fn other(kinds: &[(Kind, u32)], targets: &[String], rng: &mut StdRng) -> Option<
         Kind::Kill => None,
         Kind::Suspend => {
             let name = targets.choose(rng)?.clone();
-            // Mostly short, occasionally very long.
-            let seconds = 1.0 + 39.0 * rng.random::<f64>().powi(3);
-            Some(Fault::Suspend(name, Duration::from_secs_f64(seconds)))
+            Some(Fault::Suspend(name, mostly_short(39.0, rng)))
         }
         Kind::Stripe => Some(Fault::Stripe(stripe_fault(rng))),
+        Kind::Refuse => Some(Fault::Refuse(Refusal::draw(rng)?)),
+        Kind::Truncate => Some(Fault::Truncate(Truncation::draw(rng)?)),
         Kind::Flush => Some(Fault::Flush),
         Kind::Wipe => Some(Fault::Wipe),
         Kind::Gateway => Some(Fault::Gateway),
@@ -185,7 +205,7 @@ mod tests {
         let kills: Vec<_> = targets().iter().map(|name| kills_of(&faults, name)).collect();
         assert_eq!(kills.iter().sum::<usize>(), 60);
         assert!(kills.iter().all(|count| *count >= 60 / kills.len()), "{kills:?}");
-        for kind in [Kind::Suspend, Kind::Stripe, Kind::Flush] {
+        for kind in [Kind::Suspend, Kind::Stripe, Kind::Refuse, Kind::Truncate, Kind::Flush] {
             assert!(faults.iter().any(|(_, fault)| fault.kind() == kind), "{kind:?}");
         }
     }

@@ -1,5 +1,5 @@
-//! Fault injection: the whole stack under load, while its processes are killed and suspended, Redis and the broker lose
-//! their data, and Stripe fails. Once the stack is idle, the checker verifies the invariants.
+//! Fault injection: the whole stack under load, while its processes are killed and suspended, MongoDB refuses, Redis and the
+//! broker lose their data, and Stripe fails. Once the stack is idle, the checker verifies the invariants.
 
 mod client;
 mod fault_injector;
@@ -8,9 +8,13 @@ mod gateway_client;
 mod in_flight;
 mod load;
 mod quiescence;
+mod random;
+mod refusal;
 mod report;
 mod rolling_restart;
+mod running;
 mod shared_state;
+mod truncation;
 
 use std::fs;
 use std::path::Path;
@@ -20,12 +24,12 @@ use anyhow::{Context as _, Result};
 
 pub use faults::{Kind, targets};
 pub use report::Report;
-pub use rolling_restart::{RollingRestart, rolling_restart};
+pub use rolling_restart::{RollingRestart, rolling_restart, rolling_upgrade};
 
 use crate::Stack;
 use crate::checker::{Invariant, Servers, Violation, check};
 use fault_injector::FaultInjector;
-use load::{Concurrency, Running};
+use running::{Concurrency, Running};
 
 /// Short, so that many reservations expire.
 pub const RESERVATION: Duration = Duration::from_secs(8);
@@ -54,8 +58,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     let Options { kills, seed, without, margin } = options;
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
-    let mut injector =
-        FaultInjector::new(stack.root().to_owned(), stack.port("redis"), stack.port("stripe"))?;
+    let mut injector = FaultInjector::new(stack).await?;
     let running = Running::start(&stack.url(), *seed, RESERVATION, CLIENTS).await?;
     let load = running.load.clone();
     tokio::time::sleep(*margin).await;
@@ -70,7 +73,9 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     let pending = quiescence::wait(&servers).await;
     println!("Checking");
     let injected = injector.injected.clone();
-    let snapshot = servers.read(acknowledged, injected.kinds.contains_key(&Kind::Wipe)).await?;
+    let events_were_lost =
+        [Kind::Wipe, Kind::Truncate].iter().any(|kind| injected.kinds.contains_key(kind));
+    let snapshot = servers.read(acknowledged, events_were_lost).await?;
     let mut violations = check(&snapshot);
     violations.extend(
         pending.into_iter().map(|what| Violation { invariant: Invariant::Quiescence, what }),

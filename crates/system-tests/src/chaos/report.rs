@@ -6,7 +6,7 @@ use super::fault_injector::InjectedFaults;
 use super::faults::targets;
 use super::gateway_client::{Outcomes, Tally};
 use super::in_flight::FaultHit;
-use super::load::Concurrency;
+use super::running::Concurrency;
 use crate::checker::{Snapshot, Totals, Violation};
 
 /// How many violations are printed.

@@ -1,17 +1,19 @@
 //! A rolling restart, as for a deployment: every replica of every service is stopped and restarted, one after the other,
-//! under load. No request may fail because of it.
+//! under load. No request may fail because of it. In a rolling upgrade, what is restarted is a new program.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sys::signal::Signal;
 use testkit::retry_for;
 use tokio::task::JoinSet;
 
 use super::gateway_client::UnknownOutcome;
-use super::load::Running;
+use super::running::Running;
 use super::{RESERVATION, connect, quiescence};
 use crate::checker::{Invariant, Violation, check};
 use crate::{Stack, workspace};
@@ -43,12 +45,41 @@ pub async fn rolling_restart(
     seed: u64,
     signal: Signal,
 ) -> Result<RollingRestart> {
+    restart_all(stack, replicas, seed, signal, |_| Ok(())).await
+}
+
+/// Replaces every program of a stack that runs from the directory `running` by the one of the directory `new`, as a rolling
+/// deployment does: one service after the other, and one replica after the other.
+pub async fn rolling_upgrade(
+    stack: &Stack,
+    replicas: u16,
+    seed: u64,
+    running: &Path,
+    new: &Path,
+) -> Result<RollingRestart> {
+    restart_all(stack, replicas, seed, Signal::SIGTERM, |service| {
+        // A running program can't be written to, but its directory entry can be replaced.
+        let (program, copy) = (running.join(service), running.join(format!("{service}.new")));
+        fs::copy(new.join(service), &copy).with_context(|| format!("copying {service}"))?;
+        fs::rename(copy, program).with_context(|| format!("replacing {service}"))
+    })
+    .await
+}
+
+async fn restart_all(
+    stack: &Stack,
+    replicas: u16,
+    seed: u64,
+    signal: Signal,
+    before: impl Fn(&str) -> Result<()>,
+) -> Result<RollingRestart> {
     let running = Running::start(&stack.url(), seed, RESERVATION, CLIENTS).await?;
     let load = Arc::clone(&running.load);
     let readers = Readers::start(&stack.url())?;
     let completed = || readers.completed.load(Ordering::Relaxed) + load.gateway.completed();
     let mut restarted = 0;
     for service in workspace::services() {
+        before(&service)?;
         for number in 1..=replicas {
             let goal = completed() + REQUESTS_BETWEEN;
             restart(stack, &format!("{service}-{number}"), signal).await?;

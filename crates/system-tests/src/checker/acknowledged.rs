@@ -1,13 +1,7 @@
-//! What was acknowledged to clients is durable, whatever failed meanwhile. A request with an unknown outcome (a timeout,
-//! a 5xx, a failed connection) isn't here: it may have been executed or not.
-
-use std::collections::{HashMap, HashSet};
+//! What was acknowledged to clients. A request with an unknown outcome (a timeout, a 5xx, a failed connection) isn't here:
+//! it may have been executed or not.
 
 use serde::Serialize;
-
-use super::index::Index;
-use super::snapshot::OrderStatus;
-use super::{Invariant, Violations};
 
 /// The successful responses.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -71,96 +65,5 @@ impl Acknowledged {
         let Acknowledged { paid, processing, refunds, replays, .. } = self;
         let market = users.len() + tickets.len() + deleted.len() + orders.len() + cancelled.len();
         market + paid.len() + processing.len() + refunds.len() + replays.len()
-    }
-}
-
-pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
-    let mut lost = |what: String| violations.add(Invariant::Acknowledged, what);
-    let acknowledged = &index.snapshot.acknowledged;
-    let users: HashSet<&str> = index.snapshot.users.iter().map(|user| user.id.as_str()).collect();
-    for user in acknowledged.users.iter().filter(|user| !users.contains(user.as_str())) {
-        lost(format!("the sign-up of user {user} returned 201; the user doesn't exist"));
-    }
-    for AcknowledgedTicket { id, version, seller, price } in &acknowledged.tickets {
-        let is_kept = index.tickets.get(id.as_str()).is_some_and(|ticket| {
-            let same = ticket.version > *version || ticket.price == *price;
-            ticket.version >= *version && ticket.user_id == *seller && same
-        });
-        if !is_kept {
-            lost(format!(
-                "ticket {id} was returned at version {version} and {price} cents; it is lost"
-            ));
-        }
-    }
-    for id in &acknowledged.deleted {
-        if index.tickets.get(id.as_str()).is_none_or(|ticket| !ticket.deleted) {
-            lost(format!("the deletion of ticket {id} returned 204; it isn't deleted"));
-        }
-    }
-    for AcknowledgedOrder { id, ticket, buyer, price } in &acknowledged.orders {
-        let is_kept = index.orders.get(id.as_str()).is_some_and(|order| {
-            order.ticket_id == *ticket && order.user_id == *buyer && order.ticket.price == *price
-        });
-        if !is_kept {
-            lost(format!("order {id} of ticket {ticket} was created with 201; it is lost"));
-        }
-    }
-    for id in &acknowledged.cancelled {
-        let is_cancelled = index.orders.get(id.as_str()).is_some_and(|order| {
-            order.status == OrderStatus::Cancelled && order.cancel_reason.as_deref() == Some("user")
-        });
-        if !is_cancelled {
-            lost(format!(
-                "the cancellation of order {id} returned 204; its buyer didn't cancel it"
-            ));
-        }
-    }
-    for Replay { key, first, second } in
-        acknowledged.replays.iter().filter(|it| it.first != it.second)
-    {
-        lost(format!("key {key} returned {first}, and then {second}"));
-    }
-    let mut titles = HashMap::new();
-    for ticket in &index.snapshot.tickets {
-        // Titles are unique.
-        if let Some(other) = titles.insert(&ticket.title, &ticket.id) {
-            lost(format!("a ticket was listed twice, as {other} and {}", ticket.id));
-        }
-    }
-    money(index, acknowledged, &mut lost);
-}
-
-fn money(index: &Index<'_>, acknowledged: &Acknowledged, lost: &mut impl FnMut(String)) {
-    let exists = |paid: &AcknowledgedPayment| {
-        let payment = index.payments.get(paid.order.as_str());
-        let state = payment.and_then(|payment| payment.state.as_ref());
-        state.is_some_and(|state| state.id == paid.id)
-    };
-    for paid in &acknowledged.paid {
-        let account = index.accounts.get(paid.order.as_str());
-        let charged = account.is_some_and(|account| !account.charges.is_empty());
-        if !charged || !exists(paid) {
-            let AcknowledgedPayment { id, order } = paid;
-            lost(format!("payment {id} of order {order} returned 201; nothing was charged"));
-        }
-    }
-    for AcknowledgedPayment { id, order } in
-        acknowledged.processing.iter().filter(|paid| !exists(paid))
-    {
-        lost(format!("payment {id} of order {order} returned 202; it doesn't exist"));
-    }
-    let refunded = |id: &String| {
-        let mut payments = index
-            .snapshot
-            .payments
-            .iter()
-            .filter(|payment| payment.state.as_ref().is_some_and(|state| state.id == *id));
-        payments.next().is_some_and(|payment| {
-            let account = index.accounts.get(payment.order_id.as_str());
-            account.is_some_and(|account| account.refunded() == account.charged())
-        })
-    };
-    for id in acknowledged.refunds.iter().filter(|id| !refunded(id)) {
-        lost(format!("the refund of payment {id} returned 202; it isn't refunded in full"));
     }
 }

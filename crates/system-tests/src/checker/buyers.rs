@@ -6,7 +6,7 @@ use common::events::Stream;
 
 use super::index::Index;
 use super::snapshot::Order;
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for (ticket, orders) in &index.orders_of {

@@ -2,7 +2,7 @@
 
 use super::index::Index;
 use super::snapshot::OrderStatus;
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for ticket in &index.snapshot.tickets {

@@ -5,6 +5,7 @@
 //! from MongoDB's oplog, the order of holds from their numbers.
 
 mod acknowledged;
+mod acknowledgements;
 mod buyers;
 mod catalogue;
 mod events;
@@ -15,8 +16,7 @@ mod money;
 mod replicas;
 mod servers;
 mod snapshot;
-
-use std::fmt;
+mod violations;
 
 pub use acknowledged::{
     Acknowledged, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedTicket, Replay,
@@ -24,66 +24,10 @@ pub use acknowledged::{
 pub use money::Totals;
 pub use servers::{PendingWork, Servers};
 pub use snapshot::*;
+pub use violations::{Invariant, Violation};
 
 use index::Index;
-
-/// The invariants, numbered as in the documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Invariant {
-    OneBuyer,
-    NoLostMoney,
-    NoDoubleCharge,
-    NoLostEvent,
-    NoStuckTicket,
-    NewerWins,
-    NothingDropped,
-    /// Whoever bought or sold has a mail that says so.
-    NoLostMail,
-    /// What was acknowledged to a client is durable.
-    Acknowledged,
-    /// The stack becomes idle without intervention.
-    Quiescence,
-}
-
-impl fmt::Display for Invariant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Invariant::OneBuyer => "I1 one buyer",
-            Invariant::NoLostMoney => "I2 no lost money",
-            Invariant::NoDoubleCharge => "I3 no double charge",
-            Invariant::NoLostEvent => "I4 no lost event",
-            Invariant::NoStuckTicket => "I5 no stuck ticket",
-            Invariant::NewerWins => "I6 newer wins",
-            Invariant::NothingDropped => "I8 nothing dropped",
-            Invariant::NoLostMail => "no lost mail",
-            Invariant::Acknowledged => "acknowledged",
-            Invariant::Quiescence => "quiescence",
-        })
-    }
-}
-
-/// A violated invariant, with a description.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    pub invariant: Invariant,
-    pub what: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.invariant, self.what)
-    }
-}
-
-/// The violations found so far.
-#[derive(Default)]
-struct Violations(Vec<Violation>);
-
-impl Violations {
-    fn add(&mut self, invariant: Invariant, what: impl Into<String>) {
-        self.0.push(Violation { invariant, what: what.into() });
-    }
-}
+use violations::Violations;
 
 /// All violations in a snapshot of an idle stack.
 pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
@@ -95,8 +39,6 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
     holds::check(&index, &mut violations);
     replicas::check(&index, &mut violations);
     mails::check(&index, &mut violations);
-    acknowledged::check(&index, &mut violations);
-    let Violations(mut found) = violations;
-    found.sort();
-    found
+    acknowledgements::check(&index, &mut violations);
+    violations.sorted()
 }

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use super::index::{Account, Index};
 use super::snapshot::{Order, OrderStatus, PaymentStatus, Snapshot};
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for (order, account) in &index.accounts {

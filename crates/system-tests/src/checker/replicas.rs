@@ -6,7 +6,7 @@ use common::events::Stream;
 
 use super::index::Index;
 use super::snapshot::{Event, Order, OrderStatus, ScheduleState, Ticket};
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for ticket in &index.snapshot.tickets {
@@ -58,8 +58,8 @@ fn ticket_replicas_agree(index: &Index<'_>, violations: &mut Violations) {
         let published = index.latest_state(Stream::Tickets, id).map(Event::version);
         let newest = if *deleted { published.unwrap_or_default() } else { *version };
         let agrees = replicas.get(id.as_str()).is_some_and(|replica| {
-            let wiped = *deleted && index.snapshot.broker_was_wiped && replica.version <= *version;
-            (replica.version == newest || wiped)
+            let lost = *deleted && index.snapshot.events_were_lost && replica.version <= *version;
+            (replica.version == newest || lost)
                 && (replica.price, replica.deleted) == (*price, *deleted)
         });
         if !agrees {

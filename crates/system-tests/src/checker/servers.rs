@@ -64,12 +64,12 @@ impl Servers {
     pub async fn read(
         &self,
         acknowledged: Acknowledged,
-        broker_was_wiped: bool,
+        events_were_lost: bool,
     ) -> Result<Snapshot> {
         let (oplog, oplog_is_complete) = self.oplog().await.context("the oplog")?;
         Ok(Snapshot {
             taken_at: DateTime::now().timestamp_millis(),
-            broker_was_wiped,
+            events_were_lost,
             users: self.documents("auth", "users").await?,
             tickets: self.documents("tickets", "tickets").await?,
             orders: self.documents("orders", "orders").await?,
@@ -112,6 +112,8 @@ impl Servers {
                 doc! { "nextRunAt": { "$type": "date" } },
                 "mails that are still to be sent",
             ),
+            ("orders", "orders", doc! { "unanswered": true }, "orders that await a refund"),
+            ("payments", "payments", doc! { "unanswered": true }, "payments that await an answer"),
         ];
         for (database, collection, filter, what) in left {
             let documents = self.mongo.database(database).collection::<Document>(collection);

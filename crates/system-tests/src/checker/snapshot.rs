@@ -16,8 +16,8 @@ use super::catalogue;
 pub struct Snapshot {
     /// When it was read, in milliseconds since 1970.
     pub taken_at: i64,
-    /// The broker's store was wiped during the run: its streams contain only later events.
-    pub broker_was_wiped: bool,
+    /// The broker's store was wiped, or a stream truncated, during the run: some events are missing.
+    pub events_were_lost: bool,
     pub users: Vec<User>,
     pub tickets: Vec<Ticket>,
     pub orders: Vec<Order>,

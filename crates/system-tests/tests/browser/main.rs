@@ -13,4 +13,5 @@ mod replica;
 mod sale;
 mod session;
 mod shared;
+mod stripe_js;
 mod the_browser;

@@ -71,9 +71,48 @@ async fn the_messages_of_a_charge_and_of_its_answer_are_lost() {
     wait_until_published(&stack, "orders", "orders").await;
     purge(&stack, "ORDERS").await;
     stack.signal("payments", Signal::SIGCONT);
+    payments_know(&stack, &order, "complete").await;
+}
+
+#[tokio::test]
+async fn the_messages_of_a_refund_and_of_its_answer_are_lost() {
+    let stack = shared::exclusive_for_data_loss().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    for lost in ["PAYMENTS", "ORDERS"] {
+        let ticket = seller.offers("Medea", "20.50").await;
+        let order = buyer.reserves(&ticket).await;
+        buyer.sees_order(&order, "awaiting:payment").await;
+        buyer.pays(&order, "tok_visa").await.expect(201);
+        buyer.sees_order(&order, "complete").await;
+        payments_know(&stack, &order, "complete").await;
+        let payment = buyer.payment(&order).await["id"].as_str().unwrap().to_owned();
+
+        suspend_consumer(&stack, "orders").await;
+        seller.refunds(&payment).await.expect(202);
+        buyer.sees_payment(&order, "refunded").await;
+        wait_until_published(&stack, "payments", "payments").await;
+        if lost == "PAYMENTS" {
+            purge(&stack, lost).await;
+            stack.signal("orders", Signal::SIGCONT);
+        } else {
+            suspend_consumer(&stack, "payments").await;
+            stack.signal("orders", Signal::SIGCONT);
+            buyer.sees_order(&order, "cancelled").await;
+            wait_until_published(&stack, "orders", "orders").await;
+            purge(&stack, lost).await;
+            stack.signal("payments", Signal::SIGCONT);
+        }
+        // payments reminds orders.
+        buyer.sees_order(&order, "cancelled").await;
+        payments_know(&stack, &order, "cancelled").await;
+    }
+}
+
+/// Waits until payments has the order in this status, and awaits no answer.
+async fn payments_know(stack: &Stack, order: &str, status: &str) {
     let payments = stack.database("payments").await.collection::<Document>("payments");
     eventually("payments to know the answer", || async {
-        let answered = doc! { "_id": &order, "order.status": "complete", "unanswered": false };
+        let answered = doc! { "_id": order, "order.status": status, "unanswered": false };
         (payments.count_documents(answered).await.unwrap() == 1).then_some(())
     })
     .await;
@@ -82,7 +121,14 @@ async fn the_messages_of_a_charge_and_of_its_answer_are_lost() {
 /// Suspends a service, and waits until its last request for messages has expired: else one would wait in its socket.
 async fn suspend_consumer(stack: &Stack, service: &str) {
     stack.signal(service, Signal::SIGSTOP);
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    let jetstream = async_nats::jetstream::new(stack.nats().await.unwrap());
+    for stream in Stream::ALL.into_iter().filter(|it| it.listeners().contains(&service)) {
+        let stream = jetstream.get_stream(stream.name()).await.unwrap();
+        eventually("the last request to expire", || async {
+            (stream.consumer_info(service).await.unwrap().num_waiting == 0).then_some(())
+        })
+        .await;
+    }
 }
 
 async fn purge(stack: &Stack, stream: &str) {

@@ -11,28 +11,12 @@ use system_tests::workspace;
 use imports::Modules;
 use manifests::Manifest;
 
-/// The shared crates whose modules must not import each other in a circle. Those that don't exist are skipped.
-const ACYCLIC: [&str; 6] = ["common", "telemetry", "bus", "httpkit", "store", "service"];
-
-/// Packages whose modules still import each other in a circle. A package that is fixed must be removed here.
-const CYCLIC: &[&str] = &["system-tests", "xtask"];
-
 #[test]
 fn no_modules_of_a_crate_import_each_other_in_a_circle() {
     let mut wrong = Vec::new();
     for (package, directory) in packages() {
-        if ACYCLIC.contains(&package.as_str()) && !is_split() {
-            continue;
-        }
         let cycles = Modules::read(&directory.join("src")).cycles();
-        let is_known = CYCLIC.contains(&package.as_str());
-        assert!(!(is_known && ACYCLIC.contains(&package.as_str())), "{package} must be acyclic");
-        if is_known && cycles.is_empty() {
-            wrong.push(format!("{package} has no cycle any more: remove it from CYCLIC"));
-        }
-        if !is_known {
-            wrong.extend(cycles.iter().map(|cycle| format!("{package}:\n{cycle}")));
-        }
+        wrong.extend(cycles.iter().map(|cycle| format!("{package}:\n{cycle}")));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -62,9 +46,6 @@ const IO: [&str; 6] = ["async-nats", "axum", "mongodb", "redis", "reqwest", "tok
 
 #[test]
 fn crates_depend_on_each_other_in_one_direction() {
-    if !is_split() {
-        return;
-    }
     let manifests = manifests();
     let services = workspace::services();
     let mut wrong = Vec::new();
@@ -114,11 +95,6 @@ fn no_service_depends_on_another_one() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-}
-
-/// Until common is split into layers, these rules have nothing to apply to.
-fn is_split() -> bool {
-    workspace::crates().iter().any(|name| name == "store")
 }
 
 fn packages() -> impl Iterator<Item = (String, std::path::PathBuf)> {

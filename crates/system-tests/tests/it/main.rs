@@ -4,6 +4,7 @@
 
 mod bus_users;
 mod client_disconnects;
+mod compose;
 mod crashes;
 mod data_loss;
 mod degraded;
@@ -13,9 +14,12 @@ mod gateway;
 mod kubernetes;
 mod layers;
 mod live;
+mod memory;
+mod outbox_metrics;
 mod pages;
 mod races;
 mod readme_tour;
+mod replica_sets;
 mod rooms;
 mod shared;
 mod stale_processes;

@@ -10,6 +10,21 @@ use system_tests::workspace;
 /// The most lines that a `main.rs` may have: arguments in, connect, run.
 const MAX_LINES_OF_MAIN: usize = 40;
 
+/// Every query has a time limit, which only a `TimedCollection` sets.
+#[test]
+fn services_query_through_timed_collections() {
+    for service in workspace::services_with_database() {
+        let directory = workspace::root().join("services").join(service).join("src");
+        for path in workspace::rust_files(&directory) {
+            let text = fs::read_to_string(&path).unwrap();
+            let words = text.split(|char: char| !char.is_alphanumeric() && char != '_');
+            let untimed = words.filter(|word| *word == "Collection").count();
+            let opened = text.matches("database.collection").count();
+            assert_eq!((untimed, opened), (0, 0), "{}", path.display());
+        }
+    }
+}
+
 /// Relative to a service's `src`: what it is for, where it is missing for lack of anything to put there, and why.
 struct Room {
     path: &'static str,

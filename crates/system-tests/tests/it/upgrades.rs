@@ -86,6 +86,36 @@ fn every_event_has_samples_that_are_read_completely() {
     }
 }
 
+/// Events, documents and what web reads of the API: a later version may add a value.
+#[test]
+fn every_enum_that_is_read_has_an_arm_for_values_of_later_versions() {
+    let folders = ["crates/common/src".to_owned()].into_iter();
+    let services =
+        workspace::services().into_iter().map(|service| format!("services/{service}/src"));
+    let files = folders
+        .chain(services)
+        .flat_map(|folder| workspace::rust_files(&workspace::root().join(folder)));
+    let mut read = BTreeSet::new();
+    for file in files {
+        let source = fs::read_to_string(&file).unwrap();
+        for (start, _) in source.match_indices("enum ") {
+            let (before, rest) = source.split_at(start);
+            // Its attributes: everything since the blank line or the end of the item before.
+            let attributes =
+                before.rsplit_once("\n\n").map_or(before, |(_, attributes)| attributes);
+            let Some((name, body)) = rest["enum ".len()..].split_once(" {") else { continue };
+            if name.contains(char::is_whitespace) || !attributes.contains("Deserialize") {
+                continue;
+            }
+            let body = body.split("\n}").next().unwrap();
+            let has_arm = body.contains("serde(other") || body.contains("serde(untagged");
+            assert!(has_arm, "{}: {name} has no arm for other values", file.display());
+            read.insert(name.to_owned());
+        }
+    }
+    assert!(read.contains("OrderStatus") && read.contains("RequestOutcome"), "{read:?}");
+}
+
 #[test]
 fn every_collection_has_samples_that_are_read_completely() {
     for (service, collection, round_trip) in COLLECTIONS {

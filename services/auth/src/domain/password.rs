@@ -3,6 +3,14 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+/// No account has a longer one: it has 128 characters, which in decomposed form take up to three times four bytes each.
+const MAX_BYTES: usize = 128 * 3 * 4;
+
+/// Whether no account can have this password. Whoever sends one waits for nothing, and it isn't kept in memory.
+pub fn is_too_long(typed: &str) -> bool {
+    typed.len() > MAX_BYTES
+}
+
 /// Every space as U+0020, then Normalization Form C. Case and width stay as typed.
 pub fn normalise(text: &str) -> String {
     text.chars().map(|char| if is_space(char) { ' ' } else { char }).nfc().collect()

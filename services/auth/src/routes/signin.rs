@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use httpkit::Result;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
+use httpkit::{Caller, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
@@ -39,17 +39,21 @@ impl SignIn {
 pub async fn handle(
     State(app): State<App>,
     cookies: Cookies,
+    caller: Caller,
     Body(body): Body<SignIn>,
 ) -> Result<Json<UserView>> {
     let (spellings, typed) = body.parse()?;
+    if password::is_too_long(&typed) {
+        return Err(invalid_credentials());
+    }
     let found = app.store.user_by_email(&spellings).await?;
     let hash = found.as_ref().map(|user| user.password_hash.as_str());
     let normal = password::normalise(&typed);
     let differs = normal != typed;
-    let mut is_correct = app.passwords.verify(normal, hash).await?;
+    let mut is_correct = app.passwords.verify(&caller, normal, hash).await?;
     // The version before hashed passwords as they were typed.
     if !is_correct && differs {
-        is_correct = app.passwords.verify(typed, hash).await?;
+        is_correct = app.passwords.verify(&caller, typed, hash).await?;
     }
     let user = found.filter(|_| is_correct).ok_or_else(invalid_credentials)?;
     sessions::begin(&app, &user, &cookies).await?;

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{StatusCode, header};
-use httpkit::Result;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
+use httpkit::{Caller, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
@@ -55,6 +55,7 @@ impl SignUp {
 pub async fn handle(
     State(app): State<App>,
     cookies: Cookies,
+    caller: Caller,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse> {
     let (profile, password, spellings) = body.parse()?;
@@ -62,7 +63,7 @@ pub async fn handle(
     if app.store.user_by_email(&spellings).await?.is_some() {
         return Err(email_in_use());
     }
-    let password_hash = app.passwords.hash(password).await?;
+    let password_hash = app.passwords.hash(&caller, password).await?;
     let created = User::sign_up(profile, password_hash, app.clock.now());
     match app.store.insert_user(&created).await? {
         InsertOutcome::Inserted => {}

@@ -3,6 +3,8 @@
 mod admin;
 mod currentuser;
 mod keys;
+mod load;
+mod queries;
 mod refresh;
 mod settings;
 mod signin;

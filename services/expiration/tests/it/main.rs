@@ -7,5 +7,6 @@ mod app;
 mod domain;
 mod expiry_worker;
 mod listeners;
+mod queries;
 mod timers;
 mod world;

@@ -5,6 +5,7 @@
 mod admin;
 mod listeners;
 mod outbox;
+mod query_plans;
 mod recovery;
 mod reserve;
 mod routes;

@@ -25,10 +25,15 @@ async fn mongodb_that_is_away_at_the_start_is_waited_for() {
     let clock = infra.clock.clone();
     let connecting =
         tokio::spawn(async move { App::connect(&Settings::parse_from(args).state, clock).await });
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // More attempts than the driver makes before an operation fails.
+    let listener = Listener::bind(free).await.unwrap();
+    for _ in 0..12 {
+        let attempt = tokio::time::timeout(Duration::from_secs(20), listener.accept());
+        drop(attempt.await.expect("it has not given up").unwrap());
+    }
     assert!(!connecting.is_finished(), "it has given up");
 
-    let (listener, mongod) = (Listener::bind(free).await.unwrap(), mongod.to_owned());
+    let mongod = mongod.to_owned();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut server = TcpStream::connect(&mongod).await.unwrap();

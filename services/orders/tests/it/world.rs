@@ -158,6 +158,13 @@ impl World {
         all.map(|event| event.0).filter(|refund| refund.order_id == order.id).collect()
     }
 
+    /// Whatever is unanswered is published again.
+    pub async fn a_day_passes(&self) {
+        self.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
+        testkit::looked_up(self.app.store.documents(), "unanswered", 3).await;
+        self.published().await;
+    }
+
     /// Waits until every outbox is empty.
     pub async fn published(&self) {
         testkit::all_published(self.app.store.documents()).await;

@@ -33,6 +33,20 @@ impl OrderPayment {
         }
     }
 
+    /// Whether the refund that orders asks for again has succeeded, which orders doesn't know.
+    pub fn has_refunded(&self, required: &RefundRequired) -> bool {
+        let payment = self.payment.as_ref().filter(|payment| payment.id == required.payment_id);
+        payment.is_some_and(|payment| match payment.status {
+            Status::Refunded => true,
+            Status::Created
+            | Status::Processing
+            | Status::Completed
+            | Status::Refunding
+            | Status::Failed
+            | Status::Unknown => false,
+        })
+    }
+
     /// As [`OrderPayment::mark_outcome_unknown`], for the refund.
     pub fn mark_refund_outcome_unknown(
         &self,

@@ -55,6 +55,7 @@ impl OrderPayment {
             order_id: self.order_id,
             stripe_refund_id: payment.refund.as_ref()?.stripe_id.clone()?,
             amount: self.order.amount,
+            reminder: false,
             version: self.version.get(),
         }))
     }

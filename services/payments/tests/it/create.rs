@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use common::Clock;
 use common::events::{CancelReason, OrderCreated, PaymentCreated, PaymentFailed};
+use payments::app;
 use serde_json::json;
-use testkit::{Forgery, Method};
+use testkit::{Forgery, Method, TestService};
 
-use crate::world::{World, order};
+use crate::world::{World, connect, order};
 
 #[tokio::test]
 async fn a_valid_card_pays_the_order() {
@@ -218,6 +219,29 @@ async fn invalid_requests_are_refused_as_problems() {
     response.problem(405, "method-not-allowed");
     assert!(response.header("allow").unwrap().contains("POST"));
     assert_eq!(world.charged().await, (0, 0));
+}
+
+/// Our key was revoked (401), or lacks a permission (403): that is an outage, and says nothing about the buyer's card.
+#[tokio::test]
+async fn while_stripe_refuses_our_key_the_buyer_may_retry() {
+    for key in ["sk_revoked", "pk_test_local"] {
+        let world = World::start_with_key(Clock::system(), key).await;
+        let order = world.order().await;
+        for token in ["tok_visa", "pm_card_visa"] {
+            let response = world.pay(&order, token).await;
+            response.problem(503, "unavailable");
+            assert!(response.header("retry-after").is_some());
+        }
+        let payment = world.payment(&order).await;
+        assert_eq!((&payment["status"], &payment["declines"]), (&json!("created"), &json!(0)));
+
+        // The right key: payments is restarted.
+        let app = connect(&world.infra, &world.stripe.url()).await;
+        let service = TestService::serve(app::service(app, world.infra.verifier())).await;
+        let body = json!({ "orderId": order.id, "token": "tok_visa" });
+        service.client_as(&world.buyer).post("/api/payments", body).await.expect(201);
+        assert_eq!(world.charged().await, (1, 2050));
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use common::Clock;
 use common::events::{
-    CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired, OrderStatus,
-    PaymentCreated, RefundReason, Stream, Subject,
+    CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
+    OrderStatus, PaymentCreated, PaymentRefunded, Refund, RefundReason, RefundRequired, Stream,
+    Subject,
 };
 use common::ids::PaymentId;
 use payments::app;
+use serde_json::json;
 use testkit::eventually;
 use testkit::fixtures::{self, RefundRequiredChanges as _};
 
@@ -132,7 +134,58 @@ async fn a_charge_is_published_again_until_orders_has_answered() {
 
     bus.publish(&OrderCompleted(completed(&order))).await;
     bus.settled("payments").await;
-    world.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.a_day_passes().await;
     published(3).await;
+}
+
+#[tokio::test]
+async fn a_reminder_of_a_refund_that_has_succeeded_publishes_it_again() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    let payment_id: PaymentId = payment["id"].as_str().unwrap().parse().unwrap();
+    let required = fixtures::refund_required(order.id, payment_id);
+    let reminder = OrderRefundRequired(RefundRequired { reminder: true, ..required.clone() });
+    let bus = world.infra.bus();
+    bus.publish(&OrderRefundRequired(required)).await;
+    world.payment_is(&order, "refunded").await;
+    let refunds = refunds_published(&world, 1).await;
+    // Its message is lost, and orders asks again, twice.
+    for count in [2, 3] {
+        bus.publish_again(&reminder).await;
+        assert_eq!(refunds_published(&world, count).await.last(), refunds.last());
+    }
+    assert_eq!(world.ledger().await["refunds"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sellers_refund_is_published_again_until_the_order_has_ended() {
+    let world = World::start_at(Clock::manual(Clock::system().now())).await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    let bus = world.infra.bus();
+    let complete = completed(&order);
+    bus.publish(&OrderCompleted(complete.clone())).await;
+    bus.settled("payments").await;
+    let path = format!("/api/payments/{}/refund", payment["id"].as_str().unwrap());
+    world.service.client_as(&world.seller).post(&path, json!({})).await.expect(202);
+    world.payment_is(&order, "refunded").await;
+    assert!(!refunds_published(&world, 1).await[0].reminder);
+    world.infra.clock.advance(Duration::from_secs(10));
+    assert!(refunds_published(&world, 2).await[1].reminder);
+
+    let ended =
+        Order { version: complete.version + 1, ..cancelled(&order, CancelReason::Refunded) };
+    bus.publish(&OrderCancelled(ended)).await;
+    bus.settled("payments").await;
+    world.a_day_passes().await;
+    refunds_published(&world, 2).await;
+}
+
+async fn refunds_published(world: &World, count: usize) -> Vec<Refund> {
+    let bus = world.infra.bus();
+    let events = eventually("the event of the refund", || async {
+        Some(bus.published::<PaymentRefunded>().await).filter(|events| events.len() == count)
+    });
+    events.await.into_iter().map(|event| event.0).collect()
 }

@@ -7,6 +7,7 @@ mod create;
 mod gateway;
 mod idempotency;
 mod listeners;
+mod queries;
 mod races;
 mod refund;
 mod show;

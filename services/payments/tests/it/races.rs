@@ -53,6 +53,7 @@ async fn a_refund_that_is_required_repeatedly_happens_once() {
         order_id: order.id,
         payment_id,
         why: RefundReason::TooLate,
+        reminder: false,
         version: 3,
     });
     world.infra.bus().publish(&required).await;

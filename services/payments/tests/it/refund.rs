@@ -114,7 +114,8 @@ async fn a_payment_that_cannot_be_honoured_is_refunded_once_even_if_the_response
         let payment = world.pay(&order, "tok_visa").await.expect(201);
         let payment_id = payment["id"].as_str().unwrap().parse().unwrap();
         world.fault("POST", "/v1/refunds", kind, 1).await;
-        let required = RefundRequired { order_id: order.id, payment_id, why, version: 3 };
+        let required =
+            RefundRequired { order_id: order.id, payment_id, why, reminder: false, version: 3 };
         world.infra.bus().publish(&OrderRefundRequired(required.clone())).await;
         world.payment_is(&order, "refunded").await;
         world.infra.bus().publish_again(&OrderRefundRequired(required)).await;

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _};
 use testkit::{Client, Infra, Method, Response, TestService, TestUser, eventually};
 
+/// A key that the local Stripe accepts.
+pub const STRIPE_KEY: &str = "sk_test_local";
+
 pub struct World {
     pub infra: Infra,
     pub app: App,
@@ -30,10 +33,15 @@ impl World {
     }
 
     pub async fn start_at(clock: Clock) -> World {
+        Self::start_with_key(clock, STRIPE_KEY).await
+    }
+
+    /// With this key for Stripe's API.
+    pub async fn start_with_key(clock: Clock, stripe_key: &str) -> World {
         let infra = Infra::start_at(clock).await;
         let journal = tempfile::tempdir().unwrap();
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
-        let app = connect(&infra, &stripe.url()).await;
+        let app = connect_with_key(&infra, &stripe.url(), stripe_key).await;
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().wait_for_consumers("payments", &[Stream::Orders]).await;
         let (buyer, seller) = (infra.user(), infra.user());
@@ -77,6 +85,13 @@ impl World {
     /// Waits until every event is published.
     pub async fn published(&self) {
         testkit::all_published(self.app.store.documents()).await;
+    }
+
+    /// Whatever is unanswered is published again.
+    pub async fn a_day_passes(&self) {
+        self.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
+        testkit::looked_up(self.app.store.documents(), "unanswered", 3).await;
+        self.published().await;
     }
 
     pub async fn ledger(&self) -> Value {
@@ -145,8 +160,12 @@ impl World {
 }
 
 pub async fn connect(infra: &Infra, stripe_url: &str) -> App {
+    connect_with_key(infra, stripe_url, STRIPE_KEY).await
+}
+
+async fn connect_with_key(infra: &Infra, stripe_url: &str, stripe_key: &str) -> App {
     let mut args = infra.args("payments");
-    args.extend(["--stripe-key", "sk_test_local", "--stripe-url", stripe_url].map(str::to_owned));
+    args.extend(["--stripe-key", stripe_key, "--stripe-url", stripe_url].map(str::to_owned));
     App::connect(&Settings::parse_from(args).state, infra.clock.clone()).await.unwrap()
 }
 

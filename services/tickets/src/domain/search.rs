@@ -165,6 +165,17 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
+/// The words of a query that are searched for. One letter of an alphabet begins a large part of all words, so it is
+/// ignored; one ideograph is a word of its own.
+pub fn terms(query: &str) -> Vec<String> {
+    let mut terms = words(query);
+    terms.retain(|term| term.chars().nth(1).is_some() || term.as_str() >= FIRST_IDEOGRAPH);
+    terms
+}
+
+/// Where the scripts of East Asia begin in Unicode.
+const FIRST_IDEOGRAPH: &str = "\u{2e80}";
+
 /// Letters that people type without their strokes, and that Unicode doesn't decompose.
 fn undecomposed(char: char) -> Option<&'static str> {
     Some(match char {
@@ -220,6 +231,19 @@ mod tests {
             ["20270130", "2027-1-30", "2027-02-30", "1969-12-31", "2027-01-30T20:00", "soon"]
         {
             assert_eq!(DateBound::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_term_has_two_letters_or_is_an_ideograph() {
+        for (query, expected) in [
+            ("a rock b", vec!["rock"]),
+            ("é ï 7", vec![]),
+            ("и", vec![]),
+            ("u2 x", vec!["u2"]),
+            ("東", vec!["東"]),
+        ] {
+            assert_eq!(terms(query), expected, "{query}");
         }
     }
 

@@ -6,10 +6,10 @@ use common::Money;
 use httpkit::extract::Query;
 use httpkit::paging::{self, Cursor};
 use httpkit::validation::Rules;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{Caller, CurrentUser, Error, Result};
 use serde::Deserialize;
 
-use crate::domain::search::words;
+use crate::domain::search;
 use crate::domain::{DateBound, Search, SearchScope, Sort};
 use crate::state::App;
 use crate::view;
@@ -34,11 +34,13 @@ pub struct Parameters {
 pub async fn handle(
     State(app): State<App>,
     viewer: Option<CurrentUser>,
+    caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response> {
     let ListRequest { search, limit, cursor } = parameters.parse(viewer.as_ref())?;
     let limit = paging::limit(limit)?;
     let after = cursor.map(|text| Cursor::decode(&text, &search)).transpose()?;
+    let _turn = app.lists.take(&caller).await?;
     let now = app.clock.now();
     let (tickets, more) = app.store.page(&search, now, after.as_ref(), limit).await?;
     let last = tickets.last().filter(|_| more);
@@ -58,7 +60,8 @@ impl Parameters {
     fn parse(self, viewer: Option<&CurrentUser>) -> Result<ListRequest> {
         const AMOUNT: &str = "must be a number, like 20 or 20.50";
         const SORT: &str = "must be -createdAt, price, -price or date";
-        let terms = |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| words(text));
+        let terms =
+            |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| search::terms(text));
         let too_long = format!("must be at most {MAX_QUERY_CHARS} characters");
         let amount = |text: &str| text.parse::<Money>().ok();
 

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use common::money::Currency;
 use common::problem;
 use http::StatusCode;
 use httpkit::Result;
@@ -153,15 +154,15 @@ impl Params {
 
     /// The query to tickets, which validates every field. Dates are days at each ticket's own place, as the cards show
     /// them; one that can't be read is sent as typed, so that tickets rejects it along with all other errors.
-    fn query(&self) -> Vec<(&'static str, String)> {
+    fn query(&self, currency: &Currency) -> Vec<(&'static str, String)> {
         let day = |text: &str| {
             let text = text.trim();
             text.parse().map_or_else(|_| text.to_owned(), |day: Date| day.to_string())
         };
         let all = [
             ("q", self.q.trim().to_owned()),
-            ("min_price", typed_amount(&self.min_price)),
-            ("max_price", typed_amount(&self.max_price)),
+            ("min_price", typed_amount(&self.min_price, currency)),
+            ("max_price", typed_amount(&self.max_price, currency)),
             ("from", day(&self.from)),
             ("to", day(&self.to)),
             ("sort", self.sort.clone()),
@@ -177,7 +178,7 @@ pub async fn show(
     visitor: Visitor,
     PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
-    let query = params.query();
+    let query = params.query(&app.settings.market.currency);
     let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
     let (found, frame) = tokio::join!(visitor.api.tickets(&query), Frame::of(&app, &visitor));
     let (list, errors) = match found {
@@ -209,6 +210,10 @@ pub async fn show(
 mod tests {
     use super::*;
 
+    fn usd() -> Currency {
+        "usd".parse().expect("a currency")
+    }
+
     fn params() -> Params {
         Params { q: "aïda & co".to_owned(), to: "2026-03-29".to_owned(), ..Params::default() }
     }
@@ -221,7 +226,7 @@ mod tests {
 
     #[test]
     fn days_are_sent_as_days() {
-        let query = Params { from: " 2026-03-28 ".to_owned(), ..params() }.query();
+        let query = Params { from: " 2026-03-28 ".to_owned(), ..params() }.query(&usd());
         assert!(query.contains(&("from", "2026-03-28".to_owned())), "{query:?}");
         assert!(query.contains(&("to", "2026-03-29".to_owned())), "{query:?}");
     }
@@ -230,7 +235,7 @@ mod tests {
     fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         let params =
             Params { from: "tomorrow".to_owned(), to: "2026-02-30".to_owned(), ..params() };
-        let query = params.query();
+        let query = params.query(&usd());
         for (name, text) in [("from", "tomorrow"), ("to", "2026-02-30")] {
             assert!(query.contains(&(name, text.to_owned())), "{query:?}");
         }

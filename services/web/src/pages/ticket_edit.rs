@@ -69,7 +69,12 @@ pub async fn submit(
 ) -> Result<Response> {
     let mut typed = typed.canonical();
     let edited = match visitor.check_session() {
-        Ok(()) => visitor.api.edit_ticket(id, &typed.draft(), typed.version).await,
+        Ok(()) => {
+            visitor
+                .api
+                .edit_ticket(id, &typed.draft(&app.settings.market.currency), typed.version)
+                .await
+        }
         Err(failure) => Err(failure),
     };
     let (status, errors) = match edited {

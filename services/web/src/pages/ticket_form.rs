@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use common::money::Currency;
 use common::settings::MarketSettings;
 use common::text::{self, TextError};
 use common::{Money, Time, time_zone};
@@ -133,7 +134,7 @@ impl Typed {
 
     /// The request to tickets, which validates every field. A date that can't be converted is sent as typed, so
     /// that tickets rejects it along with all other errors.
-    pub fn draft(&self) -> TicketDraft {
+    pub fn draft(&self, currency: &Currency) -> TicketDraft {
         let date = match self.date.trim() {
             "" => None,
             text => {
@@ -143,7 +144,7 @@ impl Typed {
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
         TicketDraft {
             title: self.title.clone(),
-            price: typed_amount(&self.price),
+            price: typed_amount(&self.price, currency),
             description: filled(&self.description),
             date,
             time_zone: filled(&self.time_zone),
@@ -226,6 +227,10 @@ pub fn is_listed(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn usd() -> Currency {
+        "usd".parse().expect("a currency")
+    }
+
     fn at(text: &str, zone: &str) -> Result<String, FieldError> {
         read_date(text, zone).map(|time| time.to_string())
     }
@@ -258,7 +263,7 @@ mod tests {
     fn an_invalid_date_is_sent_as_typed_and_tickets_rejects_it() {
         for date in ["soon", "2026-03-29T02:30"] {
             let typed = typed(date, "Europe/Berlin", "");
-            assert_eq!(typed.draft().date.as_deref(), Some(date));
+            assert_eq!(typed.draft(&usd()).date.as_deref(), Some(date));
             assert_eq!(Time::parse(date), None);
         }
     }
@@ -279,14 +284,14 @@ mod tests {
         ] {
             let zone = "Europe/Berlin";
             let shown = typed_date(Time::parse(stored).unwrap(), zone);
-            assert_eq!(typed(&shown, zone, stored).draft().date.as_deref(), Some(stored));
+            assert_eq!(typed(&shown, zone, stored).draft(&usd()).date.as_deref(), Some(stored));
         }
         let stored = "2027-10-31T01:30:00.000Z";
         for (date, zone, expected) in [
             ("2027-10-31T02:31", "Europe/Berlin", "2027-10-31T00:31:00.000Z"),
             ("2027-10-31T02:30", "Europe/Lisbon", "2027-10-31T02:30:00.000Z"),
         ] {
-            assert_eq!(typed(date, zone, stored).draft().date.as_deref(), Some(expected));
+            assert_eq!(typed(date, zone, stored).draft(&usd()).date.as_deref(), Some(expected));
         }
     }
 
@@ -295,9 +300,9 @@ mod tests {
         let rules =
             PriceRules { currency: String::new(), hint: String::new(), error: String::new() };
         let typed = typed("2027-07-01T19:30", "", "");
-        assert_eq!(typed.draft().date.as_deref(), Some("2027-07-01T19:30"));
+        assert_eq!(typed.draft(&usd()).date.as_deref(), Some("2027-07-01T19:30"));
         assert_eq!(typed.field_error("date", &rules).unwrap().field, Some("time_zone"));
-        assert_eq!(Typed::default().draft().time_zone, None);
+        assert_eq!(Typed::default().draft(&usd()).time_zone, None);
     }
 
     #[test]

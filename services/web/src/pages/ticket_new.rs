@@ -69,7 +69,9 @@ pub async fn submit(
 ) -> Result<Response> {
     let mut typed = typed.canonical();
     let listed = match visitor.check_session() {
-        Ok(()) => visitor.api.list_ticket(&typed.draft(), &typed.key).await,
+        Ok(()) => {
+            visitor.api.list_ticket(&typed.draft(&app.settings.market.currency), &typed.key).await
+        }
         Err(failure) => Err(failure),
     };
     let (status, errors) = match listed {

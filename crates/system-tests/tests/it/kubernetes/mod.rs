@@ -6,10 +6,11 @@ mod deploy;
 mod images;
 mod network;
 mod objects;
+mod rehearsal;
 mod restore;
 mod routes;
 mod services;
-mod settings;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -76,6 +76,20 @@ fn every_object_is_in_the_namespace_and_names_are_unique() {
     }
 }
 
+/// `skaffold dev` deletes what it has applied: the namespace, with the data and the Secrets, isn't part of it.
+#[test]
+fn no_overlay_has_the_namespace_and_dev_uses_the_default_storage() {
+    for (overlay, objects) in OVERLAYS.iter() {
+        assert!(of_kind(objects, "Namespace").is_empty(), "{overlay}");
+        for set in of_kind(objects, "StatefulSet") {
+            for claim in list(set, "/spec/volumeClaimTemplates") {
+                let class = claim["spec"].get("storageClassName");
+                assert_eq!(class.is_some(), *overlay != "dev", "{overlay}: {}", name(set));
+            }
+        }
+    }
+}
+
 #[test]
 fn every_kubernetes_service_selects_one_workload_at_a_port_that_it_has() {
     for (overlay, objects) in OVERLAYS.iter() {

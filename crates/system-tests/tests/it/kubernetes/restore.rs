@@ -87,7 +87,7 @@ fn is_a_mongod_of_its_own(line: &str, service: &str) {
 /// Runs a pod's command on this machine.
 const EXEC: &str = r#"#!/usr/bin/env bash
 while [[ $1 != -- ]]; do shift; done
-MONGO_INITDB_ROOT_PASSWORD=secret exec "${@:2}"
+ROOT_PASSWORD=secret exec "${@:2}"
 "#;
 /// Prints its arguments, and the file that `--config` names.
 const MONGODUMP: &str = r#"#!/usr/bin/env bash

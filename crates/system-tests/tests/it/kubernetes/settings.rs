@@ -9,7 +9,7 @@ use testkit::{Program, environment};
 use super::{OVERLAYS, list, name, of_kind, repository, services, text, workloads, yaml};
 
 /// Settings whose defaults are right in a cluster: the ports and the address are those that the Deployments name.
-const LEFT_OUT: [&str; 8] = [
+pub const LEFT_OUT: [&str; 8] = [
     "HOST",
     "PORT",
     "ADMIN_PORT",
@@ -128,9 +128,12 @@ fn every_secret_and_config_map_that_a_pod_reads_exists() {
 fn nats_knows_the_password_of_every_user() {
     let created = created();
     let users = super::read("infra/k8s/data/nats/users.conf");
+    let nodes = super::read("infra/k8s/components/nats-three-nodes/cluster.conf");
+    let users = users + &nodes;
     let named: Vec<_> =
         users.lines().filter_map(|line| line.trim().strip_prefix("password: $")).collect();
-    assert_eq!(named.len(), services().len() + 1, "each service and the operator: {named:?}");
+    let expected = services().len() + 2;
+    assert_eq!(named.len(), expected, "each service, the operator and the nodes: {named:?}");
     for variable in named {
         let key = ("nats".to_owned(), variable.to_owned());
         assert!(created.contains(&key), "make-secrets creates no {variable}");

@@ -281,7 +281,6 @@ async fn a_required_refund_is_published_again_until_it_is_refunded() {
     published(3).await;
     world.bus().publish(&PaymentRefunded(refund(&payment))).await;
     world.settled().await;
-    world.infra.clock.advance(Duration::from_secs(24 * 60 * 60));
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.a_day_passes().await;
     assert_eq!(world.refunds_required(&order).await.len(), 3);
 }

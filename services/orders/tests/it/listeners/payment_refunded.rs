@@ -1,6 +1,8 @@
 //! `payment.refunded`: legal in every state.
 
-use common::events::{CancelReason, Payment, PaymentCreated, PaymentRefunded};
+use std::time::Duration;
+
+use common::events::{CancelReason, Payment, PaymentCreated, PaymentRefunded, Refund};
 use orders::domain::Order;
 
 use crate::world::{World, payment, refund};
@@ -68,4 +70,35 @@ async fn an_order_that_has_ended_records_the_refund_and_keeps_its_reason() {
     world.expire(&expired).await;
     publish_refund(&world, &crate::world::payment(&expired)).await;
     assert_refunded(&world, &expired, CancelReason::Expired).await;
+}
+
+#[tokio::test]
+async fn a_reminder_of_a_refund_that_is_recorded_publishes_the_orders_end_again() {
+    let world = World::start().await;
+    let order = world.order(&world.ticket().await).await;
+    let payment = world.pay(&order).await;
+    world.bus().publish(&PaymentRefunded(refund(&payment))).await;
+    world.settled().await;
+    let stored = world.stored(order.id).await;
+    let reminder = Refund { reminder: true, ..refund(&payment) };
+    for count in [2, 3] {
+        world.infra.clock.advance(Duration::from_secs(10));
+        world.bus().publish_again(&PaymentRefunded(reminder.clone())).await;
+        world.settled().await;
+        let published = world.events_of(&order).await;
+        let end = ("cancelled", stored.version);
+        assert_eq!(published.into_iter().filter(|event| *event == end).count(), count);
+    }
+    assert_eq!(world.stored(order.id).await, stored);
+}
+
+#[tokio::test]
+async fn a_reminder_that_is_the_first_to_arrive_ends_the_order_once() {
+    let world = World::start().await;
+    let order = world.order(&world.ticket().await).await;
+    let payment = world.pay(&order).await;
+    let reminder = Refund { reminder: true, ..refund(&payment) };
+    world.bus().publish(&PaymentRefunded(reminder)).await;
+    world.settled().await;
+    assert_refunded(&world, &order, CancelReason::Refunded).await;
 }

@@ -1,0 +1,1 @@
+"""The parts of `infra/k8s/rehearse`."""
