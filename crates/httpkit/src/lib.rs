@@ -20,6 +20,7 @@ pub mod run;
 pub mod server;
 pub mod settings;
 pub mod turns;
+mod unread_body;
 pub mod validation;
 
 pub use auth::CurrentUser;

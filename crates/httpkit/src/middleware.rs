@@ -21,9 +21,13 @@ use crate::caller::Caller;
 use crate::client_ip;
 use crate::error::{Error, ErrorExtension};
 use crate::rate_limit::RateLimiter;
+use crate::unread_body;
 
 /// The time limit of a route, by method and path, where it differs from the service's.
 pub(crate) type RouteTimeout = (Method, &'static str, Duration);
+
+/// The largest body that a service reads: a description of 5,000 characters fits many times.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
 /// How an error becomes a response: the error, the response's other extensions, and the request's id.
 pub type RenderError = fn(&Error, &Extensions, &str) -> Response;
@@ -68,10 +72,11 @@ impl Middleware {
 /// the client waits, and is counted and logged once. Of too many at once, some are refused.
 pub(crate) async fn handle(
     State(middleware): State<Middleware>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
+    let mut request = request.map(|body| unread_body::discard_when_dropped(body, BODY_LIMIT));
     let method = request.method().clone();
     let route = request
         .extensions()

@@ -24,13 +24,11 @@ use tower_cookies::CookieManagerLayer;
 use url::Url;
 
 use crate::error::Error;
-use crate::middleware::{Middleware, RenderError, RouteTimeout};
+use crate::middleware::{BODY_LIMIT, Middleware, RenderError, RouteTimeout};
 use crate::rate_limit::RateLimiter;
 use crate::settings::DEFAULT_TRUSTED_PROXIES;
 use crate::{auth, graceful_shutdown, middleware};
 
-/// The largest body that a service reads: a description of 5,000 characters fits many times.
-const BODY_LIMIT: usize = 64 * 1024;
 /// A request that isn't answered within this time is answered 503.
 const TIMEOUT: Duration = Duration::from_secs(6);
 /// How many requests a service works on at once. More are answered 503: a request that waits for a turn behind so many

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use futures::{StreamExt, stream};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use httpkit::{Caller, Service};
 use testkit::{Method, TestService, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -242,11 +242,33 @@ async fn an_operator_sees_health_readiness_and_metrics() {
 /// Sends a request on a kept connection, and returns the head of the response.
 async fn ask(connection: &mut TcpStream) -> String {
     connection.write_all(b"GET /here HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    response_head(connection).await
+}
+
+async fn response_head(connection: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(connection.read_u8().await.expect("an answer"));
     }
     String::from_utf8(head).unwrap().to_lowercase()
+}
+
+#[tokio::test]
+async fn a_response_before_the_end_of_the_request_reaches_a_client_that_still_sends() {
+    let routes = Router::new()
+        .route("/refuses", post(|| async { StatusCode::FORBIDDEN }))
+        .route("/here", get(|| async {}));
+    let service = serve(routes).await;
+    let mut connection =
+        TcpStream::connect(service.url.trim_start_matches("http://")).await.unwrap();
+    let head = "POST /refuses HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    assert!(response_head(&mut connection).await.starts_with("http/1.1 403"));
+    for _ in 0..60 {
+        connection.write_all(&[b'x'; 1000]).await.unwrap();
+    }
+    let next = ask(&mut connection).await;
+    assert!(next.starts_with("http/1.1 200"), "the connection is kept: {next}");
 }
 
 #[tokio::test]
