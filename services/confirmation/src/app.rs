@@ -39,10 +39,10 @@ pub fn service(
     letterhead: Letterhead,
     mailer: Option<Mailer>,
 ) -> Service {
+    let service = app.context.service(routes(HttpState { app: app.clone(), verifier }));
+    let app = app.in_background();
     let counted = app.clone();
-    let service = app
-        .context
-        .service(routes(HttpState { app: app.clone(), verifier }))
+    let service = service
         .background("consumers", app.context.consume(listeners(app.clone())))
         .background("count", |stop| worker::count(counted, stop));
     metrics::gauge!("mail_server_configured").set(if mailer.is_some() { 1.0 } else { 0.0 });

@@ -66,4 +66,9 @@ impl App {
             context,
         })
     }
+
+    /// The same state for listeners and background tasks, which have connections to MongoDB of their own.
+    pub fn in_background(&self) -> App {
+        App { store: self.store.in_background(&self.context.background), ..self.clone() }
+    }
 }

@@ -4,11 +4,14 @@ use bson::doc;
 use common::ids::{OrderId, UserId};
 use common::{Clock, Time};
 use futures::TryStreamExt;
+use mongodb::Database;
 use mongodb::options::ReturnDocument;
-use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use store::mongo;
-use store::{Aggregate, Change, Documents, OutboxMessage, RequestIdentity, Result, StoredResponse};
+use store::{
+    Aggregate, Change, Documents, OutboxMessage, RequestIdentity, Result, StoredResponse,
+    TimedCollection,
+};
 
 use crate::domain::{Mail, MailId, OrderReplica, Status, UserReplica};
 
@@ -53,9 +56,9 @@ pub struct Beginning {
 #[derive(Clone)]
 pub struct Store {
     mails: Documents<Mail>,
-    users: Collection<UserReplica>,
-    orders: Collection<OrderReplica>,
-    beginnings: Collection<Beginning>,
+    users: TimedCollection<UserReplica>,
+    orders: TimedCollection<OrderReplica>,
+    beginnings: TimedCollection<Beginning>,
 }
 
 impl Store {
@@ -72,10 +75,20 @@ impl Store {
         ];
         Ok(Store {
             mails: Documents::open(database, clock, indexes).await?,
-            users: database.collection("users"),
-            orders: database.collection("orders"),
-            beginnings: database.collection("beginnings"),
+            users: TimedCollection::new(database, "users"),
+            orders: TimedCollection::new(database, "orders"),
+            beginnings: TimedCollection::new(database, "beginnings"),
         })
+    }
+
+    /// The same store for listeners and background tasks, through their own connections.
+    pub fn in_background(&self, database: &Database) -> Self {
+        Store {
+            mails: self.mails.in_background(database),
+            users: self.users.in_background(database),
+            orders: self.orders.in_background(database),
+            beginnings: self.beginnings.in_background(database),
+        }
     }
 
     /// The mails, for the admin commands that every service has.

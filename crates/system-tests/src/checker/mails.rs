@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::index::Index;
 use super::snapshot::{Mail, MailStatus, OrderStatus};
-use super::{Invariant, Violations};
+use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     let snapshot = index.snapshot;
