@@ -75,8 +75,9 @@ impl Stream {
     /// The services that consume it: each has a durable consumer of its own name.
     pub fn listeners(self) -> &'static [&'static str] {
         match self {
-            Stream::Users | Stream::Tickets | Stream::Expiration | Stream::Payments => &["orders"],
-            Stream::Orders => &["tickets", "expiration", "payments"],
+            Stream::Users | Stream::Payments => &["orders", "confirmation"],
+            Stream::Tickets | Stream::Expiration => &["orders"],
+            Stream::Orders => &["tickets", "expiration", "payments", "confirmation"],
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod back_off;
 pub mod clock;
+pub mod display;
 pub mod durability;
 pub mod events;
 pub mod ids;

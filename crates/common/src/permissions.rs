@@ -16,6 +16,8 @@ pub enum Action {
     OrderTicket,
     /// Read an order.
     ViewOrder,
+    /// Read which mails an order's buyer was sent, or have the confirmation sent again.
+    BuyerMails,
     /// Give up a reservation.
     CancelOrder,
     /// Pay an order.
@@ -54,7 +56,7 @@ pub fn may(user: Principal, action: Action, owners: Owners) -> bool {
         // Nobody pays with somebody else's card.
         Action::Pay => buyer,
         Action::EditTicket | Action::Refund => seller || user.is_admin,
-        Action::CancelOrder => buyer || user.is_admin,
+        Action::BuyerMails | Action::CancelOrder => buyer || user.is_admin,
         Action::ViewOrder | Action::ViewPayment => buyer || seller || user.is_admin,
     }
 }
@@ -66,6 +68,9 @@ impl Action {
             Action::OrderTicket => (&problem::OWN_TICKET, "This ticket is your own."),
             Action::EditTicket => (&problem::NOT_ALLOWED, "Only its seller can change a listing."),
             Action::ViewOrder => (&problem::NOT_ALLOWED, "This order belongs to another account."),
+            Action::BuyerMails => {
+                (&problem::NOT_ALLOWED, "These mails were sent to another account.")
+            }
             Action::CancelOrder => (&problem::NOT_ALLOWED, "Only its buyer can cancel an order."),
             Action::Pay => (&problem::NOT_ALLOWED, "Only its buyer can pay an order."),
             Action::ViewPayment => {
@@ -96,6 +101,7 @@ mod tests {
             (EditTicket,  [true,  false, false, true]),
             (OrderTicket, [false, true,  true,  true]),
             (ViewOrder,   [true,  true,  false, true]),
+            (BuyerMails,  [false, true,  false, true]),
             (CancelOrder, [false, true,  false, true]),
             (Pay,         [false, true,  false, false]),
             (ViewPayment, [true,  true,  false, true]),

@@ -50,6 +50,7 @@ problems! {
     ORDER_COMPLETE = "order-complete" CONFLICT "The order is complete";
     ORDER_CANCELLED = "order-cancelled" CONFLICT "The order is cancelled";
     ORDER_EXPIRED = "order-expired" CONFLICT "The order has expired";
+    ORDER_NOT_COMPLETE = "order-not-complete" CONFLICT "The order is not complete";
     ALREADY_PAID = "already-paid" CONFLICT "The order is already paid";
     PAYMENT_IN_PROGRESS = "payment-in-progress" CONFLICT "A payment is in progress";
     PAYMENT_FAILED = "payment-failed" CONFLICT "The payment has failed permanently";

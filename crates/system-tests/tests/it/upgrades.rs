@@ -20,7 +20,7 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 9] = [
+const COLLECTIONS: [(&str, &str, Reader); 13] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
@@ -30,6 +30,10 @@ const COLLECTIONS: [(&str, &str, Reader); 9] = [
     ("orders", "people", round_trip::<orders::domain::UserReplica>),
     ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
     ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
+    ("confirmation", "mails", round_trip::<confirmation::domain::Mail>),
+    ("confirmation", "users", round_trip::<confirmation::domain::UserReplica>),
+    ("confirmation", "orders", round_trip::<confirmation::domain::OrderReplica>),
+    ("confirmation", "beginnings", round_trip::<confirmation::store::Beginning>),
 ];
 /// A collection that exists only while the versions of a restored database are bumped.
 const TEMPORARY: &str = "restores";

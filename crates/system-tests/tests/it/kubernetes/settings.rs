@@ -9,8 +9,16 @@ use testkit::{Program, environment};
 use super::{OVERLAYS, list, name, of_kind, repository, services, text, workloads, yaml};
 
 /// Settings whose defaults are right in a cluster: the ports and the address are those that the Deployments name.
-pub const LEFT_OUT: [&str; 6] =
-    ["HOST", "PORT", "ADMIN_PORT", "LIVE_STREAMS", "LIVE_STREAMS_PER_VISITOR", "STRIPE_URL"];
+pub const LEFT_OUT: [&str; 8] = [
+    "HOST",
+    "PORT",
+    "ADMIN_PORT",
+    "LIVE_STREAMS",
+    "LIVE_STREAMS_PER_VISITOR",
+    "STRIPE_URL",
+    "SMTP_CA",
+    "SMTP_TIMEOUT_SECONDS",
+];
 
 /// The variables that a service's `--help` names.
 pub async fn known(service: &str) -> BTreeSet<String> {

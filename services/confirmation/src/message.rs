@@ -1,0 +1,275 @@
+//! What a mail says: the subject, and its text and HTML from templates that the compiler checks.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use askama::Template;
+use common::Quantity;
+use common::display::{When, price, product};
+use common::events::Order;
+use lettre::Message;
+use lettre::message::header::{
+    ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue,
+};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use url::Url;
+
+use crate::domain::{Kind, Mail, UserReplica};
+
+/// Who writes, and where links lead.
+#[derive(Clone, Debug)]
+pub struct Letterhead {
+    pub from: Mailbox,
+    pub public_url: Url,
+}
+
+impl Letterhead {
+    /// The mail as it is sent. An error lies in the mail itself, such as in its address.
+    pub fn compose(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<Message> {
+        let (subject, text, html) = self.content(mail, to)?;
+        let address = to.email.parse().with_context(|| format!("the address {:?}", to.email))?;
+        let part = |kind: ContentType, body: String| {
+            let part = SinglePart::builder().header(kind);
+            part.header(ContentTransferEncoding::QuotedPrintable).body(body)
+        };
+        // The same in each attempt, as the Message-ID is.
+        let date = Duration::from_millis(u64::try_from(mail.created_at.millis()).unwrap_or(0));
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(to.name.as_deref().map(one_line), address))
+            .subject(one_line(&subject))
+            .message_id(Some(mail.id.message_id(self.from.email.domain())))
+            .date(SystemTime::UNIX_EPOCH + date)
+            .header(AutoSubmitted)
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(ContentType::TEXT_PLAIN, text))
+                    .singlepart(part(ContentType::TEXT_HTML, html)),
+            )?;
+        Ok(message)
+    }
+
+    fn content(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<(String, String, String)> {
+        let about = || {
+            let order = mail.order.as_ref().context("the mail names no order")?;
+            Ok::<_, anyhow::Error>(About::of(order, self.link(&["orders", &order.id.to_string()])))
+        };
+        let home = self.link(&[]);
+        match mail.kind {
+            Kind::Welcome => {
+                let name = to.name.clone();
+                let subject = "Welcome to Ticketing".to_owned();
+                let (text, html) = (
+                    WelcomeText { name: name.clone(), home: home.clone() }.render()?,
+                    WelcomeHtml { name, home }.render()?,
+                );
+                Ok((subject, text, html))
+            }
+            Kind::Paid => {
+                let about = about()?;
+                let subject = format!("You bought: {}", about.what());
+                let text = PaidText { about: about.clone() }.render()?;
+                Ok((subject, text, PaidHtml { about, home }.render()?))
+            }
+            Kind::Expired => {
+                let about = about()?;
+                let subject = format!("Your reservation expired: {}", about.title);
+                let text = ExpiredText { about: about.clone() }.render()?;
+                Ok((subject, text, ExpiredHtml { about, home }.render()?))
+            }
+            Kind::Refunded => {
+                let about = about()?;
+                let subject = format!("Refunded: {}", about.title);
+                let text = RefundedText { about: about.clone() }.render()?;
+                Ok((subject, text, RefundedHtml { about, home }.render()?))
+            }
+            Kind::Sold => {
+                let about = about()?;
+                let subject = format!("You sold: {}", about.what());
+                let text = SoldText { about: about.clone() }.render()?;
+                Ok((subject, text, SoldHtml { about, home }.render()?))
+            }
+            Kind::SaleRefunded => {
+                let about = about()?;
+                let subject = format!("Sale refunded: {}", about.title);
+                let text = SaleRefundedText { about: about.clone() }.render()?;
+                Ok((subject, text, SaleRefundedHtml { about, home }.render()?))
+            }
+            Kind::Unknown => anyhow::bail!("a later version writes mails of this kind"),
+        }
+    }
+
+    /// A page of ours, without anything that says who opened it.
+    fn link(&self, path: &[&str]) -> String {
+        let mut url = self.public_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url.to_string()
+    }
+}
+
+/// A header has no line breaks, whatever its text was made of: no user's text adds a header.
+fn one_line(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+/// The facts of an order, as they are shown.
+#[derive(Clone, Debug)]
+struct About {
+    title: String,
+    venue: Option<String>,
+    date: Option<When>,
+    quantity: Quantity,
+    /// What all places cost together.
+    total: String,
+    /// The same with its parts: `3 × $20.00 = $60.00`.
+    product: String,
+    order: String,
+    /// The order's page.
+    link: String,
+}
+
+impl About {
+    fn of(order: &Order, link: String) -> About {
+        let listing = &order.ticket.listing;
+        About {
+            title: listing.title.clone(),
+            venue: listing.venue.clone(),
+            date: listing.date.map(|date| When::of(date, &listing.time_zone)),
+            quantity: order.quantity,
+            total: price(order.total, &listing.currency),
+            product: product(order.quantity, listing.price, &listing.currency),
+            order: order.id.to_string(),
+            link,
+        }
+    }
+
+    fn is_of_many(&self) -> bool {
+        self.quantity > Quantity::ONE
+    }
+
+    /// The headline of the buyer's mail.
+    fn bought(&self) -> String {
+        if self.is_of_many() {
+            format!("You bought {} tickets", self.quantity)
+        } else {
+            "You bought this ticket".to_owned()
+        }
+    }
+
+    /// The headline of the seller's mail.
+    fn sold(&self) -> String {
+        if self.is_of_many() {
+            format!("You sold {} tickets", self.quantity)
+        } else {
+            "You sold a ticket".to_owned()
+        }
+    }
+
+    /// `Tosca, row 7`, or `3 × Tosca, row 7`.
+    fn what(&self) -> String {
+        if self.is_of_many() {
+            format!("{} × {}", self.quantity, self.title)
+        } else {
+            self.title.clone()
+        }
+    }
+}
+
+/// A program has written it: no holiday notice is to answer (RFC 3834 §5).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(AutoSubmitted)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "welcome.txt")]
+struct WelcomeText {
+    name: Option<String>,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct WelcomeHtml {
+    name: Option<String>,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "paid.txt")]
+struct PaidText {
+    about: About,
+}
+
+#[derive(Template)]
+#[template(path = "paid.html")]
+struct PaidHtml {
+    about: About,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "expired.txt")]
+struct ExpiredText {
+    about: About,
+}
+
+#[derive(Template)]
+#[template(path = "expired.html")]
+struct ExpiredHtml {
+    about: About,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "refunded.txt")]
+struct RefundedText {
+    about: About,
+}
+
+#[derive(Template)]
+#[template(path = "refunded.html")]
+struct RefundedHtml {
+    about: About,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "sold.txt")]
+struct SoldText {
+    about: About,
+}
+
+#[derive(Template)]
+#[template(path = "sold.html")]
+struct SoldHtml {
+    about: About,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "sale-refunded.txt")]
+struct SaleRefundedText {
+    about: About,
+}
+
+#[derive(Template)]
+#[template(path = "sale-refunded.html")]
+struct SaleRefundedHtml {
+    about: About,
+    home: String,
+}
