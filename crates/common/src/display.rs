@@ -1,9 +1,10 @@
 //! Times and amounts as people read them, on pages and in mails alike.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::clock::Time;
+use crate::ids::OrderId;
 use crate::money::{Currency, Money};
 use crate::places::Quantity;
 
@@ -32,8 +33,7 @@ impl When {
     /// `zone` is an IANA name; an unknown one is treated as UTC.
     pub fn of(time: Time, zone: &str) -> When {
         let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-        let timestamp = Timestamp::from_millisecond(time.millis()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let zoned = timestamp.to_zoned(zone);
+        let zoned = in_zone(time, zone);
         let written = |pattern: &str| zoned.strftime(pattern).to_string();
         When {
             iso: written("%Y-%m-%dT%H:%M:%S%:z"),
@@ -46,6 +46,11 @@ impl When {
             year: written("%Y"),
         }
     }
+}
+
+fn in_zone(time: Time, zone: TimeZone) -> Zoned {
+    let timestamp = Timestamp::from_millisecond(time.millis()).unwrap_or(Timestamp::UNIX_EPOCH);
+    timestamp.to_zoned(zone)
 }
 
 /// `$20.50`, or `20.50 CHF` for currencies without a well-known sign.
@@ -73,6 +78,17 @@ pub fn product(quantity: Quantity, each: Money, currency: &Currency) -> String {
         return each_price;
     }
     format!("{quantity} × {each_price} = {}", price(quantity.times(each), currency))
+}
+
+/// The number of an order's receipt, which follows from the order and never changes: `20261121-0C1D2E3F4A5B`, the day on
+/// which it was placed (UTC) and the random end of its id.
+pub fn receipt_number(order: OrderId) -> String {
+    let id = order.to_string().replace('-', "").to_uppercase();
+    let (_, end) = id.split_at(id.len().saturating_sub(12));
+    match order.created_at() {
+        Some(time) => format!("{}-{end}", in_zone(time, TimeZone::UTC).strftime("%Y%m%d")),
+        None => end.to_owned(),
+    }
 }
 
 /// `1,234.50`
@@ -111,6 +127,17 @@ mod tests {
         assert_eq!(product(2, 2000), "2 × $20.00 = $40.00");
         assert_eq!(product(60, 2050), "60 × $20.50 = $1,230.00");
         assert_eq!(product(1, 2000), "$20.00");
+    }
+
+    #[test]
+    fn the_number_of_a_receipt_follows_from_its_order() {
+        let day = Time::parse("2026-11-21T23:59:59Z").unwrap();
+        let order = OrderId::new(day);
+        let number = receipt_number(order);
+        assert_eq!(number, receipt_number(order));
+        let end = order.to_string().replace('-', "").to_uppercase().split_off(20);
+        assert_eq!(number, format!("20261121-{end}"));
+        assert_ne!(number, receipt_number(OrderId::new(day)));
     }
 
     #[test]

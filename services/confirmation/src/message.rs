@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use askama::Template;
 use common::Quantity;
-use common::display::{When, price, product};
+use common::display::{When, price, product, receipt_number};
 use common::events::Order;
 use lettre::Message;
 use lettre::message::header::{
@@ -52,7 +52,7 @@ impl Letterhead {
     fn content(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<(String, String, String)> {
         let about = || {
             let order = mail.order.as_ref().context("the mail names no order")?;
-            Ok::<_, anyhow::Error>(About::of(order, self.link(&["orders", &order.id.to_string()])))
+            Ok::<_, anyhow::Error>(About::of(order, self))
         };
         let home = self.link(&[]);
         match mail.kind {
@@ -128,11 +128,14 @@ struct About {
     order: String,
     /// The order's page.
     link: String,
+    /// The number of its receipt, and its page.
+    receipt: String,
+    receipt_link: String,
 }
 
 impl About {
-    fn of(order: &Order, link: String) -> About {
-        let listing = &order.ticket.listing;
+    fn of(order: &Order, letterhead: &Letterhead) -> About {
+        let (listing, id) = (&order.ticket.listing, order.id.to_string());
         About {
             title: listing.title.clone(),
             venue: listing.venue.clone(),
@@ -140,8 +143,10 @@ impl About {
             quantity: order.quantity,
             total: price(order.total, &listing.currency),
             product: product(order.quantity, listing.price, &listing.currency),
-            order: order.id.to_string(),
-            link,
+            link: letterhead.link(&["orders", &id]),
+            receipt: receipt_number(order.id),
+            receipt_link: letterhead.link(&["orders", &id, "receipt"]),
+            order: id,
         }
     }
 

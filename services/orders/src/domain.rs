@@ -65,6 +65,8 @@ pub struct Order {
     /// What the buyer pays for all places.
     pub total: Money,
     pub expires_at: Time,
+    /// When its payment completed it, by our clock. (None of an order that the version before has completed.)
+    pub paid_at: Option<Time>,
     /// Fencing numbers, for replicas of the previous version.
     pub holds: Vec<i64>,
     /// Whether its charge is all that is known of it: the order itself was lost by a restore.
@@ -168,6 +170,7 @@ impl Order {
             status: OrderStatus::Created,
             cancel_reason: None,
             expires_at: now + ttl,
+            paid_at: None,
             holds: vec![hold_of(id)],
             orphaned_charge: false,
             payment: None,
@@ -227,7 +230,12 @@ impl Order {
     /// A charge has succeeded. None: it was answered before, or has already been refunded.
     ///
     /// `retake` matters only for an expired order.
-    pub fn paid(&self, payment: &events::Payment, retake: Retake) -> Option<Change<Order>> {
+    pub fn paid(
+        &self,
+        payment: &events::Payment,
+        retake: Retake,
+        now: Time,
+    ) -> Option<Change<Order>> {
         if self.payment.as_ref().is_some_and(|seen| seen.answer.is_some() || seen.refunded) {
             return None;
         }
@@ -241,6 +249,7 @@ impl Order {
         };
         let complete = |mut order: Order| {
             order.payment = seen(Answer::Completed);
+            order.paid_at = Some(now);
             let event = OrderCompleted(order.event());
             Change::with_event(order, &event)
         };
@@ -336,6 +345,12 @@ impl Order {
             | OrderStatus::Cancelled
             | OrderStatus::Unknown => None,
         }
+    }
+
+    /// Whether it was complete once: it has a receipt from then on, also after a refund.
+    pub fn was_paid(&self) -> bool {
+        let answer = self.payment.as_ref().and_then(|payment| payment.answer);
+        self.status == OrderStatus::Complete || answer == Some(Answer::Completed)
     }
 
     pub fn owners(&self) -> Owners {

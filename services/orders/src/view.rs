@@ -1,5 +1,6 @@
 //! An order as the API shows it.
 
+use common::display::receipt_number;
 use common::events::{CancelReason, OrderedTicket};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::ListingView;
@@ -34,11 +35,24 @@ pub struct OrderView {
     payment_id: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<Contact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
     version: i64,
     created_at: Time,
 }
 
-/// The contact details of the other party of a paid order.
+/// That of an order that was paid, also after its refund.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seller: Option<Contact>,
+}
+
+/// The contact details of a party of a paid order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Contact {
@@ -71,6 +85,7 @@ impl OrderView {
             ticket: order.ticket.into(),
             payment_id: order.payment.map(|payment| payment.id),
             contact: None,
+            receipt: None,
             version: order.version,
             created_at: order.created_at,
         }
@@ -78,8 +93,19 @@ impl OrderView {
 
     /// With the contact details of the other party, if they are known.
     pub fn with_contact(self, counterparty: Option<UserReplica>) -> Self {
-        let contact = counterparty.map(|UserReplica { email, name, .. }| Contact { email, name });
-        OrderView { contact, ..self }
+        OrderView { contact: counterparty.map(Contact::of), ..self }
+    }
+
+    /// With the receipt of an order that was paid.
+    pub fn with_receipt(self, paid_at: Option<Time>, seller: Option<UserReplica>) -> Self {
+        let (number, seller) = (receipt_number(self.id), seller.map(Contact::of));
+        OrderView { receipt: Some(Receipt { number, paid_at, seller }), ..self }
+    }
+}
+
+impl Contact {
+    fn of(UserReplica { email, name, .. }: UserReplica) -> Contact {
+        Contact { email, name }
     }
 }
 

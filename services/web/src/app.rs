@@ -40,6 +40,7 @@ pub fn routes(app: App) -> Router {
         .route("/orders/{id}/pay", get(pages::order::back).post(pages::order::pay))
         .route("/orders/{id}/cancel", get(pages::order::back).post(pages::order::cancel))
         .route("/orders/{id}/refund", get(pages::refund::show).post(pages::refund::submit))
+        .route("/orders/{id}/receipt", get(pages::receipt::show))
         .route("/sales", get(pages::sales::show))
         .route("/account", get(pages::account::show))
         .route("/{*rest}", any(pages::errors::not_found))

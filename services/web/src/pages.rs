@@ -6,6 +6,7 @@ pub mod browse;
 pub mod errors;
 pub mod order;
 pub mod orders;
+pub mod receipt;
 pub mod refund;
 pub mod sales;
 pub mod signin;

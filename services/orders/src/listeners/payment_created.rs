@@ -21,7 +21,8 @@ pub async fn handle(app: App, PaymentCreated(payment): PaymentCreated) -> Result
                 }
             }
         };
-        let Some(change) = order.paid(&payment, retake(&app, &order, &payment).await?) else {
+        let retake = retake(&app, &order, &payment).await?;
+        let Some(change) = order.paid(&payment, retake, app.clock.now()) else {
             // Reminded of an answer that was lost on its way.
             if payment.reminder && order.has_answered(&payment) {
                 app.store.documents().answer_again(&order).await?;

@@ -137,6 +137,8 @@ pub struct Order {
     pub payment_id: Option<PaymentId>,
     /// The other party's contact details, once the order is complete.
     pub contact: Option<Contact>,
+    /// Of an order that was paid.
+    pub receipt: Option<Receipt>,
     pub version: i64,
     pub created_at: Time,
 }
@@ -165,6 +167,16 @@ pub struct OrderedTicket {
     pub date: Option<Time>,
     pub time_zone: Option<String>,
     pub venue: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// It never changes.
+    pub number: String,
+    /// None of an order that the version before has completed.
+    pub paid_at: Option<Time>,
+    pub seller: Option<Contact>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

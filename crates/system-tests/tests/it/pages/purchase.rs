@@ -59,6 +59,10 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
     let page = shows(&buyer, &order, "order-paid").await;
     assert!(page.part("receipt").contains("$20.50"), "{}", page.main());
     assert!(page.main().contains(&seller_s_email), "{}", page.main());
+    let receipt = buyer.opens(&page.attributes("[data-test='to-receipt']", "href")[0]).await;
+    let number = receipt.part("receipt-number");
+    assert!(receipt.main().contains(&seller_s_email) && receipt.has("paid-at"));
+    assert!(receipt.part("receipt-total").contains("$20.50") && receipt.main().contains("USD"));
     let page = shows(&seller, &order, "order-paid").await;
     assert!(page.main().contains(&buyer_s_email), "{}", page.main());
     shows(&seller, "/sales", "listing-paid").await;
@@ -70,6 +74,8 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
     assert_eq!(form.value("relist"), Some("false"), "nothing is put on sale unasked");
     seller.sends(&form.with("relist", "true")).await.expect(200);
     shows(&buyer, &order, "order-refunded").await.expect_part("money-refunded");
+    let receipt = buyer.opens(&format!("{order}/receipt")).await;
+    assert_eq!(receipt.expect_part("receipt-refunded").part("receipt-number"), number);
     shows(&seller, "/sales", "earlier-sale").await;
     let page = shows(&other, &ticket, "buy").await;
     assert!(page.part("buy").contains("$20.50"), "{}", page.main());
