@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::ids::{OrderId, PaymentId, TicketId, UserId};
-use crate::listing::Listing;
+use crate::listing::{Delivery, Listing};
 use crate::money::{Currency, Money};
 use crate::places::{Place, Quantity};
 
@@ -242,9 +242,9 @@ macro_rules! versioned {
 // The id of the aggregate, and the members whose values a later version may extend.
 versioned! {
     User: id, status;
-    Ticket: id,;
+    Ticket: id, listing;
     Reserved: order_id,;
-    Order: id, status cancel_reason;
+    Order: id, status cancel_reason ticket;
     RefundRequired: order_id, why;
     Expiration: order_id,;
     Payment: order_id,;
@@ -269,6 +269,18 @@ macro_rules! extensible {
 }
 
 extensible! { UserStatus OrderStatus CancelReason RefundReason }
+
+impl Extensible for Listing {
+    fn is_unknown(&self) -> bool {
+        self.delivery == Delivery::Unknown
+    }
+}
+
+impl Extensible for OrderedTicket {
+    fn is_unknown(&self) -> bool {
+        self.listing.is_unknown()
+    }
+}
 
 impl<T: Extensible> Extensible for Option<T> {
     fn is_unknown(&self) -> bool {

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod back_off;
+pub mod calendar;
 pub mod clock;
 pub mod display;
 pub mod durability;

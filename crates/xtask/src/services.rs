@@ -143,8 +143,14 @@ fn named(env: impl IntoIterator<Item = (&'static str, OsString)>) -> Vec<(String
 
 /// The secrets in the user's environment that a service must not inherit.
 fn secrets_but(known: &[&str]) -> Vec<&'static str> {
-    let secrets =
-        ["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "JWT_PRIVATE_KEY", "SMTP_URL", "SENDGRID_API_KEY"];
+    let secrets = [
+        "STRIPE_KEY",
+        "STRIPE_WEBHOOK_SECRET",
+        "JWT_PRIVATE_KEY",
+        "ADMISSION_KEYS",
+        "SMTP_URL",
+        "SENDGRID_API_KEY",
+    ];
     secrets.into_iter().filter(|name| !known.contains(name)).collect()
 }
 
@@ -187,6 +193,10 @@ impl LaunchContext<'_> {
                 env.push(("JWT_PRIVATE_KEY", key("private.pem")));
                 secrets_but(&["JWT_PRIVATE_KEY"])
             }
+            "tickets" => {
+                env.push(("ADMISSION_KEYS", key("admissions.pem")));
+                secrets_but(&["ADMISSION_KEYS"])
+            }
             "payments" => {
                 if let Some(port) = self.stripe {
                     env.push(("STRIPE_URL", local("http", port)));
@@ -199,7 +209,8 @@ impl LaunchContext<'_> {
                     let url = format!("smtp://127.0.0.1:{port}?tls=never");
                     env.push(("SMTP_URL", url.into()));
                 }
-                secrets_but(&["SMTP_URL", "SENDGRID_API_KEY"])
+                env.push(("ADMISSION_KEYS", key("admissions.pem")));
+                secrets_but(&["ADMISSION_KEYS", "SMTP_URL", "SENDGRID_API_KEY"])
             }
             _ => secrets_but(&[]),
         };
@@ -291,6 +302,15 @@ mod tests {
                 && orders.without.contains(&"JWT_PRIVATE_KEY")
         );
         assert!(variable(&orders, "JWT_PUBLIC_KEYS").unwrap().ends_with("/keys/public.pem"));
+    }
+
+    #[test]
+    fn only_tickets_and_confirmation_get_the_key_of_admissions() {
+        for service in ["auth", "tickets", "orders", "payments", "confirmation", WEB] {
+            let has = variable(&spec_of(service, Some(6)), "ADMISSION_KEYS").is_some();
+            assert_eq!(has, ["tickets", "confirmation"].contains(&service), "{service}");
+            assert!(has || spec_of(service, Some(6)).without.contains(&"ADMISSION_KEYS"));
+        }
     }
 
     #[test]

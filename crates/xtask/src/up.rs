@@ -213,6 +213,10 @@ impl Up {
         let built = environment.binaries(options.release);
         let binaries = options.bin_dir.as_deref().unwrap_or(&built);
         services::generate_keys(binaries, root).await?;
+        if !root.keys().join("admissions.pem").is_file() {
+            // The version before, which is started first, doesn't know this key.
+            services::generate_keys(&built, root).await?;
+        }
 
         let (mongod, redis_port) = (ports.server("mongod")?, ports.server("redis")?);
         let (broker, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);

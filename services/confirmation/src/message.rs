@@ -2,16 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
+use admissions::{Admission, AdmissionKeys};
 use anyhow::Context as _;
 use askama::Template;
 use common::Quantity;
 use common::display::{When, price, product, receipt_number};
 use common::events::Order;
+use common::listing::Delivery;
+use common::{Place, calendar};
 use lettre::Message;
 use lettre::message::header::{
     ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue,
 };
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use url::Url;
 
 use crate::domain::{Kind, Mail, UserReplica};
@@ -21,12 +24,14 @@ use crate::domain::{Kind, Mail, UserReplica};
 pub struct Letterhead {
     pub from: Mailbox,
     pub public_url: Url,
+    /// Of the codes that a buyer gets.
+    pub keys: AdmissionKeys,
 }
 
 impl Letterhead {
     /// The mail as it is sent. An error lies in the mail itself, such as in its address.
     pub fn compose(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<Message> {
-        let (subject, text, html) = self.content(mail, to)?;
+        let Content { subject, text, html, passes, calendar } = self.content(mail, to)?;
         let address = to.email.parse().with_context(|| format!("the address {:?}", to.email))?;
         let part = |kind: ContentType, body: String| {
             let part = SinglePart::builder().header(kind);
@@ -41,15 +46,16 @@ impl Letterhead {
             .message_id(Some(mail.id.message_id(self.from.email.domain())))
             .date(SystemTime::UNIX_EPOCH + date)
             .header(AutoSubmitted)
-            .multipart(
-                MultiPart::alternative()
-                    .singlepart(part(ContentType::TEXT_PLAIN, text))
-                    .singlepart(part(ContentType::TEXT_HTML, html)),
-            )?;
+            .multipart(body(
+                part(ContentType::TEXT_PLAIN, text),
+                part(ContentType::TEXT_HTML, html),
+                passes,
+                calendar,
+            )?)?;
         Ok(message)
     }
 
-    fn content(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<(String, String, String)> {
+    fn content(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<Content> {
         let about = || {
             let order = mail.order.as_ref().context("the mail names no order")?;
             Ok::<_, anyhow::Error>(About::of(order, self))
@@ -63,40 +69,66 @@ impl Letterhead {
                     WelcomeText { name: name.clone(), home: home.clone() }.render()?,
                     WelcomeHtml { name, home }.render()?,
                 );
-                Ok((subject, text, html))
+                Ok(Content::plain(subject, text, html))
             }
             Kind::Paid => {
                 let about = about()?;
                 let subject = format!("You bought: {}", about.what());
-                let text = PaidText { about: about.clone() }.render()?;
-                Ok((subject, text, PaidHtml { about, home }.render()?))
+                let order = mail.order.as_ref().context("the mail names no order")?;
+                let passes = self.passes(order)?;
+                let cids: Vec<_> = passes.iter().map(|pass| (pass.place, pass.cid())).collect();
+                let text = PaidText { about: about.clone(), has_passes: !cids.is_empty() };
+                let (text, link) = (text.render()?, about.link.clone());
+                let html = PaidHtml { about, home, passes: cids }.render()?;
+                let listing = &order.ticket.listing;
+                let calendar = listing.date.map(|date| {
+                    let venue = listing.venue.as_deref();
+                    let written_at = mail.created_at;
+                    calendar::event(order.id, &listing.title, venue, date, &link, written_at)
+                });
+                Ok(Content { passes, calendar, ..Content::plain(subject, text, html) })
             }
             Kind::Expired => {
                 let about = about()?;
                 let subject = format!("Your reservation expired: {}", about.title);
                 let text = ExpiredText { about: about.clone() }.render()?;
-                Ok((subject, text, ExpiredHtml { about, home }.render()?))
+                Ok(Content::plain(subject, text, ExpiredHtml { about, home }.render()?))
             }
             Kind::Refunded => {
                 let about = about()?;
                 let subject = format!("Refunded: {}", about.title);
                 let text = RefundedText { about: about.clone() }.render()?;
-                Ok((subject, text, RefundedHtml { about, home }.render()?))
+                Ok(Content::plain(subject, text, RefundedHtml { about, home }.render()?))
             }
             Kind::Sold => {
                 let about = about()?;
                 let subject = format!("You sold: {}", about.what());
                 let text = SoldText { about: about.clone() }.render()?;
-                Ok((subject, text, SoldHtml { about, home }.render()?))
+                Ok(Content::plain(subject, text, SoldHtml { about, home }.render()?))
             }
             Kind::SaleRefunded => {
                 let about = about()?;
                 let subject = format!("Sale refunded: {}", about.title);
                 let text = SaleRefundedText { about: about.clone() }.render()?;
-                Ok((subject, text, SaleRefundedHtml { about, home }.render()?))
+                Ok(Content::plain(subject, text, SaleRefundedHtml { about, home }.render()?))
             }
             Kind::Unknown => anyhow::bail!("a later version writes mails of this kind"),
         }
+    }
+
+    /// The codes of an order whose tickets are checked in at the seller's door.
+    fn passes(&self, order: &Order) -> anyhow::Result<Vec<Pass>> {
+        if order.ticket.listing.delivery != Delivery::CheckedInHere {
+            return Ok(Vec::new());
+        }
+        let pass = |place: &Place| {
+            let admission = Admission { ticket: order.ticket.id, order: order.id, place: *place };
+            let qr = self.keys.code(&admission).qr().context("a code is a QR code")?;
+            Ok(Pass { place: *place, png: qr.png()? })
+        };
+        let mut places = order.places.clone();
+        places.sort_unstable();
+        places.iter().map(pass).collect()
     }
 
     /// A page of ours, without anything that says who opened it.
@@ -107,6 +139,59 @@ impl Letterhead {
         }
         url.to_string()
     }
+}
+
+/// What a mail is made of.
+struct Content {
+    subject: String,
+    text: String,
+    html: String,
+    passes: Vec<Pass>,
+    /// A calendar file.
+    calendar: Option<String>,
+}
+
+impl Content {
+    fn plain(subject: String, text: String, html: String) -> Content {
+        Content { subject, text, html, passes: Vec::new(), calendar: None }
+    }
+}
+
+/// The picture of a code, which the mail itself contains: nothing is loaded.
+struct Pass {
+    place: Place,
+    png: Vec<u8>,
+}
+
+impl Pass {
+    fn cid(&self) -> String {
+        format!("ticket-{}", self.place)
+    }
+}
+
+/// The alternatives; the HTML together with its pictures, and beside them the calendar file, if there are any.
+fn body(
+    text: SinglePart,
+    html: SinglePart,
+    passes: Vec<Pass>,
+    calendar: Option<String>,
+) -> anyhow::Result<MultiPart> {
+    let alternatives = MultiPart::alternative().singlepart(text);
+    let alternatives = if passes.is_empty() {
+        alternatives.singlepart(html)
+    } else {
+        let mut related = MultiPart::related().singlepart(html);
+        for pass in passes {
+            let name = format!("{}.png", pass.cid());
+            let picture = Attachment::new_inline_with_name(pass.cid(), name);
+            related = related.singlepart(picture.body(pass.png, ContentType::parse("image/png")?));
+        }
+        alternatives.multipart(related)
+    };
+    let Some(calendar) = calendar else { return Ok(alternatives) };
+    let (name, media_type) = calendar::FILE;
+    let file = Attachment::new(name.to_owned()).body(calendar, ContentType::parse(media_type)?);
+    Ok(MultiPart::mixed().multipart(alternatives).singlepart(file))
 }
 
 /// A header has no line breaks, whatever its text was made of: no user's text adds a header.
@@ -120,6 +205,7 @@ struct About {
     title: String,
     venue: Option<String>,
     date: Option<When>,
+    is_checked_in_here: bool,
     quantity: Quantity,
     /// What all places cost together.
     total: String,
@@ -140,6 +226,7 @@ impl About {
             title: listing.title.clone(),
             venue: listing.venue.clone(),
             date: listing.date.map(|date| When::of(date, &listing.time_zone)),
+            is_checked_in_here: listing.delivery == Delivery::CheckedInHere,
             quantity: order.quantity,
             total: price(order.total, &listing.currency),
             product: product(order.quantity, listing.price, &listing.currency),
@@ -218,6 +305,7 @@ struct WelcomeHtml {
 #[template(path = "paid.txt")]
 struct PaidText {
     about: About,
+    has_passes: bool,
 }
 
 #[derive(Template)]
@@ -225,6 +313,8 @@ struct PaidText {
 struct PaidHtml {
     about: About,
     home: String,
+    /// The number of each place, and the name of its picture.
+    passes: Vec<(Place, String)>,
 }
 
 #[derive(Template)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use admissions::AdmissionSettings;
 use axum::extract::FromRef;
 use bus::ConsumerHealth;
 use clap::{Args, Parser};
@@ -21,6 +22,8 @@ pub struct Settings {
     pub server: ServerSettings,
     #[command(flatten)]
     pub mail: MailSettings,
+    #[command(flatten)]
+    pub admissions: AdmissionSettings,
     #[command(flatten)]
     pub state: StateSettings,
 }

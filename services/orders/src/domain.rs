@@ -4,6 +4,7 @@
 //! `created` → `complete` (a charge may overtake the confirmation by tickets), `complete` → `cancelled` only by a refund,
 //! and `cancelled` because expired → `complete` by a late payment that is accepted.
 
+mod handover;
 mod late_payment;
 mod orphans;
 mod places;
@@ -22,11 +23,13 @@ use common::events::{
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::listing::Delivery;
 use common::permissions::Owners;
 use common::{Money, Place, Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, Change, OutboxMessage};
 
+pub use handover::{Handover, HandoverRefusal, HandoverState, Report};
 pub use late_payment::Retake;
 pub use places::choose_places;
 pub use previous_version::hold_of;
@@ -72,6 +75,8 @@ pub struct Order {
     /// Whether its charge is all that is known of it: the order itself was lost by a restore.
     pub orphaned_charge: bool,
     pub payment: Option<Payment>,
+    /// How far the seller's delivery has come, once one of the parties has said something about it.
+    pub handover: Option<Handover>,
     /// Why its payment must be refunded, once that is required.
     pub refund_required: Option<RefundReason>,
 }
@@ -134,6 +139,8 @@ impl Aggregate for Order {
             || self.cancel_reason == Some(CancelReason::Unknown)
             || self.refund_required == Some(RefundReason::Unknown)
             || answer == Some(Answer::Unknown)
+            || self.ticket.listing.delivery == Delivery::Unknown
+            || self.handover.as_ref().is_some_and(|it| it.state == HandoverState::Unknown)
     }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
@@ -174,6 +181,7 @@ impl Order {
             holds: vec![hold_of(id)],
             orphaned_charge: false,
             payment: None,
+            handover: None,
             refund_required: None,
         };
         let event = OrderCreated(order.event());

@@ -27,6 +27,11 @@ pub trait Page: askama::Template {
         false
     }
 
+    /// Whether its script may ask for the camera.
+    fn uses_camera(&self) -> bool {
+        false
+    }
+
     fn show(&self) -> Result<Response, Error> {
         self.show_as(StatusCode::OK)
     }
@@ -57,6 +62,10 @@ pub trait Page: askama::Template {
         headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
         headers.extend(etag.map(|etag| (header::ETAG, etag)));
         set_security_headers(headers, self.embeds_stripe());
+        if self.uses_camera() {
+            let own = HeaderValue::from_static(WITH_CAMERA);
+            headers.insert(header::HeaderName::from_static("permissions-policy"), own);
+        }
         Ok(response)
     }
 }
@@ -82,6 +91,9 @@ const WITH_STRIPE: &str = "default-src 'none'; \
     img-src 'self' https://*.stripe.com; connect-src 'self' https://api.stripe.com; \
     frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The Permissions-Policy of the page that scans codes.
+const WITH_CAMERA: &str = "camera=(self), geolocation=(), microphone=(), payment=()";
 
 fn set_security_headers(headers: &mut HeaderMap, with_stripe: bool) {
     let policy = if with_stripe { WITH_STRIPE } else { OWN };

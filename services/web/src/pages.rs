@@ -3,8 +3,10 @@
 
 pub mod account;
 pub mod browse;
+pub mod door;
 pub mod errors;
 pub mod order;
+pub mod order_tickets;
 pub mod orders;
 pub mod receipt;
 pub mod refund;

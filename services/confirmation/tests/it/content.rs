@@ -1,7 +1,9 @@
 //! What mails say, and what they can't be made to say.
 
+use admissions::{Admission, AdmissionKeys};
 use common::display::receipt_number;
 use common::events::{CancelReason, OrderCompleted};
+use common::listing::Delivery;
 use testkit::fixtures::{self, UserChanges as _};
 
 use crate::world::{World, user_event};
@@ -85,6 +87,55 @@ async fn an_order_of_several_is_reported_with_their_number_and_the_total() {
             "Your reservation expired: Tosca, row 7",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_confirmation_of_tickets_that_are_checked_in_has_a_code_for_each_and_a_calendar_file() {
+    let world = World::start().await;
+    let mut order = fixtures::with_places(world.order(), [7, 2]);
+    order.ticket.listing.delivery = Delivery::CheckedInHere;
+    order.ticket.listing.date = common::Time::parse("2027-03-05T18:30:00Z");
+    world.bus().publish(&OrderCompleted(fixtures::completed(&order))).await;
+    world.settled().await;
+    let keys = AdmissionKeys::from_file(&world.infra.admission_key_file()).unwrap();
+    for mail in world.mailbox.expect(2).await {
+        let read = world.mailbox.get_json(&format!("/api/mails/{}", mail.id)).await;
+        let html = read["html"].as_str().unwrap();
+        let attachments = read["attachments"].as_array().unwrap();
+        let names: Vec<_> = attachments.iter().map(|one| one["name"].as_str().unwrap()).collect();
+        if mail.to != "buyer@example.org" {
+            assert!(attachments.is_empty() && !html.contains("<img"), "{read}");
+            continue;
+        }
+        assert_eq!(names, ["ticket-2.png", "ticket-7.png", "ticket.ics"]);
+        assert_eq!(html.matches("src=").count(), html.matches("src=\"cid:ticket-").count());
+        for (index, place) in [2, 7].into_iter().enumerate() {
+            let path = format!("/api/mails/{}/attachments/{index}", mail.id);
+            let code = read_png(&world.mailbox.get_bytes(&path).await);
+            let place = common::Place::new(place);
+            let admission = Admission { ticket: order.ticket.id, order: order.id, place };
+            assert_eq!(keys.verify(&code), Ok(admission));
+            // It is in the picture alone.
+            assert!(!html.contains(&code) && !read["text"].as_str().unwrap().contains(&code));
+        }
+        let calendar = format!("/api/mails/{}/attachments/2", mail.id);
+        let calendar = world.mailbox.get_text(&calendar).await;
+        assert!(calendar.contains("DTSTART:20270305T183000Z"));
+    }
+}
+
+/// The code in a picture, as another library reads it.
+fn read_png(png: &[u8]) -> String {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let (width, height) = (info.width as usize, info.height as usize);
+    let grey = |x: usize, y: usize| {
+        let byte = pixels[y * info.line_size + x / 8];
+        if byte >> (7 - x % 8) & 1 == 1 { 255 } else { 0 }
+    };
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, grey);
+    image.detect_grids()[0].decode().unwrap().1
 }
 
 #[tokio::test]

@@ -153,7 +153,8 @@ pub async fn serve(infra: &Infra, arguments: &[&str]) -> (App, TestService) {
     let from = settings.mail.mail_from.clone();
     let relay = settings.mail.relay().unwrap();
     let mailer = relay.map(|relay| Mailer::new(relay, from.email.domain()).unwrap());
-    let letterhead = Letterhead { from, public_url: settings.server.public_url.clone() };
+    let keys = settings.admissions.read().unwrap();
+    let letterhead = Letterhead { from, public_url: settings.server.public_url.clone(), keys };
     let service = app::service(app.clone(), infra.verifier(), letterhead, mailer);
     let service = TestService::serve(service).await;
     infra.bus().wait_for_consumers("confirmation", &CONSUMED).await;
@@ -163,6 +164,7 @@ pub async fn serve(infra: &Infra, arguments: &[&str]) -> (App, TestService) {
 pub fn settings(infra: &Infra, arguments: &[&str]) -> Settings {
     let mut all = infra.args("confirmation");
     all.extend(["--mail-from", FROM, "--smtp-timeout-seconds", "1"].map(str::to_owned));
+    all.extend(["--admission-keys".to_owned(), infra.admission_key_file().display().to_string()]);
     all.extend(arguments.iter().map(ToString::to_string));
     Settings::parse_from(all)
 }
@@ -273,6 +275,11 @@ impl Mailbox {
     pub async fn get_text(&self, path: &str) -> String {
         let response = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
         response.error_for_status().unwrap().text().await.unwrap()
+    }
+
+    pub async fn get_bytes(&self, path: &str) -> Vec<u8> {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        response.error_for_status().unwrap().bytes().await.unwrap().to_vec()
     }
 
     pub async fn clear(&self) {

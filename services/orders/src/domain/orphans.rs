@@ -82,6 +82,7 @@ impl Order {
             holds: vec![super::hold_of(id)],
             orphaned_charge: false,
             payment: None,
+            handover: None,
             refund_required: None,
         }
     }

@@ -8,7 +8,7 @@ use common::ids::{OrderId, TicketId, UserId};
 use common::{Money, Place, Quantity, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Payment, Slot};
+use super::{Handover, Order, Payment, Slot};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +35,7 @@ pub(super) struct StoredOrder {
     paid_at: Option<Time>,
     orphaned_charge: Option<bool>,
     payment: Option<Payment>,
+    handover: Option<Handover>,
     refund_required: Option<RefundReason>,
     /// For the previous version, and what that version has stored.
     #[serde(default)]
@@ -72,6 +73,7 @@ impl From<StoredOrder> for Order {
             holds: stored.holds,
             orphaned_charge,
             payment: stored.payment,
+            handover: stored.handover,
             refund_required: stored.refund_required,
         }
     }
@@ -101,6 +103,7 @@ impl From<Order> for StoredOrder {
             paid_at: order.paid_at,
             orphaned_charge: Some(order.orphaned_charge),
             payment: order.payment,
+            handover: order.handover,
             refund_required: order.refund_required,
             holds: order.holds,
         }

@@ -69,6 +69,22 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
     shows(&buyer, "/orders", "order-paid").await;
     shows(&other, &ticket, "ticket-sold").await;
 
+    // The seller sends the ticket, the buyer misses it, and has it in the end.
+    let handover = format!("{order}/handover");
+    let says = async |browser: &PlainBrowser, state: &str, message: &str| {
+        let form = browser.opens(&order).await.form_with(&handover, "state", state);
+        let form = if state == "problem" { form.with("message", message) } else { form };
+        browser.sends(&form).await.expect(200);
+    };
+    says(&seller, "sent", "").await;
+    buyer.opens(&order).await.expect_part("handover-sent");
+    says(&buyer, "problem", "It never came.").await;
+    let page = seller.opens(&order).await;
+    assert!(page.part("reported-problem").contains("It never came."), "{}", page.main());
+    says(&seller, "sent", "").await;
+    says(&buyer, "received", "").await;
+    seller.opens(&order).await.expect_part("handover-received");
+
     // The seller refunds the buyer, after confirmation.
     let form = seller.opens(&format!("{order}/refund")).await.form(&format!("{order}/refund"));
     assert_eq!(form.value("relist"), Some("false"), "nothing is put on sale unasked");
