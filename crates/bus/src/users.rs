@@ -60,7 +60,7 @@ impl User {
         for stream in streams(&watched) {
             publish.push(api(&format!("CONSUMER.CREATE.{stream}")));
         }
-        if !streams(&owned).is_empty() {
+        if !streams(&owned).is_empty() || !streams(&consumed).is_empty() {
             let dead = ["STREAM.INFO", "STREAM.MSG.GET"];
             publish.extend(dead.map(|call| api(&format!("{call}.{DEAD}"))));
         }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::ids::{OrderId, PaymentId, TicketId, UserId};
-use crate::listing::Listing;
+use crate::listing::{Delivery, Listing};
 use crate::money::{Currency, Money};
 use crate::places::{Place, Quantity};
 
@@ -75,8 +75,9 @@ impl Stream {
     /// The services that consume it: each has a durable consumer of its own name.
     pub fn listeners(self) -> &'static [&'static str] {
         match self {
-            Stream::Users | Stream::Tickets | Stream::Expiration | Stream::Payments => &["orders"],
-            Stream::Orders => &["tickets", "expiration", "payments"],
+            Stream::Users | Stream::Payments => &["orders", "confirmation"],
+            Stream::Tickets | Stream::Expiration => &["orders"],
+            Stream::Orders => &["tickets", "expiration", "payments", "confirmation"],
         }
     }
 
@@ -244,9 +245,9 @@ macro_rules! versioned {
 // The id of the aggregate, and the members whose values a later version may extend.
 versioned! {
     User: id, status;
-    Ticket: id,;
+    Ticket: id, listing;
     Reserved: order_id,;
-    Order: id, status cancel_reason;
+    Order: id, status cancel_reason ticket;
     RefundRequired: order_id, why;
     Expiration: order_id,;
     Payment: order_id,;
@@ -273,6 +274,18 @@ macro_rules! extensible {
 }
 
 extensible! { UserStatus OrderStatus CancelReason RefundReason DisputeStatus }
+
+impl Extensible for Listing {
+    fn is_unknown(&self) -> bool {
+        self.delivery == Delivery::Unknown
+    }
+}
+
+impl Extensible for OrderedTicket {
+    fn is_unknown(&self) -> bool {
+        self.listing.is_unknown()
+    }
+}
 
 impl<T: Extensible> Extensible for Option<T> {
     fn is_unknown(&self) -> bool {

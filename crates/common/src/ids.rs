@@ -33,6 +33,16 @@ macro_rules! id {
                 created_at(self.0)
             }
 
+            /// Its 16 bytes.
+            pub fn to_bytes(self) -> [u8; 16] {
+                *self.0.as_bytes()
+            }
+
+            /// The id of these 16 bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                $name(Uuid::from_bytes(bytes))
+            }
+
             /// The last 62 bits, which are random.
             pub fn random_bits(self) -> i64 {
                 i64::try_from(self.0.as_u128() & ((1 << 62) - 1)).unwrap_or_default()

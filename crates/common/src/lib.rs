@@ -9,7 +9,9 @@
 #![warn(missing_docs)]
 
 pub mod back_off;
+pub mod calendar;
 pub mod clock;
+pub mod display;
 pub mod durability;
 pub mod events;
 pub mod ids;

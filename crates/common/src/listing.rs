@@ -7,6 +7,34 @@ use crate::clock::Time;
 use crate::money::{self, Currency, Money};
 use crate::places::Quantity;
 
+/// How buyers get in with what they have bought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// A ticket of somebody else's event, which the seller sends to the buyer. A code of ours would open no door there.
+    #[default]
+    SellerDelivers,
+    /// The seller's own door, which checks our codes.
+    CheckedInHere,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+impl Delivery {
+    /// Every value that this version knows.
+    pub const ALL: [Delivery; 2] = [Delivery::SellerDelivers, Delivery::CheckedInHere];
+
+    /// As the API, events and documents spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::SellerDelivers => "seller_delivers",
+            Delivery::CheckedInHere => "checked_in_here",
+            Delivery::Unknown => "unknown",
+        }
+    }
+}
+
 /// What is for sale, and for how much. What is absent is null, never omitted: documents are updated field by field
 /// (`$set`), where an omitted field would keep its old value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +66,9 @@ pub struct Listing {
     /// Whether the seller has stopped the sale, for now. Orders that exist are not affected.
     #[serde(default)]
     pub closed: bool,
+    /// How buyers get in. A ticket of an older version is delivered by its seller.
+    #[serde(default)]
+    pub delivery: Delivery,
 }
 
 /// A listing of an older version is one ticket.
@@ -64,14 +95,16 @@ impl Listing {
             max_per_order: Listing::default_max_per_order(),
             sold_together: false,
             closed: false,
+            delivery: Delivery::default(),
         }
     }
 
     /// Whether a place of the other listing is worth the same to its buyer: the same event at the same price.
     pub fn offers_the_same(&self, other: &Listing) -> bool {
         let offer = |listing: &Listing| {
-            let Listing { title, price, currency, date, time_zone, venue, .. } = listing.clone();
-            (title, price, currency, date, time_zone, venue)
+            let Listing { title, price, currency, date, time_zone, venue, delivery, .. } =
+                listing.clone();
+            (title, price, currency, date, time_zone, venue, delivery)
         };
         offer(self) == offer(other)
     }
@@ -91,11 +124,12 @@ pub struct ListingView {
     time_zone: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     venue: Option<String>,
+    delivery: Delivery,
 }
 
 impl From<Listing> for ListingView {
     fn from(listing: Listing) -> Self {
-        let Listing { title, price, currency, date, time_zone, venue, .. } = listing;
-        ListingView { title, price, currency, date, time_zone, venue }
+        let Listing { title, price, currency, date, time_zone, venue, delivery, .. } = listing;
+        ListingView { title, price, currency, date, time_zone, venue, delivery }
     }
 }

@@ -12,10 +12,22 @@ use crate::problem::{self, Problem};
 pub enum Action {
     /// Change or remove a listing.
     EditTicket,
+    /// Let people in at the door of a listing. (Whoever its seller has invited may, too: tickets knows them.)
+    CheckIn,
+    /// Say who else stands at that door.
+    ManageDoor,
+    /// See the codes that open the door for an order.
+    ViewAdmissions,
     /// Reserve a ticket.
     OrderTicket,
     /// Read an order.
     ViewOrder,
+    /// Read which mails an order's buyer was sent, or have the confirmation sent again.
+    BuyerMails,
+    /// Say that a sold ticket was sent to its buyer.
+    SendTicket,
+    /// Say that a ticket has arrived, or what is wrong with it.
+    ReportDelivery,
     /// Give up a reservation.
     CancelOrder,
     /// Pay an order.
@@ -53,8 +65,15 @@ pub fn may(user: Principal, action: Action, owners: Owners) -> bool {
         Action::OrderTicket => !seller,
         // Nobody pays with somebody else's card.
         Action::Pay => buyer,
-        Action::EditTicket | Action::Refund => seller || user.is_admin,
-        Action::CancelOrder => buyer || user.is_admin,
+        Action::EditTicket
+        | Action::CheckIn
+        | Action::ManageDoor
+        | Action::Refund
+        | Action::SendTicket => seller || user.is_admin,
+        Action::ViewAdmissions
+        | Action::BuyerMails
+        | Action::CancelOrder
+        | Action::ReportDelivery => buyer || user.is_admin,
         Action::ViewOrder | Action::ViewPayment => buyer || seller || user.is_admin,
     }
 }
@@ -65,7 +84,25 @@ impl Action {
         match self {
             Action::OrderTicket => (&problem::OWN_TICKET, "This ticket is your own."),
             Action::EditTicket => (&problem::NOT_ALLOWED, "Only its seller can change a listing."),
+            Action::CheckIn => {
+                (&problem::NOT_ALLOWED, "Only its seller and their door staff check tickets in.")
+            }
+            Action::ManageDoor => {
+                (&problem::NOT_ALLOWED, "Only its seller says who stands at the door.")
+            }
+            Action::ViewAdmissions => {
+                (&problem::NOT_ALLOWED, "Only its buyer sees the codes of an order.")
+            }
             Action::ViewOrder => (&problem::NOT_ALLOWED, "This order belongs to another account."),
+            Action::BuyerMails => {
+                (&problem::NOT_ALLOWED, "These mails were sent to another account.")
+            }
+            Action::SendTicket => {
+                (&problem::NOT_ALLOWED, "Only the ticket's seller can say that it was sent.")
+            }
+            Action::ReportDelivery => {
+                (&problem::NOT_ALLOWED, "Only its buyer can say whether a ticket has arrived.")
+            }
             Action::CancelOrder => (&problem::NOT_ALLOWED, "Only its buyer can cancel an order."),
             Action::Pay => (&problem::NOT_ALLOWED, "Only its buyer can pay an order."),
             Action::ViewPayment => {
@@ -94,8 +131,14 @@ mod tests {
         let table = [
             // action      seller buyer  other  admin
             (EditTicket,  [true,  false, false, true]),
+            (CheckIn,     [true,  false, false, true]),
+            (ManageDoor,  [true,  false, false, true]),
+            (ViewAdmissions, [false, true, false, true]),
             (OrderTicket, [false, true,  true,  true]),
             (ViewOrder,   [true,  true,  false, true]),
+            (BuyerMails,  [false, true,  false, true]),
+            (SendTicket,  [true,  false, false, true]),
+            (ReportDelivery, [false, true, false, true]),
             (CancelOrder, [false, true,  false, true]),
             (Pay,         [false, true,  false, false]),
             (ViewPayment, [true,  true,  false, true]),

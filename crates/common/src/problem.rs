@@ -50,6 +50,11 @@ problems! {
     ORDER_COMPLETE = "order-complete" CONFLICT "The order is complete";
     ORDER_CANCELLED = "order-cancelled" CONFLICT "The order is cancelled";
     ORDER_EXPIRED = "order-expired" CONFLICT "The order has expired";
+    ORDER_NOT_COMPLETE = "order-not-complete" CONFLICT "The order is not complete";
+    NOT_ADMITTED = "not-admitted" CONFLICT "Not admitted";
+    ALREADY_CHECKED_IN = "already-checked-in" CONFLICT "Already checked in";
+    NOT_CHECKED_IN_HERE = "not-checked-in-here" CONFLICT "The seller delivers these tickets";
+    NOTHING_TO_HAND_OVER = "nothing-to-hand-over" CONFLICT "There is nothing to hand over";
     ALREADY_PAID = "already-paid" CONFLICT "The order is already paid";
     PAYMENT_IN_PROGRESS = "payment-in-progress" CONFLICT "A payment is in progress";
     PAYMENT_FAILED = "payment-failed" CONFLICT "The payment has failed permanently";

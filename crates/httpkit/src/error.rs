@@ -4,11 +4,15 @@
 //! `application/problem+json` (RFC 9457); `docs/problems.md` lists every `type`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use common::problem::{self, Problem, Violation};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
+
+/// The member of a problem document with the seconds to wait, which are a header, too.
+const RETRY_AFTER: &str = "retryAfter";
 
 /// What a handler returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -72,6 +76,12 @@ impl Error {
         Error::refused(&problem::CONFLICT, "The resource was modified concurrently. Try again.")
     }
 
+    /// 429: the client may do it again after that long; `Retry-After` says so too, in whole seconds (RFC 9110 §10.2.3).
+    pub fn too_many_requests(detail: impl Into<String>, wait: Duration) -> Self {
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1);
+        Error::refused(&problem::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, seconds)
+    }
+
     /// The problem that the client gets.
     pub fn problem(&self) -> &'static Problem {
         match self {
@@ -127,6 +137,7 @@ impl Error {
                 )
             }
         };
+        let wait = extensions.get(RETRY_AFTER).map(ToString::to_string);
         let mut body = extensions;
         body.insert("type".into(), format!("/problems/{}", problem.slug).into());
         body.insert("status".into(), problem.status.as_u16().into());
@@ -142,6 +153,9 @@ impl Error {
             || problem == &problem::REQUEST_IN_PROGRESS
         {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(wait) = wait.and_then(|seconds| HeaderValue::from_str(&seconds).ok()) {
+            headers.insert(header::RETRY_AFTER, wait);
         }
         response
     }

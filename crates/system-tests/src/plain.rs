@@ -177,6 +177,18 @@ impl Page {
         forms.into_iter().next().expect("one form")
     }
 
+    /// The only form with this action whose field has this value.
+    #[track_caller]
+    pub fn form_with(&self, action: &str, name: &str, value: &str) -> Form {
+        let css = format!("form[action='{action}']");
+        let forms =
+            self.each(&css, |form| Form { action: action.to_owned(), fields: fields(form) });
+        let mut forms: Vec<_> =
+            forms.into_iter().filter(|form| form.value(name) == Some(value)).collect();
+        assert_eq!(forms.len(), 1, "{css} with {name}={value} on {}", self.address);
+        forms.remove(0)
+    }
+
     fn each<T>(&self, css: &str, of: impl Fn(ElementRef) -> T) -> Vec<T> {
         let selector = Selector::parse(css).expect("a selector");
         Html::parse_document(&self.answer.text).select(&selector).map(of).collect()

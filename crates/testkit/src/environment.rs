@@ -12,6 +12,8 @@ pub const BIN_DIR: &str = "TEST_BIN_DIR";
 pub const CHROMIUM: &str = "TEST_CHROMIUM";
 pub const CHROMEDRIVER: &str = "TEST_CHROMEDRIVER";
 pub const AXE: &str = "TEST_AXE";
+/// Where Python finds aiosmtpd.
+pub const AIOSMTPD: &str = "TEST_AIOSMTPD";
 /// Renders infra/k8s.
 pub const KUBECTL: &str = "TEST_KUBECTL";
 /// Initiates MongoDB as in a cluster; unset where it can't be installed.

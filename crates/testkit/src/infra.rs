@@ -47,6 +47,8 @@ impl Infra {
         {
             std::fs::write(folder.path().join(name), text).expect("a temporary file");
         }
+        std::fs::write(folder.path().join("admissions.pem"), tokens::admission_key())
+            .expect("a temporary file");
         let nats = Nats::start().await;
         let bus = Bus::connect(&nats.url(), clock.clone()).await;
         bus.create_streams().await;
@@ -127,6 +129,11 @@ impl Infra {
         let public_url = self.public_url.parse().expect("a URL");
         Verifier::from_file(&self.public_key_file(), &public_url, self.clock.clone())
             .expect("our own key")
+    }
+
+    /// The key of the codes that open doors, as `ADMISSION_KEYS` wants it.
+    pub fn admission_key_file(&self) -> PathBuf {
+        self.folder.path().join("admissions.pem")
     }
 
     pub fn public_key_file(&self) -> PathBuf {

@@ -72,6 +72,8 @@ impl Program {
             .with("ADMIN_PORT", admin_port)
             .with("PUBLIC_URL", &infra.public_url)
             .with("JWT_PUBLIC_KEYS", infra.public_key_file().display())
+            // Of no meaning to those that neither sign nor verify codes.
+            .with("ADMISSION_KEYS", infra.admission_key_file().display())
             .with("JWT_PRIVATE_KEY", infra.private_key_file().display())
     }
 

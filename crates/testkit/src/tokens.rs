@@ -86,6 +86,11 @@ impl Keys {
     }
 }
 
+/// A key that signs the codes of tests, and no session.
+pub fn admission_key() -> String {
+    Keys::generate().private_pem
+}
+
 /// A user whose token is valid for 30 days by `clock`, so that tests can advance it by hours.
 pub fn user(clock: &Clock, groups: &[&str]) -> TestUser {
     let now = clock.now();

@@ -32,6 +32,8 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         .env("TEST_XTASK", binaries.join("xtask"))
         .env("TEST_BIN_DIR", &binaries)
         .env_remove("STRIPE_KEY")
+        .env_remove("SMTP_URL")
+        .env_remove("SENDGRID_API_KEY")
         .spawn()
         .context("starting chaos")?;
     let status = tokio::select! {

@@ -13,6 +13,8 @@ pub struct Environment {
     pub has_stripe_key: bool,
     /// That key, if it is one of Stripe's test mode: payments' gateway tests may use it.
     pub stripe_test_key: Option<OsString>,
+    /// Whether the user has set a mail server of their own.
+    pub has_mail_server: bool,
     pub has_public_url: bool,
     /// Where cargo puts its results: the parent of `debug` and `release`.
     pub target: PathBuf,
@@ -28,6 +30,7 @@ impl Environment {
             has_stripe_key: is_set("STRIPE_KEY"),
             stripe_test_key: env::var_os("STRIPE_KEY")
                 .filter(|key| key.as_encoded_bytes().starts_with(b"sk_test_")),
+            has_mail_server: is_set("SMTP_URL") || is_set("SENDGRID_API_KEY"),
             has_public_url: is_set("PUBLIC_URL"),
             target: this_program
                 .ancestors()

@@ -188,6 +188,8 @@ fn local_servers(service: &Service) -> String {
 fn locations(routes: &[Route]) -> Result<String> {
     let mut text = String::new();
     for Route { path, service } in routes.iter().filter(|route| route.path != routes::PAGES) {
+        // Of regular expressions nginx takes the first that matches, as the table says.
+        let path = path.replace('*', "[^/]+");
         writeln!(text, "location ~ ^{path}(/|$) {{ proxy_pass http://{service}; }}")?;
     }
     Ok(text)

@@ -24,7 +24,7 @@ use crate::{
     probe::Probe,
     root::Root,
     routes,
-    services::STRIPE_DOUBLE,
+    services::{MAIL_DOUBLE, STRIPE_DOUBLE},
 };
 
 /// The limit for a binary, in bytes.
@@ -173,9 +173,9 @@ async fn stop_under_load(image: &Image, pid: Pid, port: u16) -> Result<(Duration
     Ok((stopped, outcome))
 }
 
-/// A path of the service, for requests without a session. None for the local Stripe: payments retries its requests.
+/// A path of the service, for requests without a session. None for the doubles: the services retry what they send to them.
 fn path_of(program: &str) -> Result<Option<String>> {
-    if program == STRIPE_DOUBLE {
+    if [STRIPE_DOUBLE, MAIL_DOUBLE].contains(&program) {
         return Ok(None);
     }
     let route = routes::read()?.into_iter().find(|route| route.service == program);

@@ -19,7 +19,7 @@ use crate::{
     image_check::{self, Checked},
     ports,
     root::{self, Root},
-    services::{self, STRIPE_DOUBLE},
+    services::{self, MAIL_DOUBLE, STRIPE_DOUBLE},
     stop::{INTERRUPTED, Stop},
 };
 
@@ -61,11 +61,13 @@ fn images() -> Result<Vec<Image>> {
         program: name,
     };
     let mut images: Vec<Image> = services::names()?.into_iter().map(service).collect();
-    images.push(Image {
-        program: STRIPE_DOUBLE.to_owned(),
-        folder: format!("crates/{STRIPE_DOUBLE}"),
-        process: "stripe".to_owned(),
-    });
+    images.extend([(STRIPE_DOUBLE, "stripe"), (MAIL_DOUBLE, "mail")].map(|(program, process)| {
+        Image {
+            program: program.to_owned(),
+            folder: format!("crates/{program}"),
+            process: process.to_owned(),
+        }
+    }));
     Ok(images)
 }
 
@@ -118,7 +120,7 @@ async fn up(images: &[Image], root: &Root) -> Result<()> {
         symlink(root::workspace().join("infra/images/run"), link)?;
     }
     // The containers' user writes to them.
-    for folder in [root.keys(), root.data_of("stripe")?] {
+    for folder in [root.keys(), root.data_of("stripe")?, root.data_of("mail")?] {
         make_writable(&folder)?;
     }
     let status = Command::new("/proc/self/exe")
@@ -127,6 +129,8 @@ async fn up(images: &[Image], root: &Root) -> Result<()> {
         .arg("--bin-dir")
         .arg(&programs)
         .env_remove("STRIPE_KEY")
+        .env_remove("SMTP_URL")
+        .env_remove("SENDGRID_API_KEY")
         .stdin(Stdio::null())
         .status()
         .await

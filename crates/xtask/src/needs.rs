@@ -15,6 +15,8 @@ const SYSTEM_TESTS: &str = "system-tests";
 const MODEL: &str = "model";
 /// Its test target that renders the manifests, beside much else.
 const WITH_KUBECTL: &str = "it";
+/// The package whose tests send mails to a second server, beside the local mailbox.
+const WITH_MAIL_SERVER: &str = "confirmation";
 /// Its test target that drives a browser.
 const WITH_BROWSER: &str = "browser";
 /// The local Stripe, whose tests need none of our servers.
@@ -38,6 +40,8 @@ pub struct Needs {
     pub programs: bool,
     pub kubectl: bool,
     pub browser: bool,
+    /// aiosmtpd.
+    pub mail_server: bool,
     /// Stripe's client library for Python.
     pub stripe_sdk: bool,
 }
@@ -80,6 +84,7 @@ impl Needs {
                 needs.programs |= is_system;
                 needs.kubectl |= is_system && test == WITH_KUBECTL;
                 needs.browser |= is_system && test == WITH_BROWSER;
+                needs.mail_server |= package.name == WITH_MAIL_SERVER;
             }
             if selection.benches && package.uses_testkit {
                 needs.servers = true;
@@ -179,11 +184,12 @@ mod tests {
         programs: false,
         kubectl: false,
         browser: false,
+        mail_server: false,
         stripe_sdk: false,
     };
     const SERVERS: Needs = Needs { servers: true, ..NOTHING };
     const SYSTEM: Needs = Needs { programs: true, kubectl: true, browser: true, ..SERVERS };
-    const ALL: Needs = Needs { stripe_sdk: true, ..SYSTEM };
+    const ALL: Needs = Needs { mail_server: true, stripe_sdk: true, ..SYSTEM };
 
     fn of(options: &str) -> Needs {
         let package = |name: &str, uses_testkit, tests: &[&str]| Package {
@@ -194,6 +200,7 @@ mod tests {
         let packages = [
             package("common", false, &["it"]),
             package("orders", true, &["it"]),
+            package(WITH_MAIL_SERVER, true, &["it"]),
             package(SYSTEM_TESTS, true, &["it", "browser", "chaos", "model"]),
             package(STRIPE_DOUBLE, false, &["it", "sdk"]),
         ];
@@ -240,5 +247,6 @@ mod tests {
             assert_eq!(of(options), ALL, "{options}");
         }
         assert_eq!(of("-p system-tests"), SYSTEM);
+        assert_eq!(of("-p confirmation"), Needs { mail_server: true, ..SERVERS });
     }
 }

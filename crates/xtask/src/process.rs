@@ -48,7 +48,7 @@ impl Phase {
     pub fn that_stops(name: &str) -> Self {
         match name {
             "nginx" => Self::StoppingGateway,
-            "mongod" | "nats" | "redis" | "stripe" => Self::StoppingServers,
+            "mongod" | "nats" | "redis" | "stripe" | "mail" => Self::StoppingServers,
             _ => Self::StoppingServices,
         }
     }

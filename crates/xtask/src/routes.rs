@@ -10,7 +10,7 @@ const FILE: &str = "infra/gateway/routes.txt";
 /// The path of the pages, below which is everything that no other route has.
 pub const PAGES: &str = "/";
 
-/// A path prefix, and the service that has everything below it.
+/// A path prefix, in which `*` is any one segment, and the service that has everything below it.
 pub struct Route {
     pub path: String,
     pub service: String,

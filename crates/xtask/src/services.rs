@@ -18,6 +18,9 @@ use crate::{
 /// The folder of the local Stripe's crate, and its binary.
 pub const STRIPE_DOUBLE: &str = "stripe-double";
 
+/// The folder of the local mailbox's crate, and its binary.
+pub const MAIL_DOUBLE: &str = "mail-double";
+
 /// The service that has no database and calls the API of the others.
 pub const WEB: &str = "web";
 
@@ -46,6 +49,8 @@ pub struct LaunchContext<'a> {
     pub redis: u16,
     /// The local Stripe, unless the user has set a key of their own.
     pub stripe: Option<u16>,
+    /// The SMTP port of the local mailbox, unless the user has set a mail server of their own.
+    pub smtp: Option<u16>,
     pub gateway: u16,
 }
 
@@ -120,13 +125,39 @@ pub fn stripe_double(binaries: &Path, root: &Root, port: u16, gateway: u16) -> R
     })
 }
 
+/// The local mailbox: `port` is its page's.
+pub fn mail_double(binaries: &Path, root: &Root, port: u16, smtp: u16) -> Result<Spec> {
+    let env = [
+        ("HOST", "127.0.0.1".into()),
+        ("PORT", port.to_string().into()),
+        ("SMTP_PORT", smtp.to_string().into()),
+        ("DATA_DIR", root.data_of("mail")?.into()),
+    ];
+    Ok(Spec {
+        name: "mail".to_owned(),
+        program: binaries.join(MAIL_DOUBLE),
+        args: Vec::new(),
+        env: named(env),
+        without: secrets_but(&[]),
+        ports: vec![port, smtp],
+        probe: Probe::Accepts(smtp),
+    })
+}
+
 fn named(env: impl IntoIterator<Item = (&'static str, OsString)>) -> Vec<(String, OsString)> {
     env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The secrets in the user's environment that a service must not inherit.
 fn secrets_but(known: &[&str]) -> Vec<&'static str> {
-    let secrets = ["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "JWT_PRIVATE_KEY"];
+    let secrets = [
+        "STRIPE_KEY",
+        "STRIPE_WEBHOOK_SECRET",
+        "JWT_PRIVATE_KEY",
+        "ADMISSION_KEYS",
+        "SMTP_URL",
+        "SENDGRID_API_KEY",
+    ];
     secrets.into_iter().filter(|name| !known.contains(name)).collect()
 }
 
@@ -173,6 +204,10 @@ impl LaunchContext<'_> {
                 env.push(("JWT_PRIVATE_KEY", key("private.pem")));
                 secrets_but(&["JWT_PRIVATE_KEY"])
             }
+            "tickets" => {
+                env.push(("ADMISSION_KEYS", key("admissions.pem")));
+                secrets_but(&["ADMISSION_KEYS"])
+            }
             "payments" => {
                 if let Some(port) = self.stripe {
                     env.push(("STRIPE_URL", local("http", port)));
@@ -180,6 +215,14 @@ impl LaunchContext<'_> {
                     env.push(("STRIPE_WEBHOOK_SECRET", LOCAL_WEBHOOK_SECRET.into()));
                 }
                 secrets_but(&["STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"])
+            }
+            "confirmation" => {
+                if let Some(port) = self.smtp {
+                    let url = format!("smtp://127.0.0.1:{port}?tls=never");
+                    env.push(("SMTP_URL", url.into()));
+                }
+                env.push(("ADMISSION_KEYS", key("admissions.pem")));
+                secrets_but(&["ADMISSION_KEYS", "SMTP_URL", "SENDGRID_API_KEY"])
             }
             _ => secrets_but(&[]),
         };
@@ -213,6 +256,7 @@ mod tests {
             path: OsString::new(),
             cargo: OsString::new(),
             has_stripe_key: stripe.is_none(),
+            has_mail_server: stripe.is_none(),
             stripe_test_key: None,
             has_public_url: false,
             target: PathBuf::new(),
@@ -227,6 +271,7 @@ mod tests {
             passwords: &nats::Passwords::default(),
             redis: 3,
             stripe,
+            smtp: stripe.map(|port| port + 1),
             gateway: 8080,
         };
         let replica = |http| Replica { name: service.to_owned(), http, admin: 5 };
@@ -275,6 +320,15 @@ mod tests {
     }
 
     #[test]
+    fn only_tickets_and_confirmation_get_the_key_of_admissions() {
+        for service in ["auth", "tickets", "orders", "payments", "confirmation", WEB] {
+            let has = variable(&spec_of(service, Some(6)), "ADMISSION_KEYS").is_some();
+            assert_eq!(has, ["tickets", "confirmation"].contains(&service), "{service}");
+            assert!(has || spec_of(service, Some(6)).without.contains(&"ADMISSION_KEYS"));
+        }
+    }
+
+    #[test]
     fn only_payments_gets_the_stripe_key() {
         let local = spec_of("payments", Some(6));
         assert_eq!(variable(&local, "STRIPE_URL").as_deref(), Some("http://127.0.0.1:6"));
@@ -287,5 +341,15 @@ mod tests {
         assert!(
             variable(&orders, "STRIPE_KEY").is_none() && orders.without.contains(&"STRIPE_KEY")
         );
+    }
+
+    #[test]
+    fn only_confirmation_gets_the_mail_server() {
+        let url = variable(&spec_of("confirmation", Some(6)), "SMTP_URL");
+        assert_eq!(url.as_deref(), Some("smtp://127.0.0.1:7?tls=never"));
+        let own = spec_of("confirmation", None);
+        assert!(variable(&own, "SMTP_URL").is_none() && !own.without.contains(&"SENDGRID_API_KEY"));
+        let orders = spec_of("orders", Some(6));
+        assert!(variable(&orders, "SMTP_URL").is_none() && orders.without.contains(&"SMTP_URL"));
     }
 }

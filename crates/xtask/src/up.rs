@@ -26,6 +26,7 @@ use crate::{
 #[command(after_help = "\
 The environment is passed on to the services: `RESERVATION_SECONDS=5 cargo xtask up`.
 With STRIPE_KEY set, payments uses the real Stripe (or the one at STRIPE_URL); otherwise a local double.
+With SMTP_URL or SENDGRID_API_KEY set, confirmation sends its mails there; otherwise to a local mailbox.
 Pid files and ports.json are in .dev/run, logs in .dev/log, data in .dev/data.")]
 pub struct Options {
     /// The gateway's port; 0 for any free one
@@ -130,6 +131,12 @@ struct Up {
     report: Report,
 }
 
+/// Where browsers go: the ports of the marketplace and of the local mailbox.
+struct Addresses {
+    gateway: u16,
+    mailbox: Option<u16>,
+}
+
 struct Prepared {
     servers: Servers,
     ports: Ports,
@@ -145,9 +152,9 @@ impl Up {
             () = stop.requested() => Ok(None),
         };
         let code = match &started {
-            Ok(Some((gateway, services))) => {
+            Ok(Some((addresses, services))) => {
                 stack.supervise();
-                self.log_ready(*gateway);
+                self.log_ready(addresses);
                 tokio::select! {
                     () = stop.requested() => {}
                     never = self.watch(services, &stack) => match never {},
@@ -200,16 +207,25 @@ impl Up {
         Ok(Prepared { servers, ports, gateway })
     }
 
-    async fn start(&self, stack: &mut Stack) -> Result<(u16, Vec<Service>)> {
+    async fn start(&self, stack: &mut Stack) -> Result<(Addresses, Vec<Service>)> {
         let Prepared { servers, mut ports, gateway } = self.prepare().await?;
         let Self { options, environment, root, report } = self;
         let built = environment.binaries(options.release);
         let binaries = options.bin_dir.as_deref().unwrap_or(&built);
         services::generate_keys(binaries, root).await?;
+        if !root.keys().join("admissions.pem").is_file() {
+            // The version before, which is started first, doesn't know this key.
+            services::generate_keys(&built, root).await?;
+        }
 
         let (mongod, redis_port) = (ports.server("mongod")?, ports.server("redis")?);
         let (broker, nats_monitor) = (ports.server("nats")?, ports.server("nats-monitor")?);
         let stripe = if environment.has_stripe_key { None } else { Some(ports.server("stripe")?) };
+        let mail = if environment.has_mail_server {
+            None
+        } else {
+            Some((ports.server("mail")?, ports.server("smtp")?))
+        };
         let services = services::with_ports(services::names()?, options.replicas, &mut ports)?;
         ports.save()?;
 
@@ -229,6 +245,10 @@ impl Up {
             report.log("Starting stripe, the local double (STRIPE_KEY is not set)");
             launch(services::stripe_double(binaries, root, port, gateway)?, stack)?;
         }
+        if let Some((port, smtp)) = mail {
+            report.log("Starting mail, the local mailbox (SMTP_URL is not set)");
+            launch(services::mail_double(binaries, root, port, smtp)?, stack)?;
+        }
         let started: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
         report.log(&format!("Starting {}", started.join(", ")));
         let context = LaunchContext {
@@ -241,6 +261,7 @@ impl Up {
             passwords: &passwords,
             redis: redis_port,
             stripe,
+            smtp: mail.map(|(_, smtp)| smtp),
             gateway,
         };
         for service in &services {
@@ -252,12 +273,16 @@ impl Up {
 
         launch(gateway::spec(&servers.nginx, root, gateway, &services)?, stack)?;
         stack.until_ready().await?;
-        Ok((gateway, services))
+        Ok((Addresses { gateway, mailbox: mail.map(|(port, _)| port) }, services))
     }
 
-    fn log_ready(&self, gateway: u16) {
+    fn log_ready(&self, addresses: &Addresses) {
         let Self { options, root, report, .. } = self;
+        let Addresses { gateway, mailbox } = addresses;
         report.log(&format!("Logs: {}/NAME.log", root.log().display()));
+        if let Some(port) = mailbox {
+            report.log(&format!("Mailbox: http://localhost:{port}"));
+        }
         let how = if options.supervise { down(options) } else { "Ctrl-C".to_owned() };
         report.log(&format!("{READY}: http://localhost:{gateway}  ({how} stops it)"));
     }

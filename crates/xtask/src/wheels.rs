@@ -195,7 +195,8 @@ mod tests {
     fn every_wheel_is_pinned_by_version_and_hash() {
         let servers = crate::servers::ALL.map(|server| server.wheel);
         let others = [crate::browser::AXE, crate::test::KUBECTL];
-        for name in servers.into_iter().chain(others).chain(crate::test::STRIPE_SDK) {
+        let libraries = crate::test::STRIPE_SDK.into_iter().chain(crate::test::AIOSMTPD);
+        for name in servers.into_iter().chain(others).chain(libraries) {
             let wheel = Wheel::pinned(name).unwrap();
             assert!(
                 wheel.version.starts_with(|first: char| first.is_ascii_digit()),

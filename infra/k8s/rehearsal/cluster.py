@@ -54,7 +54,7 @@ class Cluster:
     def apply_previous(self, tree: Path, tag: str) -> None:
         """The dev overlay of another commit's tree, with its images."""
         services = sorted(path.name for path in (tree / "services").iterdir())
-        images = [{"name": f"ticketing/{name}", "newTag": tag} for name in [*services, "stripe-double"]]
+        images = [{"name": f"ticketing/{name}", "newTag": tag} for name in [*services, "stripe-double", "mail-double"]]
         kustomization = {"resources": ["infra/k8s/overlays/dev"], "images": images}
         (tree / "kustomization.yaml").write_text(json.dumps(kustomization))
         self.apply(tree)

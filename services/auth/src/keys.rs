@@ -1,4 +1,5 @@
-//! `auth generate-keys`: the pair of keys that session tokens are signed and verified with.
+//! `auth generate-keys`: the pair of keys that session tokens are signed and verified with, and the key of the codes that open
+//! doors, which auth itself doesn't use.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -13,7 +14,8 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use tempfile::NamedTempFile;
 
-/// Creates private.pem and public.pem, an Ed25519 pair. Existing files stay as they are.
+/// Creates private.pem and public.pem, an Ed25519 pair that signs sessions, and admissions.pem, which signs the codes that open
+/// doors. Existing files stay as they are.
 #[derive(Parser)]
 #[command(name = "auth generate-keys")]
 struct GenerateKeys {
@@ -39,10 +41,12 @@ pub fn main() -> ExitCode {
 pub fn generate(out: &Path) -> anyhow::Result<()> {
     let (private, public) = (out.join("private.pem"), out.join("public.pem"));
     fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
-    if !private.try_exists()? {
-        let key = SigningKey::from_bytes(&rand::random());
-        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| anyhow!(error))?;
-        create(&private, pem.as_bytes(), 0o600)?;
+    for file in [&private, &out.join("admissions.pem")] {
+        if !file.try_exists()? {
+            let key = SigningKey::from_bytes(&rand::random());
+            let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| anyhow!(error))?;
+            create(file, pem.as_bytes(), 0o600)?;
+        }
     }
     if !public.try_exists()? {
         let pem = fs::read_to_string(&private)
@@ -91,7 +95,8 @@ mod tests {
 
         generate(&out).unwrap();
         assert_eq!((read("private.pem"), read("public.pem")), first);
-        assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+        assert_ne!(read("admissions.pem"), first.0);
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 3);
     }
 
     #[test]
@@ -117,6 +122,6 @@ mod tests {
         let public = fs::read_to_string(folder.path().join("public.pem")).unwrap();
         let key = SigningKey::from_pkcs8_pem(&private).unwrap().verifying_key();
         assert_eq!(key.to_public_key_pem(LineEnding::LF).unwrap(), public);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! The map: every route, listener and background task of orders.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, put};
 use bus::Listeners;
 use common::Clock;
 use httpkit::Service;
@@ -18,6 +18,7 @@ pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
         .route("/api/orders", get(routes::list::handle).post(routes::create::handle))
         .route("/api/orders/{id}", get(routes::show::handle).delete(routes::cancel::handle))
+        .route("/api/orders/{id}/handover", put(routes::handover::handle))
         .with_state(state)
 }
 

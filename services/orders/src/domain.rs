@@ -5,6 +5,7 @@
 //! (refunded, released, impossible to capture, a lost dispute), and `cancelled` because expired → `complete` by a late
 //! payment that is accepted.
 
+mod handover;
 mod late_payment;
 mod orphans;
 mod outcomes;
@@ -24,11 +25,13 @@ use common::events::{
     OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::listing::Delivery;
 use common::permissions::Owners;
 use common::{Money, Place, Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, Change, OutboxMessage};
 
+pub use handover::{Handover, HandoverRefusal, HandoverState, Report};
 pub use late_payment::Retake;
 pub use places::choose_places;
 pub use previous_version::hold_of;
@@ -67,11 +70,15 @@ pub struct Order {
     /// What the buyer pays for all places.
     pub total: Money,
     pub expires_at: Time,
+    /// When its payment completed it, by our clock. (None of an order that the version before has completed.)
+    pub paid_at: Option<Time>,
     /// Fencing numbers, for replicas of the previous version.
     pub holds: Vec<i64>,
     /// Whether its charge is all that is known of it: the order itself was lost by a restore.
     pub orphaned_charge: bool,
     pub payment: Option<Payment>,
+    /// How far the seller's delivery has come, once one of the parties has said something about it.
+    pub handover: Option<Handover>,
     /// Why its payment must be refunded, once that is required.
     pub refund_required: Option<RefundReason>,
 }
@@ -136,6 +143,8 @@ impl Aggregate for Order {
             || self.cancel_reason == Some(CancelReason::Unknown)
             || self.refund_required == Some(RefundReason::Unknown)
             || answer == Some(Answer::Unknown)
+            || self.ticket.listing.delivery == Delivery::Unknown
+            || self.handover.as_ref().is_some_and(|it| it.state == HandoverState::Unknown)
     }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
@@ -172,9 +181,11 @@ impl Order {
             status: OrderStatus::Created,
             cancel_reason: None,
             expires_at: now + ttl,
+            paid_at: None,
             holds: vec![hold_of(id)],
             orphaned_charge: false,
             payment: None,
+            handover: None,
             refund_required: None,
         };
         let event = OrderCreated(order.event());
@@ -232,7 +243,12 @@ impl Order {
     /// payment was seen.
     ///
     /// `retake` matters only for an expired order.
-    pub fn paid(&self, payment: &events::Payment, retake: Retake) -> Option<Change<Order>> {
+    pub fn paid(
+        &self,
+        payment: &events::Payment,
+        retake: Retake,
+        now: Time,
+    ) -> Option<Change<Order>> {
         if !self.is_to_be_answered(payment) {
             return None;
         }
@@ -246,6 +262,7 @@ impl Order {
         };
         let complete = |mut order: Order| {
             order.payment = seen(Answer::Completed);
+            order.paid_at = Some(now);
             let event = OrderCompleted(order.event());
             Change::with_event(order, &event)
         };
@@ -317,6 +334,12 @@ impl Order {
             | OrderStatus::Cancelled
             | OrderStatus::Unknown => None,
         }
+    }
+
+    /// Whether it was complete once: it has a receipt from then on, also after a refund.
+    pub fn was_paid(&self) -> bool {
+        let answer = self.payment.as_ref().and_then(|payment| payment.answer);
+        self.status == OrderStatus::Complete || answer == Some(Answer::Completed)
     }
 
     pub fn owners(&self) -> Owners {

@@ -3,5 +3,6 @@
 pub mod cancel;
 pub mod create;
 mod errors;
+pub mod handover;
 pub mod list;
 pub mod show;

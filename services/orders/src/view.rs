@@ -1,5 +1,6 @@
 //! An order as the API shows it.
 
+use common::display::receipt_number;
 use common::events::{CancelReason, OrderedTicket};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::ListingView;
@@ -8,7 +9,7 @@ use httpkit::Result;
 use serde::Serialize;
 use store::StoredResponse;
 
-use crate::domain::{Order, UserReplica};
+use crate::domain::{Handover, Order, UserReplica};
 
 /// The response to the creation of an order.
 pub fn created(order: &Order, now: Time) -> Result<StoredResponse> {
@@ -34,11 +35,46 @@ pub struct OrderView {
     payment_id: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<Contact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handover: Option<HandoverView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
     version: i64,
     created_at: Time,
 }
 
-/// The contact details of the other party of a paid order.
+/// What seller and buyer have said about the handover of the ticket.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HandoverView {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<ProblemView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProblemView {
+    message: String,
+    reported_at: Time,
+}
+
+/// That of an order that was paid, also after its refund.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seller: Option<Contact>,
+}
+
+/// The contact details of a party of a paid order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Contact {
@@ -71,6 +107,8 @@ impl OrderView {
             ticket: order.ticket.into(),
             payment_id: order.payment.map(|payment| payment.id),
             contact: None,
+            handover: order.handover.map(HandoverView::from),
+            receipt: None,
             version: order.version,
             created_at: order.created_at,
         }
@@ -78,8 +116,34 @@ impl OrderView {
 
     /// With the contact details of the other party, if they are known.
     pub fn with_contact(self, counterparty: Option<UserReplica>) -> Self {
-        let contact = counterparty.map(|UserReplica { email, name, .. }| Contact { email, name });
-        OrderView { contact, ..self }
+        OrderView { contact: counterparty.map(Contact::of), ..self }
+    }
+
+    /// With the receipt of an order that was paid.
+    pub fn with_receipt(self, paid_at: Option<Time>, seller: Option<UserReplica>) -> Self {
+        let (number, seller) = (receipt_number(self.id), seller.map(Contact::of));
+        OrderView { receipt: Some(Receipt { number, paid_at, seller }), ..self }
+    }
+}
+
+impl From<Handover> for HandoverView {
+    fn from(handover: Handover) -> Self {
+        let problem = handover.problem.map(|problem| ProblemView {
+            message: problem.message,
+            reported_at: problem.reported_at,
+        });
+        HandoverView {
+            state: handover.state.as_str(),
+            sent_at: handover.sent_at,
+            received_at: handover.received_at,
+            problem,
+        }
+    }
+}
+
+impl Contact {
+    fn of(UserReplica { email, name, .. }: UserReplica) -> Contact {
+        Contact { email, name }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The map: every route, every listener and the background tasks of the service.
 
-use axum::Router;
+use admissions::AdmissionKeys;
 use axum::middleware::map_response;
-use axum::routing::get;
+use axum::routing::{self, get, post};
+use axum::{Extension, Router};
 use bus::Listeners;
 use common::Clock;
 use httpkit::Service;
@@ -11,16 +12,25 @@ use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
 use crate::listeners::{order_cancelled, order_completed, order_created};
-use crate::routes::{create, delete, edit, list, show};
+use crate::routes::{
+    admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
+};
 use crate::state::{App, Settings, StateSettings};
 use crate::store::TicketDocument;
 use crate::{summaries, view};
 
-pub fn routes(state: HttpState<App>) -> Router {
+pub fn routes(state: HttpState<App>, keys: AdmissionKeys) -> Router {
     Router::new()
+        .route("/api/orders/{id}/admissions", get(admission_codes::handle))
+        .route("/api/tickets/{id}/checkin", post(checkin::handle))
+        .route("/api/tickets/{id}/door", get(door::handle))
+        .route("/api/tickets/{id}/door/invitation", post(invitation::handle))
+        .route("/api/tickets/{id}/door/staff", post(join::handle))
+        .route("/api/tickets/{id}/door/staff/{user}", routing::delete(dismiss::handle))
         .route("/api/tickets", get(list::handle).post(create::handle))
         .route("/api/tickets/{id}", get(show::handle).put(edit::handle).delete(delete::handle))
         .layer(map_response(view::vary_by_cookie))
+        .layer(Extension(keys))
         .with_state(state)
 }
 
@@ -32,9 +42,9 @@ pub fn listeners(app: App) -> Listeners<App> {
 }
 
 /// The whole service: its routes, its relay and its consumers.
-pub fn service(app: App, verifier: Verifier) -> Service {
+pub fn service(app: App, verifier: Verifier, keys: AdmissionKeys) -> Service {
     app.context
-        .service(routes(HttpState { app: app.clone(), verifier }))
+        .service(routes(HttpState { app: app.clone(), verifier }, keys))
         .background("relay", app.context.relay(app.store.documents()))
         .background("relay of reservations", app.context.relay(app.store.reservations()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
@@ -57,7 +67,8 @@ impl Microservice for Tickets {
 
     async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
         let verifier = settings.server.verifier(&clock)?;
-        Ok(service(App::connect(&settings.state, clock).await?, verifier))
+        let keys = settings.admissions.read()?;
+        Ok(service(App::connect(&settings.state, clock).await?, verifier, keys))
     }
 
     async fn admin(

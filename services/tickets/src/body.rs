@@ -25,11 +25,12 @@ pub struct TicketBody {
     pub max_per_order: Option<i64>,
     pub sold_together: Option<bool>,
     pub closed: Option<bool>,
+    pub delivery: Option<String>,
 }
 
 impl TicketBody {
     /// Refuses with one violation for every broken rule. `current` is the listing that is edited: how many places it has,
-    /// and whether it is closed, stays if it is omitted.
+    /// whether it is closed, and how buyers get in, stays if it is omitted.
     pub fn parse(
         self,
         market: &MarketSettings,
@@ -59,16 +60,23 @@ impl TicketBody {
         };
         let max_per_order = draft::quantity(self.max_per_order, Listing::default_max_per_order());
         let max_per_order = rules.check("maxPerOrder", max_per_order);
-        match (title, price, description, date, time_zone, venue, quantity, max_per_order) {
+        let current_delivery = current.map(|listing| listing.delivery).unwrap_or_default();
+        let delivery = draft::delivery(self.delivery.as_deref(), current_delivery);
+        let delivery = rules.check("delivery", delivery);
+        let event = (title, price, description, date, time_zone, venue);
+        match (event, quantity, max_per_order, delivery) {
             (
-                Some(title),
-                Some(price),
-                Some(description),
-                Some(date),
-                Some(time_zone),
-                Some(venue),
+                (
+                    Some(title),
+                    Some(price),
+                    Some(description),
+                    Some(date),
+                    Some(time_zone),
+                    Some(venue),
+                ),
                 Some(quantity),
                 Some(max_per_order),
+                Some(delivery),
             ) => {
                 let currency = market.currency.clone();
                 let listing = Listing {
@@ -82,6 +90,7 @@ impl TicketBody {
                     max_per_order,
                     sold_together,
                     closed: self.closed.unwrap_or(is_closed),
+                    delivery,
                 };
                 Ok(Draft { listing, description })
             }
@@ -93,6 +102,7 @@ impl TicketBody {
 #[cfg(test)]
 mod tests {
     use common::Money;
+    use common::listing::Delivery;
 
     use super::*;
 
@@ -253,6 +263,26 @@ mod tests {
         let reopened = body(r#"{"title": "x", "price": 1, "closed": false, "quantity": 500}"#);
         let listing = reopened.parse(&market(), Some(&many), now()).unwrap().listing;
         assert_eq!((listing.quantity.get(), listing.closed), (500, false));
+    }
+
+    #[test]
+    fn the_seller_delivers_unless_the_listing_says_otherwise_and_that_stays_if_it_is_omitted() {
+        let parsed = |json: &str, current| {
+            body(json).parse(&market(), current, now()).map(|draft| draft.listing.delivery)
+        };
+        let plain = r#"{"title": "x", "price": 1}"#;
+        assert_eq!(parsed(plain, None).unwrap(), Delivery::SellerDelivers);
+        let checked = r#"{"title": "x", "price": 1, "delivery": "checked_in_here"}"#;
+        assert_eq!(parsed(checked, None).unwrap(), Delivery::CheckedInHere);
+        let current = Listing {
+            delivery: Delivery::CheckedInHere,
+            ..Listing::unknown(Money::from_minor(1), "usd".parse().unwrap())
+        };
+        assert_eq!(parsed(plain, Some(&current)).unwrap(), Delivery::CheckedInHere);
+        for name in ["by_post", "unknown", ""] {
+            let json = format!(r#"{{"title": "x", "price": 1, "delivery": "{name}"}}"#);
+            assert_eq!(violations(&json), ["delivery"]);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A ticket and its transitions. Pure: no database, no clock, no I/O.
 
+mod door;
 pub mod draft;
 mod previous_version;
 mod reservation;
@@ -13,8 +14,9 @@ use common::{Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
+pub use door::{Attendance, Door, JoinRefusal, Staff};
 pub use draft::Draft;
-pub use reservation::{Reservation, ReservationStatus};
+pub use reservation::{CheckIn, CheckInRefusal, Reservation, ReservationStatus};
 pub use search::{DateBound, Search, SearchScope, Sort};
 pub use summary::Summary;
 
@@ -146,6 +148,7 @@ impl Ticket {
             ("date", listing.date != before.date),
             ("timeZone", listing.time_zone != before.time_zone),
             ("venue", listing.venue != before.venue),
+            ("delivery", listing.delivery != before.delivery),
             // What is left could never be sold: an order would have to take all places.
             ("soldTogether", listing.sold_together && !before.sold_together),
             ("quantity", listing.sold_together && before.sold_together && grows),

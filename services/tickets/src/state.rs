@@ -1,5 +1,6 @@
 //! The settings of the service, and the state that its handlers, listeners and background tasks share.
 
+use admissions::AdmissionSettings;
 use axum::extract::FromRef;
 use clap::{Args, Parser};
 use common::Clock;
@@ -16,6 +17,8 @@ use crate::store::Store;
 pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
+    #[command(flatten)]
+    pub admissions: AdmissionSettings,
     #[command(flatten)]
     pub state: StateSettings,
 }

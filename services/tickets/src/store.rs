@@ -1,11 +1,13 @@
 //! All of the service's MongoDB: the tickets, and their reservations ([`reservations`]).
 
+mod admissions;
 mod reservations;
 
 use std::future::{Future, ready};
 
 use bson::{Bson, Document, doc};
 use common::ids::TicketId;
+use common::listing::Delivery;
 use common::{Clock, Time};
 use futures::{StreamExt, TryStreamExt};
 use httpkit::idempotency::RequestIdentity;
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
 
 use crate::domain::search::words;
-use crate::domain::{Reservation, Search, SearchScope, Sort, Ticket};
+use crate::domain::{Door, Reservation, Search, SearchScope, Sort, Ticket};
 
 /// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.
 #[derive(Debug, Deserialize)]
@@ -65,7 +67,7 @@ impl Aggregate for TicketDocument {
     }
 
     fn has_unknown_value(&self) -> bool {
-        false
+        self.0.listing.delivery == Delivery::Unknown
     }
     fn bump_version(&mut self, by: i64) {
         self.0.version += by;
@@ -76,6 +78,7 @@ impl Aggregate for TicketDocument {
 pub struct Store {
     documents: Documents<TicketDocument>,
     reservations: Documents<Reservation>,
+    doors: Documents<Door>,
     clock: Clock,
 }
 
@@ -85,7 +88,8 @@ impl Store {
         let live =
             mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true });
         let reservations = Documents::open(database, clock.clone(), [live]).await?;
-        Ok(Store { documents, reservations, clock })
+        let doors = Documents::open(database, clock.clone(), []).await?;
+        Ok(Store { documents, reservations, doors, clock })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -93,6 +97,7 @@ impl Store {
         Store {
             documents: self.documents.in_background(database),
             reservations: self.reservations.in_background(database),
+            doors: self.doors.in_background(database),
             clock: self.clock.clone(),
         }
     }

@@ -8,5 +8,6 @@ mod models;
 pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft, Wanted};
 pub use failure::{Failure, Refusal};
 pub use models::{
-    Contact, List, Order, OrderedTicket, Payment, PaymentStatus, Ticket, TicketStatus, User,
+    Admission, Admitted, CheckedIn, Contact, Door, Handover, HandoverState, List, Order,
+    OrderedTicket, Payment, PaymentStatus, Receipt, Ticket, TicketStatus, User,
 };

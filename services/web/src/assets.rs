@@ -25,6 +25,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
         asset("app.css", CSS, include_bytes!("../assets/app.css")),
         asset("app.js", JS, include_bytes!("../assets/app.js")),
+        asset("door.js", JS, include_bytes!("../assets/door.js")),
         asset("stripe.js", JS, include_bytes!("../assets/stripe.js")),
         asset("icons.svg", SVG, include_bytes!("../assets/icons.svg")),
         asset("favicon.svg", SVG, include_bytes!("../assets/favicon.svg")),

@@ -77,6 +77,11 @@ notices! {
     RefundsDown = "refunds-down" Bad "We can’t issue refunds right now. Try again in a moment – nothing will be refunded twice.";
     OrdersDown = "orders-down" Bad "We can’t take orders right now. Try again in a moment – you won’t be charged twice.";
     ListingDown = "listing-down" Bad "We couldn’t change your listing. Try again in a moment.";
+    DoorJoined = "door-joined" Good "You’re on the door. Scan the first code.";
+    DoorDismissed = "door-dismissed" Good "Removed. The link is gone, too: make a new one to invite somebody.";
+    Reported = "reported" Good "Thank you. The other party can see it.";
+    ReportUnread = "report-unread" Bad "Say in a few words (up to 1,000 characters) what is wrong.";
+    ReportDown = "report-down" Bad "We couldn’t save that. Try again in a moment.";
     CancelDown = "cancel-down" Bad "We couldn’t cancel your reservation. Try again in a moment.";
 }
 

@@ -28,6 +28,11 @@ pub trait Page: askama::Template {
         false
     }
 
+    /// Whether its script may ask for the camera.
+    fn uses_camera(&self) -> bool {
+        false
+    }
+
     fn show(&self) -> Result<Response, Error> {
         self.show_as(StatusCode::OK)
     }
@@ -59,6 +64,10 @@ pub trait Page: askama::Template {
         headers.extend(etag.map(|etag| (header::ETAG, etag)));
         let stripe = self.embeds_stripe().then(|| self.frame().stripe_origin.as_deref());
         set_security_headers(headers, stripe);
+        if self.uses_camera() {
+            let own = HeaderValue::from_static(WITH_CAMERA);
+            headers.insert(header::HeaderName::from_static("permissions-policy"), own);
+        }
         Ok(response)
     }
 }
@@ -77,6 +86,9 @@ pub enum Cache {
 /// The Content-Security-Policy. Pages have no inline scripts or styles, so user content can't become one.
 const OWN: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The Permissions-Policy of the page that scans codes.
+const WITH_CAMERA: &str = "camera=(self), geolocation=(), microphone=(), payment=()";
 
 /// `stripe` is where the page embeds Stripe's script from, if it does.
 fn set_security_headers(headers: &mut HeaderMap, stripe: Option<Option<&str>>) {

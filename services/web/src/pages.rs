@@ -3,9 +3,12 @@
 
 pub mod account;
 pub mod browse;
+pub mod door;
 pub mod errors;
 pub mod order;
+pub mod order_tickets;
 pub mod orders;
+pub mod receipt;
 pub mod refund;
 pub mod sales;
 pub mod signin;

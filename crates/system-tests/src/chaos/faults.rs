@@ -15,7 +15,7 @@ use super::truncation::Truncation;
 use crate::workspace;
 
 /// The servers that are killed and suspended besides the services.
-const SERVERS: [&str; 4] = ["mongod", "nats", "redis", "stripe"];
+const SERVERS: [&str; 5] = ["mongod", "nats", "redis", "stripe", "mail"];
 /// The time between one fault and the next.
 const PAUSE_MS: std::ops::Range<u64> = 400..2600;
 /// The weights of the faults that aren't kills.

@@ -90,9 +90,10 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
 
 /// Connects to the servers of a stack, for the checker.
 pub async fn connect(stack: &Stack) -> Result<Servers> {
-    let [mongod, redis, stripe] = ["mongod", "redis", "stripe"].map(|name| stack.port(name));
+    let names = ["mongod", "redis", "stripe", "mail"];
+    let [mongod, redis, stripe, mail] = names.map(|name| stack.port(name));
     let nats = stack.nats().await?;
-    Servers::connect(mongod, nats, redis, stripe).await.context("connecting to the servers")
+    Servers::connect(mongod, nats, redis, stripe, mail).await.context("connecting to the servers")
 }
 
 /// Waits until the stack is idle, and returns what is still pending after a timeout.

@@ -10,6 +10,7 @@ mod buyers;
 mod catalogue;
 mod events;
 mod index;
+mod mails;
 mod money;
 mod replicas;
 mod reservations;
@@ -40,6 +41,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
     stuck::check(&index, &mut violations);
     replicas::check(&index, &mut violations);
     reservations::check(&index, &mut violations);
+    mails::check(&index, &mut violations);
     acknowledgements::check(&index, &mut violations);
     violations.sorted()
 }

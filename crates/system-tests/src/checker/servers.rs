@@ -1,4 +1,4 @@
-//! Reading a snapshot from the servers: MongoDB, NATS, Redis, and Stripe's double.
+//! Reading a snapshot from the servers: MongoDB, NATS, Redis, Stripe's double, and the local mailbox.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct Servers {
     redis: redis::Client,
     http: reqwest::Client,
     ledger: String,
+    mailbox: String,
 }
 
 /// Descriptions of pending work; and the ends of the streams, so that two observations can be compared.
@@ -46,6 +47,7 @@ impl Servers {
         nats: async_nats::Client,
         redis: u16,
         stripe: u16,
+        mail: u16,
     ) -> Result<Self> {
         let mongo = format!("mongodb://127.0.0.1:{mongod}/?directConnection=true");
         Ok(Servers {
@@ -54,6 +56,7 @@ impl Servers {
             redis: redis::Client::open(format!("redis://127.0.0.1:{redis}"))?,
             http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?,
             ledger: format!("http://127.0.0.1:{stripe}/_ledger"),
+            mailbox: format!("http://127.0.0.1:{mail}/api/mails"),
         })
     }
 
@@ -80,6 +83,8 @@ impl Servers {
             orders: self.documents("orders", "orders").await?,
             ticket_replicas: self.documents("orders", "tickets").await?,
             payments: self.documents("payments", "payments").await?,
+            mails: self.documents("confirmation", "mails").await?,
+            mailbox: self.mailbox().await.context("the mailbox")?,
             schedules: self.documents("expiration", "schedules").await?,
             timers: self.timers().await.context("Redis")?,
             events: self.events().await?,
@@ -108,6 +113,12 @@ impl Servers {
                 "payments with work at Stripe",
             ),
             ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "active schedules"),
+            (
+                "confirmation",
+                "mails",
+                doc! { "nextRunAt": { "$type": "date" } },
+                "mails that are still to be sent",
+            ),
             ("orders", "orders", doc! { "unanswered": true }, "orders that await a refund"),
             ("payments", "payments", doc! { "unanswered": true }, "payments that await an answer"),
             ("tickets", "tickets", doc! { "dirty": true }, "listings with an outdated summary"),
@@ -162,6 +173,14 @@ impl Servers {
 
     async fn ledger(&self) -> Result<Ledger> {
         Ok(self.http.get(&self.ledger).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// The Message-IDs.
+    async fn mailbox(&self) -> Result<Vec<String>> {
+        let response = self.http.get(&self.mailbox).send().await?.error_for_status()?;
+        let list: Value = response.json().await?;
+        let mails = list["mails"].as_array().context("no list of mails")?.iter();
+        Ok(mails.map(|mail| mail["messageId"].as_str().unwrap_or_default().to_owned()).collect())
     }
 
     async fn events(&self) -> Result<Vec<Event>> {

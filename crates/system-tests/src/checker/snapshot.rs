@@ -28,6 +28,9 @@ pub struct Snapshot {
     /// The replicas of tickets in orders.
     pub ticket_replicas: Vec<TicketReplica>,
     pub payments: Vec<Payment>,
+    pub mails: Vec<Mail>,
+    /// The Message-ID of each mail in the local mailbox; once for each copy.
+    pub mailbox: Vec<String>,
     pub schedules: Vec<Schedule>,
     /// The orders for which Redis has a timer.
     pub timers: Vec<String>,
@@ -281,6 +284,26 @@ pub struct Schedule {
     pub order_version: i64,
     pub version: i64,
     pub outbox: Vec<OutboxEntry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailStatus {
+    Queued,
+    Sending,
+    Sent,
+    Failed,
+    Suppressed,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mail {
+    /// `<kind>:<order or user>`
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub status: MailStatus,
+    pub unknown_outcomes: i64,
 }
 
 /// A message of a stream.

@@ -12,6 +12,8 @@ pub enum Invariant {
     NoStuckTicket,
     NewerWins,
     NothingDropped,
+    /// Whoever bought or sold has a mail that says so.
+    NoLostMail,
     /// What was acknowledged to a client is durable.
     Acknowledged,
     /// The stack becomes idle without intervention.
@@ -28,6 +30,7 @@ impl fmt::Display for Invariant {
             Invariant::NoStuckTicket => "I5 no stuck ticket",
             Invariant::NewerWins => "I6 newer wins",
             Invariant::NothingDropped => "I8 nothing dropped",
+            Invariant::NoLostMail => "no lost mail",
             Invariant::Acknowledged => "acknowledged",
             Invariant::Quiescence => "quiescence",
         })

@@ -51,7 +51,41 @@ struct Mutation {
     apply: fn(&mut Snapshot) -> String,
 }
 
+/// The mail to the buyer of a complete order.
+fn confirmation(snapshot: &Snapshot) -> String {
+    let complete = |order: &&Order| order.status == OrderStatus::Complete;
+    format!("paid:{}", snapshot.orders.iter().find(complete).unwrap().id)
+}
+
 const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        what: "a sale of which nobody was notified",
+        invariant: Invariant::NoLostMail,
+        apply: |snapshot| {
+            let id = confirmation(snapshot);
+            snapshot.mails.retain(|mail| mail.id != id);
+            id
+        },
+    },
+    Mutation {
+        what: "a mail that counts as sent and has not arrived",
+        invariant: Invariant::NoLostMail,
+        apply: |snapshot| {
+            let id = confirmation(snapshot);
+            let message_id = id.replace(':', ".");
+            snapshot.mailbox.retain(|arrived| !arrived.starts_with(&message_id));
+            id
+        },
+    },
+    Mutation {
+        what: "a mail that has arrived twice for no reason",
+        invariant: Invariant::NoLostMail,
+        apply: |snapshot| {
+            let id = confirmation(snapshot);
+            snapshot.mailbox.push(format!("{}@localhost", id.replace(':', ".")));
+            id
+        },
+    },
     Mutation {
         what: "an event that was never published",
         invariant: Invariant::NoLostEvent,

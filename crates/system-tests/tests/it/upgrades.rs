@@ -20,17 +20,22 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 10] = [
+const COLLECTIONS: [(&str, &str, Reader); 15] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
     ("tickets", "reservations", round_trip::<tickets::domain::Reservation>),
+    ("tickets", "doors", round_trip::<tickets::domain::Door>),
     ("orders", "orders", round_trip::<orders::domain::Order>),
     ("orders", "tickets", round_trip::<orders::domain::TicketReplica>),
     ("orders", "people", round_trip::<orders::domain::UserReplica>),
     ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
     ("payments", "webhooks", round_trip::<payments::domain::WebhookEvent>),
     ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
+    ("confirmation", "mails", round_trip::<confirmation::domain::Mail>),
+    ("confirmation", "users", round_trip::<confirmation::domain::UserReplica>),
+    ("confirmation", "orders", round_trip::<confirmation::domain::OrderReplica>),
+    ("confirmation", "beginnings", round_trip::<confirmation::store::Beginning>),
 ];
 /// A collection that exists only while the versions of a restored database are bumped.
 const TEMPORARY: &str = "restores";

@@ -78,9 +78,11 @@ impl Order {
             status: OrderStatus::Cancelled,
             cancel_reason: Some(CancelReason::Refunded),
             expires_at: now,
+            paid_at: None,
             holds: vec![super::hold_of(id)],
             orphaned_charge: false,
             payment: None,
+            handover: None,
             refund_required: None,
         }
     }

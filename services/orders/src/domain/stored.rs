@@ -8,7 +8,7 @@ use common::ids::{OrderId, TicketId, UserId};
 use common::{Money, Place, Quantity, Time};
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Payment, Slot};
+use super::{Handover, Order, Payment, Slot};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,8 +32,10 @@ pub(super) struct StoredOrder {
     slot: Option<Slot>,
     total: Option<Money>,
     expires_at: Time,
+    paid_at: Option<Time>,
     orphaned_charge: Option<bool>,
     payment: Option<Payment>,
+    handover: Option<Handover>,
     refund_required: Option<RefundReason>,
     /// For the previous version, and what that version has stored.
     #[serde(default)]
@@ -67,9 +69,11 @@ impl From<StoredOrder> for Order {
             total: stored.total.unwrap_or_else(|| quantity.times(stored.ticket.listing.price)),
             ticket: stored.ticket,
             expires_at: stored.expires_at,
+            paid_at: stored.paid_at,
             holds: stored.holds,
             orphaned_charge,
             payment: stored.payment,
+            handover: stored.handover,
             refund_required: stored.refund_required,
         }
     }
@@ -96,8 +100,10 @@ impl From<Order> for StoredOrder {
             slot: order.slot,
             total: Some(order.total),
             expires_at: order.expires_at,
+            paid_at: order.paid_at,
             orphaned_charge: Some(order.orphaned_charge),
             payment: order.payment,
+            handover: order.handover,
             refund_required: order.refund_required,
             holds: order.holds,
         }

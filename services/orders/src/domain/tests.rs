@@ -92,8 +92,10 @@ fn make(order: &Order, r#move: Move, free: &[u16]) -> Option<Change<Order>> {
         Cancelled => order.cancel(CancelReason::User),
         TimerEarly => due(order.expire(end - Duration::from_millis(1))),
         TimerDue => due(order.expire(end)),
-        PaidAndFree => order.paid(&payment(order), Retake::Free { places: places(free), at: end }),
-        PaidAndGone => order.paid(&payment(order), Retake::Gone),
+        PaidAndFree => {
+            order.paid(&payment(order), Retake::Free { places: places(free), at: end }, end)
+        }
+        PaidAndGone => order.paid(&payment(order), Retake::Gone, end),
         Declined => order.payment_failed(&decline(order, false)),
         FailedBefore => order.payment_failed(&decline(order, true).with_version(2)),
         Failed => order.payment_failed(&decline(order, true)),

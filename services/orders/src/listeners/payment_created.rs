@@ -26,7 +26,8 @@ pub(super) async fn answer(app: &App, payment: &Payment) -> Result<(), Failure> 
                 }
             }
         };
-        let Some(change) = order.paid(payment, retake(app, &order, payment).await?) else {
+        let retake = retake(app, &order, payment).await?;
+        let Some(change) = order.paid(payment, retake, app.clock.now()) else {
             // Reminded of an answer that was lost on its way.
             if payment.reminder && order.has_seen(payment.id, payment.version) {
                 app.store.documents().answer_again(&order).await?;

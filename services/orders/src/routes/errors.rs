@@ -5,7 +5,7 @@ use common::problem::{self, Violation};
 use common::{Money, Quantity};
 use httpkit::Error;
 
-use crate::domain::{CancelRefusal, ReserveRefusal};
+use crate::domain::{CancelRefusal, HandoverRefusal, ReserveRefusal};
 
 impl From<ReserveRefusal> for Error {
     fn from(refusal: ReserveRefusal) -> Error {
@@ -80,6 +80,21 @@ impl From<CancelRefusal> for Error {
             CancelRefusal::Complete => Error::refused(
                 &problem::ORDER_COMPLETE,
                 "The order is paid. Only its seller can refund it.",
+            ),
+        }
+    }
+}
+
+impl From<HandoverRefusal> for Error {
+    fn from(refusal: HandoverRefusal) -> Error {
+        match refusal {
+            HandoverRefusal::NotComplete => Error::refused(
+                &problem::ORDER_NOT_COMPLETE,
+                "Only the ticket of a paid order is handed over.",
+            ),
+            HandoverRefusal::CheckedInHere => Error::refused(
+                &problem::NOTHING_TO_HAND_OVER,
+                "The buyer has the ticket already: its code is checked at the door.",
             ),
         }
     }

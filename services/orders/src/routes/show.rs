@@ -23,7 +23,11 @@ pub async fn handle(
         Some(id) => app.store.user(id).await?,
         None => None,
     };
-    let version = order.version;
-    let view = OrderView::of(order, app.clock.now()).with_contact(counterparty);
+    let (version, paid_at, seller) = (order.version, order.paid_at, order.seller_id);
+    let was_paid = order.was_paid();
+    let mut view = OrderView::of(order, app.clock.now()).with_contact(counterparty);
+    if was_paid {
+        view = view.with_receipt(paid_at, app.store.user(seller).await?);
+    }
     Ok(personal(Some(version), Json(view)))
 }

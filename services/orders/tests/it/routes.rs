@@ -2,6 +2,7 @@
 
 mod cancel;
 mod create;
+mod handover;
 mod idempotency;
 mod list;
 mod middleware;

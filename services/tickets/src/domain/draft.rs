@@ -2,7 +2,7 @@
 //!
 //! A rule is refused with a text that continues the field's name: *title* — *must not be empty*.
 
-use common::listing::Listing;
+use common::listing::{Delivery, Listing};
 use common::{Money, Quantity, Time, text, time_zone};
 
 const MAX_TITLE_CHARS: usize = 200;
@@ -38,6 +38,16 @@ pub fn quantity(number: Option<i64>, default: Quantity) -> Result<Quantity, Stri
             .ok_or_else(|| format!("must be between {} and {}", Quantity::ONE, Quantity::MAX)),
         None => Ok(default),
     }
+}
+
+/// How buyers get in; `current` if that is omitted.
+pub fn delivery(name: Option<&str>, current: Delivery) -> Result<Delivery, String> {
+    let Some(name) = name else { return Ok(current) };
+    let known = Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == name);
+    known.ok_or_else(|| {
+        let [first, second] = Delivery::ALL.map(Delivery::as_str);
+        format!("must be {first} or {second}")
+    })
 }
 
 /// All places are paid by one payment.

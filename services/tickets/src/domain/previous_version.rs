@@ -43,6 +43,7 @@ impl Ticket {
                     live: true,
                     order_version: self.hold_version,
                     hold: self.hold,
+                    check_ins: known.map(|known| known.check_ins.clone()).unwrap_or_default(),
                 });
             }
         }

@@ -26,6 +26,32 @@ pub struct Reservation {
     pub order_version: i64,
     /// The order's fencing number, for replicas of the previous version.
     pub hold: i64,
+    /// Who has come in: each place once.
+    #[serde(default)]
+    pub check_ins: Vec<CheckIn>,
+}
+
+/// A place was let in at the seller's door.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckIn {
+    pub place: Place,
+    pub at: Time,
+    /// As the door staff calls it.
+    pub gate: Option<String>,
+    /// Who has scanned the code.
+    pub by: UserId,
+    /// The request, so that its repetition is not a second scan.
+    pub request: Option<String>,
+}
+
+/// Why nobody is let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckInRefusal {
+    /// The order has ended, or isn't paid, or never had this place.
+    NotSold,
+    /// Somebody came in with the same code.
+    AlreadyIn(CheckIn),
 }
 
 /// In the order in which one of two reservations of a place prevails.
@@ -108,6 +134,7 @@ impl Reservation {
             live: status.counts(),
             order_version: order.version,
             hold: order.hold,
+            check_ins: Vec::new(),
         }
     }
 
@@ -120,9 +147,33 @@ impl Reservation {
     /// doesn't matter which events arrive late, twice, or never.
     pub fn follow(&self, order: &Order) -> Option<Change<Reservation>> {
         (order.version > self.order_version).then(|| {
-            let next = Reservation { version: self.version + 1, ..Reservation::of(order) };
+            let check_ins = self.check_ins.clone();
+            let version = self.version + 1;
+            let next = Reservation { version, check_ins, ..Reservation::of(order) };
             next.published_if(!self.status.is_active())
         })
+    }
+
+    /// Lets a place in, if its order has it and nobody came in with it. None: this very request has done so before. The write
+    /// is guarded by the version, so that of two concurrent scans, or a scan and a refund, one decides again.
+    pub fn check_in(&self, scan: &CheckIn) -> Result<Option<Change<Reservation>>, CheckInRefusal> {
+        if let Some(known) = self.check_in_of(scan.place) {
+            return if known.request.is_some() && known.request == scan.request {
+                Ok(None)
+            } else {
+                Err(CheckInRefusal::AlreadyIn(known.clone()))
+            };
+        }
+        if self.status != ReservationStatus::Sold || !self.places.contains(&scan.place) {
+            return Err(CheckInRefusal::NotSold);
+        }
+        let check_ins = self.check_ins.iter().chain([scan]).cloned().collect();
+        let next = Reservation { version: self.version + 1, check_ins, ..self.clone() };
+        Ok(Some(Change::without_event(next)))
+    }
+
+    pub fn check_in_of(&self, place: Place) -> Option<&CheckIn> {
+        self.check_ins.iter().find(|known| known.place == place)
     }
 
     fn published_if(self, begins: bool) -> Change<Reservation> {

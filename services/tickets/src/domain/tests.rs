@@ -5,6 +5,8 @@ use common::Place;
 use common::events::{CancelReason, Order, OrderStatus};
 use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _, with_places};
 
+use common::listing::Delivery;
+
 use super::*;
 
 fn now() -> Time {
@@ -306,9 +308,10 @@ fn what_buyers_rely_on_is_fixed_once_a_place_is_taken() {
             listing.date = Some(now());
             listing.time_zone = "UTC".to_owned();
             listing.venue = None;
+            listing.delivery = Delivery::CheckedInHere;
             listing.sold_together = true;
         });
-        let fixed = vec!["title", "date", "timeZone", "venue", "soldTogether"];
+        let fixed = vec!["title", "date", "timeZone", "venue", "delivery", "soldTogether"];
         assert_eq!(refused.unwrap_err(), ChangeRefusal::DetailsFixed(fixed));
         assert_eq!(edit(taken, shrink).unwrap_err(), fewer);
         let edited = edit(taken, |listing| {

@@ -224,7 +224,7 @@ impl Store {
         Ok(recounted.collect())
     }
 
-    async fn live_reservations(&self, tickets: &[TicketId]) -> Result<Vec<Reservation>> {
+    pub(super) async fn live_reservations(&self, tickets: &[TicketId]) -> Result<Vec<Reservation>> {
         let ids: Vec<Bson> = tickets.iter().copied().map(Bson::from).collect();
         let live = doc! { "ticketId": { "$in": ids }, "live": true };
         let found = self.reservations.collection().find(live).batch_size(RESERVATIONS).await?;

@@ -25,7 +25,7 @@ async fn a_new_ticket_is_returned_stored_and_published() {
             "description": "Row 3\nSeat 7", "date": date, "timeZone": "Europe/Berlin",
             "venue": "Zénith", "userId": seller.id, "status": "available", "version": 1,
             "quantity": 1, "available": 1, "reserved": 0, "sold": 0, "maxPerOrder": 10,
-            "soldTogether": false,
+            "soldTogether": false, "delivery": "seller_delivers",
             "createdAt": world.clock().now(),
         })
     );
@@ -91,6 +91,7 @@ async fn every_violation_is_reported_with_its_field() {
         ("date", json!("2026-13-01T00:00:00Z")),
         ("date", json!("2020-01-01T00:00:00Z")),
         ("date", json!("2030-01-01T00:00:00")),
+        ("delivery", json!("by_post")),
         ("timeZone", json!("")),
         ("timeZone", json!("Mars/Olympus")),
         ("timeZone", json!("../../etc/passwd")),

@@ -35,7 +35,7 @@ async fn an_edit_replaces_everything_and_clears_what_is_omitted() {
             "timeZone": "UTC", "userId": seller.id, "status": "available", "version": 2,
             "createdAt": ticket["createdAt"],
             "quantity": 1, "available": 1, "reserved": 0, "sold": 0, "maxPerOrder": 10,
-            "soldTogether": false,
+            "soldTogether": false, "delivery": "seller_delivers",
         })
     );
     assert_eq!(response.header("etag"), Some("\"2\""));

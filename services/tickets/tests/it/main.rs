@@ -5,6 +5,7 @@ mod admin;
 mod commands;
 mod create;
 mod delete;
+mod door;
 mod edit;
 mod http;
 mod idempotency;

@@ -132,7 +132,10 @@ impl TestOrder {
 }
 
 pub fn settings(infra: &Infra) -> Settings {
-    Settings::parse_from(infra.args("tickets"))
+    let mut all = infra.args("tickets");
+    let keys = infra.admission_key_file().display().to_string();
+    all.extend(["--admission-keys".to_owned(), keys]);
+    Settings::parse_from(all)
 }
 
 pub fn path(ticket: &Value) -> String {

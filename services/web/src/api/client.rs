@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use common::Money;
-use common::ids::{OrderId, PaymentId, TicketId};
+use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::{Failure, List, Order, Payment, Refusal, Ticket, User};
+use super::{Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, Ticket, User};
 
 /// The timeout of a call.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,6 +85,9 @@ pub struct TicketDraft {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_per_order: Option<i64>,
     pub sold_together: bool,
+    /// How buyers get in. None: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
     /// Whether the sale is stopped. None: unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<bool>,
@@ -227,6 +230,61 @@ impl Caller {
 
     pub async fn cancel_order(&self, id: OrderId) -> Result<(), Failure> {
         send(self.orders_at(Method::DELETE, &format!("/api/orders/{id}"))?).await.map(drop)
+    }
+
+    /// The codes of a paid order, for its buyer.
+    pub async fn admissions(&self, order: OrderId) -> Result<Vec<Admission>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            admissions: Vec<Admission>,
+        }
+        let path = format!("/api/orders/{order}/admissions");
+        let body: Body = ask(self.tickets_at(Method::GET, &path)?).await?;
+        Ok(body.admissions)
+    }
+
+    pub async fn door(&self, ticket: TicketId) -> Result<Door, Failure> {
+        ask(self.tickets_at(Method::GET, &format!("/api/tickets/{ticket}/door"))?).await
+    }
+
+    /// A code is shown at the door.
+    pub async fn check_in(
+        &self,
+        ticket: TicketId,
+        code: &str,
+        gate: &str,
+        key: &str,
+    ) -> Result<Admitted, Failure> {
+        let path = format!("/api/tickets/{ticket}/checkin");
+        let body = json!({ "code": code, "gate": gate });
+        let request = self.tickets_at(Method::POST, &path)?.json(&body);
+        ask(request.header("idempotency-key", key)).await
+    }
+
+    /// A new link for door staff.
+    pub async fn invite(&self, ticket: TicketId) -> Result<(), Failure> {
+        let path = format!("/api/tickets/{ticket}/door/invitation");
+        send(self.tickets_at(Method::POST, &path)?.json(&json!({}))).await.map(drop)
+    }
+
+    /// Joins the door staff by the seller's link.
+    pub async fn join(&self, ticket: TicketId, link: &str, name: &str) -> Result<(), Failure> {
+        let path = format!("/api/tickets/{ticket}/door/staff");
+        let body = json!({ "invitation": link, "name": name });
+        send(self.tickets_at(Method::POST, &path)?.json(&body)).await.map(drop)
+    }
+
+    pub async fn dismiss(&self, ticket: TicketId, staff: UserId) -> Result<(), Failure> {
+        let path = format!("/api/tickets/{ticket}/door/staff/{staff}");
+        send(self.tickets_at(Method::DELETE, &path)?).await.map(drop)
+    }
+
+    /// The seller says that the ticket is sent (`sent`); the buyer, that it has arrived (`received`) or what is wrong
+    /// (`problem`).
+    pub async fn report(&self, id: OrderId, state: &str, message: &str) -> Result<(), Failure> {
+        let path = format!("/api/orders/{id}/handover");
+        let body = json!({ "state": state, "message": message });
+        send(self.orders_at(Method::PUT, &path)?.json(&body)).await.map(drop)
     }
 
     /// None before the first payment attempt.

@@ -2,7 +2,7 @@
 
 use common::events::{CancelReason, OrderStatus};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
-use common::listing::Listing;
+use common::listing::{Delivery, Listing};
 use common::money::Currency;
 use common::{Money, Quantity, Time};
 use serde::{Deserialize, Deserializer, de};
@@ -51,6 +51,8 @@ pub struct Ticket {
     pub max_per_order: Quantity,
     #[serde(default)]
     pub sold_together: bool,
+    #[serde(default)]
+    pub delivery: Delivery,
     /// The seller.
     pub user_id: UserId,
     pub status: TicketStatus,
@@ -137,6 +139,10 @@ pub struct Order {
     pub payment_id: Option<PaymentId>,
     /// The other party's contact details, once the order is complete.
     pub contact: Option<Contact>,
+    /// What seller and buyer have said about it.
+    pub handover: Option<Handover>,
+    /// Of an order that was paid.
+    pub receipt: Option<Receipt>,
     pub version: i64,
     pub created_at: Time,
 }
@@ -149,6 +155,19 @@ impl Order {
 
     pub fn is_of_many(&self) -> bool {
         self.quantity > Quantity::ONE
+    }
+
+    /// Whether our code opens the door; otherwise the seller sends the ticket.
+    pub fn is_checked_in_here(&self) -> bool {
+        self.ticket.delivery == Delivery::CheckedInHere
+    }
+
+    pub fn handover_state(&self) -> Option<HandoverState> {
+        self.handover.as_ref().map(|handover| handover.state)
+    }
+
+    pub fn has_problem(&self) -> bool {
+        self.handover_state() == Some(HandoverState::Problem)
     }
 }
 
@@ -165,6 +184,82 @@ pub struct OrderedTicket {
     pub date: Option<Time>,
     pub time_zone: Option<String>,
     pub venue: Option<String>,
+    #[serde(default)]
+    pub delivery: Delivery,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handover {
+    pub state: HandoverState,
+    pub sent_at: Option<Time>,
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandoverState {
+    Sent,
+    Received,
+    Problem,
+    /// A value of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A place of a paid order, and the code that opens the door for it. (Without `Debug`: a code is in no log.)
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Admission {
+    pub place: u16,
+    pub code: String,
+    pub checked_in: Option<CheckedIn>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct CheckedIn {
+    pub at: Time,
+    pub gate: Option<String>,
+}
+
+/// The door of a listing: how many have come in, and how many are still to come.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Door {
+    pub r#in: u16,
+    pub left: u16,
+    /// Of the link by which staff joins; shown to the seller.
+    pub invitation: Option<String>,
+    /// Shown to the seller.
+    pub staff: Option<Vec<Staff>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Staff {
+    pub user_id: UserId,
+    pub name: String,
+}
+
+/// Someone was let in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Admitted {
+    pub place: u16,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Problem {
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// It never changes.
+    pub number: String,
+    /// None of an order that the version before has completed.
+    pub paid_at: Option<Time>,
+    pub seller: Option<Contact>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! `/orders/{id}`: one order, for its buyer and its ticket's seller: its state, and what to do next.
 
+mod handover;
 mod outcome;
 
 use askama::Template;
@@ -11,7 +12,8 @@ use httpkit::extract::PathId;
 use httpkit::{Error, Result};
 use serde::Deserialize;
 
-use crate::api::{Failure, Order, Payment};
+use super::order_tickets::{Pass, passes_of};
+use crate::api::{Failure, HandoverState, Order, Payment};
 use crate::cards::{self, TestCard};
 use crate::format::{Countdown, When, price, product, ticket_colour};
 use crate::forms::{Form, new_key};
@@ -20,6 +22,7 @@ use crate::page::{Cache, Frame, Page};
 use crate::state::App;
 use crate::stripe;
 use crate::visitor::SignedIn;
+pub use handover::report;
 use outcome::{Ended, Money, Outcome, Side};
 
 #[derive(Template)]
@@ -38,6 +41,8 @@ struct OrderPage {
     countdown: Countdown,
     colour: usize,
     key: String,
+    /// None: they aren't known yet, or the seller delivers.
+    passes: Option<Vec<Pass>>,
     stripe_key: Option<String>,
     origin: String,
 }
@@ -78,17 +83,24 @@ impl OrderPage {
     /// Identifies what is shown: while it stays the same, app.js keeps the form and what was typed into it.
     fn state(&self) -> String {
         let declines = self.payment.as_ref().map_or(0, |payment| payment.declines);
-        format!("{} {declines}", self.outcome.name())
+        let handover = self.order.handover_state();
+        format!("{} {declines} {}", self.outcome.name(), handover::name(handover))
     }
 
     /// Whether the state is about to change: without a script, the page refreshes automatically.
     fn is_waiting(&self) -> bool {
         match &self.outcome {
             Outcome::Processing | Outcome::NoAttemptsLeft { .. } | Outcome::Confirming => true,
-            Outcome::Paid { refund } => refund.is_some() || self.order.contact.is_none(),
+            Outcome::Paid { refund } => {
+                refund.is_some() || self.order.contact.is_none() || self.misses_passes()
+            }
             Outcome::Ended { money, .. } => matches!(money, Money::Processing | Money::Refunding),
             Outcome::Unpaid { .. } | Outcome::Unknown | Outcome::ActionRequired { .. } => false,
         }
+    }
+
+    fn misses_passes(&self) -> bool {
+        self.side == Side::Buyer && self.order.is_checked_in_here() && self.passes.is_none()
     }
 
     /// `ticket` or `tickets`, as many as it is for.
@@ -109,6 +121,11 @@ pub async fn show(
     let (order, payment, frame) =
         tokio::join!(visitor.api.order(id), visitor.api.payment_of(id), Frame::of(&app, &visitor));
     let order = order?;
+    let side = if order.user_id == user.id { Side::Buyer } else { Side::Seller };
+    let passes = match side {
+        Side::Buyer => passes_of(&visitor, &order).await,
+        Side::Seller => None,
+    };
     // The page works without the payment, and says that payments is unavailable.
     let payment = payment.inspect_err(|failure| {
         tracing::warn!(?failure, "could not load payment for order page");
@@ -117,7 +134,8 @@ pub async fn show(
     let ticket_zone = order.ticket.time_zone.as_deref().unwrap_or(zone);
     OrderPage {
         frame: frame.without_reservation_of(id),
-        side: if order.user_id == user.id { Side::Buyer } else { Side::Seller },
+        side,
+        passes,
         outcome: Outcome::of(&order, payment.as_ref().ok().map(Option::as_ref)),
         total: price(order.total(), &order.ticket.currency),
         product: product(order.quantity, order.ticket.price, &order.ticket.currency),

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use common::Quantity;
 use common::ids::TicketId;
+use common::listing::Delivery;
 use http::StatusCode;
 use httpkit::Result;
 use httpkit::extract::PathId;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use common::listing::Listing;
+use common::listing::{Delivery, Listing};
 use common::money::Currency;
 use common::settings::MarketSettings;
 use common::text::{self, TextError};
@@ -36,6 +36,8 @@ pub struct Typed {
     pub max_per_order: String,
     /// A checkbox: not empty if it is ticked.
     pub sold_together: String,
+    /// How buyers get in, by the API's name.
+    pub delivery: String,
     /// The idempotency key of a new listing.
     pub key: String,
     /// The version that is being edited.
@@ -80,6 +82,7 @@ impl Typed {
         Typed {
             quantity: Quantity::ONE.to_string(),
             max_per_order: Listing::default_max_per_order().to_string(),
+            delivery: Delivery::default().as_str().to_owned(),
             ..Typed::default()
         }
     }
@@ -96,6 +99,7 @@ impl Typed {
             quantity: ticket.quantity.to_string(),
             max_per_order: ticket.max_per_order.to_string(),
             sold_together: if ticket.sold_together { "true" } else { "" }.to_owned(),
+            delivery: ticket.delivery.as_str().to_owned(),
             key: String::new(),
             version: ticket.version,
         }
@@ -154,6 +158,7 @@ impl Typed {
             "maxPerOrder" => {
                 FieldError::on("max_per_order", "Enter a whole number from 1 to 1,000")
             }
+            "delivery" => FieldError::on("delivery", "Choose how buyers get in"),
             _ => return None,
         })
     }
@@ -171,6 +176,7 @@ impl Typed {
                 "date" => ("date", "Date and time"),
                 "timeZone" => ("time_zone", "Time zone"),
                 "venue" => ("venue", "Venue"),
+                "delivery" => ("delivery", "How buyers get in"),
                 "quantity" => ("quantity", "Quantity"),
                 "soldTogether" => ("sold_together", "Selling all tickets together"),
                 _ => continue,
@@ -204,6 +210,7 @@ impl Typed {
             quantity: whole_number(&self.quantity),
             max_per_order: whole_number(&self.max_per_order),
             sold_together: !self.sold_together.is_empty(),
+            delivery: filled(&self.delivery),
             closed: None,
         }
     }

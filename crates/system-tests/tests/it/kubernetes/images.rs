@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{OVERLAYS, list, read, repository, services, text, workloads, yaml};
 
-/// The local Stripe: an image of the dev overlay alone.
-const DOUBLE: &str = "stripe-double";
+/// The local Stripe and the local mailbox: images of the dev overlay alone.
+const DOUBLES: [&str; 2] = ["stripe-double", "mail-double"];
 
 /// The sources of the Dockerfile's COPY lines, of those that copy from the repository.
 fn copied(dockerfile: &str) -> Vec<String> {
@@ -42,7 +42,7 @@ fn skaffold_builds_the_images_that_the_dev_overlay_runs() {
     let skaffold = yaml(&read("skaffold.yaml")).remove(0);
     assert_eq!(skaffold["apiVersion"], "skaffold/v4beta13");
     let mut wanted: BTreeSet<String> = services().into_iter().collect();
-    wanted.insert(DOUBLE.to_owned());
+    wanted.extend(DOUBLES.map(str::to_owned));
     let mut built = BTreeSet::new();
     for artifact in list(&skaffold, "/build/artifacts") {
         let service = text(artifact, "/docker/buildArgs/SERVICE");

@@ -78,7 +78,7 @@ fn folders_with(parent: &str, file: &str) -> Vec<String> {
     names
 }
 
-/// `infra/gateway/routes.txt`: the service of each path.
+/// `infra/gateway/routes.txt`: the service of each path, in which `*` is any one segment.
 pub fn routes() -> BTreeMap<String, String> {
     let table = read("infra/gateway/routes.txt");
     let rows = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -87,6 +87,11 @@ pub fn routes() -> BTreeMap<String, String> {
         (path.to_owned(), service.trim().to_owned())
     };
     rows.map(row).collect()
+}
+
+/// A path of the table as a regular expression, if it needs one.
+pub fn as_regex(path: &str) -> String {
+    path.replace('*', "[^/]+")
 }
 
 /// The production overlay with one more component, uncommented as its comment describes.

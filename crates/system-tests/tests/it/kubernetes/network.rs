@@ -44,7 +44,7 @@ fn parties(objects: &[Value], gateway: &str) -> Vec<Party> {
         Party::of("dns", Some(("kube-system", json!({ "k8s-app": "kube-dns" }))), &[53]),
         // With the labels of one of ours, which must not matter.
         Party::of("another namespace", Some(("default", named("web"))), &[3000, 4222]),
-        Party::of("outside", None, &[443, 6379, 25061, 27017]),
+        Party::of("outside", None, &[25, 443, 465, 587, 6379, 25061, 27017]),
     ])
     .collect()
 }

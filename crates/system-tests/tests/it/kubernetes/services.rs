@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::settings::known;
-use super::{databases, list, read, repository, routes, services, text, yaml};
+use super::{as_regex, databases, list, read, repository, routes, services, text, yaml};
 
 const MONGODB: &str = "infra/k8s/data/mongodb";
 
@@ -32,15 +32,25 @@ fn lists(file: &str, resource: &str) -> bool {
     list(&document(file), "/resources").iter().any(|it| it == resource)
 }
 
-/// The prefixes of the API that its map of routes has: `/api/orders` of `/api/orders/{id}`.
+/// The paths of the API that its map of routes has, with `x` for what is in braces.
 fn api_of(service: &str) -> BTreeSet<String> {
     let map = read(&format!("services/{service}/src/app.rs"));
-    let paths = map.split("\"/api/").skip(1);
-    let first = |path: &str| {
-        let end = path.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
-        format!("/api/{}", &path[..end.unwrap_or(path.len())])
+    let paths = map.split("\"/api/").skip(1).filter_map(|rest| rest.split_once('"'));
+    let plain = |path: &str| {
+        let segments = path.split('/').map(|it| if it.starts_with('{') { "x" } else { it });
+        format!("/api/{}", segments.collect::<Vec<_>>().join("/"))
     };
-    paths.map(first).collect()
+    paths.map(|(path, _)| plain(path)).collect()
+}
+
+/// The row of the table that has this path, and its service: of several the most segments count.
+fn row_of(path: &str) -> Option<(String, String)> {
+    let matches = |row: &str| {
+        let mut segments = path.split('/');
+        row.split('/').all(|wanted| segments.next().is_some_and(|it| wanted == "*" || wanted == it))
+    };
+    let rows = routes().into_iter().filter(|(row, _)| row != "/" && matches(row));
+    rows.max_by_key(|(row, _)| row.split('/').count())
 }
 
 fn image_and_base(service: &str, missing: &mut Missing) {
@@ -114,9 +124,12 @@ fn database(service: &str, has_database: bool, missing: &mut Missing) {
 
 /// Of a service that the gateway reaches: one with an API, and web.
 fn gateway(service: &str, missing: &mut Missing) {
-    let table = routes();
-    let mut paths = api_of(service);
-    paths.extend(table.iter().filter(|(_, it)| *it == service).map(|(path, _)| path.clone()));
+    for path in api_of(service) {
+        let is_there = row_of(&path).is_some_and(|(_, it)| it == service);
+        missing.unless(is_there, "infra/gateway/routes.txt", &format!("{path} of {service}"));
+    }
+    let table = routes().into_iter().filter(|(_, it)| it == service);
+    let paths: BTreeSet<String> = table.map(|(path, _)| path).collect();
     let file = format!("infra/k8s/base/{service}/deployment.yaml");
     let label = document(&file)["spec"]["template"]["metadata"]["labels"]["behind-gateway"].clone();
     let what = "the pods' label behind-gateway: \"true\", exactly if routes.txt has the service";
@@ -128,8 +141,7 @@ fn gateway(service: &str, missing: &mut Missing) {
     let ingress = document("infra/k8s/base/ingress/ingress.yaml");
     let gateway_api = document("infra/k8s/components/gateway-api/routes.yaml");
     for path in paths {
-        let is_there = table.get(&path).is_some_and(|it| it == service);
-        missing.unless(is_there, "infra/gateway/routes.txt", &format!("{path} {service}"));
+        let path = as_regex(&path);
         let what = format!("the path {path} to {service}");
         let mut rules = list(&ingress, "/spec/rules/0/http/paths").iter();
         let is_routed = rules.any(|it| text(it, "/path") == path);

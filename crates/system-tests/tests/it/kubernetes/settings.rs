@@ -9,7 +9,7 @@ use testkit::{Program, environment};
 use super::{OVERLAYS, list, name, of_kind, repository, services, text, workloads, yaml};
 
 /// Settings whose defaults are right in a cluster: the ports and the address are those that the Deployments name.
-pub const LEFT_OUT: [&str; 7] = [
+pub const LEFT_OUT: [&str; 9] = [
     "HOST",
     "PORT",
     "ADMIN_PORT",
@@ -18,6 +18,8 @@ pub const LEFT_OUT: [&str; 7] = [
     "STRIPE_URL",
     // Browsers can't reach the local Stripe of a cluster.
     "STRIPE_PUBLIC_URL",
+    "SMTP_CA",
+    "SMTP_TIMEOUT_SECONDS",
 ];
 
 /// The variables that a service's `--help` names.

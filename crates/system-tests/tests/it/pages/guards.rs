@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use system_tests::Page;
-use testkit::Method;
+use testkit::{Method, eventually};
 
 use crate::shared;
 
@@ -29,6 +29,12 @@ async fn pages() -> Vec<Page> {
     for address in [&*spare, &edit, &delete, "/sales", &order] {
         pages.push(seller.opens(address).await);
     }
+    buyer.pays(&order, "tok_visa").await.expect(200);
+    let receipt = format!("{order}/receipt");
+    let receipt = eventually("the receipt", || async {
+        Some(buyer.opens(&receipt).await).filter(|page| page.has("receipt-number"))
+    });
+    pages.push(receipt.await);
     pages
 }
 

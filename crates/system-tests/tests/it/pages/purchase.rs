@@ -59,17 +59,39 @@ async fn a_sale_goes_from_sign_up_to_paid_without_a_script() {
     let page = shows(&buyer, &order, "order-paid").await;
     assert!(page.part("receipt").contains("$20.50"), "{}", page.main());
     assert!(page.main().contains(&seller_s_email), "{}", page.main());
+    let receipt = buyer.opens(&page.attributes("[data-test='to-receipt']", "href")[0]).await;
+    let number = receipt.part("receipt-number");
+    assert!(receipt.main().contains(&seller_s_email) && receipt.has("paid-at"));
+    assert!(receipt.part("receipt-total").contains("$20.50") && receipt.main().contains("USD"));
     let page = shows(&seller, &order, "order-paid").await;
     assert!(page.main().contains(&buyer_s_email), "{}", page.main());
     shows(&seller, "/sales", "listing-paid").await;
     shows(&buyer, "/orders", "order-paid").await;
     shows(&other, &ticket, "ticket-sold").await;
 
+    // The seller sends the ticket, the buyer misses it, and has it in the end.
+    let handover = format!("{order}/handover");
+    let says = async |browser: &PlainBrowser, state: &str, message: &str| {
+        let form = browser.opens(&order).await.form_with(&handover, "state", state);
+        let form = if state == "problem" { form.with("message", message) } else { form };
+        browser.sends(&form).await.expect(200);
+    };
+    says(&seller, "sent", "").await;
+    buyer.opens(&order).await.expect_part("handover-sent");
+    says(&buyer, "problem", "It never came.").await;
+    let page = seller.opens(&order).await;
+    assert!(page.part("reported-problem").contains("It never came."), "{}", page.main());
+    says(&seller, "sent", "").await;
+    says(&buyer, "received", "").await;
+    seller.opens(&order).await.expect_part("handover-received");
+
     // The seller refunds the buyer, after confirmation.
     let form = seller.opens(&format!("{order}/refund")).await.form(&format!("{order}/refund"));
     assert_eq!(form.value("relist"), Some("false"), "nothing is put on sale unasked");
     seller.sends(&form.with("relist", "true")).await.expect(200);
     shows(&buyer, &order, "order-refunded").await.expect_part("money-refunded");
+    let receipt = buyer.opens(&format!("{order}/receipt")).await;
+    assert_eq!(receipt.expect_part("receipt-refunded").part("receipt-number"), number);
     shows(&seller, "/sales", "earlier-sale").await;
     let page = shows(&other, &ticket, "buy").await;
     assert!(page.part("buy").contains("$20.50"), "{}", page.main());

@@ -30,7 +30,7 @@ async fn an_available_ticket_is_reserved_for_15_minutes() {
             "total": "20.50",
             "ticket": {
                 "id": ticket.id, "title": "Aida", "price": "20.50", "currency": "usd",
-                "timeZone": "Europe/Berlin", "venue": "Arena",
+                "timeZone": "Europe/Berlin", "venue": "Arena", "delivery": "seller_delivers",
             },
             "version": 1,
             "createdAt": now,

@@ -1,7 +1,7 @@
 //! `GET /api/orders/{id}`.
 
 use common::Time;
-use common::events::{User, UserCreated};
+use common::events::{PaymentRefunded, User, UserCreated};
 use serde_json::json;
 use testkit::TestUser;
 use testkit::fixtures::{self, UserChanges as _};
@@ -92,4 +92,32 @@ async fn only_buyer_and_seller_see_each_others_contact_details_once_the_order_is
 fn signed_up(user: &TestUser, name: &str, now: Time) -> User {
     let signed_up = fixtures::user(now).with_id(user.id).with_name(name.to_owned());
     signed_up.with_email(format!("{name}@example.com"))
+}
+
+#[tokio::test]
+async fn a_paid_order_has_a_receipt_which_its_refund_does_not_take_away() {
+    let world = World::start().await;
+    let seller = signed_up(&world.seller, "Sal", world.infra.clock.now());
+    world.bus().publish(&UserCreated(seller.clone())).await;
+    let order = world.order(&world.ticket().await).await;
+    world.settled().await;
+    assert!(world.seen(&order).await.get("receipt").is_none());
+
+    world.infra.clock.advance(std::time::Duration::from_secs(60));
+    let payment = world.pay(&order).await;
+    let paid_at = world.infra.clock.now();
+    let receipt = json!({
+        "number": common::display::receipt_number(order.id),
+        "paidAt": paid_at,
+        "seller": { "email": seller.email, "name": "Sal" },
+    });
+    for user in [&world.buyer, &world.seller] {
+        let seen = world.client(user).get(&path(&order)).await.expect(200);
+        assert_eq!(seen["receipt"], receipt);
+    }
+    world.infra.clock.advance(std::time::Duration::from_secs(60));
+    world.bus().publish(&PaymentRefunded(fixtures::refund(&payment))).await;
+    world.settled().await;
+    let seen = world.seen(&order).await;
+    assert_eq!((&seen["status"], &seen["receipt"]), (&json!("cancelled"), &receipt));
 }

@@ -1,0 +1,95 @@
+//! The map: every route, every listener and all background work of confirmation.
+
+use axum::Router;
+use axum::routing::{get, post};
+use bus::Listeners;
+use common::Clock;
+use httpkit::Service;
+use httpkit::auth::Verifier;
+use httpkit::settings::ServerSettings;
+use service::{AdminCommands, HttpState, Microservice};
+
+use crate::domain::Mail;
+use crate::mailer::Mailer;
+use crate::message::Letterhead;
+use crate::state::{App, Settings, StateSettings};
+use crate::{listeners, routes, worker};
+
+pub fn routes(state: HttpState<App>) -> Router {
+    Router::new()
+        .route("/api/orders/{id}/mails", get(routes::mails::handle))
+        .route("/api/orders/{id}/resend-confirmation", post(routes::resend::handle))
+        .with_state(state)
+}
+
+pub fn listeners(app: App) -> Listeners<App> {
+    Listeners::new(app)
+        .on(listeners::user_created::handle)
+        .on(listeners::user_updated::handle)
+        .on(listeners::order_created::handle)
+        .on(listeners::order_completed::handle)
+        .on(listeners::order_cancelled::handle)
+        .on(listeners::payment_refunded::handle)
+        .on(listeners::payment_released::handle)
+}
+
+/// The whole service. It publishes nothing, so it has no relay. Without a mail server, mails are written and wait.
+pub fn service(
+    app: App,
+    verifier: Verifier,
+    letterhead: Letterhead,
+    mailer: Option<Mailer>,
+) -> Service {
+    let service = app.context.service(routes(HttpState { app: app.clone(), verifier }));
+    let app = app.in_background();
+    let counted = app.clone();
+    let service = service
+        .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("count", |stop| worker::count(counted, stop));
+    metrics::gauge!("mail_server_configured").set(if mailer.is_some() { 1.0 } else { 0.0 });
+    match mailer {
+        Some(mailer) => {
+            service.background("worker", |stop| worker::run(app, letterhead, mailer, stop))
+        }
+        None => {
+            tracing::warn!(
+                "neither SMTP_URL nor SENDGRID_API_KEY is set: mails are queued and not sent"
+            );
+            service
+        }
+    }
+}
+
+/// The service that `main` runs.
+pub struct Confirmation;
+
+impl Microservice for Confirmation {
+    const NAME: &'static str = "confirmation";
+    type Settings = Settings;
+    type StateSettings = StateSettings;
+    type State = App;
+    type Document = Mail;
+
+    fn server(settings: &Settings) -> &ServerSettings {
+        &settings.server
+    }
+
+    async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
+        let verifier = settings.server.verifier(&clock)?;
+        let (from, public_url) =
+            (settings.mail.mail_from.clone(), settings.server.public_url.clone());
+        let keys = settings.admissions.read()?;
+        let relay = settings.mail.relay()?;
+        let mailer = relay.map(|relay| Mailer::new(relay, from.email.domain())).transpose()?;
+        let app = App::connect(&settings.state, clock).await?;
+        Ok(service(app, verifier, Letterhead { from, public_url, keys }, mailer))
+    }
+
+    async fn admin(
+        settings: StateSettings,
+        clock: Clock,
+    ) -> anyhow::Result<AdminCommands<App, Mail>> {
+        let app = App::connect(&settings, clock).await?;
+        Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
+    }
+}

@@ -1,0 +1,38 @@
+//! One event per file. Each listener has the same outcome when its event is delivered twice, late, or out of order: a mail's
+//! id follows from what it is about, and replicas go by versions.
+
+pub mod order_cancelled;
+pub mod order_completed;
+pub mod order_created;
+pub mod payment_refunded;
+pub mod payment_released;
+pub mod user_created;
+pub mod user_updated;
+
+use bus::Failure;
+use common::events::{Order, User};
+
+use crate::domain::{Kind, Mail, OrderReplica, UserReplica, is_of_our_time};
+use crate::state::App;
+
+/// First the mails, then the replica: a crash in between is repaired by the redelivery.
+async fn follow_order(app: &App, order: &Order) -> Result<(), Failure> {
+    if is_of_our_time(order.id.created_at(), app.began_at) {
+        for kind in Kind::about(order) {
+            app.store.write(&Mail::about(order, *kind, app.clock.now())).await?;
+        }
+    }
+    app.store.apply_order(&OrderReplica::of(order)).await?;
+    app.wake_worker.notify_one();
+    Ok(())
+}
+
+/// First the address, then the mails that wait for it. One that is written in between finds it.
+async fn follow_user(app: &App, user: &User) -> Result<(), Failure> {
+    app.store.apply_user(&UserReplica::of(user)).await?;
+    for mail in app.store.awaiting(user.id).await? {
+        app.store.record(&mail, |mail| mail.address_known(app.clock.now())).await?;
+    }
+    app.wake_worker.notify_one();
+    Ok(())
+}

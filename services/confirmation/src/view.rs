@@ -1,0 +1,48 @@
+//! A mail as the API shows it.
+
+use common::Time;
+use httpkit::Result;
+use serde::Serialize;
+use store::StoredResponse;
+
+use crate::domain::{Mail, MailId};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailView {
+    id: MailId,
+    kind: &'static str,
+    status: &'static str,
+    /// Where it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    attempts: i64,
+    /// Why it isn't sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<Time>,
+    version: i64,
+}
+
+impl MailView {
+    pub fn of(mail: Mail) -> MailView {
+        MailView {
+            id: mail.id,
+            kind: mail.kind.as_str(),
+            status: mail.status.as_str(),
+            to: mail.address,
+            attempts: mail.attempts,
+            reason: mail.reason,
+            created_at: mail.created_at,
+            sent_at: mail.sent_at,
+            version: mail.version,
+        }
+    }
+}
+
+/// The response to a request for a mail about an order.
+pub fn created(mail: &Mail, location: String) -> Result<StoredResponse> {
+    StoredResponse::created(location, mail.version, &MailView::of(mail.clone()))
+}

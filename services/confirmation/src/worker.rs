@@ -1,0 +1,183 @@
+//! Sends what is due. Each mail is claimed with a lease that is renewed while the server is waited for: when the process
+//! dies, another one sends it. Two processes at one mail are safe but for a duplicate, which has the same Message-ID.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::Time;
+use common::back_off::back_off;
+use store::Change;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, interval_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::{Mail, MailId, RENEWAL, UserReplica};
+use crate::mailer::{Mailer, SendError};
+use crate::message::Letterhead;
+use crate::state::App;
+
+/// How often the worker polls when nothing wakes it.
+const PERIOD: Duration = Duration::from_millis(500);
+/// How many mails are sent concurrently.
+const CONCURRENCY: usize = 8;
+/// The pauses after an attempt that has led to nothing; the longest is after a deferral (4xx).
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_DEFERRAL_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// How often the backlog is counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Sends what is due until it is cancelled, then finishes what it has begun.
+pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: CancellationToken) {
+    let sender = Arc::new(Sender { app, letterhead, mailer });
+    let (permits, tasks) = (Arc::new(Semaphore::new(CONCURRENCY)), TaskTracker::new());
+    while !stop.is_cancelled() {
+        let app = &sender.app;
+        match app.store.due(app.clock.now()).await {
+            Ok(due) => {
+                for id in due {
+                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+                    let sender = Arc::clone(&sender);
+                    tasks.spawn(async move {
+                        if let Err(error) = sender.send(&id).await {
+                            tracing::warn!(mail = %id, %error, "mail not handled, will retry");
+                        }
+                        drop(permit);
+                    });
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not query due mails, will retry"),
+        }
+        tokio::select! {
+            () = app.wake_worker.notified() => {}
+            () = tokio::time::sleep(PERIOD) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Counts what is still to be sent, for the metrics, until it is cancelled.
+pub async fn count(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match app.store.backlog().await {
+            Ok((mails, oldest)) => {
+                let age = oldest.map_or(Duration::ZERO, |oldest| oldest.until(app.clock.now()));
+                metrics::gauge!("mails_queued").set(mails as f64);
+                metrics::gauge!("mails_oldest_seconds").set(age.as_secs_f64());
+            }
+            Err(error) => tracing::debug!(%error, "could not count the queued mails"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(COUNT_INTERVAL) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+struct Sender {
+    app: App,
+    letterhead: Letterhead,
+    mailer: Mailer,
+}
+
+impl Sender {
+    async fn send(&self, id: &MailId) -> store::Result<()> {
+        let app = &self.app;
+        let mut is_claimed = false;
+        let now = app.clock.now();
+        // Another process, or an earlier poll, may have been faster: then there is nothing to claim.
+        let claim = |mail: &Mail| {
+            let claim = mail.claim(now);
+            is_claimed = claim.is_some();
+            claim
+        };
+        let Some(mail) = app.store.record(id, claim).await?.filter(|_| is_claimed) else {
+            return Ok(());
+        };
+        if let Some(order) = &mail.order
+            && let Some(known) = app.store.order(order.id).await?
+            && mail.kind.is_outdated(&known.order)
+        {
+            tracing::info!(mail = %id, "mail suppressed: the order has changed since");
+            return self.record(id, |mail, _| mail.suppress("the order has changed since")).await;
+        }
+        match app.store.user(mail.user_id).await? {
+            None => {
+                let pause = pause(&mail, LONGEST_PAUSE);
+                self.record(id, |mail, now| mail.await_address(pause, now)).await
+            }
+            Some(user) => self.send_to(&mail, &user).await,
+        }
+    }
+
+    async fn send_to(&self, mail: &Mail, user: &UserReplica) -> store::Result<()> {
+        let outcome = match self.letterhead.compose(mail, user) {
+            Ok(message) => self.with_lease(&mail.id, self.mailer.send(&message)).await,
+            Err(error) => Err(SendError::Refused(format!("it can't be written: {error:#}"))),
+        };
+        let (id, kind) = (&mail.id, mail.kind.as_str());
+        match outcome {
+            Ok(()) => {
+                metrics::counter!("mails_sent_total", "kind" => kind).increment(1);
+                tracing::info!(mail = %id, attempts = mail.attempts, "mail sent");
+                self.record(id, |mail, now| mail.accepted(&user.email, now)).await
+            }
+            Err(SendError::Refused(reason)) => {
+                metrics::counter!("mails_failed_total", "kind" => kind).increment(1);
+                tracing::error!(mail = %id, reason, "mail refused");
+                self.record(id, |mail, _| mail.refused(&reason)).await
+            }
+            Err(SendError::Deferred(reason)) => {
+                metrics::counter!("mails_deferred_total").increment(1);
+                tracing::warn!(mail = %id, reason, "mail deferred, will retry");
+                let pause = pause(mail, LONGEST_DEFERRAL_PAUSE);
+                self.record(id, |mail, now| mail.deferred(&reason, pause, now)).await
+            }
+            Err(SendError::Unreachable(reason)) => {
+                metrics::counter!("mails_unreachable_total").increment(1);
+                tracing::warn!(mail = %id, reason, "mail server unreachable, will retry");
+                let pause = pause(mail, LONGEST_PAUSE);
+                self.record(id, |mail, now| mail.postpone(&reason, pause, now)).await
+            }
+            Err(SendError::Unknown(reason)) => {
+                metrics::counter!("mails_unknown_total").increment(1);
+                tracing::warn!(mail = %id, reason, "mail outcome unknown, will retry");
+                let pause = pause(mail, LONGEST_PAUSE);
+                self.record(id, |mail, now| mail.outcome_unknown(&reason, pause, now)).await
+            }
+        }
+    }
+
+    /// Awaits the server, and renews the lease meanwhile.
+    async fn with_lease<T>(&self, id: &MailId, call: impl Future<Output = T>) -> T {
+        let mut renewals = interval_at(Instant::now() + RENEWAL, RENEWAL);
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                outcome = &mut call => return outcome,
+                _ = renewals.tick() => {}
+            }
+            // Not in the select: a database driver's future must not be dropped before it is done.
+            if let Err(error) = self.record(id, Mail::renew_lease).await {
+                tracing::warn!(mail = %id, %error, "could not renew the lease");
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        id: &MailId,
+        edit: impl Fn(&Mail, Time) -> Option<Change<Mail>>,
+    ) -> store::Result<()> {
+        let now = self.app.clock.now();
+        self.app.store.record(id, |mail| edit(mail, now)).await.map(drop)
+    }
+}
+
+fn pause(mail: &Mail, longest: Duration) -> Duration {
+    let failures = u32::try_from(mail.failures + 1).unwrap_or(u32::MAX);
+    back_off(failures, FIRST_PAUSE, longest)
+}

@@ -1,0 +1,15 @@
+//! confirmation through its interfaces: the bus, the HTTP API, the admin CLI, and a mail server.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where an expectation is violated")]
+
+mod admin;
+mod content;
+mod domain;
+mod kills;
+mod listeners;
+mod mails;
+mod resend;
+mod second_server;
+mod settings;
+mod worker;
+mod world;

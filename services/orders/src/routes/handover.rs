@@ -1,0 +1,71 @@
+//! `PUT /api/orders/{id}/handover`: the seller says that the ticket is sent; the buyer, that it has arrived, or what is wrong.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use common::ids::OrderId;
+use common::permissions::Action;
+use common::problem::Violation;
+use common::text;
+use httpkit::extract::{Body, PathId};
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
+use serde::Deserialize;
+
+use crate::domain::Report;
+use crate::state::App;
+use crate::view::OrderView;
+
+const MAX_MESSAGE_CHARS: usize = 1000;
+
+#[derive(Deserialize)]
+pub struct Input {
+    state: String,
+    message: Option<String>,
+}
+
+impl Input {
+    fn parse(self) -> Result<Report> {
+        match self.state.as_str() {
+            "sent" => Ok(Report::Sent),
+            "received" => Ok(Report::Received),
+            "problem" => self.problem(),
+            _ => Err(invalid("state", "must be sent, received or problem")),
+        }
+    }
+
+    fn problem(self) -> Result<Report> {
+        let message = text::multi_line(&self.message.unwrap_or_default(), MAX_MESSAGE_CHARS)
+            .map_err(|error| invalid("message", error.to_string()))?;
+        message.map(Report::Problem).ok_or_else(|| invalid("message", "must not be empty"))
+    }
+}
+
+fn invalid(field: &'static str, rule: impl Into<String>) -> Error {
+    Error::invalid([Violation::of(field, rule)])
+}
+
+/// Who says it.
+fn action(report: &Report) -> Action {
+    match report {
+        Report::Sent => Action::SendTicket,
+        Report::Received | Report::Problem(_) => Action::ReportDelivery,
+    }
+}
+
+pub async fn handle(
+    State(app): State<App>,
+    user: CurrentUser,
+    PathId(id): PathId<OrderId>,
+    Body(input): Body<Input>,
+) -> Result<impl IntoResponse> {
+    let report = input.parse()?;
+    let now = app.clock.now();
+    let order = app.store.try_update(id, |order| {
+        user.require(action(&report), order.owners())?;
+        Ok::<_, Error>(order.report(&report, now)?)
+    });
+    let order = order.await?.ok_or_else(|| Error::not_found("order"))?;
+    let version = order.version;
+    Ok(personal(Some(version), Json(OrderView::of(order, now))))
+}

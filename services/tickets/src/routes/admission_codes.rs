@@ -1,0 +1,69 @@
+//! `GET /api/orders/{id}/admissions`: the codes that open the door for the places of a paid order, for its buyer alone.
+
+use admissions::{Admission, AdmissionKeys};
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use common::ids::OrderId;
+use common::listing::Delivery;
+use common::permissions::{Action, Owners};
+use common::{Place, Time, problem};
+use httpkit::extract::PathId;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
+use serde::Serialize;
+
+use crate::domain::{CheckIn, ReservationStatus};
+use crate::state::App;
+
+#[derive(Serialize)]
+struct List {
+    admissions: Vec<View>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View {
+    place: Place,
+    code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_in: Option<CheckedIn>,
+}
+
+#[derive(Serialize)]
+struct CheckedIn {
+    at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<String>,
+}
+
+pub async fn handle(
+    State(app): State<App>,
+    Extension(keys): Extension<AdmissionKeys>,
+    user: CurrentUser,
+    PathId(id): PathId<OrderId>,
+) -> Result<impl IntoResponse> {
+    let found = app.store.admitted(id).await?;
+    let (reservation, ticket) = found.ok_or_else(|| Error::not_found("order"))?;
+    let owners = Owners { seller: ticket.user_id, buyer: Some(reservation.buyer_id) };
+    user.require(Action::ViewAdmissions, owners)?;
+    if ticket.listing.delivery != Delivery::CheckedInHere {
+        return Err(super::errors::not_checked_in_here());
+    }
+    if reservation.status != ReservationStatus::Sold {
+        let detail = "Only a paid order opens the door.";
+        return Err(Error::refused(&problem::ORDER_NOT_COMPLETE, detail));
+    }
+    let view = |place: &Place| {
+        let admission = Admission { ticket: ticket.id, order: id, place: *place };
+        let seen = |CheckIn { at, gate, .. }: &CheckIn| CheckedIn { at: *at, gate: gate.clone() };
+        View {
+            place: *place,
+            code: keys.code(&admission).reveal().to_owned(),
+            checked_in: reservation.check_in_of(*place).map(seen),
+        }
+    };
+    let mut places = reservation.places.clone();
+    places.sort_unstable();
+    Ok(personal(None, Json(List { admissions: places.iter().map(view).collect() })))
+}

@@ -1,0 +1,67 @@
+//! `POST /api/tickets/{id}/checkin`: a code is shown at the door. It is admitted once.
+
+use admissions::AdmissionKeys;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use common::ids::{OrderId, TicketId};
+use common::problem::Violation;
+use common::{Place, Time, text};
+use httpkit::extract::{Body, PathId};
+use httpkit::idempotency::Idempotent;
+use httpkit::response::personal;
+use httpkit::{CurrentUser, Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::errors::{Rejection, not_admitted};
+use crate::domain::{Attendance, CheckIn};
+use crate::state::App;
+
+const MAX_GATE_CHARS: usize = 50;
+
+#[derive(Deserialize)]
+pub struct Input {
+    code: String,
+    gate: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Admitted {
+    order_id: OrderId,
+    place: Place,
+    at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<String>,
+    #[serde(flatten)]
+    attendance: Attendance,
+}
+
+pub async fn handle(
+    State(app): State<App>,
+    Extension(keys): Extension<AdmissionKeys>,
+    user: CurrentUser,
+    PathId(id): PathId<TicketId>,
+    Idempotent(request, Body(input)): Idempotent<Body<Input>>,
+) -> Result<impl IntoResponse> {
+    super::door::require_staff(&app, &user, id).await?;
+    let gate = text::one_line(&input.gate.unwrap_or_default(), MAX_GATE_CHARS)
+        .map_err(|error| Error::invalid([Violation::of("gate", error.to_string())]))?;
+    let admission = keys.verify(&input.code).map_err(|_| not_admitted(Rejection::UnknownCode))?;
+    if admission.ticket != id {
+        return Err(not_admitted(Rejection::OtherListing));
+    }
+    let scan = CheckIn {
+        place: admission.place,
+        at: app.clock.now(),
+        gate,
+        by: user.id,
+        request: request.has_key().then(|| request.id().to_owned()),
+    };
+    let admitted = app.store.check_in(admission.order, &scan).await??;
+    // That of this request, when it was sent before.
+    let CheckIn { place, at, gate, .. } = admitted.check_in_of(scan.place).cloned().unwrap_or(scan);
+    let attendance = app.store.attendance(id).await?;
+    let view = Admitted { order_id: admission.order, place, at, gate, attendance };
+    Ok(personal(None, Json(view)))
+}
