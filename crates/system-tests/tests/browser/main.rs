@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
 mod care;
+mod door;
 mod escaping;
 mod gallery;
 mod inspection;
