@@ -14,7 +14,8 @@ use super::load::{Features, Load, Plans};
 use super::random::rng_of;
 use super::shared_state::{Listing, Reservation, Sale, User};
 use crate::checker::{
-    AcknowledgedOrder, AcknowledgedPayment, AcknowledgedRefund, AcknowledgedTicket, Replay,
+    AcknowledgedAdmission, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedRefund,
+    AcknowledgedTicket, Replay,
 };
 
 const VENUE: &str = "State Opera";
@@ -37,6 +38,8 @@ const REPEAT: f64 = 0.1;
 const MANY: f64 = 0.5;
 const MAX_PLACES: u64 = 12;
 const TOGETHER: f64 = 0.15;
+/// The share of listings whose seller has a door.
+const CHECKED_IN: f64 = 0.7;
 /// How often a request with a key is sent at most.
 const MAX_ATTEMPTS: usize = 4;
 
@@ -65,7 +68,8 @@ impl Client {
             22..24 => self.delete().await,
             24..74 => self.buy(plans).await,
             74..77 => self.refund().await,
-            77..80 => self.cancel_any().await,
+            77..79 => self.cancel_any().await,
+            79..80 => self.check_in().await,
             80..84 => self.pay_any().await,
             _ => self.read().await,
         }
@@ -103,6 +107,7 @@ impl Client {
         let body = json!({
             "title": title, "price": self.price(), "venue": VENUE, "quantity": quantity,
             "maxPerOrder": max_per_order, "soldTogether": sold_together,
+            "delivery": if self.rng.random_bool(CHECKED_IN) { "checked_in_here" } else { "seller_delivers" },
         });
         let response = self
             .request_as(&seller, Operation::List, Method::POST, "/api/tickets", Some(body))
@@ -295,7 +300,8 @@ impl Client {
                 if reservation.is_all {
                     state.remove_listing(&reservation.ticket);
                 }
-                state.add_sale(Sale { payment: id, seller: Arc::clone(&reservation.seller) });
+                let Reservation { order, ticket, buyer, seller, .. } = reservation.clone();
+                state.add_sale(Sale { payment: id, order, ticket, buyer, seller });
             }
             202 => state.acknowledged.processing.push(paid),
             _ => {}
@@ -315,7 +321,7 @@ impl Client {
     }
 
     async fn refund(&mut self) -> Outcome {
-        let Some(Sale { payment, seller }) = self.load.state().any_sale(&mut self.rng) else {
+        let Some(Sale { payment, seller, .. }) = self.load.state().any_sale(&mut self.rng) else {
             return Some(());
         };
         let path = format!("/api/payments/{payment}/refund");
@@ -337,6 +343,35 @@ impl Client {
 
     fn has_all_features(&self) -> bool {
         self.load.features == Features::All
+    }
+
+    /// Somebody comes to the door with a code, and is scanned twice. The order may have been refunded in the meantime.
+    async fn check_in(&mut self) -> Outcome {
+        let Some(Sale { order, ticket, buyer, seller, .. }) =
+            self.load.state().any_sale(&mut self.rng)
+        else {
+            return Some(());
+        };
+        let path = format!("/api/orders/{order}/admissions");
+        let shown = self.request_as(&buyer, Operation::Read, Method::GET, &path, None).await?;
+        let admissions = shown.body["admissions"].as_array().cloned().unwrap_or_default();
+        let Some(code) = admissions.choose(&mut self.rng).and_then(|one| text(&one["code"])) else {
+            return Some(());
+        };
+        let path = format!("/api/tickets/{ticket}/checkin");
+        for gate in ["Gate 1", "Gate 2"] {
+            let body = json!({ "code": code, "gate": gate });
+            let scanned = self
+                .request_as(&seller, Operation::CheckIn, Method::POST, &path, Some(body))
+                .await?;
+            if scanned.status == 200
+                && let Some(place) = scanned.body["place"].as_i64()
+            {
+                let admission = AcknowledgedAdmission { order: order.clone(), place };
+                self.load.state().acknowledged.admitted.push(admission);
+            }
+        }
+        Some(())
     }
 
     /// Possibly long after the reservation, or for the second time.

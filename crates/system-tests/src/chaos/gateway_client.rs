@@ -28,6 +28,7 @@ pub enum Operation {
     Cancel,
     Pay,
     Refund,
+    CheckIn,
     Read,
 }
 
@@ -42,7 +43,8 @@ impl Operation {
             | Operation::Order
             | Operation::Cancel
             | Operation::Pay
-            | Operation::Refund => true,
+            | Operation::Refund
+            | Operation::CheckIn => true,
             Operation::Read => false,
         }
     }
@@ -59,6 +61,7 @@ impl Operation {
             Operation::Cancel => "cancel",
             Operation::Pay => "pay",
             Operation::Refund => "refund",
+            Operation::CheckIn => "check in",
             Operation::Read => "read",
         }
     }

@@ -58,6 +58,9 @@ pub struct Reservation {
 #[derive(Clone)]
 pub struct Sale {
     pub payment: String,
+    pub order: String,
+    pub ticket: String,
+    pub buyer: Arc<User>,
     pub seller: Arc<User>,
 }
 

@@ -22,6 +22,8 @@ pub struct Acknowledged {
     pub processing: Vec<AcknowledgedPayment>,
     /// 202
     pub refunds: Vec<AcknowledgedRefund>,
+    /// 200: a code was admitted at the door.
+    pub admitted: Vec<AcknowledgedAdmission>,
     /// Requests that were repeated under their `Idempotency-Key` after a success.
     pub replays: Vec<Replay>,
 }
@@ -46,6 +48,12 @@ pub struct AcknowledgedOrder {
     pub price: i64,
     /// As many as the buyer wanted.
     pub quantity: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AcknowledgedAdmission {
+    pub order: String,
+    pub place: i64,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -6,6 +6,7 @@
 
 mod acknowledged;
 mod acknowledgements;
+mod admissions;
 mod buyers;
 mod catalogue;
 mod events;
@@ -20,8 +21,8 @@ mod stuck;
 mod violations;
 
 pub use acknowledged::{
-    Acknowledged, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedRefund, AcknowledgedTicket,
-    Replay,
+    Acknowledged, AcknowledgedAdmission, AcknowledgedOrder, AcknowledgedPayment,
+    AcknowledgedRefund, AcknowledgedTicket, Replay,
 };
 pub use money::Totals;
 pub use servers::{PendingWork, Servers};
@@ -42,6 +43,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
     replicas::check(&index, &mut violations);
     reservations::check(&index, &mut violations);
     mails::check(&index, &mut violations);
+    admissions::check(&index, &mut violations);
     acknowledgements::check(&index, &mut violations);
     violations.sorted()
 }

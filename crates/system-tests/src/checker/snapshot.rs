@@ -105,6 +105,12 @@ impl ReservationStatus {
     }
 }
 
+/// A place that was let in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckIn {
+    pub place: i64,
+}
+
 /// What tickets has of an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -115,6 +121,8 @@ pub struct Reservation {
     pub places: Vec<i64>,
     pub status: ReservationStatus,
     pub order_version: i64,
+    #[serde(default)]
+    pub check_ins: Vec<CheckIn>,
     pub version: i64,
     pub outbox: Vec<OutboxEntry>,
 }

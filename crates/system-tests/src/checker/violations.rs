@@ -12,6 +12,8 @@ pub enum Invariant {
     NoStuckTicket,
     NewerWins,
     NothingDropped,
+    /// A code opens the door once, and only that of an order that was paid.
+    AdmittedOnce,
     /// Whoever bought or sold has a mail that says so.
     NoLostMail,
     /// What was acknowledged to a client is durable.
@@ -30,6 +32,7 @@ impl fmt::Display for Invariant {
             Invariant::NoStuckTicket => "I5 no stuck ticket",
             Invariant::NewerWins => "I6 newer wins",
             Invariant::NothingDropped => "I8 nothing dropped",
+            Invariant::AdmittedOnce => "admitted once",
             Invariant::NoLostMail => "no lost mail",
             Invariant::Acknowledged => "acknowledged",
             Invariant::Quiescence => "quiescence",

@@ -73,7 +73,7 @@ impl Visitor {
         self.fills_and_lists(title, price).await
     }
 
-    async fn fills_and_lists(&self, title: &str, price: &str) -> String {
+    pub async fn fills_and_lists(&self, title: &str, price: &str) -> String {
         let browser = &self.browser;
         browser.fill("title", title).await;
         browser.fill("price", price).await;

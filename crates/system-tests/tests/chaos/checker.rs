@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use system_tests::Stack;
 use system_tests::chaos::{self, Options};
 use system_tests::checker::{
-    AcknowledgedRefund, DeadLetter, Dispute, Invariant, Metadata, OplogEntry, Order, OrderStatus,
-    OutboxEntry, Reservation, ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, check,
+    AcknowledgedAdmission, AcknowledgedRefund, CheckIn, DeadLetter, Dispute, Invariant, Metadata,
+    OplogEntry, Order, OrderStatus, OutboxEntry, Reservation, ReservationStatus, ScheduleState,
+    Snapshot, Ticket, Violation, check,
 };
 
 #[tokio::test]
@@ -51,6 +52,19 @@ struct Mutation {
     apply: fn(&mut Snapshot) -> String,
 }
 
+/// An order that ended without a payment.
+fn expired(snapshot: &Snapshot) -> String {
+    let ended = |order: &&Order| {
+        order.status == OrderStatus::Cancelled
+            && order.cancel_reason.as_deref() != Some("refunded")
+            && snapshot
+                .reservations
+                .iter()
+                .any(|one| one.order_id == order.id && one.status == ReservationStatus::Ended)
+    };
+    snapshot.orders.iter().find(ended).unwrap().id.clone()
+}
+
 /// The mail to the buyer of a complete order.
 fn confirmation(snapshot: &Snapshot) -> String {
     let complete = |order: &&Order| order.status == OrderStatus::Complete;
@@ -84,6 +98,29 @@ const MUTATIONS: &[Mutation] = &[
             let id = confirmation(snapshot);
             snapshot.mailbox.push(format!("{}@localhost", id.replace(':', ".")));
             id
+        },
+    },
+    Mutation {
+        what: "a code that was admitted twice",
+        invariant: Invariant::AdmittedOnce,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            for _ in 0..2 {
+                let admission = AcknowledgedAdmission { order: order.id.clone(), place: 1 };
+                snapshot.acknowledged.admitted.push(admission);
+            }
+            format!("order {} was admitted twice", order.id)
+        },
+    },
+    Mutation {
+        what: "a check-in of an order that was never paid",
+        invariant: Invariant::AdmittedOnce,
+        apply: |snapshot| {
+            let order = expired(snapshot);
+            let mut reservations = snapshot.reservations.iter_mut();
+            let reservation = reservations.find(|it| it.order_id == order).unwrap();
+            reservation.check_ins.push(CheckIn { place: reservation.places[0] });
+            format!("order {order} was never paid")
         },
     },
     Mutation {

@@ -157,15 +157,15 @@ impl Reservation {
     /// Lets a place in, if its order has it and nobody came in with it. None: this very request has done so before. The write
     /// is guarded by the version, so that of two concurrent scans, or a scan and a refund, one decides again.
     pub fn check_in(&self, scan: &CheckIn) -> Result<Option<Change<Reservation>>, CheckInRefusal> {
-        if let Some(known) = self.check_in_of(scan.place) {
-            return if known.request.is_some() && known.request == scan.request {
-                Ok(None)
-            } else {
-                Err(CheckInRefusal::AlreadyIn(known.clone()))
-            };
+        let known = self.check_in_of(scan.place);
+        if known.is_some_and(|known| known.request.is_some() && known.request == scan.request) {
+            return Ok(None);
         }
         if self.status != ReservationStatus::Sold || !self.places.contains(&scan.place) {
             return Err(CheckInRefusal::NotSold);
+        }
+        if let Some(known) = known {
+            return Err(CheckInRefusal::AlreadyIn(known.clone()));
         }
         let check_ins = self.check_ins.iter().chain([scan]).cloned().collect();
         let next = Reservation { version: self.version + 1, check_ins, ..self.clone() };

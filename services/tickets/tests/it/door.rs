@@ -100,6 +100,10 @@ async fn a_code_is_admitted_once_and_a_second_scan_says_when_and_where() {
     // What an event that is delivered again, or in a newer version, says of the order changes nothing.
     event.world.deliver(&event.order.completed(1, 1_000_002)).await;
     event.scan(&event.seller, &codes[0], "").await.problem(409, "already-checked-in");
+    // Refunded after they came in: whoever comes with it now is refused for that.
+    event.world.deliver(&event.order.withdrawn(1_000_003)).await;
+    let refused = event.scan(&event.seller, &codes[0], "").await;
+    assert_eq!(refused.problem(409, "not-admitted")["reason"], "not_sold");
 }
 
 #[tokio::test]
