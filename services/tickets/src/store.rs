@@ -1,4 +1,4 @@
-//! All of the service's MongoDB: the tickets, and their reservations ([`reservations`]).
+//! All of the service's MongoDB: the tickets, and their reservations (`reservations`), doors and check-ins (`admissions`).
 
 mod admissions;
 mod reservations;
