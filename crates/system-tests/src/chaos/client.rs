@@ -104,10 +104,11 @@ impl Client {
         };
         let max_per_order = self.rng.random_range(1..=6_u64);
         let sold_together = quantity > 1 && self.rng.random_bool(TOGETHER);
+        let is_checked_in = self.has_all_features() && self.rng.random_bool(CHECKED_IN);
         let body = json!({
             "title": title, "price": self.price(), "venue": VENUE, "quantity": quantity,
             "maxPerOrder": max_per_order, "soldTogether": sold_together,
-            "delivery": if self.rng.random_bool(CHECKED_IN) { "checked_in_here" } else { "seller_delivers" },
+            "delivery": if is_checked_in { "checked_in_here" } else { "seller_delivers" },
         });
         let response = self
             .request_as(&seller, Operation::List, Method::POST, "/api/tickets", Some(body))
