@@ -9,6 +9,8 @@ use system_tests::{Stack, chaos, workspace};
 use testkit::environment;
 
 const REPLICAS: u16 = 2;
+/// The local mailbox.
+const MAILBOX: &str = "mail-double";
 
 /// Upgrades a stack under load, one replica after another, and checks that no request failed and the invariants hold
 #[derive(Parser)]
@@ -45,12 +47,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { from, root, seed } = cli;
     let [from, root] = [std::path::absolute(from)?, std::path::absolute(root)?];
     let new = PathBuf::from(environment::required(environment::BIN_DIR));
-    // A service that the earlier version lacks is deployed before the others are upgraded.
-    for service in workspace::services() {
-        if !from.join(&service).exists() {
-            println!("{service} is new");
-            std::fs::copy(new.join(&service), from.join(&service))
-                .with_context(|| format!("copying {service}"))?;
+    // What the earlier version lacks is deployed before its services are upgraded: services, and the local mailbox.
+    for program in workspace::services().into_iter().chain([MAILBOX.to_owned()]) {
+        if !from.join(&program).exists() {
+            println!("{program} is new");
+            std::fs::copy(new.join(&program), from.join(&program))
+                .with_context(|| format!("copying {program}"))?;
         }
     }
     println!("Starting the earlier version in {}", root.display());
