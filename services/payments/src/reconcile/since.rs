@@ -17,8 +17,9 @@ use crate::state::App;
 
 /// How many orders are compared concurrently: Stripe limits the rate.
 const CONCURRENCY: usize = 8;
-/// How often an order is compared again whose payment is in progress: the running service executes its steps.
-const ROUNDS: u32 = 60;
+/// How often an order is compared whose payment is in progress, or whose event is on its way: the running service handles it
+/// meanwhile.
+const ROUNDS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The result.
@@ -102,6 +103,7 @@ async fn try_compare(
             "order {order} is not known here, and has {} at Stripe: republish orders",
             ids.join(", ")
         ));
+        compared.is_moving = true;
         return Ok(());
     };
     // The oldest first.
