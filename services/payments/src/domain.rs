@@ -12,7 +12,9 @@ mod disputes;
 mod facts;
 mod numbers;
 mod outcomes;
+mod parking;
 mod payment;
+mod reconciling;
 mod refunding;
 mod refusal;
 mod requests;
@@ -34,7 +36,8 @@ use store::{Aggregate, Change, OutboxMessage, StoredRequest};
 pub use card_token::{CardToken, InvalidCardToken};
 pub use numbers::{AttemptNumber, CaptureNumber, IntentNumber, Limits, RefundNumber, Version};
 pub use outcomes::{Next, Transition};
-pub use payment::{Attempt, Capture, OrderReplica, Payment, Refund, RefundAsked, Status};
+pub use parking::{NotParked, PARKED_AFTER};
+pub use payment::{Attempt, Capture, OrderReplica, Payment, Refund, RefundAsked, Settled, Status};
 pub use refusal::{NotPaid, PaymentRefusal, RefundRefusal};
 pub use requests::{Progress, RequestOutcome};
 pub use steps::Step;
@@ -63,6 +66,9 @@ pub struct OrderPayment {
     pub next_run_at: Option<Time>,
     /// How many attempts to reach Stripe have failed in a row; for the back-off.
     pub failures: i64,
+    /// Since when they have failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
     /// The requests of the last day that wrote the document, and their outcomes. (Older documents have none.)
     #[serde(default)]
     pub requests: Vec<StoredRequest<Option<RequestOutcome>>>,
@@ -113,6 +119,7 @@ impl OrderPayment {
             payment: None,
             next_run_at: None,
             failures: 0,
+            failing_since: None,
             requests: Vec::new(),
         }
     }

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use common::Money;
 use common::events::DisputeStatus;
 use common::ids::{OrderId, PaymentId};
+use common::{Money, Time};
 use stripe::{
     ApiErrors, ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError,
     StripeRequest,
@@ -16,7 +16,7 @@ use stripe::{
 use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, CapturePaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent,
-    RetrievePaymentIntent,
+    ListPaymentIntent, RetrievePaymentIntent,
 };
 use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_core::{
@@ -27,6 +27,7 @@ use stripe_payment::payment_method::{
     CreatePaymentMethod, CreatePaymentMethodCard, CreatePaymentMethodTokenParams,
     CreatePaymentMethodType,
 };
+use stripe_types::RangeQueryTs;
 use url::Url;
 
 use crate::domain::{
@@ -37,8 +38,19 @@ use crate::domain::{
 /// How long one call may take. A payment needs up to three, and is responded to after ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
+/// The metadata that name the order of a PaymentIntent.
+const ORDER: &str = "order_id";
+
 /// The most that Stripe lists at once.
-const REFUNDS_PER_PAGE: i64 = 100;
+const PER_PAGE: i64 = 100;
+
+/// A PaymentIntent in the list.
+#[derive(Clone, Debug)]
+pub struct ListedIntent {
+    pub id: String,
+    pub order: OrderId,
+    pub total: Total,
+}
 
 #[derive(Clone)]
 pub struct Gateway {
@@ -75,7 +87,7 @@ impl Gateway {
         let request = CreatePaymentIntent::new(total.amount.minor(), currency)
             .allowed_payment_method_types(vec![PaymentIntentAllowedPaymentMethodTypes::Card])
             .capture_method(PaymentIntentCaptureMethod::Manual)
-            .metadata([("order_id".to_owned(), order.to_string())]);
+            .metadata([(ORDER.to_owned(), order.to_string())]);
         let request =
             request.customize().request_strategy(with_key(&format!("pi:{order}:{number}"))?);
         let intent = request.send(&self.client).await.map_err(error)?;
@@ -138,6 +150,25 @@ impl Gateway {
         }
     }
 
+    /// The PaymentIntents that were created since then and name an order, the newest first.
+    pub async fn list_intents(&self, since: Time) -> StripeResult<Vec<ListedIntent>> {
+        let mut listed = Vec::new();
+        let mut last: Option<String> = None;
+        loop {
+            let created = RangeQueryTs::gte(since.millis().div_euclid(1000));
+            let mut request = ListPaymentIntent::new().created(created).limit(PER_PAGE);
+            if let Some(last) = last.take() {
+                request = request.starting_after(last);
+            }
+            let page = request.send(&self.client).await.map_err(error)?;
+            listed.extend(page.data.iter().filter_map(listed_intent));
+            last = page.data.last().map(|intent| intent.id.to_string());
+            if !page.has_more || last.is_none() {
+                return Ok(listed);
+            }
+        }
+    }
+
     /// Charges the card with what is authorised.
     pub async fn capture(
         &self,
@@ -191,7 +222,7 @@ impl Gateway {
         intent: &str,
         total: &Total,
     ) -> StripeResult<Vec<Dispute>> {
-        let request = ListDispute::new().payment_intent(intent).limit(REFUNDS_PER_PAGE);
+        let request = ListDispute::new().payment_intent(intent).limit(PER_PAGE);
         let page = request.send(&self.client).await.map_err(error)?;
         for dispute in &page.data {
             if dispute.amount > total.amount.minor() || !has_currency(&dispute.currency, total) {
@@ -208,7 +239,7 @@ impl Gateway {
         let mut sum: i64 = 0;
         let mut last: Option<String> = None;
         loop {
-            let mut request = ListRefund::new().payment_intent(intent).limit(REFUNDS_PER_PAGE);
+            let mut request = ListRefund::new().payment_intent(intent).limit(PER_PAGE);
             if let Some(last) = last.take() {
                 request = request.starting_after(last);
             }
@@ -237,6 +268,18 @@ impl Gateway {
         }
         Ok(refunds)
     }
+}
+
+/// None: it isn't one of ours.
+fn listed_intent(intent: &PaymentIntent) -> Option<ListedIntent> {
+    Some(ListedIntent {
+        id: intent.id.to_string(),
+        order: intent.metadata.get(ORDER)?.parse().ok()?,
+        total: Total {
+            amount: Money::from_minor(intent.amount),
+            currency: intent.currency.to_string().parse().ok()?,
+        },
+    })
 }
 
 /// <https://docs.stripe.com/api/disputes/object#dispute_object-status>

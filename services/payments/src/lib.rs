@@ -3,6 +3,7 @@
 //! Boundary: it knows orders only by their events, and never decides who gets a ticket. Only the [`worker`] calls Stripe,
 //! through the [`gateway`]; a listener never does.
 
+pub mod admin;
 pub mod app;
 pub mod domain;
 pub mod gateway;

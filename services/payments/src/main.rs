@@ -2,9 +2,15 @@
 
 use std::process::ExitCode;
 
+use payments::admin;
 use payments::app::Payments;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Beside the commands that every service has.
+    let command = std::env::args_os().nth(1);
+    if command.and_then(|it| it.into_string().ok()).is_some_and(|it| admin::has_command(&it)) {
+        return admin::main().await;
+    }
     service::main::<Payments>().await
 }

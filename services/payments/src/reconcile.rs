@@ -1,50 +1,70 @@
 //! What Stripe knows of a payment is compared with what we know, and taken over.
 
+mod since;
+
 use anyhow::anyhow;
 use bus::Failure;
 use common::ids::OrderId;
 
-use crate::domain::{AttemptNumber, IntentState, OrderPayment};
+use crate::domain::{
+    AttemptNumber, Dispute, GatewayError, IntentState, OrderPayment, StripeResult, Total,
+};
 use crate::state::App;
+
+pub use since::{Reconciliation, reconcile_since};
+
+/// A PaymentIntent as it was retrieved, and the disputes of its charge.
+struct Observed {
+    intent: String,
+    state: IntentState,
+    disputes: Vec<Dispute>,
+}
 
 /// Retrieves an order's PaymentIntent, its refunds and its disputes, and records what is new. Returns whether anything was.
 pub async fn reconcile(app: &App, order: OrderId) -> Result<bool, Failure> {
     let payment = app.store.load(order).await?;
-    let Some(intent) = payment.payment.as_ref().and_then(|payment| payment.intent.clone()) else {
-        return Ok(false);
-    };
-    let number = payment.attempt_number().unwrap_or(AttemptNumber::NONE);
-    let (total, limits) = (payment.order.total(), app.limits);
-    let failed = |error| Failure::Transient(anyhow!("{intent}: {error}"));
-    let state = app.gateway.retrieve_intent(&intent, &total).await.map_err(failed)?;
+    let Some(intent) = payment.intent() else { return Ok(false) };
+    let failed = |error: GatewayError| Failure::Transient(anyhow!("{intent}: {error}"));
+    let observed = observe(app, intent, &payment.order.total()).await.map_err(failed)?;
+    record(app, &payment, &observed).await
+}
+
+async fn observe(app: &App, intent: &str, total: &Total) -> StripeResult<Observed> {
+    let state = app.gateway.retrieve_intent(intent, total).await?;
     let disputes = match &state {
-        IntentState::Succeeded(_) => {
-            app.gateway.retrieve_disputes(&intent, &total).await.map_err(failed)?
-        }
+        IntentState::Succeeded(_) => app.gateway.retrieve_disputes(intent, total).await?,
         IntentState::Canceled
         | IntentState::RequiresCapture
         | IntentState::RequiresAction(_)
         | IntentState::RequiresPaymentMethod { .. }
         | IntentState::Processing => Vec::new(),
     };
+    Ok(Observed { intent: intent.to_owned(), state, disputes })
+}
+
+/// Records what was observed after this document was read. Returns whether anything was new.
+async fn record(app: &App, read: &OrderPayment, observed: &Observed) -> Result<bool, Failure> {
+    let Observed { intent, state, disputes } = observed;
+    let number = read.attempt_number().unwrap_or(AttemptNumber::NONE);
+    let (order, limits, now) = (read.order_id, app.limits, app.clock.now());
     let (mut is_new, mut is_stale) = (false, false);
-    let (now, read_at) = (app.clock.now(), payment.version);
     let mut after = app
         .store
         .record(order, |payment: &OrderPayment| {
-            let change = payment.record_attempt_state(number, &state, limits, now);
+            let change = payment.record_attempt_state(number, state, limits, now);
             // That a refund has failed is no fact that only grows: what was read must be newer than what is written.
-            let change = change.or_else(|| payment.reopen_refund(&state, limits, now));
-            let is_refund = payment.has_refunded();
-            is_stale = is_refund && change.is_some() && payment.version != read_at;
-            is_new = change.is_some() && !is_stale;
-            change.filter(|_| !is_stale)
+            let reopened = || payment.reopen_refund(state, limits, now);
+            let reopened = if change.is_none() { reopened() } else { None };
+            is_stale = reopened.is_some() && payment.version != read.version;
+            let change = change.or(reopened).filter(|_| !is_stale);
+            is_new = change.is_some();
+            change
         })
         .await?;
     if is_stale {
         return Err(Failure::Transient(anyhow!("{intent} has changed meanwhile")));
     }
-    for dispute in &disputes {
+    for dispute in disputes {
         let record = |payment: &OrderPayment| {
             let change = payment.record_dispute(dispute, limits, now);
             is_new |= change.is_some();

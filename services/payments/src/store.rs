@@ -9,11 +9,12 @@ use common::events::RefundRequired;
 use common::ids::{OrderId, PaymentId};
 use common::{Clock, Time, events};
 use futures::TryStreamExt;
+use futures::future::ready;
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
 
-use crate::domain::{CardToken, Limits, OrderPayment, RequestOutcome, WebhookEvent};
+use crate::domain::{CardToken, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent};
 
 /// How many due payments are loaded at once.
 const BATCH: i64 = 64;
@@ -51,6 +52,11 @@ impl Store {
                 "work",
                 doc! { "workAt": 1 },
                 doc! { "workAt": { "$type": "date" } },
+            ),
+            mongo::partial_index(
+                "parked",
+                doc! { "failures": 1 },
+                doc! { "failures": { "$gte": i64::from(PARKED_AFTER) } },
             ),
         ];
         let webhooks = TimedCollection::new(database, "webhooks");
@@ -98,6 +104,28 @@ impl Store {
         let waiting = payments.find(waiting).sort(doc! { "_id": 1 }).limit(BATCH).await?;
         let waiting: Vec<OrderPayment> = waiting.try_collect().await?;
         Ok(waiting.into_iter().map(|payment| payment.order_id).collect())
+    }
+
+    /// The payments that have failed too often, the most often first.
+    pub async fn parked(&self) -> store::Result<Vec<OrderPayment>> {
+        let parked = doc! { "failures": { "$gte": i64::from(PARKED_AFTER) } };
+        let payments = self.documents.collection();
+        let parked = payments.find(parked).sort(doc! { "failures": -1 }).await?;
+        Ok(parked.try_filter(|payment| ready(payment.is_parked())).try_collect().await?)
+    }
+
+    /// An operator declares a parked payment as settled. None: there is no such order.
+    pub async fn settle(
+        &self,
+        order: OrderId,
+        reason: &str,
+        limits: Limits,
+        now: Time,
+    ) -> anyhow::Result<Option<OrderPayment>> {
+        let settle = |payment: &OrderPayment| -> anyhow::Result<_> {
+            Ok(Some(payment.settle(reason, limits, now)?))
+        };
+        self.documents.change(order, settle).await
     }
 
     /// Stores a webhook, unless it came before.

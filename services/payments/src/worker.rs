@@ -27,7 +27,11 @@ const PERIOD: Duration = Duration::from_millis(500);
 const CONCURRENCY: usize = 64;
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest before it is parked.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25_600);
+/// The first of a parked payment.
+const FIRST_PARKED_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PARKED_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// How the execution of a payment's steps ended.
 #[derive(Debug)]
@@ -316,7 +320,7 @@ impl Executor<'_> {
         metrics::counter!("stripe_unknown_total").increment(1);
         self.record(|payment, now| {
             let failures = u32::try_from(payment.failures + 1).unwrap_or(u32::MAX);
-            payment.postpone(now + back_off(failures, FIRST_PAUSE, LONGEST_PAUSE))
+            payment.postpone(now + pause(failures), now)
         })
         .await?;
         Ok(Outcome::Unknown)
@@ -326,5 +330,13 @@ impl Executor<'_> {
         if let Err(error @ (GatewayError::Refused { .. } | GatewayError::Failed(_))) = result {
             tracing::warn!(order = %self.order, %error, "Stripe did not confirm the payment");
         }
+    }
+}
+
+/// An outage of some minutes is survived with short pauses. What still fails then needs a person, and isn't urgent for Stripe.
+fn pause(failures: u32) -> Duration {
+    match failures.checked_sub(domain::PARKED_AFTER) {
+        None => back_off(failures, FIRST_PAUSE, LONGEST_PAUSE),
+        Some(since) => back_off(since + 1, FIRST_PARKED_PAUSE, LONGEST_PARKED_PAUSE),
     }
 }

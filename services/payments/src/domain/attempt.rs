@@ -1,13 +1,12 @@
 //! Attempts: one card each, and never two at once.
 
+use common::Time;
 use common::events::{CancelReason, OrderStatus, PaymentFailed};
-use common::ids::PaymentId;
-use common::{Money, Time};
 use store::Change;
 
 use super::{
-    Action, Attempt, AttemptNumber, Capture, CardToken, IntentNumber, Limits, OrderPayment,
-    Payment, PaymentRefusal, RequestOutcome, Status,
+    Action, Attempt, AttemptNumber, CardToken, IntentNumber, Limits, OrderPayment, Payment,
+    PaymentRefusal, RequestOutcome, Status,
 };
 
 impl OrderPayment {
@@ -20,27 +19,7 @@ impl OrderPayment {
     ) -> Result<Change<OrderPayment>, PaymentRefusal> {
         self.check_payable(limits, now)?;
         let mut next = self.next();
-        let mut payment = next.payment.take().unwrap_or_else(|| Payment {
-            id: PaymentId::new(now),
-            created_at: now,
-            status: Status::Created,
-            intent: None,
-            intent_number: IntentNumber::FIRST,
-            attempt: None,
-            last_attempt: AttemptNumber::NONE,
-            declines: 0,
-            last_decline: None,
-            last_charge: None,
-            cancelling: false,
-            cancelled: false,
-            capture: Capture::default(),
-            refund_asked: None,
-            rejected: false,
-            refund: None,
-            amount_refunded: Money::from_minor(0),
-            dispute: None,
-            event_version: None,
-        });
+        let mut payment = next.payment.take().unwrap_or_else(|| Payment::new(self.order_id, now));
         payment.last_attempt = payment.last_attempt + 1;
         payment.status = Status::Processing;
         payment.attempt = Some(Attempt {
@@ -52,8 +31,7 @@ impl OrderPayment {
             action: None,
         });
         next.payment = Some(payment);
-        next.failures = 0;
-        Ok(Change::without_event(next.lease(now)))
+        Ok(Change::without_event(next.without_failures().lease(now)))
     }
 
     /// Whether an attempt may begin, and if not, why.

@@ -45,7 +45,8 @@ impl OrderPayment {
         Some(Change::with_event(next, &event))
     }
 
-    /// A refund that had succeeded has failed since: the rest is refunded again, after the refunds were retrieved.
+    /// A refund that had succeeded has failed since. Of a whole one the rest is refunded again, after the refunds were
+    /// retrieved; a part that somebody else had refunded isn't counted any more.
     pub fn reopen_refund(
         &self,
         state: &IntentState,
@@ -55,7 +56,11 @@ impl OrderPayment {
         let IntentState::Succeeded(refunds) = state else { return None };
         let is_less = refunds.succeeded < self.order.amount && !refunds.is_pending;
         let change = self.edit_payment(now, |payment| {
-            if payment.status != Status::Refunded || !is_less {
+            if payment.status == Status::Captured {
+                let has_failed = refunds.succeeded < payment.amount_refunded && is_less;
+                return has_failed.then(|| payment.amount_refunded = refunds.succeeded);
+            }
+            if payment.status != Status::Refunded || payment.settled.is_some() || !is_less {
                 return None;
             }
             let refund = payment.refund.as_mut()?;
@@ -66,11 +71,6 @@ impl OrderPayment {
             Some(())
         })?;
         Some(Change::without_event(change.thing.schedule(limits, now)))
-    }
-
-    /// Whether all of it is refunded, as far as is known.
-    pub fn has_refunded(&self) -> bool {
-        self.payment.as_ref().is_some_and(|payment| payment.status == Status::Refunded)
     }
 
     /// Whether the cardholder's bank keeps the charge from being refunded.

@@ -164,7 +164,11 @@ impl OrderPayment {
     }
 
     /// The PaymentIntent is cancelled and can't succeed any more.
-    fn record_cancellation(&self, limits: Limits, now: Time) -> Option<Change<OrderPayment>> {
+    pub(super) fn record_cancellation(
+        &self,
+        limits: Limits,
+        now: Time,
+    ) -> Option<Change<OrderPayment>> {
         let change = self.edit_payment(now, |payment| match payment.status {
             Status::Authorised if payment.cancelling => {
                 payment.cancelled = true;

@@ -1,7 +1,7 @@
 //! The parts of a payment's document.
 
 use common::events::{self, CancelReason, OrderStatus};
-use common::ids::{PaymentId, UserId};
+use common::ids::{OrderId, PaymentId, UserId};
 use common::money::Currency;
 use common::{Money, Time};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,9 @@ pub struct Payment {
     /// The version of the document in which the newest event was published. (None of the previous version.)
     #[serde(default)]
     pub event_version: Option<Version>,
+    /// An operator has declared what can't succeed at Stripe as settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +149,14 @@ pub struct Capture {
     pub outcome_unknown: bool,
 }
 
+/// What an operator has declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settled {
+    pub reason: String,
+    pub at: Time,
+}
+
 /// The seller refunds the buyer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -180,6 +191,35 @@ fn always() -> bool {
 
 fn nothing() -> Money {
     Money::from_minor(0)
+}
+
+impl Payment {
+    /// Of an order that has none. Its id is the order's: a database that was restored, and has lost the payment, gives it
+    /// the id by which the others know it, and its idempotency keys.
+    pub(super) fn new(order: OrderId, now: Time) -> Payment {
+        Payment {
+            id: PaymentId::from_bytes(order.to_bytes()),
+            created_at: now,
+            status: Status::Created,
+            intent: None,
+            intent_number: IntentNumber::FIRST,
+            attempt: None,
+            last_attempt: AttemptNumber::NONE,
+            declines: 0,
+            last_decline: None,
+            last_charge: None,
+            cancelling: false,
+            cancelled: false,
+            capture: Capture::default(),
+            refund_asked: None,
+            rejected: false,
+            refund: None,
+            amount_refunded: nothing(),
+            dispute: None,
+            event_version: None,
+            settled: None,
+        }
+    }
 }
 
 impl OrderReplica {

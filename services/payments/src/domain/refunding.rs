@@ -35,10 +35,7 @@ impl OrderPayment {
             | Status::ChargedBack
             | Status::Unknown => None,
         })?;
-        Some(Change::without_event(OrderPayment {
-            failures: 0,
-            ..change.thing.schedule(limits, now)
-        }))
+        Some(Change::without_event(change.thing.schedule(limits, now).without_failures()))
     }
 
     /// orders can't honour the payment. None: that is known.
@@ -74,10 +71,7 @@ impl OrderPayment {
             }
             (!is_known).then_some(())
         })?;
-        Some(Change::without_event(OrderPayment {
-            failures: 0,
-            ..change.thing.schedule(limits, now)
-        }))
+        Some(Change::without_event(change.thing.schedule(limits, now).without_failures()))
     }
 
     /// Whether what orders requires again has been done, which orders doesn't know.
@@ -187,7 +181,7 @@ impl Payment {
 }
 
 impl Refund {
-    fn first(whole: Money, relist: bool) -> Refund {
+    pub(super) fn first(whole: Money, relist: bool) -> Refund {
         Refund {
             number: RefundNumber::FIRST,
             outcome_unknown: false,

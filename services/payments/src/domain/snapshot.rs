@@ -8,6 +8,9 @@ use store::OutboxMessage;
 
 use super::{OrderPayment, Payment, Status};
 
+/// Stands for Stripe's refund where an operator has declared that the buyer has the money.
+const SETTLED: &str = "settled";
+
 impl OrderPayment {
     /// The event that describes its present state; none if none was published yet.
     pub(super) fn snapshot_event(&self) -> Option<OutboxMessage> {
@@ -166,10 +169,11 @@ impl OrderPayment {
     /// The refund has succeeded.
     pub(super) fn refunded_event(&self, payment: &Payment) -> Option<PaymentRefunded> {
         let refund = payment.refund.as_ref()?;
+        let outside_stripe = payment.settled.as_ref().map(|_| SETTLED.to_owned());
         Some(PaymentRefunded(events::Refund {
             id: payment.id,
             order_id: self.order_id,
-            stripe_refund_id: refund.stripe_id.clone()?,
+            stripe_refund_id: refund.stripe_id.clone().or(outside_stripe)?,
             amount: self.order.amount,
             relist: refund.relist,
             reminder: false,

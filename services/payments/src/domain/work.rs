@@ -23,12 +23,13 @@ impl OrderPayment {
     }
 
     /// Stripe could not be reached, or the outcome is unknown: the next run is at that time.
-    pub fn postpone(&self, until: Time) -> Option<Change<OrderPayment>> {
+    pub fn postpone(&self, until: Time, now: Time) -> Option<Change<OrderPayment>> {
         self.next_run_at.map(|_| {
             let failures = self.failures + 1;
             Change::without_event(OrderPayment {
                 next_run_at: Some(until),
                 failures,
+                failing_since: self.failing_since.or(Some(now)),
                 ..self.next()
             })
         })
@@ -60,8 +61,15 @@ impl OrderPayment {
     pub fn idle(&self, limits: Limits, now: Time) -> Option<Change<OrderPayment>> {
         let is_idle = self.next_run_at.is_some() && self.next_step(limits, now).is_none();
         is_idle.then(|| {
-            Change::without_event(OrderPayment { next_run_at: None, failures: 0, ..self.next() })
+            Change::without_event(OrderPayment {
+                next_run_at: None,
+                ..self.next().without_failures()
+            })
         })
+    }
+
+    pub(super) fn without_failures(self) -> OrderPayment {
+        OrderPayment { failures: 0, failing_since: None, ..self }
     }
 
     /// With a lease for the process that makes this change.

@@ -274,7 +274,7 @@ async fn a_request_whose_process_crashed_gets_the_outcome_that_the_worker_record
 
         // It waits for the worker, which claims the payment when the lease of the crashed process has expired.
         let (response, ()) = tokio::join!(pay(&world, token, &order, token), async {
-            store.record(order.id, |payment| payment.postpone(now)).await.unwrap();
+            store.record(order.id, |payment| payment.postpone(now, now)).await.unwrap();
             world.app.wake_worker.notify_one();
         });
         response.expect(status);

@@ -10,6 +10,7 @@ mod idempotency;
 mod listeners;
 mod queries;
 mod races;
+mod reconcile;
 mod refund;
 mod show;
 mod three_d_secure;

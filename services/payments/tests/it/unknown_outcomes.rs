@@ -254,7 +254,7 @@ async fn a_confirmation_that_races_with_the_cancellation_charges_nobody() {
         world.fault_for(canceled_after, "POST", CANCEL, "late", 1).await;
         let ends = async {
             world.cancel(&order, CancelReason::Expired).await;
-            record(&world, &order, |payment| payment.postpone(now)).await;
+            record(&world, &order, |payment| payment.postpone(now, now)).await;
             world.payment_is(&order, "failed").await;
         };
         tokio::join!(ends, async {

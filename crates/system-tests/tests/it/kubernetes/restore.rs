@@ -148,11 +148,15 @@ fn a_database_is_restored_in_the_order_that_the_page_gives() {
         assert_eq!(calls[4], format!("{service}-mongodb-0: SERVICE={service} switched"));
         assert_eq!(command(&calls[5]), (service.clone(), json!(["republish", "--restored"])));
         assert_eq!(calls[6], format!("deployment {service} --replicas=3"));
-        let republished =
-            calls[7..].iter().map(|line| command(line)).map(|(publisher, arguments)| {
-                assert_eq!(arguments, json!(["republish"]), "{service}: {publisher}");
-                publisher
-            });
+        let mut after = calls[7..].to_vec();
+        if service == "payments" {
+            let last = after.pop().unwrap();
+            assert_eq!(command(&last), (service.clone(), json!(["reconcile"])));
+        }
+        let republished = after.iter().map(|line| command(line)).map(|(publisher, arguments)| {
+            assert_eq!(arguments, json!(["republish"]), "{service}: {publisher}");
+            publisher
+        });
         assert_eq!(
             republished.collect::<BTreeSet<_>>(),
             publishers,
