@@ -160,7 +160,7 @@ fn record(method: &Method, route: String, status: u16, elapsed: Duration) {
 }
 
 /// The method, if HTTP defines it. A client may send any token as one, and each value of a label is a series that is
-/// kept for ever.
+/// kept indefinitely.
 fn method_label(method: &Method) -> &'static str {
     const DEFINED: [(Method, &str); 9] = [
         (Method::GET, "GET"),
