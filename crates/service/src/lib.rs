@@ -9,5 +9,5 @@ mod settings;
 
 pub use admin::AdminCommands;
 pub use context::{BackgroundTask, HttpState, ServiceContext};
-pub use microservice::{Microservice, main};
+pub use microservice::{Microservice, main, run_command};
 pub use settings::ContextSettings;

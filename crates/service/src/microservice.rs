@@ -58,12 +58,17 @@ pub async fn main<M: Microservice>() -> ExitCode {
         Ok(command) => command,
         Err(error) => error.exit(),
     };
-    telemetry::init_for_command();
-    let run = async {
+    run_command(async {
         let admin = M::admin(command.settings().clone(), Clock::system()).await?;
         admin.run(command).await
-    };
-    let code = match run.await {
+    })
+    .await
+}
+
+/// Runs an admin command, and ends the process: with code 1, and the error on stderr, if it fails.
+pub async fn run_command(command: impl Future<Output = anyhow::Result<()>>) -> ! {
+    telemetry::init_for_command();
+    let code = match command.await {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -1,7 +1,6 @@
 //! `confirmation mails list | show | retry`: what an operator does about mails that could not be sent.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
@@ -45,18 +44,11 @@ enum Command {
 }
 
 /// Runs the command on the command line.
-pub async fn main() -> ExitCode {
+pub async fn main() -> ! {
     // The first argument is the name of this group of commands.
     let arguments = std::env::args_os();
     let settings = Settings::parse_from(arguments.skip(1));
-    telemetry::init_for_command();
-    match run(settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    service::run_command(run(settings)).await
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use confirmation::app::Confirmation;
 async fn main() -> ExitCode {
     // Beside the commands that every service has.
     if std::env::args_os().nth(1).is_some_and(|command| command == "mails") {
-        return admin::main().await;
+        admin::main().await;
     }
     service::main::<Confirmation>().await
 }

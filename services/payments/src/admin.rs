@@ -2,7 +2,6 @@
 //! that can't succeed.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -59,16 +58,9 @@ fn parse_time(text: &str) -> Result<Time, String> {
 }
 
 /// Runs the command on the command line.
-pub async fn main() -> ExitCode {
+pub async fn main() -> ! {
     let settings = Settings::parse();
-    telemetry::init_for_command();
-    match run(settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    service::run_command(run(settings)).await
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {

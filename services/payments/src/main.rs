@@ -10,7 +10,7 @@ async fn main() -> ExitCode {
     // Beside the commands that every service has.
     let command = std::env::args_os().nth(1);
     if command.and_then(|it| it.into_string().ok()).is_some_and(|it| admin::has_command(&it)) {
-        return admin::main().await;
+        admin::main().await;
     }
     service::main::<Payments>().await
 }
