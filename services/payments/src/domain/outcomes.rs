@@ -42,6 +42,21 @@ impl Transition {
     fn retry(change: Option<Change<OrderPayment>>, why: impl Into<String>) -> Transition {
         Transition { change, next: Next::Retry(why.into()) }
     }
+
+    /// After an error of a capture or a refund, which `mark` marks as one whose outcome is unknown: it is retrieved at
+    /// once, or, if Stripe didn't respond or nothing of its response can be trusted, tried again later.
+    fn unresolved(
+        error: &GatewayError,
+        mark: impl FnOnce() -> Option<Change<OrderPayment>>,
+    ) -> Transition {
+        match error {
+            GatewayError::Refused { .. }
+            | GatewayError::Declined { .. }
+            | GatewayError::Failed(_) => Transition::fact(mark()),
+            GatewayError::Unknown(why) => Transition::retry(None, why),
+            GatewayError::Mismatch(why) => Transition::retry(mark(), why),
+        }
+    }
 }
 
 impl OrderPayment {
@@ -208,15 +223,9 @@ impl OrderPayment {
                 | IntentState::RequiresPaymentMethod { .. }
                 | IntentState::RequiresAction(_)
                 | IntentState::RequiresCapture,
-            )
-            | Err(
-                GatewayError::Refused { .. }
-                | GatewayError::Declined { .. }
-                | GatewayError::Failed(_),
             ) => Transition::fact(self.mark_capture_outcome_unknown(number, now)),
-            Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
-            Err(GatewayError::Mismatch(why)) => {
-                Transition::retry(self.mark_capture_outcome_unknown(number, now), why)
+            Err(error) => {
+                Transition::unresolved(error, || self.mark_capture_outcome_unknown(number, now))
             }
         }
     }
@@ -276,14 +285,8 @@ impl OrderPayment {
                 "the refund is pending",
             ),
             // One of the refusals is *already refunded*, which is success: the refunds are retrieved.
-            Err(
-                GatewayError::Refused { .. }
-                | GatewayError::Declined { .. }
-                | GatewayError::Failed(_),
-            ) => Transition::fact(self.mark_refund_outcome_unknown(number, now)),
-            Err(GatewayError::Unknown(why)) => Transition::retry(None, why),
-            Err(GatewayError::Mismatch(why)) => {
-                Transition::retry(self.mark_refund_outcome_unknown(number, now), why)
+            Err(error) => {
+                Transition::unresolved(error, || self.mark_refund_outcome_unknown(number, now))
             }
         }
     }
