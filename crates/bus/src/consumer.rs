@@ -8,7 +8,6 @@ use anyhow::{Context as _, anyhow};
 use async_nats::jetstream::consumer::{self, AckPolicy, pull};
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{AckKind, ErrorCode, Message};
-use common::Time;
 use common::back_off::back_off;
 use common::clock::Clock;
 use common::events::{Stream, Subject};
@@ -23,6 +22,7 @@ use crate::consume::{Failure, Listeners};
 use crate::dead_letters::{self, Undeliverable};
 use crate::failures::{Failures, MessageKey, Verdict};
 use crate::health::ConsumerHealth;
+use crate::time;
 
 /// JetStream redelivers what isn't acknowledged within this time.
 const ACK_WAIT: Duration = Duration::from_secs(12);
@@ -302,9 +302,8 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
 
     /// A stream that keeps its messages for a shorter time must not drop one silently either.
     fn is_older_than_any_rollout(&self, (_, published): MessageKey) -> bool {
-        let published = i64::try_from(published / 1_000_000).unwrap_or(i64::MAX);
         let limit = LONGEST_ROLLOUT.min(self.bus.max_age() / 2);
-        Time::from_millis(published).until(self.clock.now()) > limit
+        time::from_nanos(published).until(self.clock.now()) > limit
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {

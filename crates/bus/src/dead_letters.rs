@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 
 use crate::connection::Bus;
 use crate::streams::{DEAD as STREAM, dead_subjects_of};
+use crate::time;
 
 /// A message that can't be handled, whether a listener or JetStream found that.
 pub(crate) struct Undeliverable {
@@ -122,10 +123,9 @@ impl DeadLetter {
         let headers = message.headers.iter().filter(|(name, _)| own(name.as_ref())).flat_map(
             |(name, values)| values.iter().map(move |value| (name.to_string(), value.to_string())),
         );
-        let millis = message.time.unix_timestamp_nanos() / 1_000_000;
         DeadLetter {
             number: message.sequence,
-            time: Time::from_millis(i64::try_from(millis).unwrap_or_default()),
+            time: time::from_nanos(message.time.unix_timestamp_nanos()),
             reason: header("dead-reason"),
             subject: header("dead-subject"),
             stream: header("dead-stream"),

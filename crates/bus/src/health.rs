@@ -10,6 +10,7 @@ use common::Time;
 use common::events::Stream;
 
 use crate::connection::Bus;
+use crate::time;
 
 /// A consumer that still has messages to handle which were published longer ago is behind.
 const BEHIND: Duration = Duration::from_secs(10);
@@ -66,7 +67,8 @@ impl ConsumerHealth {
 
     /// Counts the message as being handled until what is returned is dropped.
     pub(crate) fn handling(&self, stream: Stream, info: &Info<'_>) -> Handling<'_> {
-        let (sequence, published) = (info.stream_sequence, published(info));
+        let sequence = info.stream_sequence;
+        let published = time::from_nanos(info.published.unix_timestamp_nanos());
         let mut progress = self.progress(stream);
         progress.handling.insert(sequence, published);
         if progress.newest.is_none_or(|(newest, _)| newest <= published) {
@@ -87,12 +89,6 @@ impl Progress {
         self.handling.values().copied().any(is_old)
             || self.newest.is_some_and(|(published, pending)| pending > 0 && is_old(published))
     }
-}
-
-/// When the broker stored the message.
-pub(crate) fn published(info: &Info<'_>) -> Time {
-    let millis = info.published.unix_timestamp_nanos() / 1_000_000;
-    Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
 /// A message that is being handled.

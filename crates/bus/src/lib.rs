@@ -15,6 +15,7 @@ pub mod health;
 mod publish;
 pub mod settings;
 mod streams;
+mod time;
 pub mod users;
 pub mod watch;
 
