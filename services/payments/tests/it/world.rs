@@ -149,13 +149,17 @@ impl World {
         }
     }
 
-    /// Answers until this has ended.
+    /// Answers until this has ended, and once more then: a request that is refused at once must not keep the answer from
+    /// another one.
     pub async fn answering<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
             let pause = tokio::time::sleep(Duration::from_millis(10));
             tokio::select! {
-                result = &mut work => return result,
+                result = &mut work => {
+                    self.answer().await;
+                    return result;
+                }
                 () = pause => self.answer().await,
             }
         }
