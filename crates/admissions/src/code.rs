@@ -26,7 +26,7 @@ pub struct Admission {
     pub place: Place,
 }
 
-/// Whoever shows it is let in, once. It is shown to its buyer alone, and never printed to a log.
+/// It lets one person in, once. It is shown to its buyer alone, and never printed to a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Code(String);
 

@@ -1,4 +1,4 @@
-//! The keys that codes are signed with. They are admissions' own: whoever signs sessions signs nothing else.
+//! The keys that codes are signed with. They are admissions' own: the keys of sessions sign nothing else.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

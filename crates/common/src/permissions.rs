@@ -12,7 +12,7 @@ use crate::problem::{self, Problem};
 pub enum Action {
     /// Change or remove a listing.
     EditTicket,
-    /// Let people in at the door of a listing. (Whoever its seller has invited may, too: tickets knows them.)
+    /// Let people in at the door of a listing. (So may the people whom its seller has invited: tickets knows them.)
     CheckIn,
     /// Say who else stands at that door.
     ManageDoor,

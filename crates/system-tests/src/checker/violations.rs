@@ -14,7 +14,7 @@ pub enum Invariant {
     NothingDropped,
     /// A code opens the door once, and only that of an order that was paid.
     AdmittedOnce,
-    /// Whoever bought or sold has a mail that says so.
+    /// Each buyer and each seller has a mail about the sale.
     NoLostMail,
     /// What was acknowledged to a client is durable.
     Acknowledged,

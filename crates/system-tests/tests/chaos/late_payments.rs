@@ -172,7 +172,7 @@ impl Wave<'_> {
         complete
     }
 
-    /// Whoever got a ticket was charged once, and nobody else was charged at all.
+    /// The buyer of each ticket was charged once, and nobody else was charged at all.
     async fn assert_outcomes(&self) {
         for case in self.cases.iter().filter(|case| !case.is_contested) {
             self.buyer_of(case).sees_payment(&case.order, "completed").await;

@@ -54,7 +54,7 @@ impl Kind {
                 &[Kind::Refunded, Kind::SaleRefunded]
             }
             (OrderStatus::Cancelled, Some(CancelReason::Disputed)) => &[Kind::SaleDisputed],
-            // Whoever did it was there, or it says so on the order's page.
+            // The person who did it was there, or it says so on the order's page.
             (
                 OrderStatus::Cancelled,
                 Some(

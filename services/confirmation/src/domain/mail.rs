@@ -179,7 +179,7 @@ impl Mail {
     /// A worker takes it, if it is due.
     pub fn claim(&self, now: Time) -> Option<Change<Mail>> {
         self.next_run_at.filter(|due| *due <= now)?;
-        // Whoever was sending it has died: the server may have accepted it.
+        // The process that was sending it has died: the server may have accepted it.
         let died = i64::from(self.status == Status::Sending);
         self.to(Mail {
             status: Status::Sending,

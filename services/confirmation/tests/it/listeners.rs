@@ -220,7 +220,7 @@ async fn nobody_gets_mail_about_what_was_before_the_service() {
 }
 
 #[tokio::test]
-async fn whoever_paid_too_late_reads_that_nothing_was_charged() {
+async fn a_buyer_who_paid_too_late_reads_that_nothing_was_charged() {
     let world = World::start().await;
     let order = world.order();
     let released = fixtures::released(&fixtures::payment(order.id, world.infra.clock.now()));

@@ -148,7 +148,7 @@ impl OrderPayment {
         let next = change.thing;
         let status = next.payment.as_ref()?.status;
         if status == before {
-            // A part was refunded. Whoever executes steps continues.
+            // A part was refunded. The process that executes steps continues.
             return Some(Change::without_event(OrderPayment {
                 next_run_at: self.next_run_at,
                 ..next

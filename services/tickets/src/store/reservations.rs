@@ -55,7 +55,7 @@ impl Store {
         if !is_inserted {
             let known = self.reservations.change_or_insert_with(&first, follow).await?;
             if known.order_version > order.version {
-                // Whoever has applied the newer event marks the listing.
+                // The process that has applied the newer event marks the listing.
                 return Ok(Some(()));
             }
         }

@@ -100,7 +100,7 @@ async fn a_code_is_admitted_once_and_a_second_scan_says_when_and_where() {
     // What an event that is delivered again, or in a newer version, says of the order changes nothing.
     event.world.deliver(&event.order.completed(1, 1_000_002)).await;
     event.scan(&event.seller, &codes[0], "").await.problem(409, "already-checked-in");
-    // Refunded after they came in: whoever comes with it now is refused for that.
+    // Refunded after they came in: the next person with it is refused for that.
     event.world.deliver(&event.order.withdrawn(1_000_003)).await;
     let refused = event.scan(&event.seller, &codes[0], "").await;
     assert_eq!(refused.problem(409, "not-admitted")["reason"], "not_sold");
@@ -201,7 +201,7 @@ async fn what_is_changed_of_another_listing_unpaid_or_refunded_is_refused() {
     // Late news of the sale changes nothing.
     event.world.deliver(&event.order.completed(1, 2)).await;
     assert_eq!(reason(event.scan(&event.seller, &code, "").await).await, "not_sold");
-    // Whoever buys the place next has another code.
+    // The next buyer of the place has another code.
     let next = event.world.order(&event.buyer, &event.ticket).at([2]);
     event.world.deliver(&next.completed(3, 2)).await;
     let codes = codes(&event.world, &event.buyer, &next).await;

@@ -71,7 +71,7 @@ impl PlacesModel {
         let known = state.purchases[purchase].reservation;
         let Listing { deleted, .. } = state.listing;
         if write == 1 {
-            // If another event of this order has been applied since, whoever has done that marks the listing.
+            // If another event of this order has been applied since, the process that has done that marks the listing.
             let is_applied = known.is_some_and(|known| known.version == version);
             return if is_applied && !deleted { self.mark(state) } else { Effect::Nothing };
         }
