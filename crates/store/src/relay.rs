@@ -24,8 +24,8 @@ const STREAM_CHECK: Duration = Duration::from_secs(5);
 const MEASUREMENT: Duration = Duration::from_secs(5);
 /// How many pending documents are counted at most.
 const MEASURED: i64 = 10_000;
-/// How many documents are relayed concurrently.
-const CONCURRENCY: usize = 16;
+/// How many documents' events are published concurrently.
+const CONCURRENCY: usize = 64;
 /// How many documents one query returns.
 const BATCH: i64 = 256;
 
@@ -177,34 +177,34 @@ impl<T: Aggregate> Documents<T> {
                 return failure.map_or(Ok(()), Err);
             }
             anyhow::ensure!(bus.is_connected(), "NATS is disconnected");
-            // The events of one document are published in order; documents don't wait for each other.
             let mut outcomes = futures::stream::iter(pending)
                 .map(|document| async move {
-                    let outcome = self.publish_outbox(bus, &document).await;
-                    (document.id, outcome)
+                    let outcome = publish(bus, &document).await;
+                    (document, outcome)
                 })
                 .buffer_unordered(CONCURRENCY);
-            let (mut published, mut failed) = (0_usize, 0_usize);
-            while let Some((id, outcome)) = outcomes.next().await {
+            let (mut published, mut failed) = (Vec::new(), 0_usize);
+            while let Some((document, outcome)) = outcomes.next().await {
                 match outcome {
                     Ok(()) => {
-                        back_off.published(&id);
-                        published += 1;
+                        back_off.published(&document.id);
+                        published.push(document);
                     }
                     Err(error) => {
-                        back_off.failed(&id);
+                        back_off.failed(&document.id);
                         failed += 1;
-                        failure = Some(error.context(id));
+                        failure = Some(error.context(document.id));
                     }
                 }
-                if published == 0 && failed >= CONCURRENCY {
+                if published.is_empty() && failed >= CONCURRENCY {
                     break;
                 }
             }
-            if published == 0 {
+            if published.is_empty() {
                 back_off.outage();
                 return failure.map_or(Ok(()), Err);
             }
+            self.remove(&published).await?;
         }
     }
 
@@ -221,15 +221,6 @@ impl<T: Aggregate> Documents<T> {
         let pending = documents.find(filter).projection(doc! { "outbox": 1 });
         let pending = pending.read_concern(mongo::majority()).limit(BATCH).await?;
         Ok(pending.try_collect().await?)
-    }
-
-    async fn publish_outbox(&self, bus: &Bus, document: &Pending) -> anyhow::Result<()> {
-        for entry in &document.outbox {
-            bus.publish(outgoing(entry)).await?;
-        }
-        let published = document.outbox.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>();
-        self.remove(&document.id, &published).await?;
-        Ok(())
     }
 
     /// Counts the documents with events to publish, and how long the oldest of those has waited. Every replica reports
@@ -260,20 +251,31 @@ impl<T: Aggregate> Documents<T> {
         Ok(())
     }
 
-    /// Removes exactly what was published, and computes the flag from what remains: an event that was pushed meanwhile
-    /// stays, and keeps the document pending.
-    async fn remove(&self, id: &str, published: &[&str]) -> mongodb::error::Result<()> {
+    /// Removes exactly what was published, of all these documents by one command, and computes each one's flag from what
+    /// remains: an event that was pushed meanwhile stays, and keeps its document pending.
+    async fn remove(&self, published: &[Pending]) -> mongodb::error::Result<()> {
+        let documents: Vec<&str> = published.iter().map(|document| document.id.as_str()).collect();
+        let entries = published.iter().flat_map(|document| &document.outbox);
+        let entries: Vec<&str> = entries.map(|entry| entry.id.as_str()).collect();
         let remaining = doc! { "$filter": {
             "input": "$outbox",
-            "cond": { "$not": [{ "$in": ["$$this.id", published] }] },
+            "cond": { "$not": [{ "$in": ["$$this.id", entries] }] },
         } };
         let pipeline = vec![
             doc! { "$set": { "outbox": remaining } },
             doc! { "$set": { "outboxPending": { "$gt": [{ "$size": "$outbox" }, 0] } } },
         ];
-        self.documents.update_one(doc! { "_id": id }, pipeline).await?;
+        self.documents.update_many(doc! { "_id": { "$in": documents } }, pipeline).await?;
         Ok(())
     }
+}
+
+/// The events of one document are published in order.
+async fn publish(bus: &Bus, document: &Pending) -> anyhow::Result<()> {
+    for entry in &document.outbox {
+        bus.publish(outgoing(entry)).await?;
+    }
+    Ok(())
 }
 
 fn outgoing(entry: &OutboxEntry) -> Outgoing<'_> {
