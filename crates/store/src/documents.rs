@@ -244,6 +244,24 @@ impl<T: Aggregate> Documents<T> {
         Err(Error::from(ConflictError).into())
     }
 
+    /// As [`Documents::change`], beginning with the object as it was last read: it is read again only if another writer was
+    /// faster, or if that leaves nothing to change.
+    pub async fn change_known<E>(
+        &self,
+        known: &T,
+        mut decide: impl FnMut(&T) -> Result<Option<Change<T>>, E>,
+    ) -> Result<Option<T>, E>
+    where
+        E: From<Error>,
+    {
+        if let Ok(Some(change)) = decide(known)
+            && self.replace(known.version(), &change.thing, &change.events).await?
+        {
+            return Ok(Some(change.thing));
+        }
+        self.change(known.id(), decide).await
+    }
+
     /// As [`Documents::change`], for an object that may not exist yet: then `first` is stored, without an event. Of two
     /// concurrent callers, the second changes what the first has stored.
     pub async fn change_or_insert<E>(

@@ -124,11 +124,12 @@ impl OrderPayment {
         }
     }
 
-    /// Applies a newer state of the order. It doesn't change the payment: the next step follows from both. None: the known
-    /// state is as new.
+    /// Applies a newer state of the order. It doesn't change the payment: the next step follows from both, and the process
+    /// that makes this change executes it, if it takes the lease. None: the known state is as new.
     pub fn follow(
         &self,
         order: &events::Order,
+        takes_lease: bool,
         limits: Limits,
         now: Time,
     ) -> Option<Change<OrderPayment>> {
@@ -143,10 +144,14 @@ impl OrderPayment {
             {
                 payment.recover_refund(next.order.amount);
             }
-            let next = next.schedule(limits, now);
-            // A process that is executing steps continues, and sees the order's new state at its next step.
-            let next_run_at = next.next_run_at.map(|due| self.next_run_at.unwrap_or(due));
-            Change::without_event(OrderPayment { next_run_at, ..next })
+            let scheduled = next.schedule(limits, now);
+            let next = match (scheduled.next_run_at, self.next_run_at) {
+                (Some(_), None) if takes_lease => scheduled.lease(now),
+                // A process that is executing steps continues, and sees the order's new state at its next step.
+                (Some(_), Some(leased)) => OrderPayment { next_run_at: Some(leased), ..scheduled },
+                (Some(_) | None, _) => scheduled,
+            };
+            Change::without_event(next)
         })
     }
 

@@ -15,5 +15,6 @@ pub mod state;
 pub mod store;
 pub mod sweep;
 pub mod view;
+pub mod waiting;
 pub mod webhooks;
 pub mod worker;

@@ -1,4 +1,5 @@
-//! One event per file. Listeners never call Stripe: they record what is to be done, and the background worker does it.
+//! One event per file. Listeners never call Stripe: they record what is to be done, and a
+//! background task does it.
 
 pub mod order_cancelled;
 pub mod order_completed;
@@ -11,11 +12,16 @@ use common::events::Order;
 
 use crate::state::App;
 
-/// The events of an order contain its whole state; the newest version wins.
+/// The events of an order contain its whole state; the newest version wins. What follows is executed by this process, if it
+/// isn't busy.
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
-    let payment = app.store.follow(order, app.limits, app.clock.now()).await?;
-    if payment.next_run_at.is_some() {
-        app.wake_worker.notify_one();
+    let permit = app.executions.permit();
+    let now = app.clock.now();
+    let (payment, is_leased) = app.store.follow(order, permit.is_some(), app.limits, now).await?;
+    match permit {
+        Some(permit) if is_leased => app.executions.spawn(app.clone(), payment, permit),
+        Some(_) | None if payment.next_run_at.is_some() => app.wake_worker.notify_one(),
+        Some(_) | None => {}
     }
     Ok(())
 }

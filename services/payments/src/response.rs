@@ -15,6 +15,7 @@ use tracing::Instrument;
 use crate::domain::{GatewayError, OrderPayment, Progress, RequestOutcome, Status};
 use crate::state::App;
 use crate::view::PaymentView;
+use crate::waiting::Subscription;
 use crate::worker::{self, Outcome};
 
 /// How long a buyer waits for Stripe's result before the response is *processing*.
@@ -29,7 +30,9 @@ pub async fn respond_to_new(
     request: &RequestIdentity,
     deadline: Instant,
 ) -> Result<Response> {
-    match execute_until(app, begun.order_id, deadline).await {
+    let mut changes = app.store.subscribe(begun.order_id);
+    let (outcome, payment) = execute_until(app, begun, deadline).await;
+    match outcome {
         Outcome::InvalidToken(message) => {
             return Err(Error::invalid([Violation::of("token", message)]));
         }
@@ -40,7 +43,7 @@ pub async fn respond_to_new(
         Outcome::NothingSent(error) => return Err(Error::Unavailable(error.into())),
         Outcome::Settled | Outcome::Unknown => {}
     }
-    match wait_for_outcome(app, begun, request, deadline).await? {
+    match wait_for_outcome(app, &mut changes, payment, request, deadline).await? {
         (payment, Progress::Finished(outcome)) => respond(payment, outcome),
         (payment, Progress::InProgress { .. }) => respond_in_progress(app, payment),
         // The order ended before anything was charged.
@@ -59,7 +62,9 @@ pub async fn respond_to_repeat(
     deadline: Instant,
 ) -> Result<Option<Response>> {
     let arrived = app.clock.now();
-    match wait_for_outcome(app, payment, request, deadline).await? {
+    let mut changes = app.store.subscribe(payment.order_id);
+    let payment = reload(app, payment.order_id).await.unwrap_or(payment);
+    match wait_for_outcome(app, &mut changes, payment, request, deadline).await? {
         (payment, Progress::Finished(outcome)) => respond(payment, outcome).map(Some),
         // By then the response to the first one had been the same.
         (payment, Progress::InProgress { since })
@@ -112,42 +117,43 @@ fn respond_in_progress(app: &App, payment: OrderPayment) -> Result<Response> {
 }
 
 /// Executes the attempt's steps in a task of its own, which continues after the deadline. Whatever goes wrong in it, the
-/// attempt is stored, and the background worker continues it.
-async fn execute_until(app: &App, order: OrderId, deadline: Instant) -> Outcome {
-    let executor = app.clone();
-    let steps = async move {
-        worker::execute_steps(&executor, order).await.unwrap_or_else(|failure| {
-            tracing::warn!(%order, ?failure, "handed over to background worker");
-            Outcome::Unknown
-        })
-    };
+/// attempt is stored, and the background worker continues it. Returns the payment as it is then, as far as that is known.
+async fn execute_until(
+    app: &App,
+    begun: OrderPayment,
+    deadline: Instant,
+) -> (Outcome, OrderPayment) {
+    let (executor, payment) = (app.clone(), begun.clone());
+    let steps = async move { worker::execute_steps(&executor, payment).await };
+    let order = begun.order_id;
     match tokio::time::timeout_at(deadline, tokio::spawn(steps.in_current_span())).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => {
-            tracing::error!(%order, %panic, "handed over to background worker");
-            Outcome::Unknown
+        Ok(Ok(Ok(executed))) => return executed,
+        Ok(Ok(Err(failure))) => {
+            tracing::warn!(%order, ?failure, "handed over to background worker");
         }
-        Err(_) => Outcome::Unknown,
+        Ok(Err(panic)) => tracing::error!(%order, %panic, "handed over to background worker"),
+        Err(_) => {}
     }
+    let payment = reload(app, order).await.unwrap_or(begun);
+    (Outcome::Unknown, payment)
 }
 
 /// The request's progress once the card is charged, the attempt has ended, or the buyer has to act; or at the deadline.
 async fn wait_for_outcome(
     app: &App,
+    changes: &mut Subscription,
     mut payment: OrderPayment,
     request: &RequestIdentity,
     deadline: Instant,
 ) -> Result<(OrderPayment, Progress)> {
-    const PAUSE: Duration = Duration::from_millis(50);
     loop {
-        payment = reload(app, payment.order_id).await.unwrap_or(payment);
         let progress = payment.progress(request, app.clock.now())?;
         let in_progress =
             matches!(progress, Progress::InProgress { .. }) && payment.action().is_none();
         if !in_progress || Instant::now() >= deadline {
             return Ok((payment, progress));
         }
-        tokio::time::sleep(PAUSE).await;
+        payment = next(app, changes, payment, deadline).await;
     }
 }
 
@@ -157,12 +163,27 @@ pub async fn wait_for_decision(
     mut payment: OrderPayment,
     deadline: Instant,
 ) -> OrderPayment {
-    const PAUSE: Duration = Duration::from_millis(50);
+    let mut changes = app.store.subscribe(payment.order_id);
+    payment = reload(app, payment.order_id).await.unwrap_or(payment);
     while payment.is_undecided() && Instant::now() < deadline {
-        tokio::time::sleep(PAUSE).await;
-        payment = reload(app, payment.order_id).await.unwrap_or(payment);
+        payment = next(app, &mut changes, payment, deadline).await;
     }
     payment
+}
+
+/// The payment after its next change, or after a pause.
+async fn next(
+    app: &App,
+    changes: &mut Subscription,
+    payment: OrderPayment,
+    deadline: Instant,
+) -> OrderPayment {
+    match changes.changed(deadline).await {
+        // Two tasks of this process may publish their writes in the wrong order.
+        Some(changed) if changed.version > payment.version => changed,
+        Some(_) => payment,
+        None => reload(app, payment.order_id).await.unwrap_or(payment),
+    }
 }
 
 /// The payment's present state. None: the database doesn't respond. That doesn't make the response a 503, because a

@@ -15,6 +15,7 @@ use url::Url;
 use crate::domain::Limits;
 use crate::gateway::Gateway;
 use crate::store::Store;
+use crate::worker::Executions;
 
 /// payments: charges and refunds
 #[derive(Clone, Debug, Parser)]
@@ -68,6 +69,8 @@ pub struct App {
     pub wake_webhooks: Arc<Notify>,
     /// Wakes the background worker.
     pub wake_worker: Arc<Notify>,
+    /// What this process executes in the background.
+    pub executions: Executions,
     pub(crate) context: ServiceContext,
 }
 
@@ -96,6 +99,7 @@ impl App {
             wake_webhooks: Arc::default(),
             return_to: settings.return_to.clone(),
             wake_worker: Arc::default(),
+            executions: Executions::default(),
             context,
         })
     }

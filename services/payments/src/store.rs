@@ -15,6 +15,7 @@ use mongodb::{Database, IndexModel};
 use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
 
 use crate::domain::{CardToken, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent};
+use crate::waiting::{Changes, Subscription};
 
 /// How many due payments are loaded at once.
 const BATCH: i64 = 64;
@@ -23,6 +24,7 @@ const BATCH: i64 = 64;
 pub struct Store {
     documents: Documents<OrderPayment>,
     webhooks: TimedCollection<WebhookEvent>,
+    changes: Changes,
 }
 
 /// How a request to pay was stored.
@@ -65,7 +67,8 @@ impl Store {
             Ok(())
         })
         .await?;
-        Ok(Store { documents: Documents::open(database, clock, indexes).await?, webhooks })
+        let documents = Documents::open(database, clock, indexes).await?;
+        Ok(Store { documents, webhooks, changes: Changes::default() })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -73,12 +76,18 @@ impl Store {
         Store {
             documents: self.documents.in_background(database),
             webhooks: self.webhooks.in_background(database),
+            changes: self.changes.clone(),
         }
     }
 
     /// The documents, for the relay and the admin CLI.
     pub fn documents(&self) -> &Documents<OrderPayment> {
         &self.documents
+    }
+
+    /// What this process writes from now on, of this order's payment.
+    pub fn subscribe(&self, order: OrderId) -> Subscription {
+        self.changes.subscribe(order)
     }
 
     pub async fn find(&self, order: OrderId) -> store::Result<Option<OrderPayment>> {
@@ -155,13 +164,12 @@ impl Store {
         Ok(())
     }
 
-    /// The orders whose payment is due for the background worker.
-    pub async fn find_due(&self, now: Time) -> store::Result<Vec<OrderId>> {
+    /// The payments that are due for the background worker.
+    pub async fn find_due(&self, now: Time) -> store::Result<Vec<OrderPayment>> {
         let filter = doc! { "workAt": { "$type": "date", "$lte": now } };
         let payments = self.documents.collection();
         let due = payments.find(filter).sort(doc! { "workAt": 1 }).limit(BATCH).await?;
-        let due: Vec<OrderPayment> = due.try_collect().await?;
-        Ok(due.into_iter().map(|payment| payment.order_id).collect())
+        Ok(due.try_collect().await?)
     }
 
     /// Refuses (422) a key that was used for another request. This check comes before all others.
@@ -170,21 +178,31 @@ impl Store {
         Ok(())
     }
 
-    /// Applies an order's state, if it is newer than the known one.
+    /// Applies an order's state, if it is newer than the known one. With a lease for this process, if it takes one and a step
+    /// follows that no other process executes; returns whether it has one.
     pub async fn follow(
         &self,
         order: &events::Order,
+        takes_lease: bool,
         limits: Limits,
         now: Time,
-    ) -> Result<OrderPayment, Failure> {
-        let follow = |known: &OrderPayment| Ok(known.follow(order, limits, now));
-        self.documents.change_or_insert(&OrderPayment::new(order), follow).await
+    ) -> Result<(OrderPayment, bool), Failure> {
+        let mut is_leased = false;
+        let follow = |known: &OrderPayment| {
+            let change = known.follow(order, takes_lease, limits, now);
+            let next = change.as_ref().map(|change| &change.thing);
+            is_leased = known.next_run_at.is_none() && next.is_some_and(|next| next.is_leased(now));
+            Ok::<_, Failure>(change)
+        };
+        let payment = self.documents.change_or_insert(&OrderPayment::new(order), follow).await?;
+        self.changes.publish(&payment);
+        Ok((payment, is_leased))
     }
 
     /// Begins an attempt, unless the request is a repeat. None: there is no such order.
     pub async fn begin_attempt(
         &self,
-        order: OrderId,
+        known: &OrderPayment,
         request: &RequestIdentity,
         token: &CardToken,
         limits: Limits,
@@ -196,7 +214,7 @@ impl Store {
             is_new = change.is_some();
             Ok(change)
         };
-        let begun = self.documents.change(order, begin).await?;
+        let begun = self.documents.change_known(known, begin).await?;
         Ok(begun.map(|payment| if is_new { Begun::New(payment) } else { Begun::Repeat(payment) }))
     }
 
@@ -249,7 +267,28 @@ impl Store {
         mut decide: impl FnMut(&OrderPayment) -> Option<Change<OrderPayment>>,
     ) -> Result<OrderPayment, Failure> {
         let recorded = self.documents.change(order, |payment| Ok::<_, Failure>(decide(payment)));
-        recorded.await?.ok_or_else(|| unknown_order(order))
+        self.recorded(order, recorded.await?)
+    }
+
+    /// As [`Store::record`], beginning with the document as it was last read.
+    pub async fn record_on(
+        &self,
+        known: &OrderPayment,
+        mut decide: impl FnMut(&OrderPayment) -> Option<Change<OrderPayment>>,
+    ) -> Result<OrderPayment, Failure> {
+        let decide = |payment: &OrderPayment| Ok::<_, Failure>(decide(payment));
+        let recorded = self.documents.change_known(known, decide);
+        self.recorded(known.order_id, recorded.await?)
+    }
+
+    fn recorded(
+        &self,
+        order: OrderId,
+        recorded: Option<OrderPayment>,
+    ) -> Result<OrderPayment, Failure> {
+        let payment = recorded.ok_or_else(|| unknown_order(order))?;
+        self.changes.publish(&payment);
+        Ok(payment)
     }
 }
 

@@ -13,7 +13,7 @@ use common::Time;
 use common::back_off::back_off;
 use common::ids::OrderId;
 use store::Change;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,19 +46,47 @@ pub enum Outcome {
     Unknown,
 }
 
-/// The background worker: executes what is due until it is cancelled, then finishes what it has begun.
+/// The executions in the background of this process, at most so many at once.
+#[derive(Clone)]
+pub struct Executions {
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Default for Executions {
+    fn default() -> Self {
+        Executions { permits: Arc::new(Semaphore::new(CONCURRENCY)), tasks: TaskTracker::new() }
+    }
+}
+
+impl Executions {
+    /// The right to one more. None: there are enough, and what is due waits for the worker.
+    pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// Executes the steps of a payment whose lease this process has.
+    pub fn spawn(&self, app: App, payment: OrderPayment, permit: OwnedSemaphorePermit) {
+        self.tasks.spawn(async move {
+            let order = payment.order_id;
+            report(order, execute_steps(&app, payment).await);
+            drop(permit);
+        });
+    }
+}
+
+/// The background worker: executes what is due until it is cancelled, then finishes what this process has begun.
 pub async fn run(app: App, stop: CancellationToken) {
-    let (permits, tasks) = (Arc::new(Semaphore::new(CONCURRENCY)), TaskTracker::new());
+    let Executions { permits, tasks } = &app.executions;
     while !stop.is_cancelled() {
         match app.store.find_due(app.clock.now()).await {
             Ok(due) => {
-                for order in due {
-                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+                for payment in due {
+                    let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
                     let app = app.clone();
                     tasks.spawn(async move {
-                        if let Err(failure) = claim_and_execute(&app, order).await {
-                            tracing::warn!(%order, ?failure, "payment step failed, will retry");
-                        }
+                        let order = payment.order_id;
+                        report(order, claim_and_execute(&app, payment).await);
                         drop(permit);
                     });
                 }
@@ -75,18 +103,25 @@ pub async fn run(app: App, stop: CancellationToken) {
     tasks.wait().await;
 }
 
+fn report<T>(order: OrderId, executed: Result<T, Failure>) {
+    if let Err(failure) = executed {
+        tracing::warn!(%order, ?failure, "payment step failed, will retry");
+    }
+}
+
 /// Another process, or this worker's previous poll, may have been faster: then there is nothing to claim.
 ///
 /// A claim that abandons an attempt ends there. The buyer, who may pay again at once, owns the payment now, and two
 /// processes that send the same request concurrently delay each other. Other steps are due, and found by the next poll.
-async fn claim_and_execute(app: &App, order: OrderId) -> Result<(), Failure> {
-    if claim(app, order).await? {
-        execute_steps(app, order).await?;
+async fn claim_and_execute(app: &App, payment: OrderPayment) -> Result<(), Failure> {
+    let (payment, is_claimed) = claim(app, &payment).await?;
+    if is_claimed {
+        execute_steps(app, payment).await?;
     }
     Ok(())
 }
 
-async fn claim(app: &App, order: OrderId) -> Result<bool, Failure> {
+async fn claim(app: &App, payment: &OrderPayment) -> Result<(OrderPayment, bool), Failure> {
     let mut claimed = false;
     let now = app.clock.now();
     let claim = |payment: &OrderPayment| {
@@ -94,36 +129,48 @@ async fn claim(app: &App, order: OrderId) -> Result<bool, Failure> {
         claimed = change.as_ref().is_some_and(|change| change.thing.is_leased(now));
         change
     };
-    app.store.record(order, claim).await?;
-    Ok(claimed)
+    let payment = app.store.record_on(payment, claim).await?;
+    Ok((payment, claimed))
 }
 
-/// Executes one step after the other until none is left, or an outcome is unknown.
-pub async fn execute_steps(app: &App, order: OrderId) -> Result<Outcome, Failure> {
-    let executor = Executor { app, order };
+/// Executes one step after the other until none is left, or an outcome is unknown, beginning with the payment as it was last
+/// read or written. Returns it as it is then.
+///
+/// It is not read between the steps: each result is written if the document is as it was, and otherwise onto what it has
+/// become, which the next step then follows from.
+pub async fn execute_steps(
+    app: &App,
+    mut payment: OrderPayment,
+) -> Result<(Outcome, OrderPayment), Failure> {
+    let executor = Executor { app, order: payment.order_id };
     loop {
-        let payment = app.store.load(order).await?;
         let now = app.clock.now();
         let Some(step) = payment.next_step(app.limits, now) else {
             if payment.next_run_at.is_some() {
                 let idle = |payment: &OrderPayment, now| payment.idle(app.limits, now);
-                let payment = executor.record(idle).await?;
+                payment = executor.record(&payment, idle).await?;
                 // An event of the order has arrived meanwhile.
                 if payment.next_step(app.limits, now).is_some() {
                     continue;
                 }
             }
-            return Ok(Outcome::Settled);
+            return Ok((Outcome::Settled, payment));
         };
         // What follows once an attempt has ended is executed by whoever claims it.
-        let is_claimed = payment.is_leased(now) || payment.has_attempt();
-        if !is_claimed && !claim(app, order).await? {
-            return Ok(Outcome::Settled);
+        if !payment.is_leased(now) && !payment.has_attempt() {
+            let (now_is, is_claimed) = claim(app, &payment).await?;
+            payment = now_is;
+            if !is_claimed {
+                return Ok((Outcome::Settled, payment));
+            }
+            // It may have become another payment.
+            continue;
         }
-        tracing::debug!(%order, ?step, "executing Stripe step");
-        let next = executor.execute(&payment, step).await?;
-        if let Some(outcome) = executor.outcome(next).await? {
-            return Ok(outcome);
+        tracing::debug!(order = %payment.order_id, ?step, "executing Stripe step");
+        let (next, written) = executor.execute(payment, step).await?;
+        payment = written;
+        if let Some(outcome) = executor.outcome(&payment, next).await? {
+            return Ok((outcome, payment));
         }
     }
 }
@@ -142,7 +189,7 @@ pub async fn refresh(app: &App, order: OrderId) -> Result<(), Failure> {
     let now = app.clock.now();
     let record =
         |payment: &OrderPayment| payment.record_attempt_state(number, &state, app.limits, now);
-    let payment = app.store.record(order, record).await?;
+    let payment = app.store.record_on(&payment, record).await?;
     if payment.next_run_at.is_some() {
         app.wake_worker.notify_one();
     }
@@ -156,69 +203,84 @@ struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Executes one step, and applies Stripe's result to the document.
-    async fn execute(&self, payment: &OrderPayment, step: Step) -> Result<Next, Failure> {
+    /// Executes one step, and applies Stripe's result to the document, which is returned.
+    async fn execute(
+        &self,
+        payment: OrderPayment,
+        step: Step,
+    ) -> Result<(Next, OrderPayment), Failure> {
         let (order, stripe, limits) = (self.order, &self.app.gateway, self.app.limits);
         match step {
-            Step::CreateIntent { number, attempt } => {
+            Step::Prepare { attempt, intent, token } => {
                 let total = payment.order.total();
-                let call = stripe.create_intent(order, number, &total);
-                let result = self.with_lease(call).await;
-                self.apply(|payment, now| {
-                    payment.on_intent_created(number, attempt, &result, limits, now)
-                })
-                .await
-            }
-            Step::CreatePaymentMethod { number, token } => {
-                let call = stripe.create_payment_method(order, number, &token);
-                let result = self.with_lease(call).await;
-                self.apply(|payment, now| {
-                    payment.on_payment_method_created(number, &result, limits, now)
+                let create_intent = async {
+                    let number = intent?;
+                    Some((number, stripe.create_intent(order, number, &total).await))
+                };
+                let create_method = async {
+                    let token = token?;
+                    Some(stripe.create_payment_method(order, attempt, &token).await)
+                };
+                let calls = async { tokio::join!(create_intent, create_method) };
+                let (intent, method) = self.with_lease(calls).await;
+                let intent = intent.as_ref().map(|(number, result)| (*number, result));
+                self.apply(payment, |payment, now| {
+                    payment.on_prepared(attempt, intent, method.as_ref(), limits, now)
                 })
                 .await
             }
             Step::Confirm { number, intent, method } => {
-                let marked = self.record(|payment, now| payment.mark_sent(number, now)).await?;
-                if !marked.is_sent(number) {
+                let mut payment = payment;
+                if !payment.is_sent(number) {
+                    let mark_sent = |payment: &OrderPayment, now| payment.mark_sent(number, now);
+                    payment = self.record(&payment, mark_sent).await?;
+                }
+                if !payment.is_sent(number) {
                     // The order has ended meanwhile, or another process has abandoned the attempt.
-                    return Ok(Next::Continue);
+                    return Ok((Next::Continue, payment));
                 }
                 let total = payment.order.total();
                 let return_url = self.app.return_url(order);
                 let call = stripe.confirm(order, number, &intent, &method, &return_url, &total);
                 let result = self.with_lease(call).await;
                 self.log_unconfirmed(&result);
-                self.apply(|payment, now| payment.on_confirmation(number, &result, limits, now))
-                    .await
+                let confirmed = |payment: &OrderPayment, now| {
+                    payment.on_confirmation(number, &result, limits, now)
+                };
+                self.apply(payment, confirmed).await
             }
             Step::RetrieveIntent { number, intent } => {
                 let result =
                     self.with_lease(stripe.retrieve_intent(&intent, &payment.order.total())).await;
-                self.apply(|payment, now| {
+                self.apply(payment, |payment, now| {
                     payment.on_attempt_retrieved(number, &result, limits, now)
                 })
                 .await
             }
             Step::AbandonAttempt { number } => {
-                self.record(|payment, now| payment.abandon_unsent_attempt(number, limits, now))
-                    .await?;
-                Ok(Next::Continue)
+                let abandon = |payment: &OrderPayment, now| {
+                    payment.abandon_unsent_attempt(number, limits, now)
+                };
+                Ok((Next::Continue, self.record(&payment, abandon).await?))
             }
             Step::BeginCancelling => {
-                self.record(|payment, now| payment.begin_cancelling(limits, now)).await?;
-                Ok(Next::Continue)
+                let begin = |payment: &OrderPayment, now| payment.begin_cancelling(limits, now);
+                Ok((Next::Continue, self.record(&payment, begin).await?))
             }
             Step::Capture { number, intent } => {
                 let total = payment.order.total();
-                let Some(payment) = &payment.payment else { return Ok(Next::Continue) };
-                let call = stripe.capture(payment.id, number, &intent, &total);
+                let Some(id) = payment.payment.as_ref().map(|payment| payment.id) else {
+                    return Ok((Next::Continue, payment));
+                };
+                let call = stripe.capture(id, number, &intent, &total);
                 let result = self.with_lease(call).await;
-                self.apply(|payment, now| payment.on_capture(number, &result, limits, now)).await
+                self.apply(payment, |payment, now| payment.on_capture(number, &result, limits, now))
+                    .await
             }
             Step::RetrieveCapture { number, intent } => {
                 let result =
                     self.with_lease(stripe.retrieve_intent(&intent, &payment.order.total())).await;
-                self.apply(|payment, now| {
+                self.apply(payment, |payment, now| {
                     payment.on_capture_retrieved(number, &result, limits, now)
                 })
                 .await
@@ -237,19 +299,23 @@ impl Executor<'_> {
                         | GatewayError::Mismatch(_),
                     )) => result,
                 };
-                self.apply(|payment, now| payment.on_cancellation(&result, limits, now)).await
+                self.apply(payment, |payment, now| payment.on_cancellation(&result, limits, now))
+                    .await
             }
             Step::CreateRefund { number, intent, amount } => {
                 let total = payment.order.total();
-                let Some(payment) = &payment.payment else { return Ok(Next::Continue) };
-                let call = stripe.create_refund(payment.id, number, &intent, amount, &total);
+                let Some(id) = payment.payment.as_ref().map(|payment| payment.id) else {
+                    return Ok((Next::Continue, payment));
+                };
+                let call = stripe.create_refund(id, number, &intent, amount, &total);
                 let result = self.with_lease(call).await;
-                self.apply(|payment, now| payment.on_refund(number, &result, limits, now)).await
+                self.apply(payment, |payment, now| payment.on_refund(number, &result, limits, now))
+                    .await
             }
             Step::RetrieveRefunds { number, intent } => {
                 let result =
                     self.with_lease(stripe.retrieve_refunds(&intent, &payment.order.total())).await;
-                self.apply(|payment, now| {
+                self.apply(payment, |payment, now| {
                     payment.on_refunds_retrieved(number, &result, limits, now)
                 })
                 .await
@@ -266,18 +332,21 @@ impl Executor<'_> {
                 result = &mut call => return result,
                 _ = renewals.tick() => {}
             }
+            let now = self.app.clock.now();
+            let renew = |payment: &OrderPayment| payment.renew_lease(now);
             // Not in the select: a database driver's future must not be dropped before it is done.
-            if let Err(failure) = self.record(OrderPayment::renew_lease).await {
+            if let Err(failure) = self.app.store.record(self.order, renew).await {
                 tracing::warn!(order = %self.order, ?failure, "could not renew the lease");
             }
         }
     }
 
-    /// Applies Stripe's result to whatever the document has become.
+    /// Applies Stripe's result to whatever the document has become, which is returned.
     async fn apply(
         &self,
+        known: OrderPayment,
         decide: impl Fn(&OrderPayment, Time) -> Transition,
-    ) -> Result<Next, Failure> {
+    ) -> Result<(Next, OrderPayment), Failure> {
         let mut next = Next::Continue;
         let now = self.app.clock.now();
         let decide = |payment: &OrderPayment| {
@@ -285,40 +354,45 @@ impl Executor<'_> {
             next = transition.next;
             transition.change
         };
-        self.app.store.record(self.order, decide).await?;
-        Ok(next)
+        let payment = self.app.store.record_on(&known, decide).await?;
+        Ok((next, payment))
     }
 
     /// Records a fact. Returns the document after that.
     async fn record(
         &self,
+        known: &OrderPayment,
         edit: impl Fn(&OrderPayment, Time) -> Option<Change<OrderPayment>>,
     ) -> Result<OrderPayment, Failure> {
         let now = self.app.clock.now();
-        self.app.store.record(self.order, |payment| edit(payment, now)).await
+        self.app.store.record_on(known, |payment| edit(payment, now)).await
     }
 
     /// None: the next step follows.
-    async fn outcome(&self, next: Next) -> Result<Option<Outcome>, Failure> {
+    async fn outcome(
+        &self,
+        payment: &OrderPayment,
+        next: Next,
+    ) -> Result<Option<Outcome>, Failure> {
         match next {
             Next::Continue => Ok(None),
             Next::InvalidToken(message) => Ok(Some(Outcome::InvalidToken(message))),
             Next::NothingSent(error) => Ok(Some(Outcome::NothingSent(error))),
             Next::SentConcurrently => Ok(Some(Outcome::Unknown)),
-            Next::Retry(why) => self.retry_later(&why).await.map(Some),
+            Next::Retry(why) => self.retry_later(payment, &why).await.map(Some),
             Next::RetryRefund => {
                 metrics::counter!("refunds_failed_total").increment(1);
                 tracing::error!(order = %self.order, "refund failed, will retry");
-                self.retry_later("the refund failed").await.map(Some)
+                self.retry_later(payment, "the refund failed").await.map(Some)
             }
         }
     }
 
     /// The next run is after a pause that grows with each failure.
-    async fn retry_later(&self, why: &str) -> Result<Outcome, Failure> {
+    async fn retry_later(&self, payment: &OrderPayment, why: &str) -> Result<Outcome, Failure> {
         tracing::warn!(order = %self.order, why, "Stripe outcome unknown, will retry");
         metrics::counter!("stripe_unknown_total").increment(1);
-        self.record(|payment, now| {
+        self.record(payment, |payment, now| {
             let failures = u32::try_from(payment.failures + 1).unwrap_or(u32::MAX);
             payment.postpone(now + pause(failures), now)
         })

@@ -6,7 +6,7 @@ use store::Change;
 
 use super::{
     AttemptNumber, CaptureNumber, GatewayError, IntentNumber, IntentState, Limits, OrderPayment,
-    RefundNumber, RefundState, Refunds, StripeResult,
+    RefundNumber, RefundState, Refunds, Step, StripeResult,
 };
 
 /// The effect of a result.
@@ -39,6 +39,18 @@ impl Transition {
         Transition { change, next: Next::Continue }
     }
 
+    /// What follows from the next result, if the execution continues.
+    fn then(
+        self,
+        payment: &OrderPayment,
+        result: impl FnOnce(&OrderPayment) -> Transition,
+    ) -> Transition {
+        let Next::Continue = self.next else { return self };
+        let payment = self.change.as_ref().map_or(payment, |change| &change.thing);
+        let Transition { change, next } = result(payment);
+        Transition { change: change.or(self.change), next }
+    }
+
     fn retry(change: Option<Change<OrderPayment>>, why: impl Into<String>) -> Transition {
         Transition { change, next: Next::Retry(why.into()) }
     }
@@ -60,8 +72,36 @@ impl Transition {
 }
 
 impl OrderPayment {
+    /// Creating what this attempt lacks. If it lacks nothing now, its confirmation is about to be sent, which is recorded by
+    /// the same write.
+    pub fn on_prepared(
+        &self,
+        attempt: AttemptNumber,
+        intent: Option<(IntentNumber, &StripeResult<String>)>,
+        method: Option<&StripeResult<String>>,
+        limits: Limits,
+        now: Time,
+    ) -> Transition {
+        let mut all = Transition::fact(None);
+        if let Some((number, result)) = intent {
+            all = all.then(self, |payment| {
+                payment.on_intent_created(number, attempt, result, limits, now)
+            });
+        }
+        if let Some(result) = method {
+            all = all.then(self, |payment| {
+                payment.on_payment_method_created(attempt, result, limits, now)
+            });
+        }
+        all.then(self, |payment| {
+            let is_prepared = matches!(payment.next_step(limits, now), Some(Step::Confirm { .. }));
+            let sent = if is_prepared { payment.mark_sent(attempt, now) } else { None };
+            Transition::fact(sent)
+        })
+    }
+
     /// Creating the PaymentIntent with this number, for this attempt.
-    pub fn on_intent_created(
+    fn on_intent_created(
         &self,
         number: IntentNumber,
         attempt: AttemptNumber,
@@ -87,7 +127,7 @@ impl OrderPayment {
     }
 
     /// Creating this attempt's PaymentMethod.
-    pub fn on_payment_method_created(
+    fn on_payment_method_created(
         &self,
         number: AttemptNumber,
         result: &StripeResult<String>,

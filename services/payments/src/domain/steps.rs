@@ -10,14 +10,13 @@ use super::{
 /// One step. Each is safe to repeat, by its idempotency key or because it only reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// For the attempt in progress.
-    CreateIntent {
-        number: IntentNumber,
+    /// Create what the attempt in progress lacks, concurrently.
+    Prepare {
         attempt: AttemptNumber,
-    },
-    CreatePaymentMethod {
-        number: AttemptNumber,
-        token: CardToken,
+        /// The PaymentIntent, if there is none.
+        intent: Option<IntentNumber>,
+        /// The PaymentMethod of this token, if the attempt needs one.
+        token: Option<CardToken>,
     },
     Confirm {
         number: AttemptNumber,
@@ -111,16 +110,18 @@ impl OrderPayment {
                 return Some(Step::RetrieveIntent { number, intent: intent.clone() });
             }
             _ if !in_time => return Some(Step::AbandonAttempt { number }),
-            (None, _) => {
-                return Some(Step::CreateIntent { number: payment.intent_number, attempt: number });
-            }
+            (Some(intent), Some(method)) => (intent.clone(), CardToken::of_method(method)),
             (Some(intent), None) if attempt.token.is_confirmation_token() => {
                 (intent.clone(), attempt.token.clone())
             }
-            (Some(_), None) => {
-                return Some(Step::CreatePaymentMethod { number, token: attempt.token.clone() });
+            (intent, method) => {
+                let needs_method = method.is_none() && !attempt.token.is_confirmation_token();
+                return Some(Step::Prepare {
+                    attempt: number,
+                    intent: intent.is_none().then_some(payment.intent_number),
+                    token: needs_method.then(|| attempt.token.clone()),
+                });
             }
-            (Some(intent), Some(method)) => (intent.clone(), CardToken::of_method(method)),
         };
         Some(Step::Confirm { number, intent, method })
     }

@@ -70,7 +70,6 @@ async fn begin(
     };
     let payment = super::find_order(&app, &input.order_id).await?;
     user.require(Action::Pay, payment.owners())?;
-    let order = payment.order_id;
-    let begun = app.store.begin_attempt(order, &request, &token, app.limits, &app.clock).await?;
+    let begun = app.store.begin_attempt(&payment, &request, &token, app.limits, &app.clock).await?;
     begun.ok_or_else(|| Error::not_found(OrderId::NAMES))
 }
