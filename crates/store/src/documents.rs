@@ -199,6 +199,21 @@ impl<T: Aggregate> Documents<T> {
         self.write(filter, fields, beside, events).await
     }
 
+    /// Sets fields of an object in a new version, if it matches `condition`: a decision that a filter can make reads nothing.
+    /// For changes without an event that oblige nobody. False: it doesn't match, or doesn't exist.
+    pub async fn update_where(
+        &self,
+        id: impl ToString,
+        condition: Document,
+        mut fields: Document,
+    ) -> Result<bool> {
+        let mut filter = condition;
+        filter.insert("_id", id.to_string());
+        fields.insert("changedAt", self.clock.now());
+        let update = doc! { "$set": fields, "$inc": { "version": 1_i64 } };
+        Ok(self.documents.update_one(filter, update).await?.matched_count == 1)
+    }
+
     /// Writes the object's fields, further fields, and events onto the document that the filter matches. False: none
     /// matches.
     pub(crate) async fn write(

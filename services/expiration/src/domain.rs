@@ -43,6 +43,11 @@ pub enum State {
     Unknown,
 }
 
+impl State {
+    /// Those that this version knows, as they are stored.
+    pub const KNOWN: [&str; 3] = ["scheduled", "fired", "over"];
+}
+
 /// What is to be done about a schedule at a given time.
 #[derive(Debug)]
 pub enum ExpiryDecision {
@@ -121,5 +126,17 @@ impl Schedule {
 
     fn to_event(&self) -> ExpirationComplete {
         ExpirationComplete(Expiration { order_id: self.order_id, version: self.version })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_states_are_spelled_as_they_are_stored() {
+        let stored = [State::Scheduled, State::Expired, State::Ended]
+            .map(|state| bson::serialize_to_bson(&state).unwrap());
+        assert_eq!(stored, State::KNOWN.map(bson::Bson::from));
     }
 }

@@ -65,8 +65,29 @@ impl Store {
     /// Applies an event of an order, unless the same or a newer state is known. Returns the schedule after that.
     pub async fn follow(&self, order: &Order) -> Result<Schedule> {
         let first = Schedule::of(order);
+        // The first event of an order is its first here, and what follows is newer: both are one write.
+        let is_written = match order.version {
+            1 => self.schedules.insert_if_new(&Change::without_event(first.clone())).await?,
+            _ => self.update(&first).await?,
+        };
+        if is_written {
+            return Ok(first);
+        }
         let follow = |known: &Schedule| Ok(known.follow(order).map(Change::without_event));
         self.schedules.change_or_insert(&first, follow).await
+    }
+
+    /// As [`Schedule::follow`], of a schedule that exists. False: it doesn't, or isn't older.
+    async fn update(&self, newer: &Schedule) -> Result<bool> {
+        let older = doc! {
+            "orderVersion": { "$lt": newer.order_version },
+            "state": { "$in": State::KNOWN.to_vec() },
+        };
+        let mut fields = mongo::document(newer)?;
+        for kept in ["_id", "version", "firings"] {
+            fields.remove(kept);
+        }
+        self.schedules.update_where(newer.order_id, older, fields).await
     }
 
     /// Stores a decision. False: the schedule was changed since `decided_on`; decide again.

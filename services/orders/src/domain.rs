@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderStatus, OrderUpdated, OrderedTicket, RefundReason, RefundRequired,
+    OrderStatus, OrderedTicket, RefundReason, RefundRequired,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::Delivery;
@@ -190,22 +190,6 @@ impl Order {
         };
         let event = OrderCreated(order.event());
         Change::with_event(order, &event)
-    }
-
-    /// tickets has reserved the places for this order.
-    pub fn confirm_reserved(&self) -> Option<Change<Order>> {
-        let is_awaited = match self.status {
-            OrderStatus::Created => true,
-            OrderStatus::AwaitingPayment
-            | OrderStatus::Complete
-            | OrderStatus::Cancelled
-            | OrderStatus::Unknown => false,
-        };
-        is_awaited.then(|| {
-            let order = self.with_status(OrderStatus::AwaitingPayment, None);
-            let event = OrderUpdated(order.event());
-            Change::with_event(order, &event)
-        })
     }
 
     /// Ends an unpaid order. None: it has ended, or is paid.

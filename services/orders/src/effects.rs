@@ -15,7 +15,7 @@ pub async fn apply_effects(
     for effect in effects {
         match effect {
             Effect::ConfirmReserved(order) => {
-                app.store.update(order, Order::confirm_reserved).await?;
+                app.store.confirm_reserved(order).await?;
             }
             Effect::Replica(replica) => {
                 app.store.apply_ticket(&replica).await?;

@@ -156,6 +156,14 @@ impl Store {
         self.try_update(id, |order| Ok(decide(order))).await
     }
 
+    /// tickets has reserved the places for this order. Nobody but pages would hear of it, to which it makes no difference,
+    /// so it isn't published. False: the order isn't waiting for that.
+    pub async fn confirm_reserved(&self, id: OrderId) -> store::Result<bool> {
+        let created = doc! { "status": OrderStatus::Created.as_str() };
+        let awaiting = doc! { "status": OrderStatus::AwaitingPayment.as_str() };
+        self.orders.update_where(id, created, awaiting).await
+    }
+
     /// As [`Store::update`], for a decision that may be a refusal.
     pub async fn try_update<E: From<store::Error>>(
         &self,

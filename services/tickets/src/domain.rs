@@ -202,6 +202,11 @@ impl Ticket {
         }
     }
 
+    /// As it is once another change of its reservations is marked.
+    pub fn marked(&self) -> Ticket {
+        Ticket { changes: Some(self.changes.unwrap_or(0) + 1), dirty: true, ..self.clone() }
+    }
+
     /// Summarises the live reservations, after an order was applied to one of them. None: nothing has changed.
     pub fn summarise(
         &self,

@@ -53,6 +53,13 @@ fn the_summary_converges_while_two_processes_compute_it() {
 }
 
 #[test]
+fn the_summary_converges_while_consumers_compute_it() {
+    let one = Bounds { quantity: 1, orders: &[1, 1], consumers_summarise: true, ..NOTHING };
+    verify(Bounds { summaries: 2, ..one }, &[]);
+    verify(Bounds { deletes: true, summaries: 1, ..one }, &["the listing is deleted"]);
+}
+
+#[test]
 fn a_buyer_has_only_so_many_reservations() {
     verify(SLOTS, &["a buyer has all reservations that they may have"]);
 }
@@ -166,6 +173,8 @@ fn a_summary_that_is_written_without_its_guard_is_detected() {
     detects(&[Mutant::SummaryUnguarded], one, name);
     detects(&[Mutant::MarkedTooLate], one, name);
     detects(&[Mutant::MarkIsFlag], Bounds { summaries: 2, ..one }, name);
+    let two = Bounds { summaries: 2, consumers_summarise: true, ..PAIR };
+    detects(&[Mutant::ConsumerDoesNotMark], two, name);
 }
 
 #[test]

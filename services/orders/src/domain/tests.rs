@@ -88,7 +88,9 @@ const MOVES: [Move; 14] = [
 fn make(order: &Order, r#move: Move, free: &[u16]) -> Option<Change<Order>> {
     let end = order.expires_at;
     match r#move {
-        Confirmed => order.confirm_reserved(),
+        // As the store's filter decides.
+        Confirmed => (order.status == OrderStatus::Created)
+            .then(|| Change::without_event(order.with_status(OrderStatus::AwaitingPayment, None))),
         Cancelled => order.cancel(CancelReason::User),
         TimerEarly => due(order.expire(end - Duration::from_millis(1))),
         TimerDue => due(order.expire(end)),
@@ -184,7 +186,7 @@ fn assert_sound(before: &Order, after: &Order) {
 /// Every state of an order, by the moves that lead there, and the result of each further move, in the order of [`MOVES`].
 #[rustfmt::skip]
 const TABLE: &[(&[Move], [&str; MOVES.len()])] = &[
-    (&[],                              ["awaiting:payment", "user", ".", "expired", "complete",          "complete",          ".", "payment_failed", "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "ticket_deleted"]),
+    (&[],                              ["recorded",         "user", ".", "expired", "complete",          "complete",          ".", "payment_failed", "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "ticket_deleted"]),
     (&[Confirmed],                     [".",                "user", ".", "expired", "complete",          "complete",          ".", "payment_failed", "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "ticket_deleted"]),
     (&[PaidAndGone],                   [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "refund: deleted"]),
     (&[Confirmed, PaidAndGone],        [".",                ".",    ".", ".",       ".",                 ".",                 ".", ".",              "payment_failed", "refunded", "refunded", "withdrawn", "withdrawn", "refund: deleted"]),

@@ -3,13 +3,15 @@
 use bus::Failure;
 use common::events::TicketReserved;
 
-use crate::domain::Order;
 use crate::recovery;
 use crate::state::App;
 
 pub async fn handle(app: App, TicketReserved(reserved): TicketReserved) -> Result<(), Failure> {
-    let confirmed = app.store.update(reserved.order_id, Order::confirm_reserved).await?;
-    if confirmed.is_none_or(|order| order.orphaned_charge) {
+    if app.store.confirm_reserved(reserved.order_id).await? {
+        return Ok(());
+    }
+    let order = app.store.order(reserved.order_id).await?;
+    if order.is_none_or(|order| order.orphaned_charge) {
         recovery::release_orphaned_reservation(&app, &reserved).await?;
     }
     Ok(())

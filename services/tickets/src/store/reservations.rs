@@ -4,6 +4,8 @@
 //! mark is the one that was there before the reservations were read: what was computed without a newer reservation is
 //! never written. The mark comes after the reservation and before the event's acknowledgement, so a crash between two of
 //! these steps is repaired by the redelivery.
+//!
+//! Of a listing of one, mark and summary are one write in the common case.
 
 use std::time::Duration;
 
@@ -26,6 +28,15 @@ const MAX_ATTEMPTS: usize = 32;
 const BATCH: i64 = 64;
 /// More reservations than a listing has places don't count at once for long; so one batch has them all.
 const RESERVATIONS: u32 = 2000;
+
+/// Which write says that the reservations have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// One before the summary's.
+    IsWritten,
+    /// The summary's own: what others compute meanwhile is without the change.
+    IsSummary,
+}
 
 /// The outcome of computing a summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +70,14 @@ impl Store {
                 return Ok(Some(()));
             }
         }
-        self.mark(order).await?;
+        // Who has the only place is visible once the event is acknowledged.
+        let is_summarised = !ticket.has_many() && {
+            let computed = self.summarise_read(&ticket, Some(order), Mark::IsSummary).await?;
+            computed != Summarised::Conflict
+        };
+        if !is_summarised {
+            self.mark(order).await?;
+        }
         Ok(Some(()))
     }
 
@@ -98,11 +116,11 @@ impl Store {
             let now = self.clock.now();
             let is_recent = before.summarised_at.is_some_and(|time| now < time + PAUSE);
             if !before.dirty && !is_recent {
-                self.summarise(id, Some(order)).await?;
+                let marked = before.marked();
+                self.summarise_read(&marked, Some(order), Mark::IsWritten).await?;
             }
             return Ok(());
         }
-        // Who has the only place is visible once the event is acknowledged.
         for _ in 0..MAX_ATTEMPTS {
             match self.summarise(id, Some(order)).await? {
                 Summarised::Done | Summarised::Gone => return Ok(()),
@@ -117,26 +135,41 @@ impl Store {
         let Some(TicketDocument(ticket)) = self.documents.get(id).await? else {
             return Ok(Summarised::Gone);
         };
+        self.summarise_read(&ticket, applied, Mark::IsWritten).await
+    }
+
+    /// The same of a listing that was read before.
+    async fn summarise_read(
+        &self,
+        ticket: &Ticket,
+        applied: Option<&Order>,
+        mark: Mark,
+    ) -> Result<Summarised> {
+        let id = ticket.id;
         let mut reservations = self.live_reservations(&[id]).await?;
         if ticket.was_changed_by_previous_version() {
-            self.adopt(&ticket, &reservations).await?;
+            self.adopt(ticket, &reservations).await?;
             reservations = self.live_reservations(&[id]).await?;
         }
         let change = if ticket.deleted { None } else { ticket.summarise(&reservations, applied) };
         let as_read = doc! { "changes": ticket.changes };
-        let done = doc! {
+        let changes = match mark {
+            Mark::IsWritten => ticket.changes,
+            Mark::IsSummary => ticket.marked().changes,
+        };
+        let mut done = doc! {
             "dirty": false,
             "summarisedAt": self.clock.now(),
-            "writtenHold": [ticket.hold, ticket.hold_version],
+            "changes": changes,
         };
         let is_written = match change.map(document) {
             Some(Change { thing, events }) => {
                 // The ticket itself says which order it was written with.
-                let beside = doc! { "dirty": false, "summarisedAt": self.clock.now() };
                 let tickets = &self.documents;
-                tickets.replace_where(ticket.version, as_read, &thing, beside, &events).await?
+                tickets.replace_where(ticket.version, as_read, &thing, done, &events).await?
             }
             None => {
+                done.insert("writtenHold", [ticket.hold, ticket.hold_version].to_vec());
                 let mut unchanged = as_read;
                 unchanged.extend(doc! { "_id": id, "version": ticket.version });
                 let tickets = self.documents.collection();

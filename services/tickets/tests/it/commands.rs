@@ -3,6 +3,7 @@
 use bson::{Document, doc};
 use common::Quantity;
 use common::events::OrderCreated;
+use mongodb::Database;
 use testkit::Infra;
 use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _, with_places};
 use tickets::domain::{Draft, Ticket};
@@ -13,8 +14,8 @@ use crate::world::settings;
 
 const EVENTS: u16 = 20;
 
-/// Handles some events of a listing of which half the places are reserved, and returns how many commands that took.
-async fn commands_for(infra: &Infra, app: &App, places: u16) -> u64 {
+/// Lists so many places, and returns how their nth is ordered.
+async fn listing(infra: &Infra, app: &App, places: u16) -> impl Fn(u16) -> OrderCreated {
     let now = infra.clock.now();
     let listing =
         common::listing::Listing { quantity: Quantity::new(places), ..fixtures::listing() };
@@ -24,10 +25,34 @@ async fn commands_for(infra: &Infra, app: &App, places: u16) -> u64 {
     let request = store::RequestIdentity::unique();
     let response = store::StoredResponse::created(String::new(), 1, &()).unwrap();
     app.store.insert(&request, &response, listed).await.unwrap();
-    let order = |place| {
+    move |place| {
         let order = fixtures::order(&fixtures::ticket(now).with_id(id), now);
         OrderCreated(with_places(order.with_version(1), [place]))
+    }
+}
+
+/// Records every command from now on.
+async fn profile(infra: &Infra) -> Database {
+    let database = infra.database("tickets").await;
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    database.collection::<Document>("system.profile").drop().await.unwrap();
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    database
+}
+
+/// How many were sent since then.
+async fn recorded(database: &Database) -> u64 {
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let ours = doc! {
+        "ns": { "$not": { "$regex": "system.profile$" } },
+        "command.profile": { "$exists": false },
     };
+    database.collection::<Document>("system.profile").count_documents(ours).await.unwrap()
+}
+
+/// Handles some events of a listing of which half the places are reserved, and returns how many commands that took.
+async fn commands_for(infra: &Infra, app: &App, places: u16) -> u64 {
+    let order = listing(infra, app, places).await;
     let taken = places - EVENTS.min(places / 2);
     for place in 1..=taken {
         order_created::handle(app.clone(), order(place)).await.unwrap();
@@ -35,22 +60,25 @@ async fn commands_for(infra: &Infra, app: &App, places: u16) -> u64 {
     app.store.summarise_dirty().await.unwrap();
 
     infra.clock.advance(std::time::Duration::from_secs(1));
-    let database = infra.database("tickets").await;
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
-    database.collection::<Document>("system.profile").drop().await.unwrap();
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let database = profile(infra).await;
     for event in 0..EVENTS {
         // Beyond the last place they are taken twice, which makes no difference here.
         let place = (taken + event) % places + 1;
         order_created::handle(app.clone(), order(place)).await.unwrap();
     }
     app.store.summarise_dirty().await.unwrap();
-    database.run_command(doc! { "profile": 0 }).await.unwrap();
-    let ours = doc! {
-        "ns": { "$not": { "$regex": "system.profile$" } },
-        "command.profile": { "$exists": false },
-    };
-    database.collection::<Document>("system.profile").count_documents(ours).await.unwrap()
+    recorded(&database).await
+}
+
+/// It reads the ticket, writes the reservation, reads the listing's reservations, and writes the summary.
+#[tokio::test]
+async fn an_event_of_a_listing_of_one_takes_four_commands() {
+    let infra = Infra::start().await;
+    let app = App::connect(&settings(&infra).state, infra.clock.clone()).await.unwrap();
+    let order = listing(&infra, &app, 1).await;
+    let database = profile(&infra).await;
+    order_created::handle(app.clone(), order(1)).await.unwrap();
+    assert_eq!(recorded(&database).await, 4);
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub struct Bounds {
     pub relay: bool,
     /// How many processes compute the listing's summary.
     pub summaries: usize,
+    /// Whether consumers compute it, too, instead of marking the listing.
+    pub consumers_summarise: bool,
     /// All orders are one buyer's, who may hold so many unpaid ones.
     pub slots: Option<u8>,
 }
@@ -40,5 +42,6 @@ pub const NOTHING: Bounds = Bounds {
     timers: false,
     relay: false,
     summaries: 0,
+    consumers_summarise: false,
     slots: None,
 };

@@ -35,6 +35,8 @@ pub enum Mutant {
     SummaryUnguarded,
     /// The mark is a flag: that one is set doesn't mean that it is the same.
     MarkIsFlag,
+    /// The summary that a consumer has computed itself is no mark.
+    ConsumerDoesNotMark,
     /// A change is marked after its message was acknowledged.
     MarkedTooLate,
     /// The unique index on the buyer's slots is missing.

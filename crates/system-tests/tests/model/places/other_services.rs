@@ -107,26 +107,50 @@ impl PlacesModel {
         }
     }
 
-    /// A worker begins to compute the summary: it reads the mark.
-    pub fn begin_summary(&self, state: &State, worker: usize) -> Option<State> {
-        let may = state.listing.is_dirty() && state.summaries[worker] == SummaryWorker::Idle;
+    /// A worker begins to compute the summary of a dirty listing, or the consumer of this event that of its own change: it
+    /// reads the mark.
+    pub fn begin_summary(
+        &self,
+        state: &State,
+        worker: usize,
+        event: Option<Event>,
+    ) -> Option<State> {
+        let marks = state.listing.marks;
+        let may = match event {
+            None => state.listing.is_dirty(),
+            Some(event) => {
+                let pending = state.deliveries.iter().find(|delivery| delivery.event == event);
+                pending.is_some_and(|delivery| delivery.is_pending_for(Listener::Tickets))
+                    && !state.listing.deleted
+            }
+        };
         let mut next = state.clone();
-        next.summaries[worker] = SummaryWorker::Begun { marks: state.listing.marks };
-        may.then_some(next)
+        next.summaries[worker] = SummaryWorker::Begun { marks, event };
+        (may && state.summaries[worker] == SummaryWorker::Idle).then_some(next)
     }
 
-    /// Then it reads the reservations.
+    /// Then it reads the reservations. A consumer has written its own before, or it stops.
     pub fn compute_summary(&self, state: &State, worker: usize) -> Option<State> {
-        let SummaryWorker::Begun { marks } = state.summaries[worker] else { return None };
+        let SummaryWorker::Begun { marks, event } = state.summaries[worker] else { return None };
+        let is_applied = event.is_none_or(|event| {
+            let Event::Order { order, version, .. } = event else { return false };
+            let known = state.purchases[usize::from(order)].reservation;
+            known.is_some_and(|known| known.version == version)
+        });
         let summary = Summary::of(state.reservations());
         let mut next = state.clone();
-        next.summaries[worker] = SummaryWorker::Computed { marks, summary };
+        next.summaries[worker] = if is_applied {
+            SummaryWorker::Computed { marks, event, summary }
+        } else {
+            SummaryWorker::Idle
+        };
         Some(next)
     }
 
-    /// It writes.
+    /// It writes. A consumer's summary is a mark, too: what others have computed meanwhile is without its change. Then it
+    /// acknowledges the event, unless a mark was faster: then it marks the listing.
     pub fn write_summary(&self, state: &State, worker: usize) -> Option<State> {
-        let SummaryWorker::Computed { marks, summary } = state.summaries[worker] else {
+        let SummaryWorker::Computed { marks, event, summary } = state.summaries[worker] else {
             return None;
         };
         let listing = state.listing;
@@ -141,6 +165,16 @@ impl PlacesModel {
         let mut next = state.clone();
         next.summaries[worker] = SummaryWorker::Idle;
         next.listing = written.unwrap_or(listing);
+        if let (Some(event), Some(written)) = (event, written) {
+            if !self.is_mutant(Mutant::ConsumerDoesNotMark) {
+                let marks = written.marks + 1;
+                let marked = Listing { marks, summarised: marks, ..written };
+                Effect::Listing(Change::without_event(marked)).apply(&mut next);
+            }
+            if let Some(delivery) = next.deliveries.iter_mut().find(|one| one.event == event) {
+                delivery.acknowledge(Listener::Tickets);
+            }
+        }
         Some(next)
     }
 

@@ -56,13 +56,15 @@ pub enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SummaryWorker {
     Idle,
-    /// It has read how many changes were marked.
+    /// It has read how many changes were marked. A consumer has an event to summarise, and none of a dirty listing.
     Begun {
         marks: u8,
+        event: Option<Event>,
     },
     /// Then it has read the reservations.
     Computed {
         marks: u8,
+        event: Option<Event>,
         summary: Summary,
     },
 }
@@ -123,7 +125,7 @@ impl State {
         for worker in &mut self.summaries {
             match worker {
                 SummaryWorker::Idle => {}
-                SummaryWorker::Begun { marks } | SummaryWorker::Computed { marks, .. } => {
+                SummaryWorker::Begun { marks, .. } | SummaryWorker::Computed { marks, .. } => {
                     *marks = renumbered(*marks);
                 }
             }
@@ -135,7 +137,9 @@ impl SummaryWorker {
     fn marks(&self) -> Option<u8> {
         match self {
             SummaryWorker::Idle => None,
-            SummaryWorker::Begun { marks } | SummaryWorker::Computed { marks, .. } => Some(*marks),
+            SummaryWorker::Begun { marks, .. } | SummaryWorker::Computed { marks, .. } => {
+                Some(*marks)
+            }
         }
     }
 }

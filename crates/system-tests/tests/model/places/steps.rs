@@ -50,8 +50,9 @@ pub enum Step {
     ChooseAgain(usize, Places),
     Reject(usize),
     FinishLatePayment(usize),
-    /// A worker reads the mark, reads the reservations, and writes the summary.
-    BeginSummary(usize),
+    /// A worker reads the mark, reads the reservations, and writes the summary: of a dirty listing, or, as the consumer of
+    /// this event, of its own change.
+    BeginSummary(usize, Option<Event>),
     ComputeSummary(usize),
     WriteSummary(usize),
 }
@@ -73,7 +74,11 @@ impl Model for PlacesModel {
         }
         self.steps_of_seller(state, steps);
         for worker in 0..state.summaries.len() {
-            steps.push(Step::BeginSummary(worker));
+            steps.push(Step::BeginSummary(worker, None));
+            if self.bounds.consumers_summarise {
+                let events = state.deliveries.iter().map(|delivery| delivery.event);
+                steps.extend(events.map(|event| Step::BeginSummary(worker, Some(event))));
+            }
             steps.push(Step::ComputeSummary(worker));
             steps.push(Step::WriteSummary(worker));
         }
@@ -128,7 +133,7 @@ impl Model for PlacesModel {
             }
             Step::Reject(order) => self.reject_payment(state, order),
             Step::FinishLatePayment(order) => self.finish_late_payment(state, order),
-            Step::BeginSummary(worker) => self.begin_summary(state, worker),
+            Step::BeginSummary(worker, event) => self.begin_summary(state, worker, event),
             Step::ComputeSummary(worker) => self.compute_summary(state, worker),
             Step::WriteSummary(worker) => self.write_summary(state, worker),
         }?;
