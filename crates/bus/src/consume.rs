@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use common::Time;
-use common::events::{Event, Stream, Subject};
+use common::events::{Event, Stream, Subject, Versioned};
 use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 /// A handler that takes longer is waiting for a dependency that is down.
@@ -46,19 +47,28 @@ impl fmt::Display for Failure {
 }
 
 type Handler<S> = Arc<dyn Fn(S, &[u8]) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
+type BatchHandler<S> =
+    Box<dyn Fn(S, &[&[u8]]) -> Option<BoxFuture<'static, Result<(), Failure>>> + Send + Sync>;
 type Readiness = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// A service's listeners, by subject. Each is a function of the service's state and an event.
 pub struct Listeners<S> {
     state: S,
     handlers: BTreeMap<Subject, Handler<S>>,
+    batches: Vec<Batch<S>>,
     readiness: Option<Readiness>,
+}
+
+/// How several messages are handled together.
+struct Batch<S> {
+    subjects: Vec<Subject>,
+    handler: BatchHandler<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Listeners<S> {
     /// Without any listener yet.
     pub fn new(state: S) -> Self {
-        Listeners { state, handlers: BTreeMap::new(), readiness: None }
+        Listeners { state, handlers: BTreeMap::new(), batches: Vec::new(), readiness: None }
     }
 
     /// Pauses the consumers while this is false: after a failure of a dependency they take nothing more until it is true.
@@ -98,6 +108,46 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
         self
     }
 
+    /// Handles several messages of these subjects, which carry the same data, by one call: those that have arrived while the
+    /// call before it was in progress. If it fails, or can't read one of them, each is handled by its own listener instead.
+    pub fn together<D, F, Fut>(mut self, subjects: &[Subject], listener: F) -> Self
+    where
+        D: Versioned + DeserializeOwned,
+        F: Fn(S, Vec<D>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let handler: BatchHandler<S> = Box::new(move |state, messages| {
+            let read = |data: &&[u8]| serde_json::from_slice::<D>(data).ok();
+            let all = messages.iter().map(read).collect::<Option<Vec<D>>>()?;
+            let is_unknown = all.iter().any(Versioned::has_unknown_value);
+            (!is_unknown).then(|| -> BoxFuture<'static, _> { Box::pin(listener(state, all)) })
+        });
+        self.batches.push(Batch { subjects: subjects.to_vec(), handler });
+        self
+    }
+
+    /// How many kinds of batches there are.
+    pub(crate) fn kinds_of_batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Which of them a message belongs to.
+    pub(crate) fn batch_of(&self, subject: &str) -> Option<usize> {
+        let subject: Subject = subject.parse().ok()?;
+        self.batches.iter().position(|batch| batch.subjects.contains(&subject))
+    }
+
+    /// Handles messages of one kind of batch together, as [`Listeners::handle`] does one. None: they can't be.
+    pub(crate) async fn handle_together(
+        &self,
+        kind: usize,
+        messages: &[&[u8]],
+    ) -> Option<Result<(), Failure>> {
+        let batch = self.batches.get(kind)?;
+        let work = (batch.handler)(self.state.clone(), messages)?;
+        Some(complete(work).await)
+    }
+
     /// The subjects that are consumed.
     pub fn subjects(&self) -> Vec<Subject> {
         self.handlers.keys().copied().collect()
@@ -114,14 +164,18 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
         let Some(handler) = handler else {
             return Err(Failure::Unknown(anyhow!("no listener for {subject}")));
         };
-        let work = handler(self.state.clone(), data);
-        let task = tokio::spawn(work.in_current_span());
-        match tokio::time::timeout(HANDLER_TIMEOUT, task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(Failure::Transient(anyhow!("the listener panicked: {panic}"))),
-            Err(_) => {
-                Err(Failure::DependencyDown(anyhow!("not handled within {HANDLER_TIMEOUT:?}")))
-            }
-        }
+        complete(handler(self.state.clone(), data)).await
+    }
+}
+
+/// Runs a listener in a task of its own.
+async fn complete(
+    work: impl Future<Output = Result<(), Failure>> + Send + 'static,
+) -> Result<(), Failure> {
+    let task = tokio::spawn(work.in_current_span());
+    match tokio::time::timeout(HANDLER_TIMEOUT, task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(Failure::Transient(anyhow!("the listener panicked: {panic}"))),
+        Err(_) => Err(Failure::DependencyDown(anyhow!("not handled within {HANDLER_TIMEOUT:?}"))),
     }
 }

@@ -1,17 +1,20 @@
 //! One durable pull consumer: its subjects, its supervisor, and what follows from each outcome.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use async_nats::jetstream::consumer::{self, AckPolicy, pull};
+use async_nats::jetstream::message::Info;
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{AckKind, ErrorCode, Message};
 use common::back_off::back_off;
 use common::clock::Clock;
 use common::events::{Stream, Subject};
-use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -28,6 +31,8 @@ use crate::time;
 const ACK_WAIT: Duration = Duration::from_secs(12);
 /// How many messages of one stream are handled concurrently. The listeners don't depend on their order.
 const CONCURRENCY: usize = 16;
+/// How many messages are handled together at most, and how many are requested from the broker at once.
+const BATCH: usize = 64;
 /// How many messages may wait for an acknowledgement: those that wait for a redelivery must not stop the others.
 const MAX_ACK_PENDING: i64 = 20_000;
 /// How often a message is tried again at once, in its place, when a dependency is down and the service is ready.
@@ -167,31 +172,97 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
             .ensure()
             .await?
             .stream()
-            .max_messages_per_batch(CONCURRENCY)
+            .max_messages_per_batch(BATCH)
             .heartbeat(Duration::from_secs(2))
             .expires(Duration::from_secs(5))
             .messages()
             .await?;
         self.health.set_connected(self.stream, true);
 
-        let lost = CancellationToken::new();
-        messages
-            .take_until(self.stop.cancelled())
-            .take_until(lost.cancelled())
-            .for_each_concurrent(CONCURRENCY, |message| {
-                let lost = &lost;
-                async move {
-                    match message {
-                        Ok(message) => self.handle(message).await,
-                        Err(error) => {
-                            tracing::debug!(stream = self.stream.name(), %error, "consumer disconnected");
-                            lost.cancel();
+        let chunks = messages.take_until(self.stop.cancelled()).ready_chunks(BATCH);
+        let mut chunks = pin!(chunks);
+        let (mut is_open, mut is_lost) = (true, false);
+        let mut alone = VecDeque::new();
+        let mut batches = vec![Batch::default(); self.listeners.kinds_of_batches()];
+        let mut handling = FuturesUnordered::new();
+        let mut handled_alone = 0;
+        loop {
+            while handled_alone < CONCURRENCY
+                && let Some(message) = alone.pop_front()
+            {
+                handled_alone += 1;
+                handling.push(self.handle(message).map(|()| None).boxed());
+            }
+            for (kind, batch) in batches.iter_mut().enumerate() {
+                if let Some(messages) = batch.begin() {
+                    let work = self.handle_batch(kind, messages);
+                    handling.push(work.map(move |()| Some(kind)).boxed());
+                }
+            }
+            let has_room =
+                alone.is_empty() && batches.iter().all(|batch| batch.waiting.len() < BATCH);
+            tokio::select! {
+                Some(done) = handling.next() => match done {
+                    Some(kind) => batches[kind].is_handled = false,
+                    None => handled_alone -= 1,
+                },
+                chunk = chunks.next(), if is_open && has_room => {
+                    is_open = chunk.is_some();
+                    for message in chunk.into_iter().flatten() {
+                        match message {
+                            Ok(message) => match self.listeners.batch_of(&message.subject) {
+                                Some(kind) => batches[kind].waiting.push(message),
+                                None => alone.push_back(message),
+                            },
+                            Err(error) => {
+                                tracing::debug!(stream = self.stream.name(), %error, "consumer disconnected");
+                                (is_open, is_lost) = (false, true);
+                            }
                         }
                     }
                 }
-            })
-            .await;
-        anyhow::ensure!(!lost.is_cancelled(), "disconnected");
+                else => break,
+            }
+        }
+        anyhow::ensure!(!is_lost, "disconnected");
+        Ok(())
+    }
+
+    /// Handles messages together, and each alone if that fails, or if there is only one.
+    async fn handle_batch(&self, kind: usize, messages: Vec<Message>) {
+        if messages.len() > 1 {
+            let span = tracing::info_span!("events", messages = messages.len());
+            match self.handle_together(kind, &messages).instrument(span).await {
+                Ok(()) => return,
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::debug!(error, "not handled together, each is handled alone");
+                }
+            }
+        }
+        let each = messages.into_iter().map(|message| self.handle(message));
+        futures::stream::iter(each).buffer_unordered(CONCURRENCY).collect::<()>().await;
+    }
+
+    async fn handle_together(&self, kind: usize, messages: &[Message]) -> anyhow::Result<()> {
+        let infos = messages.iter().map(|message| message.info().map_err(|error| anyhow!(error)));
+        let infos = infos.collect::<anyhow::Result<Vec<_>>>()?;
+        let _handling: Vec<_> =
+            infos.iter().map(|info| self.health.handling(self.stream, info)).collect();
+        let bodies: Vec<&[u8]> = messages.iter().map(|message| &*message.payload).collect();
+        let outcome = self.listeners.handle_together(kind, &bodies).await;
+        match outcome {
+            Some(Ok(())) => {}
+            Some(Err(failure)) => anyhow::bail!("{failure}"),
+            None => anyhow::bail!("not every message can be read"),
+        }
+        for (message, info) in messages.iter().zip(&infos) {
+            self.failures().succeeded(key_of(info));
+            record(message);
+            if let Err(error) = message.ack().await {
+                tracing::warn!(%error, "could not acknowledge, message will be redelivered");
+            }
+        }
         Ok(())
     }
 
@@ -220,7 +291,7 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     async fn handle_until_acknowledged(&self, message: &Message) -> anyhow::Result<()> {
         let info = message.info().map_err(|error| anyhow!(error))?;
         let _handling = self.health.handling(self.stream, &info);
-        let key = (info.stream_sequence, info.published.unix_timestamp_nanos());
+        let key = key_of(&info);
         let (deliveries, mut tries) = (info.delivered, 0);
         let kind = loop {
             match self.listeners.handle(&message.subject, &message.payload).await {
@@ -308,6 +379,29 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key_of(info: &Info<'_>) -> MessageKey {
+    (info.stream_sequence, info.published.unix_timestamp_nanos())
+}
+
+/// Messages that are handled together.
+#[derive(Clone, Default)]
+struct Batch {
+    waiting: Vec<Message>,
+    /// Whether those before are being handled.
+    is_handled: bool,
+}
+
+impl Batch {
+    /// What is to be handled next. None: nothing waits, or for those before.
+    fn begin(&mut self) -> Option<Vec<Message>> {
+        let begins = !self.is_handled && !self.waiting.is_empty();
+        begins.then(|| {
+            self.is_handled = true;
+            std::mem::take(&mut self.waiting)
+        })
     }
 }
 

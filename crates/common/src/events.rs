@@ -7,6 +7,8 @@
 //! A value of an enum that a later version adds decodes to `Unknown`, which is never written: it would replace what the
 //! later version means. A consumer leaves such an event to that version, and retries it.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::str::FromStr;
 
@@ -98,6 +100,21 @@ pub trait Versioned {
     fn version(&self) -> i64;
     /// Whether it contains a value that this version doesn't know.
     fn has_unknown_value(&self) -> bool;
+}
+
+/// Of each aggregate, its newest state among these.
+pub fn newest<T: Versioned>(states: Vec<T>) -> Vec<T> {
+    let mut newest: BTreeMap<String, T> = BTreeMap::new();
+    for state in states {
+        match newest.entry(state.aggregate_id()) {
+            Entry::Vacant(vacant) => drop(vacant.insert(state)),
+            Entry::Occupied(mut known) if known.get().version() < state.version() => {
+                known.insert(state);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    newest.into_values().collect()
 }
 
 /// A message on the bus. The type is bound to its subject, so a wrong pairing doesn't compile.

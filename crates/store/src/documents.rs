@@ -7,12 +7,14 @@ use std::sync::Arc;
 use bson::{Bson, Document, doc};
 use common::Clock;
 use common::events::Event;
+use futures::TryStreamExt;
 use httpkit::idempotency::RequestIdentity;
 use mongodb::{Database, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
+use crate::bulk;
 use crate::error::{ConflictError, Error, Result};
 use crate::mongo;
 use crate::obligation_fields;
@@ -131,6 +133,20 @@ impl<T: Aggregate> Documents<T> {
         }
     }
 
+    /// The objects of these ids that exist, as [`Documents::get`] returns one.
+    pub async fn get_all<I: ToString>(&self, ids: impl Iterator<Item = I>) -> Result<Vec<T>> {
+        let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.collection().find(doc! { "_id": { "$in": ids } }).await?;
+        let found: Vec<T> = found.try_collect().await?;
+        match found.iter().find(|thing| thing.has_unknown_value()) {
+            Some(later) => Err(Error::LaterVersion(later.id())),
+            None => Ok(found),
+        }
+    }
+
     /// Stores a new object with the events that describe it.
     pub async fn insert(&self, thing: &T, events: &[OutboxMessage]) -> Result<()> {
         self.insert_with(thing, events, doc! {}).await
@@ -159,15 +175,39 @@ impl<T: Aggregate> Documents<T> {
         events: &[OutboxMessage],
         beside: Document,
     ) -> Result<()> {
-        let mut document = mongo::document(thing)?;
+        let mut document = self.document(thing, events)?;
         document.extend(beside);
+        self.documents.insert_one(document).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// A new object as it is stored.
+    fn document(&self, thing: &T, events: &[OutboxMessage]) -> bson::error::Result<Document> {
+        let mut document = mongo::document(thing)?;
         document.insert("outbox", self.entries(events)?);
         document.insert("outboxPending", !events.is_empty());
         document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
-        self.documents.insert_one(document).await?;
+        Ok(document)
+    }
+
+    /// Stores new objects with their events by one command. Returns those that weren't written, because one with their id
+    /// exists.
+    pub async fn insert_all(&self, new: Vec<Change<T>>) -> Result<Vec<Change<T>>> {
+        if new.is_empty() {
+            return Ok(new);
+        }
+        let documents = new.iter().map(|Change { thing, events }| self.document(thing, events));
+        let documents = documents.collect::<bson::error::Result<Vec<_>>>()?;
+        let inserted = self.documents.insert_many(documents).ordered(false).await;
         self.wake.notify_one();
-        Ok(())
+        let refused = match inserted {
+            Ok(_) => return Ok(Vec::new()),
+            Err(error) => bulk::duplicates_of(error)?,
+        };
+        let new = new.into_iter().enumerate();
+        Ok(new.filter(|(index, _)| refused.contains(index)).map(|(_, change)| change).collect())
     }
 
     /// Replaces the object, if it is still at the version that the change was decided on, together with the events that
@@ -212,6 +252,38 @@ impl<T: Aggregate> Documents<T> {
         fields.insert("changedAt", self.clock.now());
         let update = doc! { "$set": fields, "$inc": { "version": 1_i64 } };
         Ok(self.documents.update_one(filter, update).await?.matched_count == 1)
+    }
+
+    /// As [`Documents::update_where`], of several objects by one command, each with its own condition and fields. Returns
+    /// whether all of them match.
+    pub async fn update_each_where(
+        &self,
+        updates: impl IntoIterator<Item = (String, Document, Document)>,
+    ) -> Result<bool> {
+        let now = self.clock.now();
+        let updates = updates.into_iter().map(|(id, mut filter, mut fields)| {
+            filter.insert("_id", id);
+            fields.insert("changedAt", now);
+            doc! { "q": filter, "u": { "$set": fields, "$inc": { "version": 1_i64 } } }
+        });
+        let updates: Vec<Document> = updates.collect();
+        let count = updates.len();
+        Ok(bulk::update(&self.documents, updates).await?.documents == count)
+    }
+
+    /// As [`Documents::update_where`], of several objects by one command. Returns how many match.
+    pub async fn update_all_where(
+        &self,
+        ids: &[impl ToString],
+        condition: Document,
+        mut fields: Document,
+    ) -> Result<u64> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let mut filter = condition;
+        filter.insert("_id", doc! { "$in": ids });
+        fields.insert("changedAt", self.clock.now());
+        let update = doc! { "$set": fields, "$inc": { "version": 1_i64 } };
+        Ok(self.documents.update_many(filter, update).await?.matched_count)
     }
 
     /// Writes the object's fields, further fields, and events onto the document that the filter matches. False: none

@@ -3,6 +3,7 @@
 //!
 //! Boundary: it knows no ticket, order or payment. A service's queries live in its own `store.rs`.
 
+mod bulk;
 pub mod documents;
 mod error;
 pub mod mongo;
@@ -22,6 +23,7 @@ pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
+pub use mongo::Replica;
 pub use outbox::OutboxMessage;
 pub use read_your_writes::read_your_writes;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};

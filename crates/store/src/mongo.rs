@@ -1,5 +1,6 @@
 //! MongoDB: connecting with the guarantees that everything relies on, and the few idioms that every store uses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,6 +12,7 @@ use mongodb::{Client, Collection, Database, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bulk;
 use crate::error::{Result, duplicate_of};
 
 /// How long an operation waits for a server to become available.
@@ -44,12 +46,22 @@ async fn open(uri: &str, app: String, (min, max): (u32, u32)) -> anyhow::Result<
     options.connect_timeout = Some(SERVER_SELECTION_TIMEOUT);
     options.min_pool_size = Some(min);
     options.max_pool_size = Some(max);
-    let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
-    options.write_concern = Some(durable.w_timeout(WRITE_CONCERN_TIMEOUT).build());
+    options.write_concern = Some(durable());
     let client = Client::with_options(options).context("MONGO_URI")?;
     client
         .default_database()
         .context("MONGO_URI: name the service's database in the path, as in mongodb://host/orders")
+}
+
+fn durable() -> WriteConcern {
+    let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
+    durable.w_timeout(WRITE_CONCERN_TIMEOUT).build()
+}
+
+/// The same as a command spells it.
+pub(crate) fn durable_document() -> Document {
+    let timeout = i64::try_from(WRITE_CONCERN_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+    doc! { "w": "majority", "j": true, "wtimeout": timeout }
 }
 
 /// Whether the database responds.
@@ -158,6 +170,14 @@ pub fn partial_index(name: &str, keys: Document, only: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(options.build()).build()
 }
 
+/// A replica of another service's object.
+pub trait Replica {
+    /// The document's `_id`.
+    fn id(&self) -> String;
+    /// The version of the object that it shows.
+    fn version(&self) -> i64;
+}
+
 /// What became of a version that was applied to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -189,6 +209,34 @@ pub async fn apply_if_newer(
         }
     }
     Ok(Applied::Stale)
+}
+
+/// As [`apply_if_newer`], of several objects by one command; of several versions of one, the newest.
+pub async fn apply_all_if_newer<T>(collection: &Collection<T>, entities: &[T]) -> Result<()>
+where
+    T: Replica + Serialize + DeserializeOwned + Send + Sync,
+{
+    let mut newest: BTreeMap<String, &T> = BTreeMap::new();
+    for entity in entities {
+        let known = newest.entry(entity.id()).or_insert(entity);
+        if known.version() < entity.version() {
+            *known = entity;
+        }
+    }
+    let newest: Vec<(String, &T)> = newest.into_iter().collect();
+    let updates = newest.iter().map(|(id, entity)| {
+        let mut fields = document(entity)?;
+        fields.remove("_id");
+        let filter = doc! { "_id": id, "version": { "$lte": entity.version() } };
+        Ok(doc! { "q": filter, "u": { "$set": fields }, "upsert": true })
+    });
+    let updates = updates.collect::<bson::error::Result<Vec<_>>>()?;
+    for refused in bulk::update(collection, updates).await?.refused {
+        if let Some((id, entity)) = newest.get(refused) {
+            apply_if_newer(collection, id, entity.version(), entity).await?;
+        }
+    }
+    Ok(())
 }
 
 /// For the relay: an event that a failover could roll back must not be published.

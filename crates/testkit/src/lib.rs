@@ -46,6 +46,7 @@
 //!
 //! `cargo xtask test` provides the servers, and their locations in `TEST_…` variables.
 
+mod batches;
 mod bus;
 mod client;
 pub mod environment;
@@ -62,6 +63,7 @@ mod service;
 mod tokens;
 mod wait;
 
+pub use batches::batches;
 pub use bus::{Bus, DeadLetter};
 pub use client::{Client, Request, Response};
 pub use infra::{Infra, PUBLIC_URL};

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use bus::Listeners;
 use common::Clock;
+use common::events::Subject;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
@@ -31,6 +32,10 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::order_cancelled::handle)
         .on(listeners::payment_refunded::handle)
         .on(listeners::payment_released::handle)
+        .together(
+            &[Subject::OrderCreated, Subject::OrderCompleted, Subject::OrderCancelled],
+            listeners::follow_orders,
+        )
 }
 
 /// The whole service. It publishes nothing, so it has no relay. Without a mail server, mails are written and wait.

@@ -27,6 +27,21 @@ async fn follow_order(app: &App, order: &Order) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Several orders at once: all mails by one write, then all replicas.
+pub async fn follow_orders(app: App, orders: Vec<Order>) -> Result<(), Failure> {
+    let now = app.clock.now();
+    let of_our_time =
+        orders.iter().filter(|order| is_of_our_time(order.id.created_at(), app.began_at));
+    let mails = of_our_time.flat_map(|order| {
+        Kind::about(order).iter().map(move |kind| Mail::about(order, *kind, now))
+    });
+    app.store.write_all(mails.collect()).await?;
+    let replicas: Vec<OrderReplica> = orders.iter().map(OrderReplica::of).collect();
+    app.store.apply_orders(&replicas).await?;
+    app.wake_worker.notify_one();
+    Ok(())
+}
+
 /// First the address, then the mails that wait for it. One that is written in between finds it.
 async fn follow_user(app: &App, user: &User) -> Result<(), Failure> {
     app.store.apply_user(&UserReplica::of(user)).await?;

@@ -15,8 +15,6 @@ use store::{
 
 use crate::domain::{Mail, MailId, OrderReplica, Status, UserReplica};
 
-/// How many due mails are loaded at once.
-const BATCH: i64 = 64;
 /// How many mails an admin command lists.
 const LISTED: i64 = 1000;
 /// MongoDB's own index.
@@ -51,6 +49,14 @@ impl Aggregate for Mail {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Beginning {
     pub at: Time,
+}
+
+/// A mail that is to be sent, with what is known of its order and its addressee.
+#[derive(Debug)]
+pub struct Due {
+    pub mail: Mail,
+    pub order: Option<OrderReplica>,
+    pub user: Option<UserReplica>,
 }
 
 #[derive(Clone)]
@@ -118,6 +124,10 @@ impl Store {
         Ok(())
     }
 
+    pub async fn apply_orders(&self, orders: &[OrderReplica]) -> Result<()> {
+        mongo::apply_all_if_newer(&self.orders, orders).await
+    }
+
     pub async fn order(&self, id: OrderId) -> Result<Option<OrderReplica>> {
         Ok(self.orders.find_one(doc! { "_id": id }).await?)
     }
@@ -128,6 +138,12 @@ impl Store {
             Err(error) if error.duplicate_of().as_deref() == Some(ID_INDEX) => Ok(()),
             outcome => outcome,
         }
+    }
+
+    /// The same for several mails.
+    pub async fn write_all(&self, mails: Vec<Mail>) -> Result<()> {
+        let mails = mails.into_iter().map(Change::without_event).collect();
+        self.mails.insert_all(mails).await.map(drop)
     }
 
     /// Runs the work of a request, or returns the response that the same request got before.
@@ -164,13 +180,32 @@ impl Store {
         Ok(found.await?.try_collect().await?)
     }
 
-    /// What is due, the longest first.
-    pub async fn due(&self, now: Time) -> Result<Vec<MailId>> {
+    /// At most so many that are due, the longest first.
+    pub async fn due(&self, now: Time, limit: usize) -> Result<Vec<Due>> {
         let filter = doc! { "nextRunAt": { "$type": "date", "$lte": now } };
         let mails = self.mails.collection();
-        let due = mails.find(filter).sort(doc! { "nextRunAt": 1 }).limit(BATCH).await?;
+        let due = mails.find(filter).sort(doc! { "nextRunAt": 1 });
+        let due = due.limit(i64::try_from(limit).unwrap_or(i64::MAX)).await?;
         let due: Vec<Mail> = due.try_collect().await?;
-        Ok(due.into_iter().map(|mail| mail.id).collect())
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let orders: Vec<OrderId> =
+            due.iter().filter_map(|mail| mail.order.as_ref().map(|order| order.id)).collect();
+        let orders = self.orders.find(doc! { "_id": { "$in": orders } }).await?;
+        let orders: Vec<OrderReplica> = orders.try_collect().await?;
+        let users: Vec<UserId> = due.iter().map(|mail| mail.user_id).collect();
+        let users = self.users.find(doc! { "_id": { "$in": users } }).await?;
+        let users: Vec<UserReplica> = users.try_collect().await?;
+        let due = due.into_iter().map(|mail| Due {
+            order: orders
+                .iter()
+                .find(|known| mail.order.as_ref().is_some_and(|order| order.id == known.id))
+                .cloned(),
+            user: users.iter().find(|known| known.id == mail.user_id).cloned(),
+            mail,
+        });
+        Ok(due.collect())
     }
 
     /// The mails to a user whose address was missing.
@@ -188,6 +223,15 @@ impl Store {
         mut edit: impl FnMut(&Mail) -> Option<Change<Mail>>,
     ) -> Result<Option<Mail>> {
         self.mails.change(id, |mail| Ok(edit(mail))).await
+    }
+
+    /// As [`Store::record`], beginning with the mail as it was last read.
+    pub async fn record_on(
+        &self,
+        known: &Mail,
+        mut edit: impl FnMut(&Mail) -> Option<Change<Mail>>,
+    ) -> Result<Option<Mail>> {
+        self.mails.change_known(known, |mail| Ok::<_, store::Error>(edit(mail))).await
     }
 
     /// The mails of a status, the oldest first.

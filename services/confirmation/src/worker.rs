@@ -12,10 +12,11 @@ use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::{Mail, MailId, RENEWAL, UserReplica};
+use crate::domain::{Mail, RENEWAL, UserReplica};
 use crate::mailer::{Mailer, SendError};
 use crate::message::Letterhead;
 use crate::state::App;
+use crate::store::Due;
 
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -32,21 +33,32 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: CancellationToken) {
     let sender = Arc::new(Sender { app, letterhead, mailer });
     let (permits, tasks) = (Arc::new(Semaphore::new(CONCURRENCY)), TaskTracker::new());
+    let app = &sender.app;
     while !stop.is_cancelled() {
-        let app = &sender.app;
-        match app.store.due(app.clock.now()).await {
-            Ok(due) => {
-                for id in due {
-                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Ok(first) = Arc::clone(&permits).acquire_owned().await else { return };
+        // No more than can be sent at once: what is known of their orders must not get old.
+        let limit = 1 + permits.available_permits();
+        match app.store.due(app.clock.now(), limit).await {
+            Ok(due) if !due.is_empty() => {
+                let mut permit = Some(first);
+                for due in due {
+                    let Some(permit) =
+                        permit.take().or_else(|| Arc::clone(&permits).try_acquire_owned().ok())
+                    else {
+                        break;
+                    };
                     let sender = Arc::clone(&sender);
                     tasks.spawn(async move {
-                        if let Err(error) = sender.send(&id).await {
+                        if let Err(error) = sender.send(&due).await {
+                            let id = &due.mail.id;
                             tracing::warn!(mail = %id, %error, "mail not handled, will retry");
                         }
                         drop(permit);
                     });
                 }
+                continue;
             }
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "could not query due mails, will retry"),
         }
         tokio::select! {
@@ -84,7 +96,7 @@ struct Sender {
 }
 
 impl Sender {
-    async fn send(&self, id: &MailId) -> store::Result<()> {
+    async fn send(&self, Due { mail, order, user }: &Due) -> store::Result<()> {
         let app = &self.app;
         let mut is_claimed = false;
         let now = app.clock.now();
@@ -94,28 +106,27 @@ impl Sender {
             is_claimed = claim.is_some();
             claim
         };
-        let Some(mail) = app.store.record(id, claim).await?.filter(|_| is_claimed) else {
+        let Some(mail) = app.store.record_on(mail, claim).await?.filter(|_| is_claimed) else {
             return Ok(());
         };
-        if let Some(order) = &mail.order
-            && let Some(known) = app.store.order(order.id).await?
-            && mail.kind.is_outdated(&known.order)
-        {
-            tracing::info!(mail = %id, "mail suppressed: the order has changed since");
-            return self.record(id, |mail, _| mail.suppress("the order has changed since")).await;
+        if order.as_ref().is_some_and(|known| mail.is_outdated(&known.order)) {
+            tracing::info!(mail = %mail.id, "mail suppressed: the order has changed since");
+            return self
+                .record(&mail, |mail, _| mail.suppress("the order has changed since"))
+                .await;
         }
-        match app.store.user(mail.user_id).await? {
+        match user {
             None => {
                 let pause = pause(&mail, LONGEST_PAUSE);
-                self.record(id, |mail, now| mail.await_address(pause, now)).await
+                self.record(&mail, |mail, now| mail.await_address(pause, now)).await
             }
-            Some(user) => self.send_to(&mail, &user).await,
+            Some(user) => self.send_to(&mail, user).await,
         }
     }
 
     async fn send_to(&self, mail: &Mail, user: &UserReplica) -> store::Result<()> {
         let outcome = match self.letterhead.compose(mail, user) {
-            Ok(message) => self.with_lease(&mail.id, self.mailer.send(&message)).await,
+            Ok(message) => self.with_lease(mail, self.mailer.send(&message)).await,
             Err(error) => Err(SendError::Refused(format!("it can't be written: {error:#}"))),
         };
         let (id, kind) = (&mail.id, mail.kind.as_str());
@@ -123,36 +134,36 @@ impl Sender {
             Ok(()) => {
                 metrics::counter!("mails_sent_total", "kind" => kind).increment(1);
                 tracing::info!(mail = %id, attempts = mail.attempts, "mail sent");
-                self.record(id, |mail, now| mail.accepted(&user.email, now)).await
+                self.record(mail, |mail, now| mail.accepted(&user.email, now)).await
             }
             Err(SendError::Refused(reason)) => {
                 metrics::counter!("mails_failed_total", "kind" => kind).increment(1);
                 tracing::error!(mail = %id, reason, "mail refused");
-                self.record(id, |mail, _| mail.refused(&reason)).await
+                self.record(mail, |mail, _| mail.refused(&reason)).await
             }
             Err(SendError::Deferred(reason)) => {
                 metrics::counter!("mails_deferred_total").increment(1);
                 tracing::warn!(mail = %id, reason, "mail deferred, will retry");
                 let pause = pause(mail, LONGEST_DEFERRAL_PAUSE);
-                self.record(id, |mail, now| mail.deferred(&reason, pause, now)).await
+                self.record(mail, |mail, now| mail.deferred(&reason, pause, now)).await
             }
             Err(SendError::Unreachable(reason)) => {
                 metrics::counter!("mails_unreachable_total").increment(1);
                 tracing::warn!(mail = %id, reason, "mail server unreachable, will retry");
                 let pause = pause(mail, LONGEST_PAUSE);
-                self.record(id, |mail, now| mail.postpone(&reason, pause, now)).await
+                self.record(mail, |mail, now| mail.postpone(&reason, pause, now)).await
             }
             Err(SendError::Unknown(reason)) => {
                 metrics::counter!("mails_unknown_total").increment(1);
                 tracing::warn!(mail = %id, reason, "mail outcome unknown, will retry");
                 let pause = pause(mail, LONGEST_PAUSE);
-                self.record(id, |mail, now| mail.outcome_unknown(&reason, pause, now)).await
+                self.record(mail, |mail, now| mail.outcome_unknown(&reason, pause, now)).await
             }
         }
     }
 
     /// Awaits the server, and renews the lease meanwhile.
-    async fn with_lease<T>(&self, id: &MailId, call: impl Future<Output = T>) -> T {
+    async fn with_lease<T>(&self, mail: &Mail, call: impl Future<Output = T>) -> T {
         let mut renewals = interval_at(Instant::now() + RENEWAL, RENEWAL);
         tokio::pin!(call);
         loop {
@@ -161,19 +172,19 @@ impl Sender {
                 _ = renewals.tick() => {}
             }
             // Not in the select: a database driver's future must not be dropped before it is done.
-            if let Err(error) = self.record(id, Mail::renew_lease).await {
-                tracing::warn!(mail = %id, %error, "could not renew the lease");
+            if let Err(error) = self.record(mail, Mail::renew_lease).await {
+                tracing::warn!(mail = %mail.id, %error, "could not renew the lease");
             }
         }
     }
 
     async fn record(
         &self,
-        id: &MailId,
+        known: &Mail,
         edit: impl Fn(&Mail, Time) -> Option<Change<Mail>>,
     ) -> store::Result<()> {
         let now = self.app.clock.now();
-        self.app.store.record(id, |mail| edit(mail, now)).await.map(drop)
+        self.app.store.record_on(known, |mail| edit(mail, now)).await.map(drop)
     }
 }
 

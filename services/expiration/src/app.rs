@@ -3,13 +3,14 @@
 use axum::Router;
 use bus::Listeners;
 use common::Clock;
+use common::events::Subject;
 use httpkit::Service;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, Microservice};
 
 use crate::domain::Schedule;
 use crate::expiry_worker;
-use crate::listeners::{order_cancelled, order_completed, order_created};
+use crate::listeners::{follow_all, order_cancelled, order_completed, order_created};
 use crate::state::{App, Settings, StateSettings};
 
 pub fn listeners(app: App) -> Listeners<App> {
@@ -17,6 +18,10 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(order_created::handle)
         .on(order_cancelled::handle)
         .on(order_completed::handle)
+        .together(
+            &[Subject::OrderCreated, Subject::OrderCancelled, Subject::OrderCompleted],
+            follow_all,
+        )
 }
 
 /// The whole service: its relay, its consumers and its workers.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bson::doc;
+use bson::{Document, doc};
 use common::events::Order;
 use common::{Clock, Time};
 use futures::stream::BoxStream;
@@ -68,7 +68,10 @@ impl Store {
         // The first event of an order is its first here, and what follows is newer: both are one write.
         let is_written = match order.version {
             1 => self.schedules.insert_if_new(&Change::without_event(first.clone())).await?,
-            _ => self.update(&first).await?,
+            _ => {
+                let (id, older, fields) = update(&first)?;
+                self.schedules.update_where(id, older, fields).await?
+            }
         };
         if is_written {
             return Ok(first);
@@ -77,17 +80,19 @@ impl Store {
         self.schedules.change_or_insert(&first, follow).await
     }
 
-    /// As [`Schedule::follow`], of a schedule that exists. False: it doesn't, or isn't older.
-    async fn update(&self, newer: &Schedule) -> Result<bool> {
-        let older = doc! {
-            "orderVersion": { "$lt": newer.order_version },
-            "state": { "$in": State::KNOWN.to_vec() },
-        };
-        let mut fields = mongo::document(newer)?;
-        for kept in ["_id", "version", "firings"] {
-            fields.remove(kept);
-        }
-        self.schedules.update_where(newer.order_id, older, fields).await
+    /// Applies events of several orders. Returns the schedules; none if one of the new orders is known, or of the others isn't,
+    /// or is newer here.
+    pub async fn follow_all(&self, orders: Vec<Order>) -> Result<Option<Vec<Schedule>>> {
+        let (new, known): (Vec<Order>, Vec<Order>) =
+            orders.into_iter().partition(|order| order.version == 1);
+        let new: Vec<Schedule> = new.iter().map(Schedule::of).collect();
+        let known: Vec<Schedule> = known.iter().map(Schedule::of).collect();
+        let inserts = new.iter().cloned().map(Change::without_event).collect();
+        let refused = self.schedules.insert_all(inserts).await?;
+        let updates = known.iter().map(update).collect::<Result<Vec<_>>>()?;
+        let are_updated = self.schedules.update_each_where(updates).await?;
+        let is_applied = refused.is_empty() && are_updated;
+        Ok(is_applied.then(|| new.into_iter().chain(known).collect()))
     }
 
     /// Stores a decision. False: the schedule was changed since `decided_on`; decide again.
@@ -116,4 +121,17 @@ impl Store {
         let scheduled = schedules.find(doc! { "state": "scheduled" }).sort(doc! { "expiresAt": 1 });
         Ok(scheduled.max_time(store::SCAN).await?.map_err(store::Error::from).boxed())
     }
+}
+
+/// As [`Schedule::follow`], of a schedule that exists: its id, what it is if it is older, and what becomes of it.
+fn update(newer: &Schedule) -> Result<(String, Document, Document)> {
+    let older = doc! {
+        "orderVersion": { "$lt": newer.order_version },
+        "state": { "$in": State::KNOWN.to_vec() },
+    };
+    let mut fields = mongo::document(newer)?;
+    for kept in ["_id", "version", "firings"] {
+        fields.remove(kept);
+    }
+    Ok((newer.order_id.to_string(), older, fields))
 }

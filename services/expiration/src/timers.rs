@@ -96,6 +96,28 @@ impl TimerQueue {
         }
     }
 
+    /// The same for several schedules.
+    pub async fn update_all(&self, schedules: &[Schedule]) {
+        if !self.is_connected() {
+            return;
+        }
+        let (mut due, mut over) = (Vec::new(), Vec::new());
+        for schedule in schedules {
+            let order = schedule.order_id.to_string();
+            match schedule.due_at() {
+                Some(time) => due.push((time, order)),
+                None => over.push(order),
+            }
+        }
+        let updated = async {
+            self.insert(&due).await?;
+            self.remove(&over).await
+        };
+        if let Err(error) = updated.await {
+            tracing::warn!(%error, "could not update timers in Redis");
+        }
+    }
+
     /// Inserts timers, or moves existing ones.
     pub async fn insert(&self, timers: &[(Time, String)]) -> RedisResult<()> {
         let scored: Vec<_> = timers.iter().map(|(time, order)| (time.millis(), order)).collect();

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::routing::{get, put};
 use bus::Listeners;
 use common::Clock;
+use common::events::Subject;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
@@ -37,6 +38,8 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::payment_disputed::handle)
         .on(listeners::user_created::handle)
         .on(listeners::user_updated::handle)
+        .together(&[Subject::TicketCreated, Subject::TicketUpdated], listeners::follow_tickets)
+        .together(&[Subject::TicketReserved], listeners::confirm_all_reserved)
 }
 
 pub fn service(app: App, verifier: Verifier) -> Service {

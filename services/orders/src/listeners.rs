@@ -14,12 +14,45 @@ pub mod ticket_updated;
 pub mod user_created;
 pub mod user_updated;
 
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
 use bus::Failure;
+use common::events::{Reserved, Ticket};
 use common::ids::OrderId;
 use store::Change;
 
-use crate::domain::Order;
+use crate::domain::{Effect, Order, TicketReplica};
 use crate::state::App;
+
+/// Several tickets at once.
+pub async fn follow_tickets(app: App, tickets: Vec<Ticket>) -> Result<(), Failure> {
+    let effects = tickets.iter().flat_map(TicketReplica::updated);
+    let (mut reserved, mut replicas) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::ConfirmReserved(order) => reserved.push(order),
+            Effect::Replica(replica) => replicas.push(replica),
+            Effect::EndLiveOrders => {}
+        }
+    }
+    if !reserved.is_empty() {
+        app.store.confirm_all_reserved(&reserved).await?;
+    }
+    app.store.apply_tickets(&replicas).await?;
+    Ok(())
+}
+
+/// Several confirmations at once. Those of orders that aren't waiting for one are up to each listener.
+pub async fn confirm_all_reserved(app: App, reserved: Vec<Reserved>) -> Result<(), Failure> {
+    let orders: BTreeSet<OrderId> =
+        reserved.into_iter().map(|reserved| reserved.order_id).collect();
+    let orders: Vec<OrderId> = orders.into_iter().collect();
+    if app.store.confirm_all_reserved(&orders).await? < orders.len() as u64 {
+        return Err(Failure::Transient(anyhow!("some orders aren't waiting for a confirmation")));
+    }
+    Ok(())
+}
 
 /// Records how an order's payment has ended. A reminder of what was seen before publishes the order's state again: that it
 /// was seen was lost on its way.

@@ -164,6 +164,13 @@ impl Store {
         self.orders.update_where(id, created, awaiting).await
     }
 
+    /// The same for several orders. Returns how many were waiting.
+    pub async fn confirm_all_reserved(&self, ids: &[OrderId]) -> store::Result<u64> {
+        let created = doc! { "status": OrderStatus::Created.as_str() };
+        let awaiting = doc! { "status": OrderStatus::AwaitingPayment.as_str() };
+        self.orders.update_all_where(ids, created, awaiting).await
+    }
+
     /// As [`Store::update`], for a decision that may be a refusal.
     pub async fn try_update<E: From<store::Error>>(
         &self,
@@ -190,6 +197,11 @@ impl Store {
     /// Replaces the replica if this one is newer. It is the version mark of the event that carried it.
     pub async fn apply_ticket(&self, ticket: &TicketReplica) -> store::Result<Applied> {
         mongo::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket).await
+    }
+
+    /// The same of several tickets.
+    pub async fn apply_tickets(&self, tickets: &[TicketReplica]) -> store::Result<()> {
+        mongo::apply_all_if_newer(&self.tickets, tickets).await
     }
 
     pub async fn user(&self, id: UserId) -> store::Result<Option<UserReplica>> {

@@ -5,6 +5,7 @@ use axum::http::Method;
 use axum::routing::{get, post};
 use bus::Listeners;
 use common::Clock;
+use common::events::Subject;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
@@ -31,6 +32,15 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::order_updated::handle)
         .on(listeners::order_completed::handle)
         .on(listeners::order_refund_required::handle)
+        .together(
+            &[
+                Subject::OrderCreated,
+                Subject::OrderUpdated,
+                Subject::OrderCompleted,
+                Subject::OrderCancelled,
+            ],
+            listeners::follow_all,
+        )
 }
 
 pub fn service(app: App, verifier: Verifier) -> Service {

@@ -9,6 +9,7 @@ pub mod order_updated;
 
 use bus::Failure;
 use common::events::Order;
+use futures::future::join_all;
 
 use crate::state::App;
 
@@ -24,4 +25,14 @@ async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
         Some(_) | None => {}
     }
     Ok(())
+}
+
+/// Several orders at once. The new ones are stored by one write.
+pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
+    let (new, known): (Vec<Order>, Vec<Order>) =
+        orders.into_iter().partition(|order| order.version == 1);
+    let known_after_all = app.store.insert_orders(new).await?;
+    let known = known_after_all.iter().chain(&known);
+    // Each to its end: a write that was begun is not dropped.
+    join_all(known.map(|order| follow(&app, order))).await.into_iter().collect()
 }

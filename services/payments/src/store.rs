@@ -199,6 +199,17 @@ impl Store {
         Ok((payment, is_leased))
     }
 
+    /// Stores the replicas of new orders. Returns the orders that aren't new.
+    pub async fn insert_orders(
+        &self,
+        orders: Vec<events::Order>,
+    ) -> store::Result<Vec<events::Order>> {
+        let new = orders.iter().map(|order| Change::without_event(OrderPayment::new(order)));
+        let known = self.documents.insert_all(new.collect()).await?;
+        let known: Vec<OrderId> = known.iter().map(|change| change.thing.order_id).collect();
+        Ok(orders.into_iter().filter(|order| known.contains(&order.id)).collect())
+    }
+
     /// Begins an attempt, unless the request is a repeat. None: there is no such order.
     pub async fn begin_attempt(
         &self,

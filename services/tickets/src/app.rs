@@ -6,12 +6,13 @@ use axum::routing::{self, get, post};
 use axum::{Extension, Router};
 use bus::Listeners;
 use common::Clock;
+use common::events::Subject;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
-use crate::listeners::{order_cancelled, order_completed, order_created};
+use crate::listeners::{follow_all, order_cancelled, order_completed, order_created};
 use crate::routes::{
     admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
 };
@@ -39,6 +40,10 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(order_created::handle)
         .on(order_cancelled::handle)
         .on(order_completed::handle)
+        .together(
+            &[Subject::OrderCreated, Subject::OrderCancelled, Subject::OrderCompleted],
+            follow_all,
+        )
 }
 
 /// The whole service: its routes, its relay and its consumers.

@@ -7,9 +7,17 @@ pub mod order_created;
 
 use anyhow::anyhow;
 use bus::Failure;
-use common::events::Order;
+use common::events::{self, Order};
 
 use crate::state::App;
+
+/// Several orders at once. Those that aren't as expected are up to each listener.
+pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
+    if app.store.follow_all(events::newest(orders)).await? {
+        return Ok(());
+    }
+    Err(Failure::Transient(anyhow!("not all of these orders can be applied together")))
+}
 
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
     match app.store.follow(order).await? {

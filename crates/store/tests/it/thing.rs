@@ -5,7 +5,7 @@ use common::Time;
 use common::events::{Expiration, ExpirationComplete};
 use common::ids::OrderId;
 use serde::{Deserialize, Serialize};
-use store::{Aggregate, Change, Documents, OutboxMessage};
+use store::{Aggregate, Change, Documents, OutboxMessage, Replica};
 use testkit::Infra;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,16 @@ impl Aggregate for Thing {
     }
     fn bump_version(&mut self, by: i64) {
         self.version += by;
+    }
+}
+
+impl Replica for Thing {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.version
     }
 }
 

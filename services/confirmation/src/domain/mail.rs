@@ -176,6 +176,13 @@ impl Mail {
             || self.order.as_ref().is_some_and(Versioned::has_unknown_value)
     }
 
+    /// Whether the order has changed since so that it would be untrue. (A replica that is older than the mail, which is
+    /// written first, says nothing.)
+    pub fn is_outdated(&self, now: &Order) -> bool {
+        let is_newer = self.order.as_ref().is_none_or(|order| now.version > order.version);
+        is_newer && self.kind.is_outdated(now)
+    }
+
     /// A worker takes it, if it is due.
     pub fn claim(&self, now: Time) -> Option<Change<Mail>> {
         self.next_run_at.filter(|due| *due <= now)?;

@@ -5,6 +5,7 @@ use common::events::{self, UserStatus};
 use common::ids::{OrderId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
+use store::Replica;
 
 /// The copy of a user: the address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,16 @@ impl OrderReplica {
 
     pub fn owners(&self) -> Owners {
         Owners { seller: self.order.ticket.user_id, buyer: Some(self.order.user_id) }
+    }
+}
+
+impl Replica for OrderReplica {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.version
     }
 }
 

@@ -1,11 +1,13 @@
 //! Each event leads to exactly one mail to each addressee: delivered twice, late, and out of order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::events::{
-    CancelReason, OrderCancelled, OrderCompleted, OrderCreated, PaymentRefunded, PaymentReleased,
-    UserCreated, UserUpdated,
+    CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus,
+    PaymentRefunded, PaymentReleased, UserCreated, UserUpdated,
 };
+use confirmation::listeners::follow_orders;
 use testkit::fixtures::{self, OrderChanges as _, UserChanges as _};
 use testkit::{Infra, eventually};
 
@@ -267,4 +269,26 @@ async fn a_seller_reads_that_a_charge_was_taken_back() {
         ("seller@example.org", "sold"),
     ];
     assert_eq!(world.mailbox.summary().await, pairs(&expected));
+}
+
+#[tokio::test]
+async fn batches_lead_to_the_same_mails_however_they_are_drawn() {
+    let world = World::start().await;
+    for seed in 0..3 {
+        let orders: Vec<_> = (0..5).map(|_| world.order()).collect();
+        let completed =
+            |order: &Order| order.clone().with_status(OrderStatus::Complete).with_version(3);
+        let mut events = orders.clone();
+        events.extend(orders[..3].iter().map(completed));
+        for batch in testkit::batches(seed, &events) {
+            follow_orders(world.app.clone(), batch).await.unwrap();
+        }
+        world.all_final().await;
+    }
+    let kinds = world.mailbox.summary().await.into_iter().map(|(_, kind)| kind);
+    let kinds = kinds.fold(BTreeMap::<String, usize>::new(), |mut kinds, kind| {
+        *kinds.entry(kind).or_default() += 1;
+        kinds
+    });
+    assert_eq!(kinds, BTreeMap::from([("paid".to_owned(), 9), ("sold".to_owned(), 9)]));
 }

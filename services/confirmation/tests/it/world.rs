@@ -24,6 +24,7 @@ pub const FROM: &str = "Ticketing <tickets@example.com>";
 
 pub struct World {
     pub infra: Infra,
+    pub app: App,
     pub service: TestService,
     pub mailbox: Mailbox,
     pub seller: TestUser,
@@ -54,9 +55,9 @@ impl World {
     /// With these settings beside those of the servers.
     pub async fn start_with(mailbox: Mailbox, arguments: &[&str]) -> World {
         let infra = Infra::start().await;
-        let (_, service) = serve(&infra, arguments).await;
+        let (app, service) = serve(&infra, arguments).await;
         let (seller, buyer) = (infra.user(), infra.user());
-        World { infra, service, mailbox, seller, buyer }
+        World { infra, app, service, mailbox, seller, buyer }
     }
 
     pub fn bus(&self) -> &Bus {
@@ -107,17 +108,21 @@ impl World {
         .await;
     }
 
-    /// Waits until each mail is sent, has failed, or is suppressed. Time passes while none is being sent.
+    /// Waits until each mail is sent, has failed, or is suppressed. Time passes while none is being sent, or about to be.
     pub async fn all_final(&self) {
         eventually("every mail to have its outcome", || async {
-            let statuses = self.statuses().await;
-            if statuses.iter().all(|(_, status)| is_final(status)) {
-                return Some(());
-            }
-            if statuses.iter().all(|(_, status)| status != "sending") {
+            let mails = self.mails().await.into_iter();
+            let open: Vec<bson::Document> =
+                mails.filter(|mail| !is_final(mail.get_str("status").unwrap())).collect();
+            let now = self.infra.clock.now().millis();
+            let pauses = |mail: &bson::Document| {
+                let due = mail.get_datetime("nextRunAt").unwrap().timestamp_millis();
+                mail.get_str("status").unwrap() != "sending" && due > now
+            };
+            if !open.is_empty() && open.iter().all(pauses) {
                 self.infra.clock.advance(Duration::from_secs(15 * 60));
             }
-            None
+            open.is_empty().then_some(())
         })
         .await;
     }

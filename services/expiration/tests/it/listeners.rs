@@ -7,6 +7,8 @@ use common::events::{
 };
 use expiration::app;
 use expiration::domain::State;
+use expiration::listeners::follow_all;
+
 use testkit::eventually;
 
 use crate::world::{RESERVATION, World, cancelled, completed};
@@ -133,4 +135,47 @@ async fn an_undecodable_message_becomes_a_dead_letter_and_the_consumer_continues
     let order = world.created().await;
     world.infra.clock.advance(RESERVATION);
     world.wait_for_expiry(&order).await;
+}
+
+#[tokio::test]
+async fn batches_lead_to_the_same_as_their_newest_events_however_they_are_drawn() {
+    let world = World::start().await;
+    let mut together = 0;
+    for seed in 0..20 {
+        let orders: Vec<Order> = (0..6).map(|_| world.order()).collect();
+        let ends = orders[..2].iter().map(|order| completed(order).0);
+        let ends = ends.chain(orders[2..4].iter().map(|order| cancelled(order).0));
+        let events: Vec<Order> = orders.iter().cloned().chain(ends).collect();
+        for batch in testkit::batches(seed, &events) {
+            if follow_all(world.app.clone(), batch.clone()).await.is_ok() {
+                together += 1;
+                continue;
+            }
+            for order in batch {
+                world.app.store.follow(&order).await.unwrap();
+            }
+        }
+        for (index, order) in orders.iter().enumerate() {
+            let schedule = world.schedule(order).await;
+            let newest =
+                events.iter().filter(|event| event.id == order.id).max_by_key(|it| it.version);
+            let expected = if index < 4 { State::Ended } else { State::Scheduled };
+            assert_eq!(
+                (schedule.state, schedule.order_version),
+                (expected, newest.unwrap().version)
+            );
+        }
+    }
+    assert!(together > 0, "no batch was handled together");
+}
+
+#[tokio::test]
+async fn what_is_handled_together_is_also_timed() {
+    let world = World::start().await;
+    let orders: Vec<Order> = (0..5).map(|_| world.order()).collect();
+    follow_all(world.app.clone(), orders.clone()).await.unwrap();
+    world.wait_for_timers(&orders).await;
+    let ended: Vec<Order> = orders[1..].iter().map(|order| completed(order).0).collect();
+    follow_all(world.app.clone(), ended).await.unwrap();
+    world.wait_for_timers(&orders[..1]).await;
 }

@@ -5,6 +5,7 @@ use common::ids::{OrderId, TicketId, UserId};
 use common::listing::Listing;
 use common::{Money, Quantity, Time};
 use serde::{Deserialize, Serialize};
+use store::Replica;
 
 use super::ReserveRefusal;
 
@@ -21,6 +22,16 @@ pub struct TicketReplica {
     pub listing: Listing,
     /// A tombstone is kept indefinitely: it must outlive every late message.
     pub deleted: bool,
+}
+
+impl Replica for TicketReplica {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
 }
 
 /// One of the writes that a ticket event requires.

@@ -11,6 +11,7 @@ use common::events::{
 use common::ids::PaymentId;
 use payments::app;
 use payments::domain::Version;
+use payments::listeners::follow_all;
 use serde_json::json;
 use testkit::eventually;
 use testkit::fixtures::{self, RefundRequiredChanges as _};
@@ -220,4 +221,24 @@ async fn refunds_published(world: &World, count: usize) -> Vec<Refund> {
         Some(bus.published::<PaymentRefunded>().await).filter(|events| events.len() == count)
     });
     events.await.into_iter().map(|event| event.0).collect()
+}
+
+#[tokio::test]
+async fn batches_lead_to_the_same_as_their_newest_events_however_they_are_drawn() {
+    let world = World::start().await;
+    for seed in 0..12 {
+        let (now, buyer, seller) = (world.app.clock.now(), world.buyer.id, world.seller.id);
+        let new = || order(now, Duration::from_secs(900), buyer, seller);
+        let orders: Vec<Order> = (0..6).map(|_| new()).collect();
+        let ends = orders[..3].iter().map(|order| cancelled(order, CancelReason::User));
+        let events: Vec<Order> = orders.iter().cloned().chain(ends).collect();
+        for batch in testkit::batches(seed, &events) {
+            follow_all(world.app.clone(), batch).await.unwrap();
+        }
+        for (index, order) in orders.iter().enumerate() {
+            let known = world.app.store.find(order.id).await.unwrap().unwrap();
+            let expected = if index < 3 { OrderStatus::Cancelled } else { OrderStatus::Created };
+            assert_eq!((known.order.status, known.next_run_at), (expected, None), "seed {seed}");
+        }
+    }
 }

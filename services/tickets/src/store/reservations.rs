@@ -7,13 +7,15 @@
 //!
 //! Of a listing of one, mark and summary are one write in the common case.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bson::{Bson, doc};
 use common::Time;
 use common::events::Order;
-use common::ids::TicketId;
+use common::ids::{OrderId, TicketId};
 use futures::TryStreamExt;
+use futures::future::join_all;
 use mongodb::options::ReturnDocument;
 use store::{Change, ConflictError, Error, Result};
 
@@ -81,6 +83,88 @@ impl Store {
         Ok(Some(()))
     }
 
+    /// As [`Store::follow`], for the newest events of several orders: the tickets, the reservations, and those of the same
+    /// listings are each read by one command, and what is new is inserted by one. False: a ticket is missing or deleted, or
+    /// another writer was faster.
+    pub async fn follow_all(&self, orders: Vec<Order>) -> Result<bool> {
+        let tickets = self.tickets(orders.iter().map(|order| order.ticket.id)).await?;
+        let is_listed =
+            |order: &Order| tickets.get(&order.ticket.id).is_some_and(|ticket| !ticket.deleted);
+        if !orders.iter().all(is_listed) {
+            return Ok(false);
+        }
+        let later = orders.iter().filter(|order| order.version > 1);
+        let known = self.reservations_of(later.map(|order| order.id)).await?;
+        let (mut new, mut changes, mut applied) = (Vec::new(), Vec::new(), Vec::new());
+        for order in &orders {
+            match known.get(&order.id) {
+                None => new.push(Reservation::first(order)),
+                // The process that has applied the newer event marks the listing.
+                Some(known) if known.order_version > order.version => continue,
+                Some(known) => {
+                    changes.extend(known.follow(order).map(|change| (known.version, change)));
+                }
+            }
+            applied.push(order);
+        }
+        let write = async |(version, change): &(i64, Change<Reservation>)| {
+            self.reservations.replace(*version, &change.thing, &change.events).await
+        };
+        let refused = self.reservations.insert_all(new).await?;
+        let written = join_all(changes.iter().map(write)).await;
+        let written = written.into_iter().collect::<Result<Vec<bool>>>()?;
+        if !refused.is_empty() || !written.into_iter().all(|is_written| is_written) {
+            return Ok(false);
+        }
+        self.reflect(&tickets, &applied).await?;
+        Ok(true)
+    }
+
+    /// Makes the listings of orders that were applied show that.
+    async fn reflect(&self, tickets: &HashMap<TicketId, Ticket>, applied: &[&Order]) -> Result<()> {
+        // Of a listing of one, replicas of the previous version need its newest order.
+        let mut newest: HashMap<TicketId, &Order> = HashMap::new();
+        for order in applied {
+            let known = newest.entry(order.ticket.id).or_insert(order);
+            if (known.hold, known.version) < (order.hold, order.version) {
+                *known = order;
+            }
+        }
+        let of_one = |id: &&TicketId| tickets.get(*id).is_some_and(|ticket| !ticket.has_many());
+        let ids: Vec<TicketId> = newest.keys().filter(of_one).copied().collect();
+        let live = self.live_reservations(&ids).await?;
+        let reflect = async |(id, order): (&TicketId, &&Order)| -> Result<()> {
+            let ticket = tickets.get(id).filter(|ticket| !ticket.has_many());
+            if let Some(ticket) = ticket {
+                let of_it = live.iter().filter(|one| one.ticket_id == *id).cloned().collect();
+                let read = (ticket, of_it);
+                let outcome = self.write_summary(read, Some(order), Mark::IsSummary).await?;
+                if outcome != Summarised::Conflict {
+                    return Ok(());
+                }
+            }
+            self.mark(order).await
+        };
+        // Each to its end: a write that was begun is not dropped.
+        join_all(newest.iter().map(reflect)).await.into_iter().collect()
+    }
+
+    async fn tickets(
+        &self,
+        ids: impl Iterator<Item = TicketId>,
+    ) -> Result<HashMap<TicketId, Ticket>> {
+        let found = self.documents.get_all(ids).await?;
+        Ok(found.into_iter().map(|TicketDocument(ticket)| (ticket.id, ticket)).collect())
+    }
+
+    async fn reservations_of(
+        &self,
+        orders: impl Iterator<Item = OrderId>,
+    ) -> Result<HashMap<OrderId, Reservation>> {
+        let found = self.reservations.get_all(orders).await?;
+        Ok(found.into_iter().map(|reservation| (reservation.order_id, reservation)).collect())
+    }
+
     /// The deletion is published again for a live order of a deleted ticket. The effect first: it is repeated if this
     /// process dies before it is recorded.
     async fn reject(&self, order: &Order) -> Result<()> {
@@ -145,8 +229,18 @@ impl Store {
         applied: Option<&Order>,
         mark: Mark,
     ) -> Result<Summarised> {
+        let reservations = self.live_reservations(&[ticket.id]).await?;
+        self.write_summary((ticket, reservations), applied, mark).await
+    }
+
+    /// The same of a listing and its live reservations, which were read in this order.
+    async fn write_summary(
+        &self,
+        (ticket, mut reservations): (&Ticket, Vec<Reservation>),
+        applied: Option<&Order>,
+        mark: Mark,
+    ) -> Result<Summarised> {
         let id = ticket.id;
-        let mut reservations = self.live_reservations(&[id]).await?;
         if ticket.was_changed_by_previous_version() {
             self.adopt(ticket, &reservations).await?;
             reservations = self.live_reservations(&[id]).await?;
@@ -258,6 +352,9 @@ impl Store {
     }
 
     pub(super) async fn live_reservations(&self, tickets: &[TicketId]) -> Result<Vec<Reservation>> {
+        if tickets.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids: Vec<Bson> = tickets.iter().copied().map(Bson::from).collect();
         let live = doc! { "ticketId": { "$in": ids }, "live": true };
         let found = self.reservations.collection().find(live).batch_size(RESERVATIONS).await?;

@@ -2,6 +2,8 @@
 
 use common::events::OrderStatus;
 
+use orders::listeners::confirm_all_reserved;
+
 use crate::world::{World, reserved};
 
 #[tokio::test]
@@ -31,4 +33,26 @@ async fn a_late_confirmation_does_not_revive_an_order() {
         world.confirm_reserved(order).await;
     }
     assert_eq!([world.stored(cancelled.id).await, world.stored(complete.id).await], before);
+}
+
+#[tokio::test]
+async fn several_confirmations_move_their_orders_together_unless_one_is_not_awaited() {
+    let world = World::start().await;
+    let ticket = world.listing_of(10).await;
+    let mut orders = Vec::new();
+    for _ in 0..4 {
+        orders.push(world.order_as(&world.infra.user(), &ticket).await);
+    }
+    let all: Vec<_> = orders.iter().map(|order| reserved(order).0).collect();
+    let [first, .., last] = &all[..] else { unreachable!("there are four") };
+    let confirm = |batch: &[_]| confirm_all_reserved(world.app.clone(), batch.to_vec());
+    confirm(&[first.clone(), first.clone()]).await.unwrap();
+    // Each of them is then handled alone.
+    confirm(&all).await.unwrap_err();
+    for order in &orders {
+        let stored = world.stored(order.id).await;
+        assert_eq!((stored.status, stored.version), (OrderStatus::AwaitingPayment, 2));
+    }
+    confirm(std::slice::from_ref(last)).await.unwrap_err();
+    assert_eq!(world.stored(last.order_id).await.version, 2);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::Money;
 use common::events::{OrderStatus, Ticket, TicketUpdated};
 use common::listing::Listing;
+use orders::listeners::follow_tickets;
 use testkit::fixtures::TicketChanges as _;
 
 use crate::world::{World, locked};
@@ -69,4 +70,21 @@ async fn a_late_lock_does_not_revive_an_order() {
         world.settled().await;
     }
     assert_eq!([world.stored(cancelled.id).await, world.stored(complete.id).await], before);
+}
+
+#[tokio::test]
+async fn several_tickets_are_followed_together_by_their_newest_versions() {
+    let world = World::start().await;
+    let [one, two] = [world.ticket().await, world.ticket().await];
+    let order = world.order(&two).await;
+    let at = |ticket: &Ticket, version| Ticket { version, ..ticket.clone() };
+    let batch = vec![at(&one, 5), at(&one, 3), Ticket { version: 2, ..locked(&two, &order) }];
+    for _ in 0..2 {
+        follow_tickets(world.app.clone(), batch.clone()).await.unwrap();
+        let versions = [&one, &two].map(|ticket| world.app.store.ticket(ticket.id));
+        let versions = futures::future::join_all(versions).await.into_iter();
+        let versions: Vec<i64> = versions.map(|ticket| ticket.unwrap().unwrap().version).collect();
+        assert_eq!(versions, [5, 2]);
+        assert_eq!(world.stored(order.id).await.status, OrderStatus::AwaitingPayment);
+    }
 }
