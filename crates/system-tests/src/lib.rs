@@ -6,6 +6,7 @@ mod bulk_listings;
 pub mod chaos;
 pub mod checker;
 pub mod clock;
+pub mod commands;
 mod fault_injection;
 mod ledger;
 mod person;

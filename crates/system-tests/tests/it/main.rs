@@ -4,6 +4,7 @@
 
 mod bus_users;
 mod client_disconnects;
+mod commands;
 mod compose;
 mod crashes;
 mod data_loss;

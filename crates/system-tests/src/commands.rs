@@ -1,0 +1,162 @@
+//! What a stack asks of MongoDB, as its profiler records it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bson::{Bson, Document, doc};
+use common::events::Stream;
+use futures::TryStreamExt as _;
+use mongodb::Database;
+use testkit::retry_every;
+
+use crate::{Stack, workspace};
+
+/// Waits until everything that follows from the requests so far has happened, except that reservations expire.
+pub async fn settled(stack: &Stack) {
+    const INTERVAL: Duration = Duration::from_millis(200);
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    let mut databases = Vec::new();
+    for service in workspace::services_with_database() {
+        databases.push(stack.database(&service).await);
+    }
+    let jetstream = async_nats::jetstream::new(stack.nats().await.expect("NATS"));
+    let is_settled = retry_every(INTERVAL, TIMEOUT, async || {
+        for database in &databases {
+            if let Some(waiting) = waiting_in(database).await? {
+                bail!("in {}: {waiting}", database.name());
+            }
+        }
+        for stream in Stream::ALL {
+            let mut consumers = jetstream.get_stream(stream.name()).await?.consumers();
+            while let Some(consumer) = consumers.try_next().await? {
+                let open = consumer.num_pending > 0 || consumer.num_ack_pending > 0;
+                if open && consumer.config.durable_name.is_some() {
+                    bail!("{} has unhandled messages of {}", consumer.name, stream.name());
+                }
+            }
+        }
+        Ok(())
+    });
+    is_settled.await.expect("everything is handled");
+}
+
+/// A document that isn't done.
+async fn waiting_in(database: &Database) -> Result<Option<Document>> {
+    let waiting = doc! { "$or": [
+        { "outboxPending": true },
+        { "dirty": true },
+        { "workAt": { "$type": "date" } },
+        { "nextRunAt": { "$type": "date" } },
+    ] };
+    for collection in database.list_collection_names().await? {
+        let documents = database.collection::<Document>(&collection);
+        if let Some(found) = documents.find_one(waiting.clone()).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Records the commands of all services.
+pub struct CommandLog(Vec<Database>);
+
+/// How often each command was sent: `orders.orders update`.
+#[derive(Clone, Debug, Default)]
+pub struct Commands(BTreeMap<String, usize>);
+
+impl CommandLog {
+    /// Records from now on.
+    pub async fn start(stack: &Stack) -> CommandLog {
+        let mut databases = Vec::new();
+        for service in workspace::services_with_database() {
+            let database = stack.database(&service).await;
+            run(&database, doc! { "profile": 0 }).await;
+            let profile = database.collection::<Document>("system.profile");
+            profile.drop().await.expect("the profile is dropped");
+            let capped = database.create_collection("system.profile");
+            capped.capped(true).size(256 * 1024 * 1024).await.expect("a collection");
+            run(&database, doc! { "profile": 2 }).await;
+            databases.push(database);
+        }
+        CommandLog(databases)
+    }
+
+    /// Ends the recording. Left out is what a service looks for from time to time and doesn't find, as how often it does
+    /// so depends on the time alone; what it measures; and what tests have asked.
+    pub async fn finish(self) -> Commands {
+        let mut commands = BTreeMap::new();
+        for database in self.0 {
+            run(&database, doc! { "profile": 0 }).await;
+            let profile = database.collection::<Document>("system.profile");
+            let own = doc! {
+                "appName": { "$ne": "test" },
+                "ns": { "$not": { "$regex": r"\.system\.profile$" } },
+            };
+            let mut entries = profile.find(own).await.expect("the profile");
+            while let Some(entry) = entries.try_next().await.expect("the profile") {
+                if !is_periodic(&entry) {
+                    *commands.entry(name(&entry)).or_default() += 1;
+                }
+            }
+        }
+        Commands(commands)
+    }
+}
+
+impl Commands {
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Those that write.
+    pub fn writes(&self) -> usize {
+        let is_write = |name: &&String| {
+            ["insert", "update", "findAndModify"].iter().any(|op| name.ends_with(op))
+        };
+        self.0.iter().filter(|(name, _)| is_write(name)).map(|(_, count)| count).sum()
+    }
+
+    /// Per one of so many.
+    pub fn per(&self, number: usize) -> f64 {
+        self.total() as f64 / number as f64
+    }
+}
+
+impl fmt::Display for Commands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in &self.0 {
+            writeln!(f, "{count:>6}  {name}")?;
+        }
+        Ok(())
+    }
+}
+
+async fn run(database: &Database, command: Document) {
+    database.run_command(command).await.expect("MongoDB records operations");
+}
+
+/// A search for work that has found none, and the measurement of an outbox.
+fn is_periodic(entry: &Document) -> bool {
+    let Ok(command) = entry.get_document("command") else { return false };
+    if command.contains_key("aggregate") {
+        return true;
+    }
+    let names_document = |filter: &Document| matches!(filter.get("_id"), Some(Bson::String(_)));
+    let is_empty = matches!(entry.get_i32("nreturned"), Ok(0));
+    is_empty && command.get_document("filter").is_ok_and(|filter| !names_document(filter))
+}
+
+/// The collection and the operation.
+fn name(entry: &Document) -> String {
+    let collection = entry.get_str("ns").unwrap_or("?");
+    let operation = match entry.get_str("op").unwrap_or("?") {
+        "command" => {
+            let command = entry.get_document("command").ok();
+            command.and_then(|command| command.keys().next().cloned()).unwrap_or_default()
+        }
+        operation => operation.to_owned(),
+    };
+    format!("{collection} {operation}")
+}

@@ -1,0 +1,64 @@
+//! How many commands an order and a sale send to MongoDB, in all services together, under load. What each is for:
+//! `docs/protocol.md`.
+
+use futures::{StreamExt as _, stream};
+use system_tests::commands::{CommandLog, Commands, settled};
+use system_tests::{Person, Stack};
+
+use crate::shared;
+
+const CONCURRENCY: usize = 32;
+const ORDERS: usize = 128;
+
+#[tokio::test]
+async fn orders_and_sales_send_few_commands() {
+    let stack = shared::exclusive().await;
+    let buyers = people(&stack).await;
+    let seller = stack.person("seller").await;
+
+    let tickets = listings(&seller).await;
+    let log = begin(&stack).await;
+    let orders = reserve(&buyers, &tickets).await;
+    let per_order = end(&stack, log).await;
+    println!("{ORDERS} orders: {} each\n{per_order}", per_order.per(ORDERS));
+
+    let log = begin(&stack).await;
+    pay(&buyers, &orders).await;
+    let per_payment = end(&stack, log).await;
+    println!("{ORDERS} payments: {} each\n{per_payment}", per_payment.per(ORDERS));
+    println!("{} each sale", per_order.per(ORDERS) + per_payment.per(ORDERS));
+}
+
+/// One buyer for each order.
+async fn people(stack: &Stack) -> Vec<Person> {
+    let people = stream::iter(0..ORDERS).map(|_| stack.person("buyer"));
+    // Signing up takes a processor.
+    people.buffered(4).collect().await
+}
+
+async fn listings(seller: &Person) -> Vec<String> {
+    let listings = stream::iter(0..ORDERS).map(|_| seller.offers("Lakmé", "20.50"));
+    listings.buffered(CONCURRENCY).collect().await
+}
+
+async fn reserve(buyers: &[Person], tickets: &[String]) -> Vec<String> {
+    let orders = buyers.iter().zip(tickets).map(|(buyer, ticket)| buyer.reserves(ticket));
+    stream::iter(orders).buffered(CONCURRENCY).collect().await
+}
+
+async fn pay(buyers: &[Person], orders: &[String]) {
+    let payments = buyers.iter().zip(orders).map(async |(buyer, order)| {
+        buyer.pays(order, "tok_visa").await.expect(201);
+    });
+    stream::iter(payments).buffered(CONCURRENCY).collect::<()>().await;
+}
+
+async fn begin(stack: &Stack) -> CommandLog {
+    settled(stack).await;
+    CommandLog::start(stack).await
+}
+
+async fn end(stack: &Stack, log: CommandLog) -> Commands {
+    settled(stack).await;
+    log.finish().await
+}
