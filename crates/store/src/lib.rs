@@ -13,6 +13,7 @@ pub mod outbox;
 mod read_your_writes;
 mod relay;
 mod relay_back_off;
+pub mod replicas;
 pub mod republish;
 mod run_once;
 pub mod settings;
@@ -23,9 +24,9 @@ pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
-pub use mongo::Replica;
 pub use outbox::OutboxMessage;
 pub use read_your_writes::read_your_writes;
+pub use replicas::Replica;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};
 pub use settings::MongoSettings;
 pub use stored_request::{RETENTION, StoredRequest, StoredResponse};

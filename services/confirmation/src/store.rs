@@ -8,6 +8,7 @@ use mongodb::Database;
 use mongodb::options::ReturnDocument;
 use serde::{Deserialize, Serialize};
 use store::mongo;
+use store::replicas;
 use store::{
     Aggregate, Change, Documents, OutboxMessage, RequestIdentity, Result, StoredResponse,
     TimedCollection,
@@ -111,7 +112,7 @@ impl Store {
     }
 
     pub async fn apply_user(&self, user: &UserReplica) -> Result<()> {
-        mongo::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await?;
+        replicas::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await?;
         Ok(())
     }
 
@@ -120,12 +121,12 @@ impl Store {
     }
 
     pub async fn apply_order(&self, order: &OrderReplica) -> Result<()> {
-        mongo::apply_if_newer(&self.orders, &order.id.to_string(), order.version, order).await?;
+        replicas::apply_if_newer(&self.orders, &order.id.to_string(), order.version, order).await?;
         Ok(())
     }
 
     pub async fn apply_orders(&self, orders: &[OrderReplica]) -> Result<()> {
-        mongo::apply_all_if_newer(&self.orders, orders).await
+        replicas::apply_all_if_newer(&self.orders, orders).await
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Option<OrderReplica>> {

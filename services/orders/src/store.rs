@@ -12,7 +12,8 @@ use futures::TryStreamExt;
 use httpkit::idempotency::RequestIdentity;
 use mongodb::options::Hint;
 use mongodb::{Database, IndexModel};
-use store::mongo::{self, Applied};
+use store::mongo;
+use store::replicas::{self, Applied};
 use store::{Change, Documents, StoredResponse, TimedCollection};
 
 use crate::domain::{Order, Slots, TicketReplica, UserReplica};
@@ -196,12 +197,13 @@ impl Store {
 
     /// Replaces the replica if this one is newer. It is the version mark of the event that carried it.
     pub async fn apply_ticket(&self, ticket: &TicketReplica) -> store::Result<Applied> {
-        mongo::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket).await
+        replicas::apply_if_newer(&self.tickets, &ticket.id.to_string(), ticket.version, ticket)
+            .await
     }
 
     /// The same of several tickets.
     pub async fn apply_tickets(&self, tickets: &[TicketReplica]) -> store::Result<()> {
-        mongo::apply_all_if_newer(&self.tickets, tickets).await
+        replicas::apply_all_if_newer(&self.tickets, tickets).await
     }
 
     pub async fn user(&self, id: UserId) -> store::Result<Option<UserReplica>> {
@@ -209,7 +211,7 @@ impl Store {
     }
 
     pub async fn apply_user(&self, user: &UserReplica) -> store::Result<Applied> {
-        mongo::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await
+        replicas::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await
     }
 
     /// The places that orders of the listing occupy.

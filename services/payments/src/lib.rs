@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod app;
 pub mod domain;
+pub mod executions;
 pub mod gateway;
 pub mod listeners;
 pub mod reconcile;

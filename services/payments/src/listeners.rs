@@ -12,15 +12,18 @@ use common::events::Order;
 use futures::future::join_all;
 
 use crate::state::App;
+use crate::worker;
 
 /// The events of an order contain its whole state; the newest version wins. What follows is executed by this process, if it
 /// isn't busy.
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
-    let permit = app.executions.permit();
+    let permit = app.executions.try_acquire();
     let now = app.clock.now();
     let (payment, is_leased) = app.store.follow(order, permit.is_some(), app.limits, now).await?;
     match permit {
-        Some(permit) if is_leased => app.executions.spawn(app.clone(), payment, permit),
+        Some(permit) if is_leased => {
+            app.executions.spawn(permit, worker::execute(app.clone(), payment));
+        }
         Some(_) | None if payment.next_run_at.is_some() => app.wake_worker.notify_one(),
         Some(_) | None => {}
     }

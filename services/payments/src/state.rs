@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::domain::Limits;
+use crate::executions::Executions;
 use crate::gateway::Gateway;
 use crate::store::Store;
-use crate::worker::Executions;
 
 /// payments: charges and refunds
 #[derive(Clone, Debug, Parser)]

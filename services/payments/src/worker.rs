@@ -5,7 +5,6 @@
 //! processes at one payment are safe nevertheless: a confirmation is marked as sent before it is sent, each step has an
 //! idempotency key, and each result is recorded by a conditional update.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Failure;
@@ -13,18 +12,14 @@ use common::Time;
 use common::back_off::back_off;
 use common::ids::OrderId;
 use store::Change;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::domain::{self, GatewayError, Next, OrderPayment, Step, StripeResult, Transition};
 use crate::state::App;
 
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
-/// How many payments it works on concurrently: payments for which Stripe doesn't respond must not block the others.
-const CONCURRENCY: usize = 64;
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest before it is parked.
@@ -46,48 +41,17 @@ pub enum Outcome {
     Unknown,
 }
 
-/// The executions in the background of this process, at most so many at once.
-#[derive(Clone)]
-pub struct Executions {
-    permits: Arc<Semaphore>,
-    tasks: TaskTracker,
-}
-
-impl Default for Executions {
-    fn default() -> Self {
-        Executions { permits: Arc::new(Semaphore::new(CONCURRENCY)), tasks: TaskTracker::new() }
-    }
-}
-
-impl Executions {
-    /// The right to one more. None: there are enough, and what is due waits for the worker.
-    pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).try_acquire_owned().ok()
-    }
-
-    /// Executes the steps of a payment whose lease this process has.
-    pub fn spawn(&self, app: App, payment: OrderPayment, permit: OwnedSemaphorePermit) {
-        self.tasks.spawn(async move {
-            let order = payment.order_id;
-            report(order, execute_steps(&app, payment).await);
-            drop(permit);
-        });
-    }
-}
-
 /// The background worker: executes what is due until it is cancelled, then finishes what this process has begun.
 pub async fn run(app: App, stop: CancellationToken) {
-    let Executions { permits, tasks } = &app.executions;
     while !stop.is_cancelled() {
         match app.store.find_due(app.clock.now()).await {
             Ok(due) => {
                 for payment in due {
-                    let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
-                    let app = app.clone();
-                    tasks.spawn(async move {
+                    let Some(permit) = app.executions.acquire().await else { return };
+                    let worker = app.clone();
+                    app.executions.spawn(permit, async move {
                         let order = payment.order_id;
-                        report(order, claim_and_execute(&app, payment).await);
-                        drop(permit);
+                        report(order, claim_and_execute(&worker, payment).await);
                     });
                 }
             }
@@ -99,8 +63,12 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => {}
         }
     }
-    tasks.close();
-    tasks.wait().await;
+    app.executions.finish().await;
+}
+
+/// Executes the steps of a payment whose lease this process has.
+pub async fn execute(app: App, payment: OrderPayment) {
+    report(payment.order_id, execute_steps(&app, payment).await);
 }
 
 fn report<T>(order: OrderId, executed: Result<T, Failure>) {

@@ -115,7 +115,7 @@ async fn a_replica_is_the_newest_of_what_several_commands_have_applied() {
         vec![at(&one, 3), at(&two, 2)],
     ];
     // At once, and in any order.
-    let applied = all.iter().map(|batch| store::mongo::apply_all_if_newer(&things, batch));
+    let applied = all.iter().map(|batch| store::replicas::apply_all_if_newer(&things, batch));
     for outcome in futures::future::join_all(applied).await {
         outcome.unwrap();
     }

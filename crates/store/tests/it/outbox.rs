@@ -7,7 +7,7 @@ use bson::{Document, doc};
 use common::events::ExpirationComplete;
 use futures::future::join_all;
 use httpkit::Error;
-use store::mongo;
+use store::replicas;
 use testkit::{Infra, eventually};
 
 use crate::thing::{Thing, bus, open, relay};
@@ -122,15 +122,15 @@ async fn of_two_versions_at_once_of_an_unknown_thing_the_newer_stands() {
         let newer = older.changed().thing;
         let id = older.id.to_string();
         let (first, second) = tokio::join!(
-            mongo::apply_if_newer(&replica, &id, older.version, &older),
-            mongo::apply_if_newer(&replica, &id, newer.version, &newer),
+            replicas::apply_if_newer(&replica, &id, older.version, &older),
+            replicas::apply_if_newer(&replica, &id, newer.version, &newer),
         );
         first.unwrap();
-        assert_eq!(second.unwrap(), mongo::Applied::Newer);
+        assert_eq!(second.unwrap(), replicas::Applied::Newer);
         let stands = replica.find_one(doc! { "_id": &id }).await.unwrap();
         assert_eq!(stands, Some(newer.clone()));
-        let late = mongo::apply_if_newer(&replica, &id, older.version, &older).await.unwrap();
-        assert_eq!(late, mongo::Applied::Stale);
+        let late = replicas::apply_if_newer(&replica, &id, older.version, &older).await.unwrap();
+        assert_eq!(late, replicas::Applied::Stale);
     }
 }
 
