@@ -40,6 +40,7 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::user_updated::handle)
         .together(&[Subject::TicketCreated, Subject::TicketUpdated], listeners::follow_tickets)
         .together(&[Subject::TicketReserved], listeners::confirm_all_reserved)
+        .together(&[Subject::PaymentCreated, Subject::PaymentCaptured], listeners::answer_all)
 }
 
 pub fn service(app: App, verifier: Verifier) -> Service {

@@ -25,6 +25,8 @@ use store::Change;
 use crate::domain::{Effect, Order, TicketReplica};
 use crate::state::App;
 
+pub use payment_created::answer_all;
+
 /// Several tickets at once.
 pub async fn follow_tickets(app: App, tickets: Vec<Ticket>) -> Result<(), Failure> {
     let effects = tickets.iter().flat_map(TicketReplica::updated);

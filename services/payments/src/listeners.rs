@@ -8,18 +8,29 @@ pub mod order_refund_required;
 pub mod order_updated;
 
 use bus::Failure;
-use common::events::Order;
+use common::events::{self, Order};
 use futures::future::join_all;
 
+use crate::domain::OrderPayment;
 use crate::state::App;
 use crate::worker;
 
 /// The events of an order contain its whole state; the newest version wins. What follows is executed by this process, if it
 /// isn't busy.
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
+    follow_known(app, order, None).await
+}
+
+/// The same of an order whose payment was read.
+async fn follow_known(
+    app: &App,
+    order: &Order,
+    known: Option<&OrderPayment>,
+) -> Result<(), Failure> {
     let permit = app.executions.try_acquire();
     let now = app.clock.now();
-    let (payment, is_leased) = app.store.follow(order, permit.is_some(), app.limits, now).await?;
+    let (payment, is_leased) =
+        app.store.follow(order, known, permit.is_some(), app.limits, now).await?;
     match permit {
         Some(permit) if is_leased => {
             app.executions.spawn(permit, worker::execute(app.clone(), payment));
@@ -30,12 +41,17 @@ async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Several orders at once. The new ones are stored by one write.
+/// Several orders at once. The new ones are stored by one write, and the others read by one command.
 pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
-    let (new, known): (Vec<Order>, Vec<Order>) =
+    let (new, mut known): (Vec<Order>, Vec<Order>) =
         orders.into_iter().partition(|order| order.version == 1);
-    let known_after_all = app.store.insert_orders(new).await?;
-    let known = known_after_all.iter().chain(&known);
+    known.extend(app.store.insert_orders(new).await?);
+    let known = events::newest(known);
+    let payments = app.store.find_all(&known).await?;
+    let follow = known.iter().map(|order| {
+        let payment = payments.iter().find(|payment| payment.order_id == order.id);
+        follow_known(&app, order, payment)
+    });
     // Each to its end: a write that was begun is not dropped.
-    join_all(known.map(|order| follow(&app, order))).await.into_iter().collect()
+    join_all(follow).await.into_iter().collect()
 }

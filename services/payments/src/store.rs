@@ -178,23 +178,36 @@ impl Store {
         Ok(())
     }
 
-    /// Applies an order's state, if it is newer than the known one. With a lease for this process, if it takes one and a step
+    /// The payments of these orders.
+    pub async fn find_all(&self, orders: &[events::Order]) -> store::Result<Vec<OrderPayment>> {
+        self.documents.get_all(orders.iter().map(|order| order.id)).await
+    }
+
+    /// Applies an order's state, if it is newer than the known one, which may have been read before. With a lease for this process, if it takes one and a step
     /// follows that no other process executes; returns whether it has one.
     pub async fn follow(
         &self,
         order: &events::Order,
+        known: Option<&OrderPayment>,
         takes_lease: bool,
         limits: Limits,
         now: Time,
     ) -> Result<(OrderPayment, bool), Failure> {
         let mut is_leased = false;
-        let follow = |known: &OrderPayment| {
+        let mut follow = |known: &OrderPayment| {
             let change = known.follow(order, takes_lease, limits, now);
             let next = change.as_ref().map(|change| &change.thing);
             is_leased = known.next_run_at.is_none() && next.is_some_and(|next| next.is_leased(now));
             Ok::<_, Failure>(change)
         };
-        let payment = self.documents.change_or_insert(&OrderPayment::new(order), follow).await?;
+        let changed = match known {
+            Some(known) => self.documents.change_known(known, &mut follow).await?,
+            None => None,
+        };
+        let payment = match changed {
+            Some(payment) => payment,
+            None => self.documents.change_or_insert(&OrderPayment::new(order), &mut follow).await?,
+        };
         self.changes.publish(&payment);
         Ok((payment, is_leased))
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use common::Money;
 use common::events::{
-    CancelReason, OrderCompleted, OrderStatus, PaymentCreated, PaymentFailed, PaymentRefunded,
-    RefundReason, Ticket, TicketDeleted, TicketUpdated,
+    CancelReason, OrderCompleted, OrderStatus, Payment, PaymentCreated, PaymentFailed,
+    PaymentRefunded, RefundReason, Ticket, TicketDeleted, TicketUpdated,
 };
 use orders::domain::{Answer, Order};
+use orders::listeners::answer_all;
 use testkit::eventually;
 use testkit::fixtures::{FailedPaymentChanges as _, TicketChanges as _};
 
@@ -280,4 +281,29 @@ async fn a_required_refund_is_published_again_until_it_is_refunded() {
     world.settled().await;
     world.a_day_passes().await;
     assert_eq!(world.refunds_required(&order).await.len(), 3);
+}
+
+#[tokio::test]
+async fn several_payments_are_answered_together_as_each_is_alone() {
+    let world = World::start().await;
+    let ticket = world.listing_of(10).await;
+    let mut orders = Vec::new();
+    for _ in 0..4 {
+        orders.push(world.order_as(&world.infra.user(), &ticket).await);
+    }
+    let cancelled = world.order(&ticket).await;
+    world.cancel(&cancelled).await;
+    orders.push(cancelled);
+    let payments: Vec<Payment> = orders.iter().map(payment).collect();
+    // Twice, and with what follows.
+    let captured = payments.iter().map(|it| Payment { version: it.version + 2, ..it.clone() });
+    let batches = [payments[..3].to_vec(), payments.clone(), captured.collect()];
+    for batch in batches {
+        answer_all(world.app.clone(), batch).await.unwrap();
+    }
+    for order in &orders[..4] {
+        assert_complete(&world, order).await;
+        assert_eq!(world.events_of(order).await, [("created", 1), ("completed", 2)]);
+    }
+    assert_eq!(world.refunds_required(&orders[4]).await.len(), 1);
 }
