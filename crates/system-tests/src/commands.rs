@@ -59,15 +59,27 @@ async fn waiting_in(database: &Database) -> Result<Option<Document>> {
     Ok(None)
 }
 
-/// Records the commands of all services.
-pub struct CommandLog(Vec<Database>);
+/// The commands that are counted.
+const COUNTED: [&str; 8] =
+    ["find", "getMore", "insert", "update", "findAndModify", "delete", "distinct", "aggregate"];
 
-/// How often each command was sent: `orders.orders update`.
-#[derive(Clone, Debug, Default)]
-pub struct Commands(BTreeMap<String, usize>);
+/// Counts the commands of all services, and records what they do.
+pub struct CommandLog {
+    databases: Vec<Database>,
+    before: i64,
+}
+
+/// The commands of all services.
+#[derive(Clone, Debug)]
+pub struct Commands {
+    total: i64,
+    /// How often each was executed: `orders.orders update`. One command may update several documents, each in its own way;
+    /// these are counted one by one here.
+    operations: BTreeMap<String, usize>,
+}
 
 impl CommandLog {
-    /// Records from now on.
+    /// Counts from now on.
     pub async fn start(stack: &Stack) -> CommandLog {
         let mut databases = Vec::new();
         for service in workspace::services_with_database() {
@@ -80,61 +92,65 @@ impl CommandLog {
             run(&database, doc! { "profile": 2 }).await;
             databases.push(database);
         }
-        CommandLog(databases)
+        let before = count(&databases[0]).await;
+        CommandLog { databases, before }
     }
 
-    /// Ends the recording. Left out is what a service looks for from time to time and doesn't find, as how often it does
-    /// so depends on the time alone; what it measures; and what tests have asked.
+    /// Ends the count. Left out is what a service looks for from time to time and doesn't find, as how often it does so
+    /// depends on the time alone; what it measures; and what tests have asked.
     pub async fn finish(self) -> Commands {
-        let mut commands = BTreeMap::new();
-        for database in self.0 {
+        let mut total = count(&self.databases[0]).await - self.before;
+        let mut operations = BTreeMap::new();
+        for database in self.databases {
             run(&database, doc! { "profile": 0 }).await;
             let profile = database.collection::<Document>("system.profile");
-            let own = doc! {
-                "appName": { "$ne": "test" },
-                "ns": { "$not": { "$regex": r"\.system\.profile$" } },
-            };
-            let mut entries = profile.find(own).await.expect("the profile");
+            let all = doc! { "ns": { "$not": { "$regex": r"\.system\.profile$" } } };
+            let mut entries = profile.find(all).await.expect("the profile");
             while let Some(entry) = entries.try_next().await.expect("the profile") {
-                if !is_periodic(&entry) {
-                    *commands.entry(name(&entry)).or_default() += 1;
+                let (command, name) = name(&entry);
+                if !COUNTED.contains(&command.as_str()) {
+                    continue;
+                }
+                if entry.get_str("appName").is_ok_and(|app| app == "test") || is_periodic(&entry) {
+                    total -= 1;
+                } else {
+                    *operations.entry(name).or_default() += 1;
                 }
             }
         }
-        Commands(commands)
+        Commands { total, operations }
     }
 }
 
 impl Commands {
-    pub fn total(&self) -> usize {
-        self.0.values().sum()
-    }
-
-    /// Those that write.
-    pub fn writes(&self) -> usize {
-        let is_write = |name: &&String| {
-            ["insert", "update", "findAndModify"].iter().any(|op| name.ends_with(op))
-        };
-        self.0.iter().filter(|(name, _)| is_write(name)).map(|(_, count)| count).sum()
-    }
-
-    /// Per one of so many.
+    /// How many were sent per one of so many.
     pub fn per(&self, number: usize) -> f64 {
-        self.total() as f64 / number as f64
+        self.total as f64 / number as f64
     }
 }
 
 impl fmt::Display for Commands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, count) in &self.0 {
+        for (name, count) in &self.operations {
             writeln!(f, "{count:>6}  {name}")?;
         }
         Ok(())
     }
 }
 
-async fn run(database: &Database, command: Document) {
-    database.run_command(command).await.expect("MongoDB records operations");
+/// How many commands the server has executed since it was started.
+async fn count(database: &Database) -> i64 {
+    let admin = database.client().database("admin");
+    let status = run(&admin, doc! { "serverStatus": 1 }).await;
+    let metrics =
+        status.get_document("metrics").and_then(|metrics| metrics.get_document("commands"));
+    let commands = metrics.expect("the server counts commands");
+    let total = |name: &&str| commands.get_document(*name).and_then(|it| it.get_i64("total")).ok();
+    COUNTED.iter().filter_map(total).sum()
+}
+
+async fn run(database: &Database, command: Document) -> Document {
+    database.run_command(command).await.expect("MongoDB records operations")
 }
 
 /// A search for work that has found none, and the measurement of an outbox.
@@ -148,15 +164,19 @@ fn is_periodic(entry: &Document) -> bool {
     is_empty && command.get_document("filter").is_ok_and(|filter| !names_document(filter))
 }
 
-/// The collection and the operation.
-fn name(entry: &Document) -> String {
+/// The command, and the same with its collection.
+fn name(entry: &Document) -> (String, String) {
     let collection = entry.get_str("ns").unwrap_or("?");
     let operation = match entry.get_str("op").unwrap_or("?") {
         "command" => {
             let command = entry.get_document("command").ok();
             command.and_then(|command| command.keys().next().cloned()).unwrap_or_default()
         }
+        "query" => "find".to_owned(),
+        "getmore" => "getMore".to_owned(),
+        "remove" => "delete".to_owned(),
         operation => operation.to_owned(),
     };
-    format!("{collection} {operation}")
+    let name = format!("{collection} {operation}");
+    (operation, name)
 }
