@@ -1,5 +1,6 @@
 //! All of payments' MongoDB: one collection, one document per order.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -10,19 +11,24 @@ use common::ids::{OrderId, PaymentId};
 use common::{Clock, Time, events};
 use futures::TryStreamExt;
 use futures::future::ready;
-use mongodb::options::IndexOptions;
+use mongodb::options::{IndexOptions, ReturnDocument};
 use mongodb::{Database, IndexModel};
 use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
 
-use crate::domain::{CardToken, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent};
+use crate::domain::{
+    CardToken, EventSweep, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent,
+};
 
 /// How many due payments are loaded at once.
 const BATCH: i64 = 64;
+/// The one document about the sweep of Stripe's events.
+const SWEEP: &str = "events";
 
 #[derive(Clone)]
 pub struct Store {
     documents: Documents<OrderPayment>,
     webhooks: TimedCollection<WebhookEvent>,
+    sweeps: TimedCollection<EventSweep>,
 }
 
 /// How a request to pay was stored.
@@ -60,12 +66,14 @@ impl Store {
             ),
         ];
         let webhooks = TimedCollection::new(database, "webhooks");
+        let sweeps = TimedCollection::new(database, "sweeps");
         mongo::when_available(|| async {
             webhooks.create_indexes(webhook_indexes()).await?;
             Ok(())
         })
         .await?;
-        Ok(Store { documents: Documents::open(database, clock, indexes).await?, webhooks })
+        let documents = Documents::open(database, clock, indexes).await?;
+        Ok(Store { documents, webhooks, sweeps })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -73,6 +81,7 @@ impl Store {
         Store {
             documents: self.documents.in_background(database),
             webhooks: self.webhooks.in_background(database),
+            sweeps: self.sweeps.in_background(database),
         }
     }
 
@@ -143,15 +152,64 @@ impl Store {
         Ok(due.try_collect().await?)
     }
 
-    /// None: it is done.
+    /// None: it is done. Returns whether this is news: another process may have been faster.
     pub async fn finish_webhook(
         &self,
-        id: &str,
+        event: &WebhookEvent,
         next_run_at: Option<Time>,
         failures: i64,
-    ) -> store::Result<()> {
+    ) -> store::Result<bool> {
+        let as_read = doc! { "_id": &event.id, "nextRunAt": event.next_run_at };
         let done = doc! { "$set": { "nextRunAt": next_run_at, "failures": failures } };
-        self.webhooks.update_one(doc! { "_id": id }, done).await?;
+        Ok(self.webhooks.update_one(as_read, done).await?.modified_count > 0)
+    }
+
+    /// Stores those of these events of which there was no webhook, or none that could be read. Returns how many.
+    pub async fn insert_missed(&self, events: &[WebhookEvent]) -> store::Result<usize> {
+        let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        let known = doc! { "_id": { "$in": ids }, "intent": { "$type": "string" } };
+        let known: HashSet<String> = {
+            let known = self.webhooks.distinct("_id", known).await?;
+            known.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect()
+        };
+        let mut missed = 0;
+        for event in events.iter().filter(|event| !known.contains(&event.id)) {
+            let unread = doc! { "_id": &event.id, "intent": null };
+            let next_run_at = event.next_run_at;
+            let read = doc! {
+                "$set": { "kind": &event.kind, "intent": &event.intent, "nextRunAt": next_run_at },
+                "$setOnInsert": { "receivedAt": event.received_at, "failures": 0_i64 },
+            };
+            match self.webhooks.update_one(unread, read).upsert(true).await {
+                Ok(_) => missed += 1,
+                // Its webhook has come meanwhile.
+                Err(error) => match store::Error::from(error) {
+                    error if error.duplicate_of().is_some() => {}
+                    error => return Err(error),
+                },
+            }
+        }
+        Ok(missed)
+    }
+
+    /// Claims the sweep of Stripe's events until that time. None: another replica has it, or has just finished one.
+    pub async fn claim_sweep(&self, now: Time, until: Time) -> store::Result<Option<EventSweep>> {
+        let free = doc! { "_id": SWEEP, "leasedUntil": { "$lte": now } };
+        let claim = doc! { "$set": { "leasedUntil": until } };
+        let claim = self.sweeps.find_one_and_update(free, claim).upsert(true);
+        match claim.return_document(ReturnDocument::After).await.map_err(store::Error::from) {
+            Err(error) if error.duplicate_of().is_some() => Ok(None),
+            claimed => claimed,
+        }
+    }
+
+    /// Extends the claim; and records how far the sweep has come, if it is complete.
+    pub async fn extend_sweep(&self, until: Time, up_to: Option<Time>) -> store::Result<()> {
+        let mut latest = doc! { "leasedUntil": until };
+        if let Some(up_to) = up_to {
+            latest.insert("upTo", up_to);
+        }
+        self.sweeps.update_one(doc! { "_id": SWEEP }, doc! { "$max": latest }).await?;
         Ok(())
     }
 
