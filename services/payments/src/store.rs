@@ -11,7 +11,7 @@ use common::ids::{OrderId, PaymentId};
 use common::{Clock, Time, events};
 use futures::TryStreamExt;
 use futures::future::ready;
-use mongodb::options::{IndexOptions, ReturnDocument};
+use mongodb::options::{Hint, IndexOptions, ReturnDocument};
 use mongodb::{Database, IndexModel};
 use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
 
@@ -113,6 +113,14 @@ impl Store {
         let waiting = payments.find(waiting).sort(doc! { "_id": 1 }).limit(BATCH).await?;
         let waiting: Vec<OrderPayment> = waiting.try_collect().await?;
         Ok(waiting.into_iter().map(|payment| payment.order_id).collect())
+    }
+
+    /// Payments with a PaymentIntent, in the order of their orders' ids, after this one.
+    pub async fn with_intent(&self, after: OrderId) -> store::Result<Vec<OrderPayment>> {
+        let has_intent = doc! { "_id": { "$gt": after }, "charge.intent": { "$type": "string" } };
+        let payments = self.documents.collection();
+        let found = payments.find(has_intent).sort(doc! { "_id": 1 }).hint(by_id()).limit(BATCH);
+        Ok(found.await?.try_collect().await?)
     }
 
     /// The payments that have failed too often, the most often first.
@@ -309,6 +317,11 @@ impl Store {
         let recorded = self.documents.change(order, |payment| Ok::<_, Failure>(decide(payment)));
         recorded.await?.ok_or_else(|| unknown_order(order))
     }
+}
+
+/// A range of ids is read in its order.
+fn by_id() -> Hint {
+    Hint::Keys(doc! { "_id": 1 })
 }
 
 /// What is due; and how long a webhook is remembered, so that a repetition is recognised: longer than Stripe repeats it.
