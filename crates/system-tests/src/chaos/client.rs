@@ -9,6 +9,7 @@ use rand::seq::IndexedRandom;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::at_stripe::Act;
 use super::gateway_client::{Operation, Request, Response};
 use super::load::{Features, Load, Plans};
 use super::random::rng_of;
@@ -28,6 +29,12 @@ const BAD_CARDS: [&str; 4] = [
     "tok_chargeDeclinedExpiredCard",
     "pm_card_chargeDeclined",
 ];
+/// The buyer's bank asks the buyer.
+const CHALLENGED_CARD: &str = "tok_threeDSecure2Required";
+/// The share of challenges after which the buyer comes back to the website.
+const COMES_BACK: f64 = 0.5;
+/// A refund of a part in the dashboard is of so many cents at most: less than the cheapest ticket costs.
+const MAX_PART: i64 = 40;
 /// The share of writes during which the client disconnects.
 const DISCONNECT: f64 = 0.03;
 /// The share of requests with an `Idempotency-Key`, of those that may have one; and the share of these that are repeated
@@ -71,6 +78,7 @@ impl Client {
             77..79 => self.cancel_any().await,
             79..80 => self.check_in().await,
             80..84 => self.pay_any().await,
+            84..87 => self.act_at_stripe().await,
             _ => self.read().await,
         }
     }
@@ -263,7 +271,8 @@ impl Client {
                     tokio::join!(self.pay(&reservation, card), other.pay(&reservation, card));
                 first.and(second)
             }
-            77..87 => Some(()),
+            77..83 => Some(()),
+            83..91 if self.has_all_features() => self.pay_with_challenge(&reservation).await,
             _ => {
                 let before_expiry = Duration::from_millis(self.rng.random_range(900..3000));
                 plans.add(
@@ -292,20 +301,95 @@ impl Client {
                 Some(body),
             )
             .await?;
-        let Some(id) = text(&response.body["id"]) else { return Some(()) };
+        self.record_payment(reservation, &response);
+        Some(())
+    }
+
+    /// Records what the response to a payment, or to the return from the bank, acknowledges.
+    fn record_payment(&self, reservation: &Reservation, response: &Response) {
+        let body = &response.body;
+        let (Some(id), Some(intent)) = (text(&body["id"]), text(&body["stripeId"])) else { return };
         let paid = AcknowledgedPayment { id: id.clone(), order: reservation.order.clone() };
         let mut state = self.load.state();
-        match response.status {
-            201 => {
+        match (response.status, body["status"].as_str()) {
+            (201, _) | (200, Some("completed")) => {
                 state.acknowledged.paid.push(paid);
                 if reservation.is_all {
                     state.remove_listing(&reservation.ticket);
                 }
                 let Reservation { order, ticket, buyer, seller, .. } = reservation.clone();
-                state.add_sale(Sale { payment: id, order, ticket, buyer, seller });
+                state.add_sale(Sale { payment: id, intent, order, ticket, buyer, seller });
             }
-            202 => state.acknowledged.processing.push(paid),
+            (202, _) => state.acknowledged.processing.push(paid),
             _ => {}
+        }
+    }
+
+    /// The bank asks the buyer, who confirms, fails, or leaves; and who may come back to the website, or not.
+    async fn pay_with_challenge(&mut self, reservation: &Reservation) -> Outcome {
+        let Reservation { order, buyer, .. } = reservation;
+        let body = json!({ "orderId": order, "token": CHALLENGED_CARD });
+        let response = self
+            .request_as(buyer, Operation::Pay, Method::POST, "/api/payments", Some(body))
+            .await?;
+        self.record_payment(reservation, &response);
+        let is_challenged = response.body["status"] == "action_required";
+        let intent = text(&response.body["stripeId"]).filter(|_| is_challenged);
+        let (Some(payment), Some(intent)) = (text(&response.body["id"]), intent) else {
+            return Some(());
+        };
+        let pause = Duration::from_millis(self.rng.random_range(0..3000));
+        tokio::time::sleep(pause).await;
+        let act = match self.rng.random_range(0..10_u32) {
+            0..5 => Act::Authenticate,
+            5..7 => Act::FailToAuthenticate,
+            7..8 => Act::Cancel,
+            // The buyer has left: the reservation ends.
+            _ => return Some(()),
+        };
+        self.load.at_stripe.does(act, &intent).await;
+        if !self.rng.random_bool(COMES_BACK) {
+            return Some(());
+        }
+        let path = format!("/api/payments/{payment}/refresh");
+        let response =
+            self.request_as(buyer, Operation::Refresh, Method::POST, &path, None).await?;
+        self.record_payment(reservation, &response);
+        if act == Act::FailToAuthenticate {
+            return self.pay(reservation, &GOOD_CARDS).await;
+        }
+        Some(())
+    }
+
+    /// Somebody refunds a sale in Stripe's dashboard, all of it or a part; its buyer disputes the charge; or a bank decides.
+    async fn act_at_stripe(&mut self) -> Outcome {
+        if !self.has_all_features() {
+            return self.read().await;
+        }
+        let Some(Sale { intent, .. }) = self.load.state().any_sale(&mut self.rng) else {
+            return self.read().await;
+        };
+        let at_stripe = &self.load.at_stripe;
+        match self.rng.random_range(0..10_u32) {
+            0..4 => {
+                let part = self.rng.random_range(1..=MAX_PART);
+                at_stripe.refunds_part(&intent, part).await;
+            }
+            4 => drop(at_stripe.does(Act::RefundAll, &intent).await),
+            5..8 => {
+                let opened = at_stripe.does(Act::OpenDispute, &intent).await;
+                if let Some(dispute) = opened.and_then(|dispute| text(&dispute["id"])) {
+                    self.load.state().add_dispute(dispute);
+                }
+            }
+            _ => {
+                let dispute = self.load.state().take_dispute(&mut self.rng);
+                let is_won = self.rng.random_bool(0.5);
+                let decision = if is_won { Act::WinDispute } else { Act::LoseDispute };
+                if let Some(dispute) = dispute {
+                    at_stripe.does(decision, &dispute).await;
+                }
+            }
         }
         Some(())
     }
