@@ -6,8 +6,10 @@ use bson::{Document, doc};
 use common::events::{DisputeStatus, PaymentCaptured, PaymentDisputed, PaymentRefunded};
 use common::{Clock, Money};
 use futures::TryStreamExt;
+use hmac::{Hmac, Mac};
 use payments::domain::Status;
 use serde_json::{Value, json};
+use sha2::Sha256;
 use testkit::{Client, Method, Response, eventually};
 
 use crate::world::World;
@@ -246,6 +248,32 @@ async fn a_forged_or_unsigned_webhook_is_refused_and_stores_nothing() {
     }
     let is_it = |event: &Document| event.get_str("_id").is_ok_and(|id| id == "evt_forged");
     assert!(!stored(&world).await.iter().any(is_it));
+}
+
+/// Stripe's own signature, and a body of which nothing can be read: it is accepted, so that Stripe doesn't repeat it for days.
+#[tokio::test]
+async fn a_signed_body_of_which_nothing_can_be_read_is_stored_once_and_changes_nothing() {
+    let world = World::with_webhooks().await;
+    let order = world.order().await;
+    let payment = world.pay(&order, "tok_visa").await.expect(201);
+    all_handled(&world).await;
+    let before = stored(&world).await.len();
+    let at = world.infra.clock.now().millis() / 1000;
+    for body in ["[\"a later format\"]", "\u{0}\u{1}", "{\"id\": 7}"] {
+        let secret = world.app.webhook_secrets.last().unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(format!("{at}.{body}").as_bytes());
+        let hex: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        for _ in 0..2 {
+            let request = world.service.client().request(Method::POST, "/api/payments/webhook");
+            let request = request.header("stripe-signature", &format!("t={at},v1={hex}"));
+            assert_eq!(request.body(body).send().await.status, 200);
+        }
+    }
+    all_handled(&world).await;
+    assert_eq!(stored(&world).await.len(), before + 3);
+    assert_eq!(world.payment(&order).await, payment);
 }
 
 #[tokio::test]
