@@ -13,8 +13,9 @@ use crate::state::App;
 
 /// An event that is younger isn't missed yet: its webhook may be on its way.
 const GRACE: Duration = Duration::from_secs(30);
-/// How much of what was compared is compared again: the clocks differ, and the list may lag.
-const OVERLAP: Duration = Duration::from_secs(2 * 60);
+/// How much of what was compared is compared again: the clocks differ, by as much as a signature may be old, and the list may
+/// lag.
+const OVERLAP: Duration = Duration::from_secs(5 * 60);
 /// How far back the first sweep looks: for as long as an authorisation lasts.
 const FIRST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// For how long a replica has the sweep without an extension; and how long after its end another one begins.
