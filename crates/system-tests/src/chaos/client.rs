@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::cards::{BAD_CARDS, GOOD_CARDS};
 use super::gateway_client::{Operation, Request, Response};
 use super::load::{Features, Load, Plans};
 use super::random::rng_of;
@@ -18,7 +19,6 @@ use super::shared_state::{Listing, Reservation, Sale, User};
 use crate::checker::{
     AcknowledgedAdmission, AcknowledgedOrder, AcknowledgedRefund, AcknowledgedTicket, Replay,
 };
-use paying::{BAD_CARDS, GOOD_CARDS};
 
 const VENUE: &str = "State Opera";
 const PASSWORD: &str = "correct horse battery";

@@ -2,6 +2,7 @@
 //! broker lose their data, and Stripe fails. Once the stack is idle, the checker verifies the invariants.
 
 mod at_stripe;
+mod cards;
 mod client;
 mod fault_injector;
 mod faults;

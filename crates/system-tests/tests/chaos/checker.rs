@@ -11,8 +11,8 @@ use system_tests::Stack;
 use system_tests::chaos::{self, Options};
 use system_tests::checker::{
     AcknowledgedAdmission, AcknowledgedRefund, CheckIn, DeadLetter, Dispute, Invariant, Metadata,
-    OplogEntry, Order, OrderStatus, OutboxEntry, PaymentDispute, PaymentState, Reservation,
-    ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, Webhook, check,
+    OplogEntry, Order, OrderStatus, OutboxEntry, PaymentDispute, PaymentState, PaymentStatus,
+    Reservation, ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, Webhook, check,
 };
 
 #[tokio::test]
@@ -529,8 +529,12 @@ const MUTATIONS: &[Mutation] = &[
         what: "a refund that was never made",
         invariant: Invariant::NoLostMoney,
         apply: |snapshot| {
-            let refund = snapshot.ledger.refunds.pop().unwrap();
-            refund.charge
+            let order = complete(snapshot).id;
+            let refunded = order_mut(snapshot, &order);
+            refunded.status = OrderStatus::Cancelled;
+            refunded.cancel_reason = Some("refunded".to_owned());
+            payment_of(snapshot, &order).status = PaymentStatus::Refunded;
+            format!("order {order} is Cancelled and due 0 cents")
         },
     },
     Mutation {

@@ -9,20 +9,11 @@ use serde_json::json;
 
 use super::{Client, Outcome, text};
 use crate::chaos::at_stripe::Act;
+use crate::chaos::cards::{CHALLENGED_CARD, GOOD_CARDS};
 use crate::chaos::gateway_client::{Operation, Response};
 use crate::chaos::shared_state::{Reservation, Sale};
 use crate::checker::AcknowledgedPayment;
 
-pub(super) const GOOD_CARDS: [&str; 5] =
-    ["tok_visa", "tok_mastercard", "tok_visa_debit", "pm_card_visa", "tok_pendingRefund"];
-pub(super) const BAD_CARDS: [&str; 4] = [
-    "tok_chargeDeclined",
-    "tok_chargeDeclinedInsufficientFunds",
-    "tok_chargeDeclinedExpiredCard",
-    "pm_card_chargeDeclined",
-];
-/// The buyer's bank asks the buyer.
-const CHALLENGED_CARD: &str = "tok_threeDSecure2Required";
 /// The share of challenges after which the buyer comes back to the website.
 const COMES_BACK: f64 = 0.5;
 /// A refund of a part in the dashboard is of so many cents at most: less than the cheapest ticket costs.
