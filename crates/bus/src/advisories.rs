@@ -20,6 +20,8 @@ use crate::streams::{ADVISORIES, advisories_about};
 
 /// The reason that a listener gives when it terminates a message for which it has published a dead letter.
 pub(crate) const DEAD_LETTERED: &str = "dead-lettered";
+/// JetStream's own reason when a message is removed from its stream while it is unacknowledged: by a limit, a purge, a deletion.
+const REMOVED: &str = "Unacknowledged message was deleted";
 /// How often the dead letters are counted.
 const COUNT: Duration = Duration::from_secs(15);
 
@@ -88,16 +90,14 @@ async fn handle_advisory(bus: &Bus, message: &Message) -> anyhow::Result<AckKind
     if advisory.reason.as_deref() == Some(DEAD_LETTERED) {
         return Ok(AckKind::Ack);
     }
+    // It may still be readable, for a moment: that it becomes a dead letter must not depend on it.
+    if advisory.reason.as_deref() == Some(REMOVED) {
+        return Ok(acknowledge_gone(&advisory));
+    }
     let stream = bus.reader(&advisory.stream).await?;
     let original = match stream.get_raw_message(advisory.stream_seq).await {
         Ok(original) => original,
-        Err(error) if is_gone(&error) => {
-            tracing::error!(
-                ?advisory,
-                "JetStream stopped delivering a message that no longer exists"
-            );
-            return Ok(AckKind::Ack);
-        }
+        Err(error) if is_gone(&error) => return Ok(acknowledge_gone(&advisory)),
         Err(error) => return Err(error.into()),
     };
     let undeliverable = Undeliverable {
@@ -118,6 +118,12 @@ async fn handle_advisory(bus: &Bus, message: &Message) -> anyhow::Result<AckKind
     };
     publish_dead_letter(bus, undeliverable, &reason).await?;
     Ok(AckKind::Ack)
+}
+
+/// Its publisher has to republish it.
+fn acknowledge_gone(advisory: &Advisory) -> AckKind {
+    tracing::error!(?advisory, "JetStream stopped delivering a message that no longer exists");
+    AckKind::Ack
 }
 
 fn is_gone(error: &RawMessageError) -> bool {

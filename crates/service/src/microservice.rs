@@ -38,13 +38,18 @@ pub trait Microservice {
         settings: Self::StateSettings,
         clock: Clock,
     ) -> impl Future<Output = anyhow::Result<AdminCommands<Self::State, Self::Document>>> + Send;
+
+    /// The admin commands that only this service has, for `--help`. Its program runs them before [`main`].
+    fn own_commands() -> Vec<clap::Command> {
+        Vec::new()
+    }
 }
 
 /// Serves until SIGTERM, or runs the admin command on the command line.
 pub async fn main<M: Microservice>() -> ExitCode {
     let parser = Command::<M::StateSettings>::augment_subcommands(M::Settings::command());
     let parser = parser.subcommand_negates_reqs(true).subcommand_help_heading("Admin commands");
-    let mut matches = parser.get_matches();
+    let mut matches = parser.subcommands(M::own_commands()).get_matches();
     if matches.subcommand_name().is_none() {
         return match M::Settings::from_arg_matches_mut(&mut matches) {
             Ok(settings) => {

@@ -29,8 +29,8 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Compares the PaymentIntents at Stripe, their refunds and disputes with this database, takes over what is new, and
-    /// prints what still differs
+    /// Compares the PaymentIntents at Stripe, their refunds and disputes with this database, in both directions, takes over
+    /// what is new, and prints what still differs
     Reconcile {
         /// Those that were created since then, such as 2026-01-31T12:45:00Z; without it, in the last seven days
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -48,9 +48,13 @@ enum Command {
     },
 }
 
-/// Whether this is one of the commands above.
+/// The commands above.
+pub fn commands() -> Vec<clap::Command> {
+    Settings::command().get_subcommands().cloned().collect()
+}
+
 pub fn has_command(name: &str) -> bool {
-    Settings::command().get_subcommands().any(|command| command.get_name() == name)
+    commands().iter().any(|command| command.get_name() == name)
 }
 
 fn parse_time(text: &str) -> Result<Time, String> {
@@ -78,7 +82,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn reconcile(app: &App, since: Time) -> anyhow::Result<()> {
-    let result = reconcile_since(app, since).await.context("could not list PaymentIntents")?;
+    let result = reconcile_since(app, since).await?;
     println!("{} orders with a PaymentIntent, {} mended", result.orders, result.mended);
     for difference in &result.differences {
         println!("{difference}");

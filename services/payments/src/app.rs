@@ -13,7 +13,7 @@ use service::{AdminCommands, HttpState, Microservice};
 
 use crate::domain::OrderPayment;
 use crate::state::{App, Settings, StateSettings};
-use crate::{listeners, response, routes, sweep, webhooks, worker};
+use crate::{admin, listeners, response, routes, sweep, webhooks, worker};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
@@ -86,5 +86,9 @@ impl Microservice for Payments {
     ) -> anyhow::Result<AdminCommands<App, OrderPayment>> {
         let app = App::connect(&settings, clock).await?;
         Ok(AdminCommands::new(&app.context, listeners(app.clone()), app.store.documents()))
+    }
+
+    fn own_commands() -> Vec<clap::Command> {
+        admin::commands()
     }
 }

@@ -9,11 +9,13 @@ use anyhow::Context;
 use common::events::DisputeStatus;
 use common::ids::{OrderId, PaymentId};
 use common::{Money, Time};
+use miniserde::json::Value;
 use stripe::{
     ApiErrors, ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError,
     StripeRequest,
 };
 use stripe_core::dispute::ListDispute;
+use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, CapturePaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent,
     ListPaymentIntent, RetrievePaymentIntent,
@@ -27,7 +29,7 @@ use stripe_payment::payment_method::{
     CreatePaymentMethod, CreatePaymentMethodCard, CreatePaymentMethodTokenParams,
     CreatePaymentMethodType,
 };
-use stripe_types::RangeQueryTs;
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
 use url::Url;
 
 use crate::domain::{
@@ -50,6 +52,41 @@ pub struct ListedIntent {
     pub id: String,
     pub order: OrderId,
     pub total: Total,
+}
+
+/// The events that report what may have happened without us: those for which Stripe is to send webhooks
+/// (docs/operating.md), by their whole names, of which Stripe takes up to twenty.
+const EVENTS: [&str; 13] = [
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.canceled",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "payment_intent.succeeded",
+    "charge.refunded",
+    "charge.refund.updated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+];
+
+/// A page of the list of events.
+#[derive(Clone, Debug)]
+pub struct ListedEvents {
+    /// The newest first.
+    pub events: Vec<ListedEvent>,
+    /// The last one on the page, if there are more.
+    pub next: Option<String>,
+}
+
+/// An event in the list, as far as it matters.
+#[derive(Clone, Debug)]
+pub struct ListedEvent {
+    pub id: String,
+    pub kind: String,
+    pub intent: Option<String>,
 }
 
 #[derive(Clone)]
@@ -169,6 +206,38 @@ impl Gateway {
         }
     }
 
+    /// A page of the events between these times, after this event of the previous page.
+    pub async fn list_events(
+        &self,
+        (from, to): (Time, Time),
+        after: Option<String>,
+    ) -> StripeResult<ListedEvents> {
+        let seconds = |time: Time| time.millis().div_euclid(1000);
+        let created = RangeBoundsTs {
+            gte: Some(seconds(from)),
+            lt: Some(seconds(to)),
+            ..RangeBoundsTs::default()
+        };
+        let mut request = ListEvent::new()
+            .types(EVENTS.map(str::to_owned))
+            .created(RangeQueryTs::Bounds(created))
+            .limit(PER_PAGE);
+        if let Some(after) = after {
+            request = request.starting_after(after);
+        }
+        let page = request.send(&self.client).await.map_err(error)?;
+        let last = page.data.last().map(|event| event.id.to_string());
+        let listed = |event: &stripe_core::Event| ListedEvent {
+            id: event.id.to_string(),
+            kind: event.type_.to_string(),
+            intent: intent_of(&event.data.object),
+        };
+        Ok(ListedEvents {
+            events: page.data.iter().map(listed).collect(),
+            next: last.filter(|_| page.has_more),
+        })
+    }
+
     /// Charges the card with what is authorised.
     pub async fn capture(
         &self,
@@ -280,6 +349,25 @@ fn listed_intent(intent: &PaymentIntent) -> Option<ListedIntent> {
             currency: intent.currency.to_string().parse().ok()?,
         },
     })
+}
+
+/// The PaymentIntent that an event's object is, or belongs to: it may be of any version of the API.
+fn intent_of(object: &Value) -> Option<String> {
+    let Value::Object(object) = object else { return None };
+    let text = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
+        )
+        | None => None,
+    };
+    if text(object.get("object")).as_deref() == Some("payment_intent") {
+        return text(object.get("id"));
+    }
+    match object.get("payment_intent") {
+        Some(Value::Object(expanded)) => text(expanded.get("id")),
+        id => text(id),
+    }
 }
 
 /// <https://docs.stripe.com/api/disputes/object#dispute_object-status>

@@ -64,7 +64,11 @@ async fn record(app: &App, read: &OrderPayment, observed: &Observed) -> Result<b
     if is_stale {
         return Err(Failure::Transient(anyhow!("{intent} has changed meanwhile")));
     }
-    for dispute in disputes {
+    // Those before the known one are known, too.
+    let known = after.payment.as_ref().and_then(|payment| payment.dispute.as_ref());
+    let is_known = |it: &Dispute| known.is_some_and(|known| known.stripe_id == it.stripe_id);
+    let from = disputes.iter().position(is_known).unwrap_or(0);
+    for dispute in disputes.iter().skip(from) {
         let record = |payment: &OrderPayment| {
             let change = payment.record_dispute(dispute, limits, now);
             is_new |= change.is_some();

@@ -1,4 +1,6 @@
-//! All of payments' MongoDB: one collection, one document per order.
+//! All of payments' MongoDB: one document per order, and Stripe's events beside them.
+
+mod sweeps;
 
 use std::time::Duration;
 
@@ -10,11 +12,13 @@ use common::ids::{OrderId, PaymentId};
 use common::{Clock, Time, events};
 use futures::TryStreamExt;
 use futures::future::ready;
-use mongodb::options::IndexOptions;
+use mongodb::options::{Hint, IndexOptions};
 use mongodb::{Database, IndexModel};
 use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
 
-use crate::domain::{CardToken, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent};
+use crate::domain::{
+    CardToken, EventSweep, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent,
+};
 use crate::waiting::{Changes, Subscription};
 
 /// How many due payments are loaded at once.
@@ -24,6 +28,7 @@ const BATCH: i64 = 64;
 pub struct Store {
     documents: Documents<OrderPayment>,
     webhooks: TimedCollection<WebhookEvent>,
+    sweeps: TimedCollection<EventSweep>,
     changes: Changes,
 }
 
@@ -62,13 +67,14 @@ impl Store {
             ),
         ];
         let webhooks = TimedCollection::new(database, "webhooks");
+        let sweeps = TimedCollection::new(database, "sweeps");
         mongo::when_available(|| async {
             webhooks.create_indexes(webhook_indexes()).await?;
             Ok(())
         })
         .await?;
         let documents = Documents::open(database, clock, indexes).await?;
-        Ok(Store { documents, webhooks, changes: Changes::default() })
+        Ok(Store { documents, webhooks, sweeps, changes: Changes::default() })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -76,6 +82,7 @@ impl Store {
         Store {
             documents: self.documents.in_background(database),
             webhooks: self.webhooks.in_background(database),
+            sweeps: self.sweeps.in_background(database),
             changes: self.changes.clone(),
         }
     }
@@ -115,6 +122,14 @@ impl Store {
         Ok(waiting.into_iter().map(|payment| payment.order_id).collect())
     }
 
+    /// Payments with a PaymentIntent, in the order of their orders' ids, after this one.
+    pub async fn with_intent(&self, after: OrderId) -> store::Result<Vec<OrderPayment>> {
+        let has_intent = doc! { "_id": { "$gt": after }, "charge.intent": { "$type": "string" } };
+        let payments = self.documents.collection();
+        let found = payments.find(has_intent).sort(doc! { "_id": 1 }).hint(by_id()).limit(BATCH);
+        Ok(found.await?.try_collect().await?)
+    }
+
     /// The payments that have failed too often, the most often first.
     pub async fn parked(&self) -> store::Result<Vec<OrderPayment>> {
         let parked = doc! { "failures": { "$gte": i64::from(PARKED_AFTER) } };
@@ -152,16 +167,16 @@ impl Store {
         Ok(due.try_collect().await?)
     }
 
-    /// None: it is done.
+    /// None: it is done. Returns whether this is news: another process may have been faster.
     pub async fn finish_webhook(
         &self,
-        id: &str,
+        event: &WebhookEvent,
         next_run_at: Option<Time>,
         failures: i64,
-    ) -> store::Result<()> {
+    ) -> store::Result<bool> {
+        let as_read = doc! { "_id": &event.id, "nextRunAt": event.next_run_at };
         let done = doc! { "$set": { "nextRunAt": next_run_at, "failures": failures } };
-        self.webhooks.update_one(doc! { "_id": id }, done).await?;
-        Ok(())
+        Ok(self.webhooks.update_one(as_read, done).await?.modified_count > 0)
     }
 
     /// The payments that are due for the background worker.
@@ -314,6 +329,11 @@ impl Store {
         self.changes.publish(&payment);
         Ok(payment)
     }
+}
+
+/// A range of ids is read in its order.
+fn by_id() -> Hint {
+    Hint::Keys(doc! { "_id": 1 })
 }
 
 /// What is due; and how long a webhook is remembered, so that a repetition is recognised: longer than Stripe repeats it.

@@ -1,5 +1,7 @@
-//! Payments that wait for the buyer's bank are compared with Stripe: the buyer may not have come back, and the webhook may
-//! be lost. What is mended is counted, because it should be nothing.
+//! What lost webhooks would have reported is found: by comparing the payments that wait for the buyer's bank with Stripe, and
+//! by reading Stripe's own list of events ([`events`]). What is found is counted, because it should be nothing.
+
+mod events;
 
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::reconcile::reconcile;
 use crate::state::App;
+
+pub use events::sweep_events;
 
 /// How often it runs.
 const PERIOD: Duration = Duration::from_secs(30);
@@ -21,10 +25,13 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(failure) = sweep(&app).await {
             tracing::warn!(?failure, "sweep failed, will retry");
         }
+        if let Err(failure) = sweep_events(&app).await {
+            tracing::warn!(?failure, "sweep of Stripe's events failed, will retry");
+        }
     }
 }
 
-/// Compares each of them. One that can't be compared doesn't keep the others.
+/// Compares each that waits for the buyer's bank. One that can't be compared doesn't keep the others.
 pub async fn sweep(app: &App) -> Result<(), Failure> {
     let mut after = None;
     loop {

@@ -1,10 +1,12 @@
 //! Stripe's webhooks: each is stored by its event's id before it is acknowledged, and then worked on. What an event says isn't
 //! believed: it only says which PaymentIntent has changed, and that is retrieved.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::Failure;
 use common::back_off::back_off;
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::WebhookEvent;
@@ -13,6 +15,8 @@ use crate::state::App;
 
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_secs(1);
+/// On how many PaymentIntents it works concurrently: Stripe limits the rate.
+const CONCURRENCY: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
@@ -20,13 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 pub async fn run(app: App, stop: CancellationToken) {
     while !stop.is_cancelled() {
         match app.store.due_webhooks(app.clock.now()).await {
-            Ok(due) => {
-                for event in due {
-                    if let Err(failure) = work_on(&app, &event).await {
-                        tracing::warn!(id = event.id, ?failure, "webhook not handled, will retry");
-                    }
-                }
-            }
+            Ok(due) => work_on_all(&app, due).await,
             Err(error) => tracing::warn!(%error, "could not query webhooks, will retry"),
         }
         tokio::select! {
@@ -37,9 +35,24 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Retrieves what the event is about. Two processes may do that concurrently; what they record is a fact.
-async fn work_on(app: &App, event: &WebhookEvent) -> Result<(), Failure> {
-    let outcome = match &event.intent {
+/// Several events about one PaymentIntent, such as those of one payment, need one look at it.
+async fn work_on_all(app: &App, due: Vec<WebhookEvent>) {
+    let mut by_intent: BTreeMap<Option<String>, Vec<WebhookEvent>> = BTreeMap::new();
+    for event in due {
+        by_intent.entry(event.intent.clone()).or_default().push(event);
+    }
+    let all = stream::iter(by_intent).for_each_concurrent(CONCURRENCY, async |(intent, events)| {
+        if let Err(failure) = work_on(app, intent.as_deref(), &events).await {
+            let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+            tracing::warn!(?ids, ?failure, "webhooks not handled, will retry");
+        }
+    });
+    all.await;
+}
+
+/// Retrieves what the events are about. Two processes may do that concurrently; what they record is a fact.
+async fn work_on(app: &App, intent: Option<&str>, events: &[WebhookEvent]) -> Result<(), Failure> {
+    let outcome = match intent {
         None => Ok(()),
         Some(intent) => match app.store.find_by_intent(intent).await? {
             Some(payment) => reconcile::reconcile(app, payment.order_id).await.map(drop),
@@ -48,17 +61,19 @@ async fn work_on(app: &App, event: &WebhookEvent) -> Result<(), Failure> {
         },
     };
     let now = app.clock.now();
-    let (next_run_at, failures) = match &outcome {
-        Ok(()) => (None, event.failures),
-        Err(_) => {
-            let failures = u32::try_from(event.failures + 1).unwrap_or(u32::MAX);
-            let pause = back_off(failures, FIRST_PAUSE, LONGEST_PAUSE);
-            (Some(now + pause), event.failures + 1)
+    for event in events {
+        let (next_run_at, failures) = match &outcome {
+            Ok(()) => (None, event.failures),
+            Err(_) => {
+                let failures = u32::try_from(event.failures + 1).unwrap_or(u32::MAX);
+                let pause = back_off(failures, FIRST_PAUSE, LONGEST_PAUSE);
+                (Some(now + pause), event.failures + 1)
+            }
+        };
+        let is_first = app.store.finish_webhook(event, next_run_at, failures).await?;
+        if outcome.is_ok() && is_first {
+            metrics::counter!("webhooks_total", "outcome" => "handled").increment(1);
         }
-    };
-    app.store.finish_webhook(&event.id, next_run_at, failures).await?;
-    if outcome.is_ok() {
-        metrics::counter!("webhooks_total", "outcome" => "handled").increment(1);
     }
     outcome
 }

@@ -259,6 +259,30 @@ async fn what_jetstream_stops_delivering_becomes_a_dead_letter() {
     assert!(letter.body.contains("\"version\":2"), "{}", letter.body);
 }
 
+/// A limit, a purge or a deletion: JetStream says so, and it may do so a moment before the message is gone.
+#[tokio::test]
+async fn what_is_removed_from_its_stream_is_no_dead_letter() {
+    let infra = Infra::start().await;
+    let tomorrow = infra.clock.now() + Duration::from_secs(24 * 60 * 60);
+    listen(&infra, move |_, _| Err(Failure::RetryAt(tomorrow))).await;
+    // The advisories come in this order.
+    for (version, reason) in [(1, "Unacknowledged message was deleted"), (2, "by hand")] {
+        infra.bus().publish(&event(&infra, version)).await;
+        eventually("the delivery", || async {
+            let delivered = infra.bus().deliveries("orders", Stream::Expiration).await;
+            (delivered >= version.unsigned_abs()).then_some(())
+        })
+        .await;
+        let sequence = version.unsigned_abs();
+        infra.bus().terminate("orders", Stream::Expiration, sequence, reason).await;
+    }
+    let letters = eventually("the dead letter", || async {
+        Some(infra.bus().dead_letters().await).filter(|letters| !letters.is_empty())
+    })
+    .await;
+    assert_eq!(letters.iter().map(|letter| letter.sequence).collect::<Vec<_>>(), [2]);
+}
+
 #[tokio::test]
 async fn a_terminated_event_is_dead_lettered_once() {
     let infra = Infra::start().await;

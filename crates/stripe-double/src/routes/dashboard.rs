@@ -8,7 +8,7 @@ use crate::{
     deadlines,
     errors::ApiError,
     ledger::Ledger,
-    model::{RefundCourse, RefundStatus},
+    model::{Dispute, DisputeStatus, RefundCourse, RefundStatus},
     params::Params,
     routes::{
         disputes,
@@ -75,8 +75,11 @@ impl Command for OpenDispute {
         if transaction.disputes_of(&charge).any(|dispute| dispute.status.is_open()) {
             return Err(ApiError::invalid(format!("Charge {} is being disputed.", charge.id)));
         }
-        let amount = self.amount.unwrap_or_else(|| transaction.refundable(&charge));
-        if !(1..=charge.amount_captured()).contains(&amount) {
+        // What the buyer has back can't be asked for once more.
+        let is_lost = |dispute: &&Dispute| dispute.status == DisputeStatus::Lost;
+        let lost: i64 = transaction.disputes_of(&charge).filter(is_lost).map(|it| it.amount).sum();
+        let amount = self.amount.unwrap_or_else(|| transaction.refundable(&charge) - lost);
+        if !(1..=charge.amount_captured() - lost).contains(&amount) {
             return Err(ApiError::invalid("Nothing is left to dispute.").param("amount"));
         }
         let dispute =

@@ -87,6 +87,8 @@ async fn a_lost_dispute_takes_the_money_and_excludes_a_refund() {
         };
         assert_eq!(lost.body["status"], "lost", "{lost:?}");
         assert_eq!(refund(client, &paid).await.unwrap_err(), "charge_disputed");
+        let again = format!("/_dashboard/payment_intents/{}/dispute", text(&paid["id"]));
+        assert_eq!(client.post(&again, &[]).await.status, 400, "the buyer has the money");
     }
     let totals = client.ledger().await["totals"]["usd"].clone();
     assert_eq!(

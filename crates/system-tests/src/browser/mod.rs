@@ -9,6 +9,7 @@ mod command;
 mod driver;
 mod frames;
 mod look;
+mod tabs;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

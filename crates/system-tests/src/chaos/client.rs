@@ -1,5 +1,7 @@
 //! One client and its operations: it lists, buys, pays, cancels, refunds, and sometimes disconnects.
 
+mod paying;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,25 +11,17 @@ use rand::seq::IndexedRandom;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::cards::{BAD_CARDS, GOOD_CARDS};
 use super::gateway_client::{Operation, Request, Response};
 use super::load::{Features, Load, Plans};
 use super::random::rng_of;
 use super::shared_state::{Listing, Reservation, Sale, User};
 use crate::checker::{
-    AcknowledgedAdmission, AcknowledgedOrder, AcknowledgedPayment, AcknowledgedRefund,
-    AcknowledgedTicket, Replay,
+    AcknowledgedAdmission, AcknowledgedOrder, AcknowledgedRefund, AcknowledgedTicket, Replay,
 };
 
 const VENUE: &str = "State Opera";
 const PASSWORD: &str = "correct horse battery";
-const GOOD_CARDS: [&str; 5] =
-    ["tok_visa", "tok_mastercard", "tok_visa_debit", "pm_card_visa", "tok_pendingRefund"];
-const BAD_CARDS: [&str; 4] = [
-    "tok_chargeDeclined",
-    "tok_chargeDeclinedInsufficientFunds",
-    "tok_chargeDeclinedExpiredCard",
-    "pm_card_chargeDeclined",
-];
 /// The share of writes during which the client disconnects.
 const DISCONNECT: f64 = 0.03;
 /// The share of requests with an `Idempotency-Key`, of those that may have one; and the share of these that are repeated
@@ -71,6 +65,7 @@ impl Client {
             77..79 => self.cancel_any().await,
             79..80 => self.check_in().await,
             80..84 => self.pay_any().await,
+            84..87 => self.act_at_stripe().await,
             _ => self.read().await,
         }
     }
@@ -263,7 +258,8 @@ impl Client {
                     tokio::join!(self.pay(&reservation, card), other.pay(&reservation, card));
                 first.and(second)
             }
-            77..87 => Some(()),
+            77..83 => Some(()),
+            83..91 if self.has_all_features() => self.pay_with_challenge(&reservation).await,
             _ => {
                 let before_expiry = Duration::from_millis(self.rng.random_range(900..3000));
                 plans.add(
@@ -273,41 +269,6 @@ impl Client {
                 Some(())
             }
         }
-    }
-
-    pub async fn pay_before_expiry(&mut self, reservation: &Reservation) -> Outcome {
-        self.pay(reservation, &GOOD_CARDS).await
-    }
-
-    /// Pays with one of these cards.
-    async fn pay(&mut self, reservation: &Reservation, cards: &[&str]) -> Outcome {
-        let card = cards.choose(&mut self.rng)?;
-        let body = json!({ "orderId": reservation.order, "token": card });
-        let response = self
-            .request_as(
-                &reservation.buyer,
-                Operation::Pay,
-                Method::POST,
-                "/api/payments",
-                Some(body),
-            )
-            .await?;
-        let Some(id) = text(&response.body["id"]) else { return Some(()) };
-        let paid = AcknowledgedPayment { id: id.clone(), order: reservation.order.clone() };
-        let mut state = self.load.state();
-        match response.status {
-            201 => {
-                state.acknowledged.paid.push(paid);
-                if reservation.is_all {
-                    state.remove_listing(&reservation.ticket);
-                }
-                let Reservation { order, ticket, buyer, seller, .. } = reservation.clone();
-                state.add_sale(Sale { payment: id, order, ticket, buyer, seller });
-            }
-            202 => state.acknowledged.processing.push(paid),
-            _ => {}
-        }
-        Some(())
     }
 
     async fn cancel(&mut self, reservation: &Reservation) -> Outcome {

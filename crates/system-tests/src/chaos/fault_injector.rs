@@ -121,7 +121,7 @@ impl FaultInjector<'_> {
             Fault::Wipe | Fault::Truncate(_) => "nats",
             Fault::Gateway => "nginx",
             Fault::Flush => "redis",
-            Fault::Stripe(_) => "stripe",
+            Fault::Stripe(_) | Fault::Webhook(_) => "stripe",
             Fault::Refuse(_) => "mongod",
         };
         let process = self.processes.wait_for(name).await?;
@@ -138,7 +138,7 @@ impl FaultInjector<'_> {
             Fault::Flush => remark = remark_on(self.flush()).await,
             Fault::Refuse(refusal) => remark = self.refuse(refusal).await,
             Fault::Truncate(truncation) => remark = self.truncate(truncation).await,
-            Fault::Stripe(fault) => {
+            Fault::Stripe(fault) | Fault::Webhook(fault) => {
                 let armed = self.http.post(self.stripe_faults()).json(fault).send();
                 let armed = async { armed.await.and_then(reqwest::Response::error_for_status) };
                 remark = remark_on(armed).await;

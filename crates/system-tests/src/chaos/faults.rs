@@ -19,9 +19,10 @@ const SERVERS: [&str; 5] = ["mongod", "nats", "redis", "stripe", "mail"];
 /// The time between one fault and the next.
 const PAUSE_MS: std::ops::Range<u64> = 400..2600;
 /// The weights of the faults that aren't kills.
-const OTHERS: [(Kind, u32); 7] = [
+const OTHERS: [(Kind, u32); 8] = [
     (Kind::Suspend, 8),
     (Kind::Stripe, 8),
+    (Kind::Webhook, 8),
     (Kind::Refuse, 5),
     (Kind::Truncate, 3),
     (Kind::Flush, 2),
@@ -38,6 +39,8 @@ pub enum Kind {
     Suspend,
     /// A fault of Stripe's double
     Stripe,
+    /// Stripe's webhooks are lost, duplicated, delayed, reordered, unreadable or forged
+    Webhook,
     /// MongoDB refuses what a service asks, for 1 to 60 seconds
     Refuse,
     /// A stream of the broker loses messages, and nobody is informed
@@ -56,6 +59,8 @@ pub enum Fault {
     Suspend(String, Duration),
     /// As the double's API defines it.
     Stripe(Value),
+    /// The same.
+    Webhook(Value),
     Refuse(Refusal),
     Truncate(Truncation),
     Flush,
@@ -69,6 +74,7 @@ impl Fault {
             Fault::Kill(_) => Kind::Kill,
             Fault::Suspend(..) => Kind::Suspend,
             Fault::Stripe(_) => Kind::Stripe,
+            Fault::Webhook(_) => Kind::Webhook,
             Fault::Refuse(_) => Kind::Refuse,
             Fault::Truncate(_) => Kind::Truncate,
             Fault::Flush => Kind::Flush,
@@ -85,10 +91,11 @@ impl fmt::Display for Fault {
             Fault::Suspend(name, time) => {
                 write!(f, "suspend {name} for {:.1} s", time.as_secs_f64())
             }
-            Fault::Stripe(fault) => {
+            Fault::Stripe(fault) | Fault::Webhook(fault) => {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let (kind, path) = (text(&fault["kind"]), text(&fault["match"]["path"]));
-                write!(f, "stripe: {kind}, {} times, at {path}", fault["times"])?;
+                let hit = &fault["match"];
+                let (kind, at) = (text(&fault["kind"]), text(&hit["path"]) + &text(&hit["event"]));
+                write!(f, "stripe: {kind}, {} times, at {at}", fault["times"])?;
                 match fault["delay_ms"].as_u64() {
                     Some(ms) => write!(f, ", {ms} ms"),
                     None => Ok(()),
@@ -143,6 +150,7 @@ fn other(kinds: &[(Kind, u32)], targets: &[String], rng: &mut StdRng) -> Option<
             Some(Fault::Suspend(name, mostly_short(39.0, rng)))
         }
         Kind::Stripe => Some(Fault::Stripe(stripe_fault(rng))),
+        Kind::Webhook => Some(Fault::Webhook(webhook_fault(rng))),
         Kind::Refuse => Some(Fault::Refuse(Refusal::draw(rng)?)),
         Kind::Truncate => Some(Fault::Truncate(Truncation::draw(rng)?)),
         Kind::Flush => Some(Fault::Flush),
@@ -165,14 +173,17 @@ fn stripe_fault(rng: &mut StdRng) -> Value {
         "rate_limit",
         "late",
     ];
-    // Money moves at the second one.
-    const CALLS: [(&str, &str, u32); 6] = [
+    // Money moves at the third one.
+    const CALLS: [(&str, &str, u32); 9] = [
         ("POST", "/v1/payment_intents", 2),
         ("POST", "/v1/payment_intents/*/confirm", 6),
+        ("POST", "/v1/payment_intents/*/capture", 4),
         ("POST", "/v1/payment_intents/*/cancel", 1),
         ("POST", "/v1/payment_methods", 1),
         REFUND,
         ("GET", "/v1/payment_intents/*", 2),
+        ("GET", "/v1/refunds", 1),
+        ("GET", "/v1/events", 1),
     ];
     let mut kind = KINDS.choose(rng).copied().unwrap_or("cut");
     let call = CALLS.choose_weighted(rng, |(_, _, weight)| *weight).copied().unwrap_or(REFUND);
@@ -191,6 +202,35 @@ fn stripe_fault(rng: &mut StdRng) -> Value {
     fault
 }
 
+fn webhook_fault(rng: &mut StdRng) -> Value {
+    const KINDS: [(&str, u32); 9] = [
+        ("webhook_lost", 6),
+        ("webhook_duplicated", 2),
+        ("webhook_reordered", 2),
+        ("webhook_delayed", 2),
+        ("webhook_before_response", 2),
+        ("webhook_unknown_type", 1),
+        ("webhook_unknown_version", 3),
+        ("webhook_forged", 1),
+        ("webhook_stale", 1),
+    ];
+    const EVENTS: [(&str, u32); 4] =
+        [("*", 4), ("payment_intent.*", 2), ("charge.*", 2), ("refund.*", 1)];
+    let (kind, _) = KINDS.choose_weighted(rng, |(_, weight)| *weight).copied().unwrap_or(KINDS[0]);
+    let (event, _) =
+        EVENTS.choose_weighted(rng, |(_, weight)| *weight).copied().unwrap_or(EVENTS[0]);
+    let mut fault = json!({
+        "match": { "event": event },
+        "kind": kind,
+        // One sale has about ten of them.
+        "times": rng.random_range(5..=60),
+    });
+    if ["webhook_reordered", "webhook_delayed"].contains(&kind) {
+        fault["delay_ms"] = json!(rng.random_range(500..20_000));
+    }
+    fault
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +245,9 @@ mod tests {
         let kills: Vec<_> = targets().iter().map(|name| kills_of(&faults, name)).collect();
         assert_eq!(kills.iter().sum::<usize>(), 60);
         assert!(kills.iter().all(|count| *count >= 60 / kills.len()), "{kills:?}");
-        for kind in [Kind::Suspend, Kind::Stripe, Kind::Refuse, Kind::Truncate, Kind::Flush] {
+        for kind in
+            [Kind::Suspend, Kind::Stripe, Kind::Webhook, Kind::Refuse, Kind::Truncate, Kind::Flush]
+        {
             assert!(faults.iter().any(|(_, fault)| fault.kind() == kind), "{kind:?}");
         }
     }

@@ -27,6 +27,7 @@ pub enum Operation {
     Order,
     Cancel,
     Pay,
+    Refresh,
     Refund,
     CheckIn,
     Read,
@@ -43,6 +44,7 @@ impl Operation {
             | Operation::Order
             | Operation::Cancel
             | Operation::Pay
+            | Operation::Refresh
             | Operation::Refund
             | Operation::CheckIn => true,
             Operation::Read => false,
@@ -60,6 +62,7 @@ impl Operation {
             Operation::Order => "order",
             Operation::Cancel => "cancel",
             Operation::Pay => "pay",
+            Operation::Refresh => "come back",
             Operation::Refund => "refund",
             Operation::CheckIn => "check in",
             Operation::Read => "read",

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::at_stripe::AtStripe;
 use super::gateway_client::GatewayClient;
 use super::shared_state::{Reservation, SharedState};
 
@@ -18,6 +19,7 @@ pub enum Features {
 /// Shared by all clients.
 pub struct Load {
     pub gateway: GatewayClient,
+    pub at_stripe: AtStripe,
     pub seed: u64,
     pub reservation: Duration,
     pub features: Features,
@@ -29,12 +31,14 @@ pub struct Load {
 impl Load {
     pub fn new(
         gateway: GatewayClient,
+        at_stripe: AtStripe,
         seed: u64,
         reservation: Duration,
         features: Features,
     ) -> Self {
         Load {
             gateway,
+            at_stripe,
             seed,
             reservation,
             features,

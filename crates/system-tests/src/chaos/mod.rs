@@ -1,6 +1,8 @@
 //! Fault injection: the whole stack under load, while its processes are killed and suspended, MongoDB refuses, Redis and the
 //! broker lose their data, and Stripe fails. Once the stack is idle, the checker verifies the invariants.
 
+mod at_stripe;
+mod cards;
 mod client;
 mod fault_injector;
 mod faults;
@@ -60,7 +62,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
     let mut injector = FaultInjector::new(stack).await?;
-    let running = Running::start(&stack.url(), *seed, RESERVATION, CLIENTS, Features::All).await?;
+    let running = Running::start(stack, *seed, RESERVATION, CLIENTS, Features::All).await?;
     let load = running.load.clone();
     tokio::time::sleep(*margin).await;
     injector.run(faults, &load.gateway.in_flight).await?;
@@ -68,7 +70,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     println!("Clearing all faults");
     injector.stop().await?;
     let concurrency = Concurrency::of(&load);
-    let acknowledged = running.stop().await;
+    let acknowledged = running.stop().await?;
     println!("Waiting until the stack is idle");
     let servers = connect(stack).await?;
     let pending = quiescence::wait(&servers).await;
@@ -85,7 +87,8 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     violations.extend(
         tally.iter().filter_map(|(operation, outcomes)| outcomes.server_errors(*operation)),
     );
-    Ok(Report { seed: *seed, injected, hits, concurrency, tally, snapshot, violations })
+    let acts = load.at_stripe.acts();
+    Ok(Report { seed: *seed, injected, hits, concurrency, tally, acts, snapshot, violations })
 }
 
 /// Connects to the servers of a stack, for the checker.

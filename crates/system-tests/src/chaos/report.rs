@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::at_stripe::Acts;
 use super::fault_injector::InjectedFaults;
 use super::faults::targets;
 use super::gateway_client::{Outcomes, Tally};
@@ -18,6 +19,7 @@ pub struct Report {
     pub hits: Vec<FaultHit>,
     pub concurrency: Concurrency,
     pub tally: Tally,
+    pub acts: Acts,
     pub snapshot: Snapshot,
     pub violations: Vec<Violation>,
 }
@@ -44,7 +46,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seed, injected, hits, concurrency, tally, snapshot, violations } = self;
+        let Report { seed, injected, hits, concurrency, tally, acts, .. } = self;
+        let Report { snapshot, violations, .. } = self;
         writeln!(f, "seed      {seed}")?;
         let count = |name: &String| injected.kills.get(name).unwrap_or(&0);
         let kills: Vec<_> =
@@ -66,6 +69,7 @@ impl fmt::Display for Report {
             "load      {median} requests in flight (median); 16 or more in {share_of_16} % of the samples"
         )?;
         requests(f, tally)?;
+        writeln!(f, "at Stripe {acts}")?;
         let totals = Totals::of(snapshot);
         let orders = snapshot.orders.len();
         writeln!(
@@ -86,10 +90,11 @@ impl fmt::Display for Report {
         let sum = if totals.kept() == totals.due { "=" } else { "≠" };
         writeln!(
             f,
-            "cents     {} charged = {} kept + {} refunded; kept {sum} {} due for complete orders",
+            "cents     {} charged = {} kept + {} refunded + {} lost in disputes; kept {sum} {} due for complete orders",
             totals.charged,
             totals.kept(),
             totals.refunded,
+            totals.charged_back,
             totals.due,
         )?;
         writeln!(f, "dead      {} letters", snapshot.dead_letters.len())?;

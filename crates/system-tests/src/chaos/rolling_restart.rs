@@ -87,7 +87,7 @@ async fn restart_all(
     upgrade: Option<Upgrade<'_>>,
 ) -> Result<RollingRestart> {
     let features = if upgrade.is_some() { Features::OfVersionBefore } else { Features::All };
-    let running = Running::start(&stack.url(), seed, RESERVATION, CLIENTS, features).await?;
+    let running = Running::start(stack, seed, RESERVATION, CLIENTS, features).await?;
     let load = Arc::clone(&running.load);
     let readers = Readers::start(&stack.url())?;
     let completed = || readers.completed.load(Ordering::Relaxed) + load.gateway.completed();
@@ -105,7 +105,7 @@ async fn restart_all(
             reached.map_err(|()| anyhow!("after the restart of {service}, requests fail"))?;
         }
     }
-    let acknowledged = running.stop().await;
+    let acknowledged = running.stop().await?;
     let completed = completed();
     let mut failed = readers.stop().await;
     for (operation, outcomes) in load.gateway.tally().iter() {

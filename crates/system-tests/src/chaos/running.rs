@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 
+use super::at_stripe::AtStripe;
 use super::client::Client;
 use super::gateway_client::GatewayClient;
 use super::load::{Features, Load, Plans};
+use super::random::rng_of;
+use crate::Stack;
 use crate::checker::Acknowledged;
 
 /// What exists before the first fault.
@@ -26,13 +29,15 @@ pub struct Running {
 impl Running {
     /// Creates users and listings, and starts so many clients.
     pub async fn start(
-        url: &str,
+        stack: &Stack,
         seed: u64,
         reservation: Duration,
         clients: usize,
         features: Features,
     ) -> Result<Running> {
-        let load = Arc::new(Load::new(GatewayClient::at(url)?, seed, reservation, features));
+        let gateway = GatewayClient::at(&stack.url())?;
+        let at_stripe = AtStripe::new(format!("http://127.0.0.1:{}", stack.port("stripe")))?;
+        let load = Arc::new(Load::new(gateway, at_stripe, seed, reservation, features));
         let mut first = Client::new(&load, 0);
         for _ in 0..USERS {
             first.sign_up().await.context("signing up failed")?;
@@ -48,11 +53,14 @@ impl Running {
         Ok(Running { load, tasks })
     }
 
-    /// Waits for the requests in flight, and returns what was acknowledged.
-    pub async fn stop(self) -> Acknowledged {
+    /// Waits for the requests in flight, and decides the disputes. Returns what was acknowledged.
+    pub async fn stop(self) -> Result<Acknowledged> {
         self.load.stop();
         self.tasks.join_all().await;
-        self.load.state().acknowledged.clone()
+        if self.load.features == Features::All {
+            self.load.at_stripe.decide_disputes(&mut rng_of(self.load.seed, 0)).await?;
+        }
+        Ok(self.load.state().acknowledged.clone())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::checker::Acknowledged;
 const MAX_LISTINGS: usize = 40;
 /// How many of the first listings are in demand.
 const POPULAR_LISTINGS: usize = 4;
-/// How many users, orders and sales are remembered.
+/// How many users, orders, sales and disputes are remembered.
 const CAPACITY: usize = 200;
 
 pub struct User {
@@ -58,6 +58,8 @@ pub struct Reservation {
 #[derive(Clone)]
 pub struct Sale {
     pub payment: String,
+    /// The PaymentIntent.
+    pub intent: String,
     pub order: String,
     pub ticket: String,
     pub buyer: Arc<User>,
@@ -70,6 +72,7 @@ pub struct SharedState {
     listings: Vec<Listing>,
     reservations: Vec<Reservation>,
     sales: Vec<Sale>,
+    disputes: Vec<String>,
     pub acknowledged: Acknowledged,
 }
 
@@ -123,6 +126,15 @@ impl SharedState {
 
     pub fn remove_sale(&mut self, payment: &str) {
         self.sales.retain(|sale| sale.payment != payment);
+    }
+
+    pub fn add_dispute(&mut self, dispute: String) {
+        remember(&mut self.disputes, dispute);
+    }
+
+    pub fn take_dispute(&mut self, rng: &mut impl Rng) -> Option<String> {
+        let index = (0..self.disputes.len()).choose(rng)?;
+        Some(self.disputes.swap_remove(index))
     }
 
     pub fn any_sale(&self, rng: &mut impl Rng) -> Option<Sale> {

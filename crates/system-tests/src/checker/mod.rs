@@ -17,6 +17,7 @@ mod replicas;
 mod reservations;
 mod servers;
 mod snapshot;
+mod stripe;
 mod stuck;
 mod violations;
 
@@ -38,6 +39,7 @@ pub fn check(snapshot: &Snapshot) -> Vec<Violation> {
     let mut violations = Violations::default();
     buyers::check(&index, &mut violations);
     money::check(&index, &mut violations);
+    stripe::check(&index, &mut violations);
     events::check(&index, &mut violations);
     stuck::check(&index, &mut violations);
     replicas::check(&index, &mut violations);

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::acknowledged::Acknowledged;
 use super::catalogue;
-use super::snapshot::{DeadLetter, Event, Ledger, OplogEntry, Snapshot};
+use super::snapshot::{DeadLetter, Event, Ledger, OplogEntry, Snapshot, StripeEvent};
 
 const DEAD: &str = "DEAD";
 const TIMERS: &str = "expiration:due";
@@ -29,7 +29,8 @@ pub struct Servers {
     jetstream: jetstream::Context,
     redis: redis::Client,
     http: reqwest::Client,
-    ledger: String,
+    /// The URL.
+    stripe: String,
     mailbox: String,
 }
 
@@ -55,7 +56,7 @@ impl Servers {
             jetstream: jetstream::new(nats),
             redis: redis::Client::open(format!("redis://127.0.0.1:{redis}"))?,
             http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?,
-            ledger: format!("http://127.0.0.1:{stripe}/_ledger"),
+            stripe: format!("http://127.0.0.1:{stripe}"),
             mailbox: format!("http://127.0.0.1:{mail}/api/mails"),
         })
     }
@@ -90,6 +91,8 @@ impl Servers {
             events: self.events().await?,
             dead_letters: self.dead_letters().await?,
             ledger: self.ledger().await.context("Stripe's ledger")?,
+            stripe_events: self.stripe_events(0).await.context("Stripe's events")?,
+            webhooks: self.documents("payments", "webhooks").await?,
             oplog,
             oplog_is_complete,
             acknowledged,
@@ -113,6 +116,12 @@ impl Servers {
                 "payments with work at Stripe",
             ),
             ("expiration", "schedules", doc! { "state": { "$ne": "over" } }, "active schedules"),
+            (
+                "payments",
+                "webhooks",
+                doc! { "nextRunAt": { "$type": "date" } },
+                "events of Stripe's that are still to be worked on",
+            ),
             (
                 "confirmation",
                 "mails",
@@ -146,7 +155,51 @@ impl Servers {
                 missing.iter().map(|service| format!("{service} has no consumer of {name}")),
             );
         }
+        if pending.is_empty() {
+            pending.extend(some(
+                self.missed_events().await?,
+                "events of Stripe's unknown to payments",
+            ));
+        }
         Ok(PendingWork { pending, last_sequences })
+    }
+
+    /// How many events of Stripe's payments doesn't know, of those since its last complete sweep.
+    async fn missed_events(&self) -> Result<u64> {
+        let payments = self.mongo.database("payments");
+        let sweep = payments.collection::<Document>("sweeps").find_one(doc! {}).await?;
+        let up_to = sweep.and_then(|sweep| sweep.get_datetime("upTo").ok().copied());
+        let since = up_to.map_or(0, |up_to| up_to.timestamp_millis().div_euclid(1000));
+        let webhooks = payments.collection::<Document>("webhooks");
+        let mut missed = 0;
+        for events in self.stripe_events(since).await?.chunks(1000) {
+            let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+            let known = doc! { "_id": { "$in": ids }, "intent": { "$type": "string" } };
+            missed += events.len() as u64 - webhooks.count_documents(known).await?;
+        }
+        Ok(missed)
+    }
+
+    /// The events about PaymentIntents that were created since then, in seconds since 1970.
+    async fn stripe_events(&self, since: i64) -> Result<Vec<StripeEvent>> {
+        let mut found = Vec::new();
+        let mut after = String::new();
+        loop {
+            let url = format!("{}/v1/events?limit=100&created[gte]={since}{after}", self.stripe);
+            let response = self.http.get(url).bearer_auth("sk_test_local").send().await?;
+            // The version before has none.
+            if response.status() == 404 {
+                return Ok(Vec::new());
+            }
+            let page: Value = response.error_for_status()?.json().await?;
+            let events = page["data"].as_array().context("no list of events")?;
+            found.extend(events.iter().filter_map(stripe_event));
+            let last = events.last().and_then(|event| event["id"].as_str());
+            match last.filter(|_| page["has_more"] == true) {
+                Some(last) => after = format!("&starting_after={last}"),
+                None => return Ok(found),
+            }
+        }
     }
 
     async fn documents<T: DeserializeOwned>(
@@ -172,7 +225,14 @@ impl Servers {
     }
 
     async fn ledger(&self) -> Result<Ledger> {
-        Ok(self.http.get(&self.ledger).send().await?.error_for_status()?.json().await?)
+        Ok(self
+            .http
+            .get(format!("{}/_ledger", self.stripe))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?)
     }
 
     /// The Message-IDs.
@@ -255,6 +315,33 @@ impl Servers {
         let writes = entries.map_ok(|entry| write(&entry)).try_collect().await?;
         Ok((writes, oldest == Some(true)))
     }
+}
+
+/// None: nothing follows from it, or something that another event says as well.
+fn stripe_event(event: &Value) -> Option<StripeEvent> {
+    const KINDS: [&str; 13] = [
+        "payment_intent.requires_action",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.payment_failed",
+        "payment_intent.succeeded",
+        "payment_intent.canceled",
+        "charge.refunded",
+        "charge.refund.updated",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+    ];
+    let kind = event["type"].as_str().filter(|kind| KINDS.contains(kind))?;
+    let object = &event["data"]["object"];
+    let intent = if object["object"] == "payment_intent" { "id" } else { "payment_intent" };
+    Some(StripeEvent {
+        id: event["id"].as_str()?.to_owned(),
+        kind: kind.to_owned(),
+        intent: object[intent].as_str()?.to_owned(),
+    })
 }
 
 /// <https://github.com/mongodb/mongo/blob/r6.0.5/src/mongo/db/repl/README.md>: `o` is the new document, or a diff; with a

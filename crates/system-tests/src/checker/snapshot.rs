@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub events: Vec<Event>,
     pub dead_letters: Vec<DeadLetter>,
     pub ledger: Ledger,
+    /// Stripe's events that are about a PaymentIntent.
+    pub stripe_events: Vec<StripeEvent>,
+    /// Those that payments has, from webhooks or from its own sweep.
+    pub webhooks: Vec<Webhook>,
     /// All writes to aggregates, in the order of MongoDB's oplog.
     pub oplog: Vec<OplogEntry>,
     /// Whether the oplog reaches back to the beginning.
@@ -268,11 +272,45 @@ pub enum PaymentStatus {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PaymentState {
     pub id: String,
     pub status: PaymentStatus,
     pub intent: Option<String>,
     pub declines: i64,
+    /// In cents.
+    #[serde(default)]
+    pub amount_refunded: i64,
+    pub dispute: Option<PaymentDispute>,
+}
+
+/// The newest dispute, as payments knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentDispute {
+    pub stripe_id: String,
+    /// `open`, `won` or `lost`.
+    pub status: String,
+}
+
+/// An event of Stripe's, as payments has stored it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub kind: String,
+    pub intent: Option<String>,
+    #[serde(default, deserialize_with = "maybe_millis")]
+    pub next_run_at: Option<i64>,
+}
+
+/// An event as Stripe has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StripeEvent {
+    pub id: String,
+    pub kind: String,
+    pub intent: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

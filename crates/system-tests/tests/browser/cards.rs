@@ -1,6 +1,9 @@
 //! Cards on the order's page: Stripe's Payment Element, and 3-D Secure with and without scripts. (The local Stripe serves the
 //! script and the bank's page.)
 
+use system_tests::Stack;
+use testkit::eventually;
+
 use crate::people::{DECLINED_CARD, GOOD_CARD, Visitor, member, title};
 use crate::shared::{self, Scripts};
 
@@ -47,17 +50,40 @@ async fn the_bank_asks_and_the_buyer_confirms_fails_or_leaves() {
     }
 }
 
+/// The buyer leaves the bank's page alone, or answers there when it is too late.
 #[tokio::test]
 async fn a_challenge_that_outlives_the_reservation_charges_nobody() {
     let stack = shared::short_reservations().await;
-    let seller = member(stack, "seller", Scripts::On).await;
-    let buyer = member(stack, "buyer", Scripts::On).await;
-    let ticket = seller.lists(&title("Tosca"), "20.50").await;
-    let order = buyer.reserves(&ticket).await;
-    buyer.pays_with(CHALLENGED_CARD).await;
-    buyer.browser.shows("order-action-required").await;
-    buyer.browser.finds_at(&order, "order-expired").await;
-    buyer.browser.finds_at(&order, "money-never-taken").await;
+    for scripts in [Scripts::On, Scripts::Off] {
+        let seller = member(stack, "seller", scripts).await;
+        for answers in [false, true] {
+            let buyer = member(stack, "buyer", scripts).await;
+            let ticket = seller.lists(&title("Tosca"), "20.50").await;
+            let order = buyer.reserves(&ticket).await;
+            buyer.pays_with(CHALLENGED_CARD).await;
+            buyer.browser.shows("order-action-required").await;
+            if answers {
+                buyer.browser.follow("confirm-with-bank").await;
+                buyer.browser.sees("3-D Secure test page").await;
+                is_cancelled_at_stripe(stack, &order).await;
+                buyer.browser.press("complete").await;
+                buyer.browser.sees("This challenge is closed").await;
+            }
+            buyer.browser.finds_at(&order, "order-expired").await;
+            buyer.browser.finds_at(&order, "money-never-taken").await;
+            let ledger = stack.stripe_ledger().await;
+            assert!(ledger.authorisations(order.trim_start_matches("/orders/")).is_empty());
+        }
+    }
+}
+
+async fn is_cancelled_at_stripe(stack: &Stack, order: &str) {
+    let order = order.trim_start_matches("/orders/");
+    eventually("the PaymentIntent to be cancelled", || async {
+        let ledger = stack.stripe_ledger().await;
+        ledger.intents(order).iter().all(|intent| intent["status"] == "canceled").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -77,9 +103,46 @@ async fn a_card_is_typed_into_the_payment_element() {
     buyer.browser.finds_at(&order, "order-paid").await;
 }
 
-/// Two tabs: the challenge is open in one, and the other shows it, too.
+/// The bank's page is open in both of a browser's tabs, and the buyer confirms in one, then in the other.
 #[tokio::test]
 async fn in_two_tabs_the_card_is_charged_once() {
+    let stack = shared::default_stack().await;
+    for scripts in [Scripts::On, Scripts::Off] {
+        let seller = member(stack, "seller", scripts).await;
+        let buyer = member(stack, "buyer", scripts).await;
+        let browser = &buyer.browser;
+        let ticket = seller.lists(&title("Norma"), "20.50").await;
+        let order = buyer.reserves(&ticket).await;
+        buyer.pays_with(CHALLENGED_CARD).await;
+        let first = browser.tab().await;
+        let second = browser.opens_tab(&order).await;
+        let third = browser.opens_tab(&order).await;
+        for tab in [&first, &second] {
+            browser.switches_to(tab).await;
+            browser.shows("order-action-required").await;
+            browser.follow("confirm-with-bank").await;
+            browser.sees("3-D Secure test page").await;
+        }
+        browser.press("complete").await;
+        browser.arrives_at(&order).await;
+        browser.finds_at(&order, "order-paid").await;
+        browser.switches_to(&third).await;
+        if scripts == Scripts::Off {
+            browser.shows("order-action-required").await;
+            browser.reload().await;
+        }
+        browser.shows("order-paid").await;
+        browser.switches_to(&first).await;
+        browser.press("complete").await;
+        browser.sees("This challenge is closed").await;
+        browser.finds_at(&order, "order-paid").await;
+        let ledger = stack.stripe_ledger().await;
+        assert_eq!(ledger.charges(order.trim_start_matches("/orders/")).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn while_the_bank_asks_no_other_card_is_taken() {
     let stack = shared::default_stack().await;
     let seller = member(stack, "seller", Scripts::On).await;
     let buyer = member(stack, "buyer", Scripts::Off).await;

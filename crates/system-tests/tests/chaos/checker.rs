@@ -11,8 +11,8 @@ use system_tests::Stack;
 use system_tests::chaos::{self, Options};
 use system_tests::checker::{
     AcknowledgedAdmission, AcknowledgedRefund, CheckIn, DeadLetter, Dispute, Invariant, Metadata,
-    OplogEntry, Order, OrderStatus, OutboxEntry, Reservation, ReservationStatus, ScheduleState,
-    Snapshot, Ticket, Violation, check,
+    OplogEntry, Order, OrderStatus, OutboxEntry, PaymentDispute, PaymentState, PaymentStatus,
+    Reservation, ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, Webhook, check,
 };
 
 #[tokio::test]
@@ -411,11 +411,130 @@ const MUTATIONS: &[Mutation] = &[
         },
     },
     Mutation {
+        what: "a lost dispute that payments doesn't know",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            let charge = snapshot.ledger.charges[charge_of(snapshot, &order.id)].id.clone();
+            let (id, status, amount) = ("dp_9".to_owned(), "lost".to_owned(), order.total());
+            snapshot.ledger.disputes.push(Dispute { id, charge, amount, status });
+            format!("payment {} has the dispute", payment_of(snapshot, &order.id).id)
+        },
+    },
+    Mutation {
+        what: "a dispute that is open only in payments",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let payment = payment_of(snapshot, &order);
+            let (stripe_id, status) = ("dp_9".to_owned(), "open".to_owned());
+            payment.dispute = Some(PaymentDispute { stripe_id, status });
+            format!("payment {} has the dispute", payment.id)
+        },
+    },
+    Mutation {
+        what: "a complete order whose dispute is lost",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot);
+            let charge = snapshot.ledger.charges[charge_of(snapshot, &order.id)].id.clone();
+            let (id, status) = ("dp_9".to_owned(), "lost".to_owned());
+            snapshot.ledger.disputes.push(Dispute { id, charge, amount: 1, status });
+            format!("a dispute of order {} is lost", order.id)
+        },
+    },
+    Mutation {
+        what: "an order that has ended because of a dispute that nobody has lost",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = cancelled(snapshot).id;
+            order_mut(snapshot, &order).cancel_reason = Some("disputed".to_owned());
+            format!("order {order} has ended because of a dispute, and none is lost")
+        },
+    },
+    Mutation {
+        what: "a disputed place that is back on sale",
+        invariant: Invariant::OneBuyer,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let disputed = order_mut(snapshot, &order);
+            disputed.status = OrderStatus::Cancelled;
+            disputed.cancel_reason = Some("disputed".to_owned());
+            format!("order {order} has ended because of a dispute, and its places")
+        },
+    },
+    Mutation {
+        what: "a refund of a part that payments doesn't count",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = complete(snapshot).id;
+            let payment = payment_of(snapshot, &order);
+            payment.amount_refunded += 1;
+            format!("payment {} has {} cents refunded", payment.id, payment.amount_refunded)
+        },
+    },
+    Mutation {
+        what: "a challenge that outlives its order",
+        invariant: Invariant::NoLostMoney,
+        apply: |snapshot| {
+            let order = cancelled(snapshot).id;
+            let mut intent = snapshot.ledger.payment_intents[0].clone();
+            (intent.id, intent.status) = ("pi_asks".to_owned(), "requires_action".to_owned());
+            intent.metadata = Metadata { order_id: Some(order) };
+            snapshot.ledger.payment_intents.push(intent);
+            "pi_asks".to_owned()
+        },
+    },
+    Mutation {
+        what: "an event of Stripe's whose webhook was lost",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let event = snapshot.stripe_events[0].id.clone();
+            snapshot.webhooks.retain(|webhook| webhook.id != event);
+            format!("Stripe's event {event}")
+        },
+    },
+    Mutation {
+        what: "a webhook that could not be read",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let event = snapshot.stripe_events[0].id.clone();
+            let webhook = snapshot.webhooks.iter_mut().find(|webhook| webhook.id == event);
+            webhook.unwrap().intent = None;
+            format!("Stripe's event {event}")
+        },
+    },
+    Mutation {
+        what: "a webhook that was never worked on",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let event = snapshot.stripe_events[0].id.clone();
+            let webhook = snapshot.webhooks.iter_mut().find(|webhook| webhook.id == event);
+            webhook.unwrap().next_run_at = Some(0);
+            format!("Stripe's event {event}")
+        },
+    },
+    Mutation {
+        what: "a forged webhook that was believed",
+        invariant: Invariant::NoLostEvent,
+        apply: |snapshot| {
+            let forged = Webhook { id: "evt_forged".to_owned(), ..snapshot.webhooks[0].clone() };
+            snapshot
+                .webhooks
+                .push(Webhook { kind: snapshot.stripe_events[0].kind.clone(), ..forged });
+            "evt_forged".to_owned()
+        },
+    },
+    Mutation {
         what: "a refund that was never made",
         invariant: Invariant::NoLostMoney,
         apply: |snapshot| {
-            let refund = snapshot.ledger.refunds.pop().unwrap();
-            refund.charge
+            let order = complete(snapshot).id;
+            let refunded = order_mut(snapshot, &order);
+            refunded.status = OrderStatus::Cancelled;
+            refunded.cancel_reason = Some("refunded".to_owned());
+            payment_of(snapshot, &order).status = PaymentStatus::Refunded;
+            format!("order {order} is Cancelled and due 0 cents")
         },
     },
     Mutation {
@@ -553,6 +672,11 @@ fn of_many(snapshot: &Snapshot) -> Order {
 
 fn order_mut<'a>(snapshot: &'a mut Snapshot, id: &str) -> &'a mut Order {
     snapshot.orders.iter_mut().find(|order| order.id == id).unwrap()
+}
+
+fn payment_of<'a>(snapshot: &'a mut Snapshot, order: &str) -> &'a mut PaymentState {
+    let mut payments = snapshot.payments.iter_mut();
+    payments.find(|payment| payment.order_id == order).unwrap().state.as_mut().unwrap()
 }
 
 fn reservation_mut<'a>(snapshot: &'a mut Snapshot, order: &str) -> &'a mut Reservation {

@@ -20,7 +20,7 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 15] = [
+const COLLECTIONS: [(&str, &str, Reader); 16] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
@@ -31,6 +31,7 @@ const COLLECTIONS: [(&str, &str, Reader); 15] = [
     ("orders", "people", round_trip::<orders::domain::UserReplica>),
     ("payments", "payments", round_trip::<payments::domain::OrderPayment>),
     ("payments", "webhooks", round_trip::<payments::domain::WebhookEvent>),
+    ("payments", "sweeps", round_trip::<payments::domain::EventSweep>),
     ("expiration", "schedules", round_trip::<expiration::domain::Schedule>),
     ("confirmation", "mails", round_trip::<confirmation::domain::Mail>),
     ("confirmation", "users", round_trip::<confirmation::domain::UserReplica>),

@@ -26,6 +26,19 @@ pub struct WebhookEvent {
     pub failures: i64,
 }
 
+/// How far Stripe's events are compared with the webhooks, and which replica does that now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSweep {
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// All events of before that time are stored. None: before the first sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<Time>,
+    /// Until then no other replica begins another one.
+    pub leased_until: Time,
+}
+
 /// What of an event's body is read.
 #[derive(Deserialize)]
 struct Body {
@@ -50,6 +63,12 @@ struct Object {
 }
 
 impl WebhookEvent {
+    /// An event of which no webhook has come, or none that could be read.
+    pub fn missed(id: String, kind: String, intent: String, now: Time) -> WebhookEvent {
+        let (intent, next_run_at) = (Some(intent), Some(now));
+        WebhookEvent { id, kind, intent, received_at: now, next_run_at, failures: 0 }
+    }
+
     /// The event in a body whose signature is verified. One that can't be read is stored by its digest: to refuse it would
     /// make Stripe repeat it for days.
     pub fn read(body: &[u8], now: Time) -> WebhookEvent {

@@ -1,10 +1,10 @@
-//! All of Stripe's PaymentIntents since some time, compared with the documents: for the operator, after a restore or a loss of
+//! All PaymentIntents since some time, Stripe's and ours, compared with each other: for the operator, after a restore or a loss of
 //! webhooks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use bus::Failure;
 use common::Time;
 use common::ids::OrderId;
@@ -21,6 +21,9 @@ const CONCURRENCY: usize = 8;
 /// meanwhile.
 const ROUNDS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Stripe's code for what doesn't exist.
+const MISSING: &str = "resource_missing";
 
 /// The result.
 #[derive(Debug, Default)]
@@ -43,11 +46,8 @@ struct Compared {
 }
 
 /// Compares each, takes over what is new, and compares again until nothing changes.
-pub async fn reconcile_since(app: &App, since: Time) -> Result<Reconciliation, GatewayError> {
-    let mut open: BTreeMap<OrderId, Vec<ListedIntent>> = BTreeMap::new();
-    for intent in app.gateway.list_intents(since).await? {
-        open.entry(intent.order).or_default().push(intent);
-    }
+pub async fn reconcile_since(app: &App, since: Time) -> anyhow::Result<Reconciliation> {
+    let mut open = both(app, since).await?;
     let mut result = Reconciliation { orders: open.len(), ..Reconciliation::default() };
     let mut mended = BTreeSet::new();
     for round in 0..ROUNDS {
@@ -81,6 +81,39 @@ pub async fn reconcile_since(app: &App, since: Time) -> Result<Reconciliation, G
     Ok(result)
 }
 
+/// The PaymentIntents that Stripe lists, and those of our own that it doesn't.
+async fn both(app: &App, since: Time) -> anyhow::Result<BTreeMap<OrderId, Vec<ListedIntent>>> {
+    // Ours first: Stripe had them before its list.
+    let ours = ours(app, since).await.context("could not list the payments here")?;
+    let listed = app.gateway.list_intents(since).await.context("could not list PaymentIntents")?;
+    let mut both: BTreeMap<OrderId, Vec<ListedIntent>> = BTreeMap::new();
+    for intent in listed {
+        both.entry(intent.order).or_default().push(intent);
+    }
+    for intent in ours {
+        let theirs = both.entry(intent.order).or_default();
+        if !theirs.iter().any(|it| it.id == intent.id) {
+            theirs.push(intent);
+        }
+    }
+    Ok(both)
+}
+
+/// The PaymentIntents of the orders that were placed since then.
+async fn ours(app: &App, since: Time) -> store::Result<Vec<ListedIntent>> {
+    let mut ours = Vec::new();
+    let mut after = OrderId::new(since);
+    loop {
+        let page = app.store.with_intent(after).await?;
+        let Some(last) = page.last() else { return Ok(ours) };
+        after = last.order_id;
+        ours.extend(page.iter().filter_map(|payment| {
+            let (order, total) = (payment.order_id, payment.order.total());
+            Some(ListedIntent { id: payment.intent()?.to_owned(), order, total })
+        }));
+    }
+}
+
 async fn compare(app: &App, order: OrderId, intents: &[ListedIntent]) -> Compared {
     let mut compared =
         Compared { order, is_mended: false, is_moving: false, differences: Vec::new() };
@@ -108,9 +141,17 @@ async fn try_compare(
     };
     // The oldest first.
     let mut observed = Vec::new();
-    for intent in intents.iter().rev() {
-        let failed = |error| Failure::Transient(anyhow!("{}: {error}", intent.id));
-        observed.push(observe(app, &intent.id, &read.order.total()).await.map_err(failed)?);
+    for ListedIntent { id, .. } in intents.iter().rev() {
+        match observe(app, id, &read.order.total()).await {
+            Ok(found) => observed.push(found),
+            Err(GatewayError::Refused { code, .. }) if code.as_deref() == Some(MISSING) => {
+                let ours = read.payment.as_ref().map_or("none", |it| it.status.as_str());
+                let difference =
+                    format!("order {order}: {id} is {ours} here, and unknown at Stripe");
+                compared.differences.push(difference);
+            }
+            Err(error) => return Err(Failure::Transient(anyhow!("{id}: {error}"))),
+        }
     }
     if let Some(adopted) = adopt(app, &read, &observed).await? {
         compared.is_mended = true;

@@ -18,6 +18,18 @@ fn payments(world: &World) -> Program {
 }
 
 #[tokio::test]
+async fn help_lists_every_command() {
+    let world = World::start().await;
+    let help = payments(&world).run(&["--help"]).await;
+    let (_, commands) = help.expect_success().split_once("Admin commands:").unwrap();
+    let commands: Vec<&str> =
+        commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    for name in ["dead-letters", "republish", "reconcile", "parked", "settle"] {
+        assert!(commands.contains(&name), "{name}: {}", help.stdout);
+    }
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_listed_shown_and_replayed_until_it_succeeds() {
     let world = World::start().await;
     let cli = payments(&world);

@@ -118,6 +118,32 @@ async fn what_we_cannot_explain_is_printed() {
     assert!(wrong.expect_failure().contains("2026-01-31T12:45:00Z"), "{}", wrong.stderr);
 }
 
+/// Of a database that belongs to another account of Stripe's, or of a test that has written into it.
+#[tokio::test]
+async fn what_only_we_know_is_printed() {
+    let world = World::start().await;
+    let order = world.order().await;
+    let payment = pays(&world, &order).await;
+    let documents = world.infra.database("payments").await.collection::<Document>("payments");
+    let id = doc! { "_id": order.id.to_string() };
+    let invent = doc! { "$set": { "charge.intent": "pi_invented" } };
+    documents.update_one(id.clone(), invent).await.unwrap();
+    let ended = payments(&world).run(&["reconcile"]).await;
+    let error = ended.expect_failure();
+    assert!(error.ends_with("error: 2 differences\n"), "{error}");
+    let ours = format!("order {}: pi_invented is completed here, and unknown at Stripe", order.id);
+    assert!(ended.stdout.contains(&ours), "{}", ended.stdout);
+    let stripes = payment["stripeId"].as_str().unwrap();
+    let theirs = format!("{stripes} is succeeded with 0.00 refunded at Stripe, and the");
+    assert!(ended.stdout.contains(&theirs), "{}", ended.stdout);
+
+    // What we say is refunded, and Stripe doesn't.
+    let refunded = doc! { "$set": { "charge.intent": stripes, "charge.amountRefunded": 500_i64 } };
+    documents.update_one(id, refunded).await.unwrap();
+    assert_eq!(reconciles(&world).await, 1, "the refund has failed meanwhile, as far as we know");
+    assert_eq!(world.payment(&order).await["amountRefunded"], "0.00");
+}
+
 /// Of some orders the documents are those of a back-up, or missing, while others are paid all the time.
 #[tokio::test]
 async fn a_database_that_is_restored_is_brought_back_to_no_differences_under_load() {

@@ -68,7 +68,11 @@ impl World {
 
     /// With an endpoint for Stripe's webhooks.
     pub async fn with_webhooks() -> World {
-        let infra = Infra::start_at(Clock::system()).await;
+        Self::with_webhooks_at(Clock::system()).await
+    }
+
+    pub async fn with_webhooks_at(clock: Clock) -> World {
+        let infra = Infra::start_at(clock).await;
         let journal = tempfile::tempdir().unwrap();
         let stripe = StripeDouble::start(Config::in_dir(journal.path())).await.unwrap();
         // Its secret is known before the service is, and so before its address.
