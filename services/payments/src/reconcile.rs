@@ -22,11 +22,15 @@ struct Observed {
 
 /// Retrieves an order's PaymentIntent, its refunds and its disputes, and records what is new. Returns whether anything was.
 pub async fn reconcile(app: &App, order: OrderId) -> Result<bool, Failure> {
-    let payment = app.store.load(order).await?;
+    reconcile_read(app, &app.store.load(order).await?).await
+}
+
+/// The same of a payment that was just read.
+pub async fn reconcile_read(app: &App, payment: &OrderPayment) -> Result<bool, Failure> {
     let Some(intent) = payment.intent() else { return Ok(false) };
     let failed = |error: GatewayError| Failure::Transient(anyhow!("{intent}: {error}"));
     let observed = observe(app, intent, &payment.order.total()).await.map_err(failed)?;
-    record(app, &payment, &observed).await
+    record(app, payment, &observed).await
 }
 
 async fn observe(app: &App, intent: &str, total: &Total) -> StripeResult<Observed> {

@@ -167,16 +167,20 @@ impl Store {
         Ok(due.try_collect().await?)
     }
 
-    /// None: it is done. Returns whether this is news: another process may have been faster.
-    pub async fn finish_webhook(
-        &self,
-        event: &WebhookEvent,
-        next_run_at: Option<Time>,
-        failures: i64,
-    ) -> store::Result<bool> {
+    /// They are done. Returns of how many this is news: another process may have been faster.
+    pub async fn finish_webhooks(&self, events: &[WebhookEvent]) -> store::Result<u64> {
+        let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        let waiting = doc! { "_id": { "$in": ids }, "nextRunAt": { "$type": "date" } };
+        let done = doc! { "$set": { "nextRunAt": null } };
+        Ok(self.webhooks.update_many(waiting, done).await?.modified_count)
+    }
+
+    /// It is worked on again at this time, unless another process was faster.
+    pub async fn postpone_webhook(&self, event: &WebhookEvent, until: Time) -> store::Result<()> {
         let as_read = doc! { "_id": &event.id, "nextRunAt": event.next_run_at };
-        let done = doc! { "$set": { "nextRunAt": next_run_at, "failures": failures } };
-        Ok(self.webhooks.update_one(as_read, done).await?.modified_count > 0)
+        let later = doc! { "$set": { "nextRunAt": until, "failures": event.failures + 1 } };
+        self.webhooks.update_one(as_read, later).await?;
+        Ok(())
     }
 
     /// The payments that are due for the background worker.

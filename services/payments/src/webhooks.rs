@@ -55,25 +55,21 @@ async fn work_on(app: &App, intent: Option<&str>, events: &[WebhookEvent]) -> Re
     let outcome = match intent {
         None => Ok(()),
         Some(intent) => match app.store.find_by_intent(intent).await? {
-            Some(payment) => reconcile::reconcile(app, payment.order_id).await.map(drop),
+            Some(payment) => reconcile::reconcile_read(app, &payment).await.map(drop),
             // Not one of ours; or its id isn't stored yet, and then nothing has happened to it.
             None => Ok(()),
         },
     };
+    if outcome.is_ok() {
+        let handled = app.store.finish_webhooks(events).await?;
+        metrics::counter!("webhooks_total", "outcome" => "handled").increment(handled);
+        return Ok(());
+    }
     let now = app.clock.now();
     for event in events {
-        let (next_run_at, failures) = match &outcome {
-            Ok(()) => (None, event.failures),
-            Err(_) => {
-                let failures = u32::try_from(event.failures + 1).unwrap_or(u32::MAX);
-                let pause = back_off(failures, FIRST_PAUSE, LONGEST_PAUSE);
-                (Some(now + pause), event.failures + 1)
-            }
-        };
-        let is_first = app.store.finish_webhook(event, next_run_at, failures).await?;
-        if outcome.is_ok() && is_first {
-            metrics::counter!("webhooks_total", "outcome" => "handled").increment(1);
-        }
+        let failures = u32::try_from(event.failures + 1).unwrap_or(u32::MAX);
+        let pause = back_off(failures, FIRST_PAUSE, LONGEST_PAUSE);
+        app.store.postpone_webhook(event, now + pause).await?;
     }
     outcome
 }
