@@ -107,7 +107,7 @@ async fn the_confirmation_of_tickets_that_are_checked_in_has_a_code_for_each_and
             assert!(attachments.is_empty() && !html.contains("<img"), "{read}");
             continue;
         }
-        assert_eq!(names, ["ticket-2.png", "ticket-7.png", "ticket.ics"]);
+        assert_eq!(names, ["ticket-2.png", "ticket-7.png", "tickets.pdf", "ticket.ics"]);
         assert_eq!(html.matches("src=").count(), html.matches("src=\"cid:ticket-").count());
         for (index, place) in [2, 7].into_iter().enumerate() {
             let path = format!("/api/mails/{}/attachments/{index}", mail.id);
@@ -118,7 +118,19 @@ async fn the_confirmation_of_tickets_that_are_checked_in_has_a_code_for_each_and
             // It is in the picture alone.
             assert!(!html.contains(&code) && !read["text"].as_str().unwrap().contains(&code));
         }
-        let calendar = format!("/api/mails/{}/attachments/2", mail.id);
+        assert_eq!(attachments[2]["contentType"], "application/pdf");
+        let pdf = format!("/api/mails/{}/attachments/2", mail.id);
+        let pdf = lopdf::Document::load_mem(&world.mailbox.get_bytes(&pdf).await).unwrap();
+        for (page, place) in [(1, "2"), (2, "7")] {
+            let text = pdf.extract_text(&[page]).unwrap();
+            assert!(
+                text.contains("Tosca, row 7") && text.contains(&order.id.to_string()),
+                "{text}"
+            );
+            assert!(text.lines().any(|line| line.trim() == place), "{text}");
+        }
+        assert_eq!(pdf.get_pages().len(), 2);
+        let calendar = format!("/api/mails/{}/attachments/3", mail.id);
         let calendar = world.mailbox.get_text(&calendar).await;
         assert!(calendar.contains("DTSTART:20270305T183000Z"));
     }
