@@ -27,6 +27,7 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::user_created::handle)
         .on(listeners::user_updated::handle)
         .on(listeners::order_created::handle)
+        .on(listeners::order_updated::handle)
         .on(listeners::order_completed::handle)
         .on(listeners::order_cancelled::handle)
         .on(listeners::payment_refunded::handle)

@@ -4,6 +4,7 @@
 pub mod order_cancelled;
 pub mod order_completed;
 pub mod order_created;
+pub mod order_updated;
 pub mod payment_refunded;
 pub mod payment_released;
 pub mod user_created;
@@ -19,7 +20,7 @@ use crate::state::App;
 async fn follow_order(app: &App, order: &Order) -> Result<(), Failure> {
     if is_of_our_time(order.id.created_at(), app.began_at) {
         for kind in Kind::about(order) {
-            app.store.write(&Mail::about(order, *kind, app.clock.now())).await?;
+            app.store.write(&Mail::about(order, kind, app.clock.now())).await?;
         }
     }
     app.store.apply_order(&OrderReplica::of(order)).await?;

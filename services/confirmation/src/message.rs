@@ -82,6 +82,14 @@ impl Letterhead {
                 format!("You haven’t been charged: {}", about.title),
                 templates::released(&about, &home)?,
             ),
+            Kind::TicketSent => (
+                format!("Your seller has sent: {}", about.what()),
+                templates::ticket_sent(&about, &home)?,
+            ),
+            Kind::PaymentFailed => (
+                format!("Order cancelled: {}", about.title),
+                templates::payment_failed(&about, &home)?,
+            ),
             Kind::Sold => (format!("You sold: {}", about.what()), templates::sold(&about, &home)?),
             Kind::SaleRefunded => (
                 format!("Sale refunded: {}", about.title),
@@ -91,6 +99,13 @@ impl Letterhead {
                 format!("Payment disputed: {}", about.title),
                 templates::sale_disputed(&about, &home)?,
             ),
+            Kind::ProblemReported => (
+                format!("Problem reported: {}", about.title),
+                templates::problem_reported(&about, &home)?,
+            ),
+            Kind::SaleFailed => {
+                (format!("Sale cancelled: {}", about.title), templates::sale_failed(&about, &home)?)
+            }
             Kind::Welcome | Kind::Unknown => {
                 anyhow::bail!("a later version writes mails of this kind")
             }

@@ -57,6 +57,11 @@ impl About {
         }
     }
 
+    /// The headline of the buyer's mail about the delivery.
+    pub fn sent(&self) -> &'static str {
+        if self.is_of_many() { "Your tickets were sent" } else { "Your ticket was sent" }
+    }
+
     /// The headline of the seller's mail.
     pub fn sold(&self) -> String {
         if self.is_of_many() {

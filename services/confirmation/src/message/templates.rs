@@ -29,9 +29,13 @@ templates! {
     expired "expired.txt" "expired.html";
     refunded "refunded.txt" "refunded.html";
     released "released.txt" "released.html";
+    ticket_sent "ticket-sent.txt" "ticket-sent.html";
+    payment_failed "payment-failed.txt" "payment-failed.html";
     sold "sold.txt" "sold.html";
+    problem_reported "problem-reported.txt" "problem-reported.html";
     sale_refunded "sale-refunded.txt" "sale-refunded.html";
     sale_disputed "sale-disputed.txt" "sale-disputed.html";
+    sale_failed "sale-failed.txt" "sale-failed.html";
 }
 
 #[derive(Template)]

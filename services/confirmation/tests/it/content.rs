@@ -2,7 +2,7 @@
 
 use admissions::{Admission, AdmissionKeys};
 use common::display::receipt_number;
-use common::events::{CancelReason, OrderCompleted};
+use common::events::{CancelReason, Handover, HandoverState, Order, OrderCompleted, OrderUpdated};
 use common::listing::Delivery;
 use testkit::fixtures::{self, UserChanges as _};
 
@@ -157,22 +157,37 @@ async fn every_kind_of_mail_is_text_and_html_in_our_dress() {
     world.publish_user(&buyer.with_name(Some("Kim".to_owned()))).await;
     world.publish_user(&user_event(world.seller.id, "seller@example.org", &world.infra)).await;
     let complete = world.sale().await;
-    world.cancel(&complete, CancelReason::Refunded).await;
+    let mut delivered = complete.clone();
+    for (state, changes) in [(HandoverState::Sent, 1), (HandoverState::Problem, 2)] {
+        let handover = Some(Handover { state, changes });
+        let version = delivered.version + 1;
+        delivered = Order { handover, version, ..delivered };
+        world.bus().publish(&OrderUpdated(delivered.clone())).await;
+        world.settled().await;
+        world.all_sent().await;
+    }
+    world.cancel(&delivered, CancelReason::Refunded).await;
     world.cancel(&world.order(), CancelReason::Expired).await;
+    let paid_at = Some(world.infra.clock.now());
+    world.cancel(&Order { paid_at, ..world.order() }, CancelReason::PaymentFailed).await;
     world.all_final().await;
-    let arrived = world.mailbox.expect(7).await;
+    let arrived = world.mailbox.expect(11).await;
     let mut subjects: Vec<_> = arrived.iter().map(|mail| mail.subject.as_str()).collect();
     subjects.sort_unstable();
     assert_eq!(
         subjects,
         [
+            "Order cancelled: Tosca, row 7",
+            "Problem reported: Tosca, row 7",
             "Refunded: Tosca, row 7",
+            "Sale cancelled: Tosca, row 7",
             "Sale refunded: Tosca, row 7",
             "Welcome to Ticketing",
             "Welcome to Ticketing",
             "You bought: Tosca, row 7",
             "You sold: Tosca, row 7",
             "Your reservation expired: Tosca, row 7",
+            "Your seller has sent: Tosca, row 7",
         ]
     );
     for mail in arrived {
