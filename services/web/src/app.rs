@@ -53,6 +53,7 @@ pub fn routes(app: App) -> Router {
         .route("/orders/{id}/tickets", get(pages::order_tickets::show))
         .route("/orders/{id}/ticket.ics", get(pages::order_tickets::calendar))
         .route("/orders/{id}/receipt", get(pages::receipt::show))
+        .route("/problems", get(pages::problems::show))
         .route("/sales", get(pages::sales::show))
         .route("/account", get(pages::account::show))
         .merge(pdf)

@@ -10,6 +10,7 @@ pub mod order;
 pub mod order_pdf;
 pub mod order_tickets;
 pub mod orders;
+pub mod problems;
 pub mod receipt;
 pub mod refund;
 pub mod sales;

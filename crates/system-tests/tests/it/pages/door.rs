@@ -50,7 +50,10 @@ async fn a_code_opens_the_door_once_for_the_seller_and_their_staff() {
     let pdf = buyer.opens(&file).await.answer;
     assert_eq!(pdf.header("content-type"), Some("application/pdf"));
     assert_eq!(pdf.header("cache-control"), Some("no-store"));
-    assert!(pdf.text.starts_with("%PDF-") && pdf.text.contains("/Count 2"), "a page for each place");
+    assert!(
+        pdf.text.starts_with("%PDF-") && pdf.text.contains("/Count 2"),
+        "a page for each place"
+    );
     // Nobody but its buyer gets the file.
     assert_eq!(seller.opens(&file).await.path(), order);
     staff.opens(&file).await.answer.expect(403);
