@@ -10,4 +10,4 @@ mod qr;
 
 pub use code::{Admission, Code, NotACode};
 pub use keys::{AdmissionKeys, AdmissionSettings};
-pub use qr::QrCode;
+pub use qr::{QUIET, QrCode};

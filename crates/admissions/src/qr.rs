@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use fast_qr::{ECL, Mode, QRBuilder, QRCode, Version};
 
-/// As light as scanners want the margin: four modules (ISO/IEC 18004).
-const QUIET: usize = 4;
+/// How wide the light margin is that scanners want: four modules (ISO/IEC 18004).
+pub const QUIET: usize = 4;
 /// What a code of version 7 with medium error correction holds, of these characters.
 const CAPACITY: usize = 178;
 const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
@@ -29,9 +29,21 @@ impl QrCode {
         Some(QrCode { rows: rows(&qr) })
     }
 
-    /// With the margin.
-    fn size(&self) -> usize {
+    /// How many modules it is wide and high, with the margin.
+    pub fn size(&self) -> usize {
         self.rows.len() + 2 * QUIET
+    }
+
+    /// The dark modules of a row, to draw it in another format: where each run begins, and how long it is.
+    pub fn dark_runs(&self, y: usize) -> Vec<(usize, usize)> {
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for x in (0..self.size()).filter(|x| self.is_dark(*x, y)) {
+            match runs.last_mut() {
+                Some((start, length)) if *start + *length == x => *length += 1,
+                Some(_) | None => runs.push((x, 1)),
+            }
+        }
+        runs
     }
 
     fn is_dark(&self, x: usize, y: usize) -> bool {

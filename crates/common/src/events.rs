@@ -264,7 +264,7 @@ versioned! {
     User: id, status;
     Ticket: id, listing;
     Reserved: order_id,;
-    Order: id, status cancel_reason ticket;
+    Order: id, status cancel_reason ticket handover;
     RefundRequired: order_id, why;
     Expiration: order_id,;
     Payment: order_id,;
@@ -290,7 +290,7 @@ macro_rules! extensible {
     )+};
 }
 
-extensible! { UserStatus OrderStatus CancelReason RefundReason DisputeStatus }
+extensible! { UserStatus OrderStatus CancelReason HandoverState RefundReason DisputeStatus }
 
 impl Extensible for Listing {
     fn is_unknown(&self) -> bool {
@@ -301,6 +301,12 @@ impl Extensible for Listing {
 impl Extensible for OrderedTicket {
     fn is_unknown(&self) -> bool {
         self.listing.is_unknown()
+    }
+}
+
+impl Extensible for Handover {
+    fn is_unknown(&self) -> bool {
+        self.state.is_unknown()
     }
 }
 
@@ -464,6 +470,44 @@ impl CancelReason {
     }
 }
 
+/// How far the delivery of a ticket has come, as its seller and its buyer say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandoverState {
+    /// The seller has sent it, or sent it again.
+    Sent,
+    /// The buyer has it.
+    Received,
+    /// The buyer misses it, or it is not what they bought.
+    Problem,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+impl HandoverState {
+    /// As the API, events and documents spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HandoverState::Sent => "sent",
+            HandoverState::Received => "received",
+            HandoverState::Problem => "problem",
+            HandoverState::Unknown => "unknown",
+        }
+    }
+}
+
+/// The delivery of an order's tickets. What the buyer has written about a problem is not in it: only the order's page and the API
+/// show that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handover {
+    /// How far it has come.
+    pub state: HandoverState,
+    /// The number of this state: how often it has changed.
+    pub changes: i64,
+}
+
 /// An order, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", from = "ReadOrder")]
@@ -495,6 +539,12 @@ pub struct Order {
     /// The greatest version of its payment that orders has seen. (None of the previous version.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_version: Option<i64>,
+    /// When its payment completed it, also after its end. (None of the previous version.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_at: Option<Time>,
+    /// How far the seller's delivery has come, once one of the parties has said something about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
     /// The order's version.
     pub version: i64,
 }
@@ -516,6 +566,8 @@ struct ReadOrder {
     total: Option<Money>,
     ticket: OrderedTicket,
     payment_version: Option<i64>,
+    paid_at: Option<Time>,
+    handover: Option<Handover>,
     version: i64,
 }
 
@@ -535,6 +587,8 @@ impl From<ReadOrder> for Order {
             total: read.total.unwrap_or_else(|| quantity.times(read.ticket.listing.price)),
             ticket: read.ticket,
             payment_version: read.payment_version,
+            paid_at: read.paid_at,
+            handover: read.handover,
             version: read.version,
         }
     }

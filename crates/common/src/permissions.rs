@@ -28,6 +28,8 @@ pub enum Action {
     SendTicket,
     /// Say that a ticket has arrived, or what is wrong with it.
     ReportDelivery,
+    /// Read which orders' buyers have reported a problem.
+    ReviewProblems,
     /// Give up a reservation.
     CancelOrder,
     /// Pay an order.
@@ -65,6 +67,7 @@ pub fn may(user: Principal, action: Action, owners: Owners) -> bool {
         Action::OrderTicket => !seller,
         // Nobody pays with somebody else's card.
         Action::Pay => buyer,
+        Action::ReviewProblems => user.is_admin,
         Action::EditTicket
         | Action::CheckIn
         | Action::ManageDoor
@@ -103,6 +106,9 @@ impl Action {
             Action::ReportDelivery => {
                 (&problem::NOT_ALLOWED, "Only its buyer can say whether a ticket has arrived.")
             }
+            Action::ReviewProblems => {
+                (&problem::NOT_ALLOWED, "Only administrators see all reported problems.")
+            }
             Action::CancelOrder => (&problem::NOT_ALLOWED, "Only its buyer can cancel an order."),
             Action::Pay => (&problem::NOT_ALLOWED, "Only its buyer can pay an order."),
             Action::ViewPayment => {
@@ -139,6 +145,7 @@ mod tests {
             (BuyerMails,  [false, true,  false, true]),
             (SendTicket,  [true,  false, false, true]),
             (ReportDelivery, [false, true, false, true]),
+            (ReviewProblems, [false, false, false, true]),
             (CancelOrder, [false, true,  false, true]),
             (Pay,         [false, true,  false, false]),
             (ViewPayment, [true,  true,  false, true]),

@@ -13,9 +13,9 @@
 use std::time::Duration;
 
 use common::events::{
-    CancelReason, DisputeStatus, DisputedPayment, Expiration, FailedPayment, Order, OrderStatus,
-    OrderedTicket, Payment, Refund, RefundReason, RefundRequired, ReleasedPayment, Reserved,
-    Ticket, User, UserStatus,
+    CancelReason, DisputeStatus, DisputedPayment, Expiration, FailedPayment, Handover, Order,
+    OrderStatus, OrderedTicket, Payment, Refund, RefundReason, RefundRequired, ReleasedPayment,
+    Reserved, Ticket, User, UserStatus,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::Listing;
@@ -82,6 +82,8 @@ pub fn order(ticket: &Ticket, now: Time) -> Order {
         total: ticket.listing.price,
         ticket: ordered_ticket(ticket),
         payment_version: None,
+        paid_at: None,
+        handover: None,
         version: 1,
     }
 }
@@ -224,6 +226,8 @@ changes! {
         with_cancel_reason => cancel_reason: Option<CancelReason>,
         with_expiry => expires_at: Time,
         with_payment_version => payment_version: Option<i64>,
+        with_paid_at => paid_at: Option<Time>,
+        with_handover => handover: Option<Handover>,
         with_occupies => occupies: bool,
         with_version => version: i64,
     }

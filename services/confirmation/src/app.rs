@@ -28,12 +28,18 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(listeners::user_created::handle)
         .on(listeners::user_updated::handle)
         .on(listeners::order_created::handle)
+        .on(listeners::order_updated::handle)
         .on(listeners::order_completed::handle)
         .on(listeners::order_cancelled::handle)
         .on(listeners::payment_refunded::handle)
         .on(listeners::payment_released::handle)
         .together(
-            &[Subject::OrderCreated, Subject::OrderCompleted, Subject::OrderCancelled],
+            &[
+                Subject::OrderCreated,
+                Subject::OrderUpdated,
+                Subject::OrderCompleted,
+                Subject::OrderCancelled,
+            ],
             listeners::follow_orders,
         )
 }

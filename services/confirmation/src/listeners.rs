@@ -4,6 +4,7 @@
 pub mod order_cancelled;
 pub mod order_completed;
 pub mod order_created;
+pub mod order_updated;
 pub mod payment_refunded;
 pub mod payment_released;
 pub mod user_created;
@@ -19,7 +20,7 @@ use crate::state::App;
 async fn follow_order(app: &App, order: &Order) -> Result<(), Failure> {
     if is_of_our_time(order.id.created_at(), app.began_at) {
         for kind in Kind::about(order) {
-            app.store.write(&Mail::about(order, *kind, app.clock.now())).await?;
+            app.store.write(&Mail::about(order, kind, app.clock.now())).await?;
         }
     }
     app.store.apply_order(&OrderReplica::of(order)).await?;
@@ -33,7 +34,7 @@ pub async fn follow_orders(app: App, orders: Vec<Order>) -> Result<(), Failure> 
     let of_our_time =
         orders.iter().filter(|order| is_of_our_time(order.id.created_at(), app.began_at));
     let mails = of_our_time.flat_map(|order| {
-        Kind::about(order).iter().map(move |kind| Mail::about(order, *kind, now))
+        Kind::about(order).into_iter().map(move |kind| Mail::about(order, kind, now))
     });
     app.store.write_all(mails.collect()).await?;
     let replicas: Vec<OrderReplica> = orders.iter().map(OrderReplica::of).collect();

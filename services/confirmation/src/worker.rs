@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::Time;
 use common::back_off::back_off;
+use lettre::Message;
 use store::Change;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at};
@@ -125,7 +126,7 @@ impl Sender {
     }
 
     async fn send_to(&self, mail: &Mail, user: &UserReplica) -> store::Result<()> {
-        let outcome = match self.letterhead.compose(mail, user) {
+        let outcome = match self.with_lease(mail, self.compose(mail, user)).await {
             Ok(message) => self.with_lease(mail, self.mailer.send(&message)).await,
             Err(error) => Err(SendError::Refused(format!("it can't be written: {error:#}"))),
         };
@@ -162,7 +163,13 @@ impl Sender {
         }
     }
 
-    /// Awaits the server, and renews the lease meanwhile.
+    /// On a thread of its own: the codes of a large order take a moment to draw.
+    async fn compose(&self, mail: &Mail, user: &UserReplica) -> anyhow::Result<Message> {
+        let (letterhead, mail, user) = (self.letterhead.clone(), mail.clone(), user.clone());
+        tokio::task::spawn_blocking(move || letterhead.compose(&mail, &user)).await?
+    }
+
+    /// Awaits the mail or its server, and renews the lease meanwhile.
     async fn with_lease<T>(&self, mail: &Mail, call: impl Future<Output = T>) -> T {
         let mut renewals = interval_at(Instant::now() + RENEWAL, RENEWAL);
         tokio::pin!(call);

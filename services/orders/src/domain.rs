@@ -375,6 +375,8 @@ impl Order {
             total: self.total,
             ticket: self.ticket.clone(),
             payment_version: self.payment.as_ref().map(|payment| payment.version),
+            paid_at: self.paid_at,
+            handover: self.handover.as_ref().map(Handover::event),
             version: self.version,
         }
     }

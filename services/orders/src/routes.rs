@@ -5,4 +5,5 @@ pub mod create;
 mod errors;
 pub mod handover;
 pub mod list;
+pub mod problems;
 pub mod show;

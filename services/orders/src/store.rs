@@ -25,6 +25,8 @@ pub const MAX_ATTEMPTS: usize = 32;
 pub const ONE_ORDER_PER_PLACE: &str = "one_order_per_place";
 /// At most one unpaid order takes a slot of a buyer.
 pub const ONE_ORDER_PER_SLOT: &str = "one_order_per_slot";
+/// The index of reported problems.
+const PROBLEMS: &str = "problems";
 /// MongoDB's own index.
 const ID_INDEX: &str = "_id_";
 /// How many unpaid orders of a listing are loaded at once.
@@ -119,6 +121,11 @@ impl Store {
                 doc! { "ticketId": 1, "status": 1 },
                 doc! { "expiresAt": 1 },
             ),
+            mongo::partial_index(
+                PROBLEMS,
+                doc! { "status": 1, "handover.problem.reportedAt": -1, "_id": -1 },
+                doc! { "handover.problem.message": { "$exists": true } },
+            ),
             mongo::partial_index("unpaid", doc! { "expiresAt": 1 }, doc! { "unpaid": true }),
         ];
         let orders = Documents::open(database, clock, indexes).await?;
@@ -208,6 +215,11 @@ impl Store {
 
     pub async fn user(&self, id: UserId) -> store::Result<Option<UserReplica>> {
         Ok(self.users.find_one(doc! { "_id": id }).await?)
+    }
+
+    /// Those of these users that are known.
+    pub async fn users(&self, ids: &[UserId]) -> store::Result<Vec<UserReplica>> {
+        Ok(self.users.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?)
     }
 
     pub async fn apply_user(&self, user: &UserReplica) -> store::Result<Applied> {
@@ -353,6 +365,39 @@ impl Store {
             .find(doc! { "$or": ranges })
             .sort(newest_first())
             .hint(Hint::Name(index.to_owned()))
+            .limit(limit)
+            .await?;
+        Ok(found.try_collect().await?)
+    }
+
+    /// A page of the complete orders whose buyers have reported a problem that isn't solved, the latest report first, after the
+    /// last one of the page before (time, id).
+    pub async fn problems(
+        &self,
+        after: Option<(Time, String)>,
+        limit: i64,
+    ) -> store::Result<Vec<Order>> {
+        const REPORTED_AT: &str = "handover.problem.reportedAt";
+        let reported =
+            doc! { "status": "complete", "handover.problem.message": { "$exists": true } };
+        let beyond = match after {
+            Some((time, id)) => vec![
+                doc! { REPORTED_AT: time, "_id": { "$lt": id } },
+                doc! { REPORTED_AT: { "$lt": time } },
+            ],
+            None => vec![doc! {}],
+        };
+        let ranges = beyond.into_iter().map(|beyond| {
+            let mut range = reported.clone();
+            range.extend(beyond);
+            range
+        });
+        let ranges: Vec<Document> = ranges.collect();
+        let orders = self.orders.collection();
+        let found = orders
+            .find(doc! { "$or": ranges })
+            .sort(doc! { REPORTED_AT: -1, "_id": -1 })
+            .hint(Hint::Name(PROBLEMS.to_owned()))
             .limit(limit)
             .await?;
         Ok(found.try_collect().await?)

@@ -43,6 +43,23 @@ pub struct OrderView {
     created_at: Time,
 }
 
+/// An order whose buyer has reported a problem, with whom to ask about it.
+#[derive(Serialize)]
+pub struct ReportedOrderView {
+    #[serde(flatten)]
+    order: OrderView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buyer: Option<Contact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seller: Option<Contact>,
+}
+
+impl ReportedOrderView {
+    pub fn of(order: OrderView, buyer: Option<UserReplica>, seller: Option<UserReplica>) -> Self {
+        ReportedOrderView { order, buyer: buyer.map(Contact::of), seller: seller.map(Contact::of) }
+    }
+}
+
 /// What seller and buyer have said about the handover of the ticket.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

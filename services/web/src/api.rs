@@ -9,5 +9,5 @@ pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft, Wanted};
 pub use failure::{Failure, Refusal};
 pub use models::{
     Admission, Admitted, CheckedIn, Contact, Door, Handover, HandoverState, List, Order,
-    OrderedTicket, Payment, PaymentStatus, Receipt, Ticket, TicketStatus, User,
+    OrderedTicket, Payment, PaymentStatus, Receipt, ReportedOrder, Ticket, TicketStatus, User,
 };

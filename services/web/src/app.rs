@@ -21,6 +21,10 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 const MAX_IN_FLIGHT: usize = 128;
 
 pub fn routes(app: App) -> Router {
+    #[cfg(feature = "pdf")]
+    let pdf = Router::new().route("/orders/{id}/tickets.pdf", get(pages::order_pdf::show));
+    #[cfg(not(feature = "pdf"))]
+    let pdf = Router::new();
     let pages = Router::new()
         .route("/", get(pages::browse::show))
         .route("/auth/signup", get(pages::signup::show).post(pages::signup::submit))
@@ -49,8 +53,10 @@ pub fn routes(app: App) -> Router {
         .route("/orders/{id}/tickets", get(pages::order_tickets::show))
         .route("/orders/{id}/ticket.ics", get(pages::order_tickets::calendar))
         .route("/orders/{id}/receipt", get(pages::receipt::show))
+        .route("/problems", get(pages::problems::show))
         .route("/sales", get(pages::sales::show))
         .route("/account", get(pages::account::show))
+        .merge(pdf)
         .route("/{*rest}", any(pages::errors::not_found))
         .method_not_allowed_fallback(pages::errors::method_not_allowed)
         .layer(from_fn_with_state(app.clone(), session::with_session));

@@ -6,8 +6,11 @@ pub mod browse;
 pub mod door;
 pub mod errors;
 pub mod order;
+#[cfg(feature = "pdf")]
+pub mod order_pdf;
 pub mod order_tickets;
 pub mod orders;
+pub mod problems;
 pub mod receipt;
 pub mod refund;
 pub mod sales;

@@ -1,6 +1,7 @@
-//! A place of an order is admitted once, if the order was complete; and what the door staff has seen as admitted is recorded.
+//! A place of an order is admitted once, while tickets has its reservation as sold; and what the door staff has seen as admitted is
+//! recorded.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::acknowledged::AcknowledgedAdmission;
 use super::index::Index;
@@ -32,6 +33,9 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
             wrong(format!("order {order} was never paid, and was checked in"));
         }
     }
+    for order in after_their_end(index) {
+        wrong(format!("order {order} was checked in when tickets no longer had it as sold"));
+    }
     let mut admitted = HashSet::new();
     for AcknowledgedAdmission { order, place } in &index.snapshot.acknowledged.admitted {
         if !admitted.insert((order, place)) {
@@ -44,4 +48,23 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
             wrong(format!("place {place} of order {order} was admitted, and isn't recorded"));
         }
     }
+}
+
+/// The orders with a check-in at a time when they weren't sold, as tickets knew them: all writes to reservations, in the order of
+/// MongoDB's oplog. (orders may have refunded one a moment before that; the event is on its way to the door then.)
+fn after_their_end<'a>(index: &Index<'a>) -> Vec<&'a str> {
+    let mut known: HashMap<&str, ReservationStatus> = HashMap::new();
+    let mut found = Vec::new();
+    let writes = index.snapshot.oplog.iter();
+    for write in writes.filter(|write| write.namespace == "tickets.reservations") {
+        if let Some(status) = write.reservation {
+            known.insert(&write.id, status);
+        }
+        // One whose beginning is no longer in the oplog is not judged.
+        let was_sold = known.get(write.id.as_str()).is_none_or(|it| *it == ReservationStatus::Sold);
+        if write.checks_in && !was_sold {
+            found.push(write.id.as_str());
+        }
+    }
+    found
 }

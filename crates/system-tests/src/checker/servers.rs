@@ -22,6 +22,13 @@ const TIMERS: &str = "expiration:due";
 const INDEX_OF_THE_VERSION_BEFORE: &str = "one_live_order_per_ticket";
 /// Where an entry of the oplog has the new values: in a whole document, and among the changed and the added members.
 const CHANGES: [&[&str]; 3] = [&["o"], &["o", "diff", "u"], &["o", "diff", "i"]];
+/// Where an entry of the oplog has changed check-ins: in a whole document, as a new array, or as a difference of the array.
+const CHECK_INS: [&[&str]; 4] = [
+    &["o", "checkIns"],
+    &["o", "diff", "u", "checkIns"],
+    &["o", "diff", "i", "checkIns"],
+    &["o", "diff", "scheckIns"],
+];
 
 /// Connections to the servers.
 pub struct Servers {
@@ -305,12 +312,17 @@ impl Servers {
         let namespaces =
             catalogue::AGGREGATES.map(|(database, collection)| format!("{database}.{collection}"));
         let filter = doc! { "op": { "$in": ["i", "u"] }, "ns": { "$in": namespaces.to_vec() } };
-        let whole = ["ns", "o2._id", "o._id", "o.ticketId"].map(str::to_owned);
+        let whole = ["ns", "op", "o2._id", "o._id", "o.ticketId"].map(str::to_owned);
+        let check_ins = CHECK_INS.map(|path| path.join("."));
         let changed = ["version", "status", "withdrawn", "places"];
         let changed =
             changed.into_iter().flat_map(|field| CHANGES.map(|path| path.join(".") + "." + field));
-        let projection: Document =
-            whole.into_iter().chain(changed).map(|field| (field, Bson::Int32(1))).collect();
+        let projection: Document = whole
+            .into_iter()
+            .chain(changed)
+            .chain(check_ins)
+            .map(|field| (field, Bson::Int32(1)))
+            .collect();
         let entries = log.find(filter).sort(doc! { "$natural": 1 }).projection(projection).await?;
         let writes = entries.map_ok(|entry| write(&entry)).try_collect().await?;
         Ok((writes, oldest == Some(true)))
@@ -361,6 +373,9 @@ fn write(entry: &Document) -> OplogEntry {
         id: at(&["o2", "_id"]).or_else(|| at(&["o", "_id"])).and_then(text).unwrap_or_default(),
         version: changed("version").and_then(number),
         status: changed("status").and_then(|it| bson::deserialize_from_bson(it.clone()).ok()),
+        reservation: changed("status").and_then(|it| bson::deserialize_from_bson(it.clone()).ok()),
+        checks_in: entry.get_str("op").is_ok_and(|op| op == "u")
+            && CHECK_INS.iter().any(|path| at(path).is_some()),
         withdrawn: changed("withdrawn").and_then(Bson::as_bool),
         places: changed("places").and_then(|it| bson::deserialize_from_bson(it.clone()).ok()),
         ticket_id: at(&["o", "ticketId"]).and_then(text),

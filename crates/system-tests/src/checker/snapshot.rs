@@ -458,6 +458,10 @@ pub struct OplogEntry {
     pub version: Option<i64>,
     /// Of an order.
     pub status: Option<OrderStatus>,
+    /// Of a reservation in tickets.
+    pub reservation: Option<ReservationStatus>,
+    /// Whether somebody came in with a reservation.
+    pub checks_in: bool,
     pub withdrawn: Option<bool>,
     pub places: Option<Vec<i64>>,
     /// Of a new order.

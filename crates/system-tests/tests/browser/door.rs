@@ -21,6 +21,8 @@ async fn the_code_in_the_mail_opens_the_door_once() {
     buyer.browser.shows("passes").await;
     let mut inspection = Inspection::default();
     inspection.page(&buyer.browser, "order-with-code").await;
+    buyer.browser.visit(&format!("{order}/tickets")).await;
+    inspection.page(&buyer.browser, "tickets-to-print").await;
 
     let code = code_in_the_mail(stack, &buyer, &title).await;
     seller.browser.visit(&ticket).await;

@@ -4,6 +4,7 @@
 
 mod cards;
 mod care;
+mod delivery;
 mod door;
 mod escaping;
 mod gallery;

@@ -14,14 +14,21 @@ use system_tests::checker::{
     OplogEntry, Order, OrderStatus, OutboxEntry, PaymentDispute, PaymentState, PaymentStatus,
     Reservation, ReservationStatus, ScheduleState, Snapshot, Ticket, Violation, Webhook, check,
 };
+use testkit::eventually;
 
 #[tokio::test]
 async fn the_checker_reports_every_mistake_and_nothing_in_a_healthy_snapshot() {
     let _turn = crate::exclusive().await;
     let stack = Stack::start("checker", &chaos::SETTINGS);
+    sales(&stack).await;
     let options = Options { seed: 1, margin: Duration::from_secs(6), ..Options::default() };
     let healthy = chaos::run(&stack, &options).await.unwrap();
     assert_eq!(healthy.violations, []);
+    // The oplog is read completely: each check-in is a write of its own.
+    let recorded: usize = healthy.snapshot.reservations.iter().map(|it| it.check_ins.len()).sum();
+    let written = healthy.snapshot.oplog.iter().filter(|write| write.checks_in).count();
+    assert!(recorded > 0);
+    assert_eq!(written, recorded);
 
     for Mutation { what, invariant, apply } in MUTATIONS {
         let mut snapshot = healthy.snapshot.clone();
@@ -43,6 +50,29 @@ fn assert_reported(found: &[Violation], what: &str, invariant: Invariant, id: &s
     let is_it =
         |violation: &Violation| violation.invariant == invariant && violation.what.contains(id);
     assert!(found.iter().any(is_it), "{what} ({id}) was not found in {found:#?}");
+}
+
+/// What a short load on a busy machine may lack: somebody comes in at a seller's own door, and a sale is refunded.
+async fn sales(stack: &Stack) {
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let listing = json!({ "title": "Standing", "price": "5", "delivery": "checked_in_here" });
+    let listing = seller.client.post("/api/tickets", listing).await.expect(201);
+    let ticket = listing["id"].as_str().unwrap();
+    let order = buyer.reserves(ticket).await;
+    buyer.pays(&order, "tok_visa").await.expect(201);
+    let admissions = format!("/api/orders/{order}/admissions");
+    let code = eventually("the code", || async {
+        let shown = buyer.client.get(&admissions).await;
+        shown.body["admissions"][0]["code"].as_str().map(str::to_owned)
+    })
+    .await;
+    let scan = json!({ "code": code, "gate": "Gate 1" });
+    seller.client.post(&format!("/api/tickets/{ticket}/checkin"), scan).await.expect(200);
+
+    let order = buyer.reserves(&seller.offers("Seat", "5").await).await;
+    let paid = buyer.pays(&order, "tok_visa").await.expect(201);
+    seller.refunds(paid["id"].as_str().unwrap()).await.expect(202);
+    buyer.sees_order(&order, "cancelled").await;
 }
 
 /// A mistake, and the invariant that it violates. `apply` returns what the report must contain.
@@ -124,6 +154,20 @@ const MUTATIONS: &[Mutation] = &[
         },
     },
     Mutation {
+        what: "a check-in after the end of its order",
+        invariant: Invariant::AdmittedOnce,
+        apply: |snapshot| {
+            let (at, scan) = check_in_write(snapshot);
+            let ended = OplogEntry {
+                reservation: Some(ReservationStatus::Ended),
+                checks_in: false,
+                ..scan.clone()
+            };
+            snapshot.oplog.insert(at, ended);
+            format!("order {} was checked in when", scan.id)
+        },
+    },
+    Mutation {
         what: "an event that was never published",
         invariant: Invariant::NoLostEvent,
         apply: |snapshot| {
@@ -183,6 +227,8 @@ const MUTATIONS: &[Mutation] = &[
                 id: "second".to_owned(),
                 version: Some(1),
                 status: Some(OrderStatus::Created),
+                reservation: None,
+                checks_in: false,
                 withdrawn: Some(false),
                 places: Some(order.places.clone()),
                 ticket_id: Some(order.ticket_id.clone()),
@@ -654,6 +700,12 @@ const MUTATIONS: &[Mutation] = &[
     },
 ];
 
+/// A write of the oplog by which somebody came in, and where it is.
+fn check_in_write(snapshot: &Snapshot) -> (usize, OplogEntry) {
+    let at = snapshot.oplog.iter().position(|write| write.checks_in).expect("a check-in");
+    (at, snapshot.oplog[at].clone())
+}
+
 fn cancelled(snapshot: &Snapshot) -> Order {
     let mut orders = snapshot.orders.iter();
     orders.find(|order| order.status == OrderStatus::Cancelled).expect("a cancelled order").clone()
@@ -750,6 +802,13 @@ async fn mutate_servers(
     second.remove("requests");
     orders.insert_one(second).await.unwrap();
 
+    // Somebody comes in with an order that has ended.
+    let reservations = servers.database("tickets").collection::<Document>("reservations");
+    let ended = expired(snapshot);
+    let scan = doc! { "place": 1, "at": mongodb::bson::DateTime::from_millis(0), "by": "x" };
+    let let_in = doc! { "$push": { "checkIns": scan } };
+    reservations.update_one(doc! { "_id": &ended }, let_in).await.unwrap();
+
     // A deleted event.
     let event = snapshot.events.iter().find(|event| event.is(Subject::OrderCompleted)).unwrap();
     let stream = jetstream::new(stack.nats().await.unwrap()).get_stream("ORDERS").await.unwrap();
@@ -765,6 +824,11 @@ async fn mutate_servers(
             "a second live order in the past",
             Invariant::OneBuyer,
             format!("of ticket {} belonged to two orders at the same time", sold.ticket_id),
+        ),
+        (
+            "a check-in after the end",
+            Invariant::AdmittedOnce,
+            format!("order {ended} was checked in when"),
         ),
         ("a deleted event", Invariant::NoLostEvent, published),
         ("a charge without an order", Invariant::NoLostMoney, "no-such-order".to_owned()),

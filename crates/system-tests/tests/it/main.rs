@@ -4,6 +4,7 @@
 
 mod bus_users;
 mod client_disconnects;
+mod codes;
 mod commands;
 mod compose;
 mod crashes;

@@ -1,8 +1,11 @@
 //! What a mail is about, and which of them an event of an order leads to.
 
-use common::events::{CancelReason, Order, OrderStatus};
+use common::events::{CancelReason, Handover, HandoverState, Order, OrderStatus};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
+
+/// So often the delivery of one order may change with a mail about it: nobody can have us send without end.
+const MAX_NOTIFIED_CHANGES: i64 = 20;
 
 /// What a mail is about, which implies to whom it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,12 +21,20 @@ pub enum Kind {
     Refunded,
     /// To the buyer: the payment came too late, and was released. Nothing was charged.
     Released,
+    /// To the buyer: the seller has sent the ticket.
+    TicketSent,
+    /// To the buyer: the payment of a complete order turned out to be impossible, and the order has ended.
+    PaymentFailed,
     /// To the seller: a ticket is sold.
     Sold,
+    /// To the seller: the buyer has reported a problem with the ticket.
+    ProblemReported,
     /// To the seller: its sale was refunded.
     SaleRefunded,
     /// To the seller: the bank of its buyer has taken the charge back.
     SaleDisputed,
+    /// To the seller: the payment of a sale turned out to be impossible.
+    SaleFailed,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,
@@ -38,22 +49,35 @@ impl Kind {
             Kind::Expired => "expired",
             Kind::Refunded => "refunded",
             Kind::Released => "released",
+            Kind::TicketSent => "ticket_sent",
+            Kind::PaymentFailed => "payment_failed",
             Kind::Sold => "sold",
+            Kind::ProblemReported => "problem_reported",
             Kind::SaleRefunded => "sale_refunded",
             Kind::SaleDisputed => "sale_disputed",
+            Kind::SaleFailed => "sale_failed",
             Kind::Unknown => "unknown",
         }
     }
 
     /// The mails that an event with this state of an order leads to.
-    pub fn about(order: &Order) -> &'static [Kind] {
+    pub fn about(order: &Order) -> Vec<Kind> {
         match (order.status, order.cancel_reason) {
-            (OrderStatus::Complete, _) => &[Kind::Paid, Kind::Sold],
-            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => &[Kind::Expired],
-            (OrderStatus::Cancelled, Some(CancelReason::Refunded)) => {
-                &[Kind::Refunded, Kind::SaleRefunded]
+            (OrderStatus::Complete, _) => {
+                let delivery = order.handover.as_ref().and_then(Kind::about_delivery);
+                [Kind::Paid, Kind::Sold].into_iter().chain(delivery).collect()
             }
-            (OrderStatus::Cancelled, Some(CancelReason::Disputed)) => &[Kind::SaleDisputed],
+            (OrderStatus::Cancelled, Some(CancelReason::Expired)) => vec![Kind::Expired],
+            (OrderStatus::Cancelled, Some(CancelReason::Refunded)) => {
+                vec![Kind::Refunded, Kind::SaleRefunded]
+            }
+            (OrderStatus::Cancelled, Some(CancelReason::Disputed)) => vec![Kind::SaleDisputed],
+            // Both have a mail about the sale. (An order that was never complete: its buyer has seen each decline.)
+            (OrderStatus::Cancelled, Some(CancelReason::PaymentFailed))
+                if order.paid_at.is_some() =>
+            {
+                vec![Kind::PaymentFailed, Kind::SaleFailed]
+            }
             // The person who did it was there, or it says so on the order's page.
             (
                 OrderStatus::Cancelled,
@@ -67,35 +91,76 @@ impl Kind {
                 | None,
             )
             | (OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Unknown, _) => {
-                &[]
+                Vec::new()
             }
+        }
+    }
+
+    fn about_delivery(handover: &Handover) -> Option<Kind> {
+        let kind = match handover.state {
+            HandoverState::Sent => Kind::TicketSent,
+            HandoverState::Problem => Kind::ProblemReported,
+            HandoverState::Received | HandoverState::Unknown => return None,
+        };
+        (handover.changes <= MAX_NOTIFIED_CHANGES).then_some(kind)
+    }
+
+    /// Which of several mails of its kind about an order it is.
+    pub(super) fn number(self, order: &Order) -> Option<i64> {
+        match self {
+            Kind::TicketSent | Kind::ProblemReported => order.handover.map(|it| it.changes),
+            Kind::Welcome
+            | Kind::Paid
+            | Kind::Expired
+            | Kind::Refunded
+            | Kind::Released
+            | Kind::PaymentFailed
+            | Kind::Sold
+            | Kind::SaleRefunded
+            | Kind::SaleDisputed
+            | Kind::SaleFailed
+            | Kind::Unknown => None,
         }
     }
 
     /// To whom a mail about an order goes.
     pub fn addressee(self, order: &Order) -> UserId {
         match self {
-            Kind::Sold | Kind::SaleRefunded | Kind::SaleDisputed => order.ticket.user_id,
+            Kind::Sold
+            | Kind::ProblemReported
+            | Kind::SaleRefunded
+            | Kind::SaleDisputed
+            | Kind::SaleFailed => order.ticket.user_id,
             Kind::Welcome
             | Kind::Paid
             | Kind::Expired
             | Kind::Refunded
             | Kind::Released
+            | Kind::TicketSent
+            | Kind::PaymentFailed
             | Kind::Unknown => order.user_id,
         }
     }
 
-    /// Whether it would be untrue by now: orders has decided otherwise since. A late payment completes an expired order.
+    /// Whether it would be untrue by now: orders has decided otherwise since. A late payment completes an expired order; a
+    /// ticket is of no use after a refund; a problem is solved.
     pub fn is_outdated(self, now: &Order) -> bool {
         match self {
             Kind::Expired => now.cancel_reason != Some(CancelReason::Expired),
+            Kind::TicketSent => now.status != OrderStatus::Complete,
+            Kind::ProblemReported => {
+                let is_solved = |handover: Handover| handover.state == HandoverState::Received;
+                now.status != OrderStatus::Complete || now.handover.is_some_and(is_solved)
+            }
             Kind::Welcome
             | Kind::Paid
             | Kind::Refunded
             | Kind::Released
+            | Kind::PaymentFailed
             | Kind::Sold
             | Kind::SaleRefunded
             | Kind::SaleDisputed
+            | Kind::SaleFailed
             | Kind::Unknown => false,
         }
     }

@@ -29,7 +29,8 @@ pub const RENEWAL: Duration = Duration::from_secs(1);
 /// For so long a server may defer a mail (RFC 5321 §4.5.4.1: at least four to five days).
 const LONGEST_DEFERRAL: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
-/// `<kind>:<order or user>`, and `:<number>` if it was sent again on request: the same event leads to the same id.
+/// `<kind>:<order or user>`, and `:<number>` if there may be several or it was sent again on request: the same event leads to the
+/// same id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MailId(String);
@@ -136,7 +137,10 @@ impl Mail {
     }
 
     pub fn about(order: &Order, kind: Kind, now: Time) -> Mail {
-        let id = MailId(format!("{}:{}", kind.as_str(), order.id));
+        let id = match kind.number(order) {
+            Some(number) => MailId(format!("{}:{}:{number}", kind.as_str(), order.id)),
+            None => MailId(format!("{}:{}", kind.as_str(), order.id)),
+        };
         let mail = Mail::new(id, kind, kind.addressee(order), now);
         Mail { order: Some(order.clone()), ..mail }
     }

@@ -1,4 +1,5 @@
-//! `order.cancelled`: the reservation has expired, or the sale was refunded; other ends lead to no mail.
+//! `order.cancelled`: the reservation has expired, or the sale was refunded, disputed, or couldn't be charged; other ends lead to no
+//! mail.
 
 use bus::Failure;
 use common::events::OrderCancelled;

@@ -2,7 +2,7 @@
 
 use admissions::{Admission, AdmissionKeys};
 use common::display::receipt_number;
-use common::events::{CancelReason, OrderCompleted};
+use common::events::{CancelReason, Handover, HandoverState, Order, OrderCompleted, OrderUpdated};
 use common::listing::Delivery;
 use testkit::fixtures::{self, UserChanges as _};
 
@@ -107,7 +107,7 @@ async fn the_confirmation_of_tickets_that_are_checked_in_has_a_code_for_each_and
             assert!(attachments.is_empty() && !html.contains("<img"), "{read}");
             continue;
         }
-        assert_eq!(names, ["ticket-2.png", "ticket-7.png", "ticket.ics"]);
+        assert_eq!(names, ["ticket-2.png", "ticket-7.png", "tickets.pdf", "ticket.ics"]);
         assert_eq!(html.matches("src=").count(), html.matches("src=\"cid:ticket-").count());
         for (index, place) in [2, 7].into_iter().enumerate() {
             let path = format!("/api/mails/{}/attachments/{index}", mail.id);
@@ -118,7 +118,19 @@ async fn the_confirmation_of_tickets_that_are_checked_in_has_a_code_for_each_and
             // It is in the picture alone.
             assert!(!html.contains(&code) && !read["text"].as_str().unwrap().contains(&code));
         }
-        let calendar = format!("/api/mails/{}/attachments/2", mail.id);
+        assert_eq!(attachments[2]["contentType"], "application/pdf");
+        let pdf = format!("/api/mails/{}/attachments/2", mail.id);
+        let pdf = lopdf::Document::load_mem(&world.mailbox.get_bytes(&pdf).await).unwrap();
+        for (page, place) in [(1, "2"), (2, "7")] {
+            let text = pdf.extract_text(&[page]).unwrap();
+            assert!(
+                text.contains("Tosca, row 7") && text.contains(&order.id.to_string()),
+                "{text}"
+            );
+            assert!(text.lines().any(|line| line.trim() == place), "{text}");
+        }
+        assert_eq!(pdf.get_pages().len(), 2);
+        let calendar = format!("/api/mails/{}/attachments/3", mail.id);
         let calendar = world.mailbox.get_text(&calendar).await;
         assert!(calendar.contains("DTSTART:20270305T183000Z"));
     }
@@ -145,22 +157,37 @@ async fn every_kind_of_mail_is_text_and_html_in_our_dress() {
     world.publish_user(&buyer.with_name(Some("Kim".to_owned()))).await;
     world.publish_user(&user_event(world.seller.id, "seller@example.org", &world.infra)).await;
     let complete = world.sale().await;
-    world.cancel(&complete, CancelReason::Refunded).await;
+    let mut delivered = complete.clone();
+    for (state, changes) in [(HandoverState::Sent, 1), (HandoverState::Problem, 2)] {
+        let handover = Some(Handover { state, changes });
+        let version = delivered.version + 1;
+        delivered = Order { handover, version, ..delivered };
+        world.bus().publish(&OrderUpdated(delivered.clone())).await;
+        world.settled().await;
+        world.all_sent().await;
+    }
+    world.cancel(&delivered, CancelReason::Refunded).await;
     world.cancel(&world.order(), CancelReason::Expired).await;
+    let paid_at = Some(world.infra.clock.now());
+    world.cancel(&Order { paid_at, ..world.order() }, CancelReason::PaymentFailed).await;
     world.all_final().await;
-    let arrived = world.mailbox.expect(7).await;
+    let arrived = world.mailbox.expect(11).await;
     let mut subjects: Vec<_> = arrived.iter().map(|mail| mail.subject.as_str()).collect();
     subjects.sort_unstable();
     assert_eq!(
         subjects,
         [
+            "Order cancelled: Tosca, row 7",
+            "Problem reported: Tosca, row 7",
             "Refunded: Tosca, row 7",
+            "Sale cancelled: Tosca, row 7",
             "Sale refunded: Tosca, row 7",
             "Welcome to Ticketing",
             "Welcome to Ticketing",
             "You bought: Tosca, row 7",
             "You sold: Tosca, row 7",
             "Your reservation expired: Tosca, row 7",
+            "Your seller has sent: Tosca, row 7",
         ]
     );
     for mail in arrived {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::events::{
-    CancelReason, Order, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus,
-    PaymentRefunded, PaymentReleased, UserCreated, UserUpdated,
+    CancelReason, Handover, HandoverState, Order, OrderCancelled, OrderCompleted, OrderCreated,
+    OrderStatus, OrderUpdated, PaymentRefunded, PaymentReleased, UserCreated, UserUpdated,
 };
 use confirmation::listeners::follow_orders;
 use testkit::fixtures::{self, OrderChanges as _, UserChanges as _};
@@ -291,4 +291,123 @@ async fn batches_lead_to_the_same_mails_however_they_are_drawn() {
         kinds
     });
     assert_eq!(kinds, BTreeMap::from([("paid".to_owned(), 9), ("sold".to_owned(), 9)]));
+}
+
+/// The next version of an order: its delivery has changed for the so-manyth time.
+fn delivered(order: &Order, state: HandoverState, changes: i64) -> Order {
+    let handover = Some(Handover { state, changes });
+    order.clone().with_handover(handover).with_version(order.version + 1)
+}
+
+#[tokio::test]
+async fn what_seller_and_buyer_say_of_the_delivery_is_reported_to_the_other_once() {
+    let world = World::start().await;
+    let complete = fixtures::completed(&world.order());
+    let sent = delivered(&complete, HandoverState::Sent, 1);
+    let problem = delivered(&sent, HandoverState::Problem, 2);
+    let reworded = delivered(&problem, HandoverState::Problem, 2);
+    let sent_again = delivered(&reworded, HandoverState::Sent, 3);
+    let received = delivered(&sent_again, HandoverState::Received, 4);
+    // Before the sale, twice, and late.
+    for order in [&sent, &complete, &problem, &sent, &reworded, &sent_again, &problem, &received] {
+        if order.handover.is_none() {
+            world.bus().publish(&OrderCompleted(order.clone())).await;
+        } else {
+            world.bus().publish_again(&OrderUpdated(order.clone())).await;
+        }
+        // Each is sent before the next one makes it untrue.
+        world.settled().await;
+        world.all_sent().await;
+    }
+    world.mailbox.expect(5).await;
+    let expected = [
+        ("buyer@example.org", "paid"),
+        ("buyer@example.org", "ticket_sent"),
+        ("buyer@example.org", "ticket_sent"),
+        ("seller@example.org", "problem_reported"),
+        ("seller@example.org", "sold"),
+    ];
+    assert_eq!(world.mailbox.summary().await, pairs(&expected));
+    for mail in world.mailbox.arrived().await {
+        let read = world.mailbox.get_json(&format!("/api/mails/{}", mail.id)).await;
+        let fact = match mail.message_id.split('.').next().unwrap() {
+            "ticket_sent" => "The seller has sent your ticket.",
+            "problem_reported" => "something is wrong with the ticket.",
+            _ => continue,
+        };
+        for kind in ["text", "html"] {
+            assert!(read[kind].as_str().unwrap().contains(fact), "{}", read[kind]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_problem_that_is_solved_and_a_delivery_of_a_refunded_order_are_not_reported() {
+    let mut world = World::start().await;
+    world.mailbox.stop().await;
+    let complete = world.sale().await;
+    let problem = delivered(&complete, HandoverState::Problem, 1);
+    world.bus().publish(&OrderUpdated(problem.clone())).await;
+    world.settled().await;
+    let solved = delivered(&problem, HandoverState::Received, 2);
+    world.bus().publish(&OrderUpdated(solved)).await;
+    let other = world.sale().await;
+    let sent = delivered(&other, HandoverState::Sent, 1);
+    world.bus().publish(&OrderUpdated(sent.clone())).await;
+    world.settled().await;
+    world.cancel(&sent, CancelReason::Refunded).await;
+    world.mailbox.restart().await;
+    world.all_final().await;
+    let statuses = world.statuses().await;
+    for id in [format!("problem_reported:{}:1", complete.id), format!("ticket_sent:{}:1", other.id)]
+    {
+        assert!(statuses.contains(&(id, "suppressed".to_owned())), "{statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_makes_us_send_without_end() {
+    let world = World::start().await;
+    let mut order = world.sale().await;
+    for changes in 1..=30 {
+        let state = if changes % 2 == 0 { HandoverState::Sent } else { HandoverState::Problem };
+        order = delivered(&order, state, changes);
+        world.bus().publish(&OrderUpdated(order.clone())).await;
+        world.settled().await;
+    }
+    let written = world.mails().await;
+    // Of the sale, and the two welcomes.
+    assert_eq!(written.len(), 20 + 4, "{written:?}");
+}
+
+#[tokio::test]
+async fn both_parties_read_that_a_sale_could_not_be_charged() {
+    let world = World::start().await;
+    let complete = fixtures::completed(&world.order());
+    let complete = complete.with_paid_at(Some(world.infra.clock.now()));
+    let failed = fixtures::cancelled(&complete, CancelReason::PaymentFailed);
+    // The end is known first.
+    world.bus().publish(&OrderCancelled(failed.clone())).await;
+    world.bus().publish(&OrderCompleted(complete)).await;
+    world.bus().publish_again(&OrderCancelled(failed)).await;
+    world.settled().await;
+    world.all_final().await;
+    world.mailbox.expect(4).await;
+    let expected = [
+        ("buyer@example.org", "paid"),
+        ("buyer@example.org", "payment_failed"),
+        ("seller@example.org", "sale_failed"),
+        ("seller@example.org", "sold"),
+    ];
+    assert_eq!(world.mailbox.summary().await, pairs(&expected));
+    for mail in world.mailbox.arrived().await {
+        let read = world.mailbox.get_json(&format!("/api/mails/{}", mail.id)).await;
+        let text = read["text"].as_str().unwrap();
+        let fact = match mail.message_id.split('.').next().unwrap() {
+            "payment_failed" => "you haven’t been charged",
+            "sale_failed" => "Please don’t hand the ticket over",
+            _ => continue,
+        };
+        assert!(text.contains(fact), "{text}");
+    }
 }

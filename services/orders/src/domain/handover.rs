@@ -1,7 +1,8 @@
 //! The handover of a ticket that its seller delivers: what seller and buyer say about it. Nothing else depends on that.
 
 use common::Time;
-use common::events::{OrderStatus, OrderUpdated};
+pub use common::events::HandoverState;
+use common::events::{self, OrderStatus, OrderUpdated};
 use common::listing::Delivery;
 use serde::{Deserialize, Serialize};
 use store::Change;
@@ -13,6 +14,9 @@ use super::Order;
 #[serde(rename_all = "camelCase")]
 pub struct Handover {
     pub state: HandoverState,
+    /// The number of this state: how often it has changed. (0 of the version before, which didn't count.)
+    #[serde(default)]
+    pub changes: i64,
     /// When the seller has last said that it was sent.
     pub sent_at: Option<Time>,
     /// When the buyer has confirmed it.
@@ -27,32 +31,6 @@ pub struct Handover {
 pub struct Problem {
     pub message: String,
     pub reported_at: Time,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HandoverState {
-    /// The seller has sent it, or sent it again.
-    Sent,
-    /// The buyer has it.
-    Received,
-    /// The buyer misses it, or it is not what they bought.
-    Problem,
-    /// A value of a later version.
-    #[serde(other, skip_serializing)]
-    Unknown,
-}
-
-impl HandoverState {
-    /// As the API and documents spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            HandoverState::Sent => "sent",
-            HandoverState::Received => "received",
-            HandoverState::Problem => "problem",
-            HandoverState::Unknown => "unknown",
-        }
-    }
 }
 
 /// What a party says.
@@ -98,8 +76,14 @@ impl Order {
 }
 
 impl Handover {
+    /// As events carry it.
+    pub(super) fn event(&self) -> events::Handover {
+        events::Handover { state: self.state, changes: self.changes }
+    }
+
     fn after(known: Option<&Handover>, report: &Report, now: Time) -> Option<Handover> {
         let state = known.map(|known| known.state);
+        let changes = known.map_or(0, |known| known.changes) + 1;
         let (sent_at, problem) =
             known.map(|known| (known.sent_at, known.problem.clone())).unwrap_or_default();
         match (report, state) {
@@ -108,22 +92,27 @@ impl Handover {
             | (Report::Received, Some(HandoverState::Received)) => None,
             (Report::Sent, _) => Some(Handover {
                 state: HandoverState::Sent,
+                changes,
                 sent_at: Some(now),
                 received_at: None,
                 problem,
             }),
             (Report::Received, _) => Some(Handover {
                 state: HandoverState::Received,
+                changes,
                 sent_at,
                 received_at: Some(now),
                 problem: None,
             }),
             (Report::Problem(message), _) => {
-                let is_same = state == Some(HandoverState::Problem)
-                    && problem.is_some_and(|problem| problem.message == *message);
+                let is_known = state == Some(HandoverState::Problem);
+                let is_same =
+                    is_known && problem.is_some_and(|problem| problem.message == *message);
                 let problem = Problem { message: message.clone(), reported_at: now };
                 (!is_same).then_some(Handover {
                     state: HandoverState::Problem,
+                    // In other words, it is the same problem: nobody gets another mail.
+                    changes: if is_known { changes - 1 } else { changes },
                     sent_at,
                     received_at: None,
                     problem: Some(problem),

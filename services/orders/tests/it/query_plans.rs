@@ -97,6 +97,11 @@ async fn every_query_has_a_time_limit_and_an_index() {
     let other = world.order(&world.ticket().await).await;
     world.cancel(&other).await;
     world.client(&world.buyer).get("/api/orders?status=active").await.expect(200);
+    let handover = format!("/api/orders/{}/handover", order.id);
+    let problem = serde_json::json!({ "state": "problem", "message": "x" });
+    world.client(&world.buyer).put(&handover, problem).await.expect(200);
+    let problems = world.client(&world.infra.admin()).get("/api/orders/problems").await;
+    assert_eq!(problems.expect(200)["orders"].as_array().unwrap().len(), 1);
     world.published().await;
     let expired = world.order(&world.ticket().await).await;
     world.expire(&expired).await;

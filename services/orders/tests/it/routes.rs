@@ -6,4 +6,5 @@ mod handover;
 mod idempotency;
 mod list;
 mod middleware;
+mod problems;
 mod show;

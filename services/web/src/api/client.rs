@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::{Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, Ticket, User};
+use super::{
+    Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder, Ticket, User,
+};
 
 /// The timeout of a call.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -201,6 +203,14 @@ impl Caller {
 
     pub async fn orders(&self, query: &[(&str, &str)]) -> Result<List<Order>, Failure> {
         ask(self.orders_at(Method::GET, "/api/orders")?.query(query)).await
+    }
+
+    /// The orders whose buyers have reported a problem that isn't solved, for administrators.
+    pub async fn reported_orders(
+        &self,
+        query: &[(&str, &str)],
+    ) -> Result<List<ReportedOrder>, Failure> {
+        ask(self.orders_at(Method::GET, "/api/orders/problems")?.query(query)).await
     }
 
     /// The active unpaid orders, for the bar on every page, which works without them.

@@ -171,6 +171,15 @@ impl Order {
     }
 }
 
+/// An order whose buyer has reported a problem, for administrators.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ReportedOrder {
+    #[serde(flatten)]
+    pub order: Order,
+    pub buyer: Option<Contact>,
+    pub seller: Option<Contact>,
+}
+
 /// The ticket as it was when it was ordered.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -248,8 +257,10 @@ pub struct Admitted {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     pub message: String,
+    pub reported_at: Time,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -15,6 +15,7 @@ use crate::visitor::SignedIn;
 struct AccountPage {
     frame: Frame,
     user: User,
+    is_admin: bool,
 }
 
 impl Page for AccountPage {
@@ -25,8 +26,11 @@ impl Page for AccountPage {
     }
 }
 
-pub async fn show(State(app): State<App>, SignedIn { visitor, .. }: SignedIn) -> Result<Response> {
+pub async fn show(
+    State(app): State<App>,
+    SignedIn { visitor, user: signed_in }: SignedIn,
+) -> Result<Response> {
     let (user, frame) = tokio::join!(visitor.api.current_user(), Frame::of(&app, &visitor));
     let user = user?.ok_or_else(Error::not_signed_in)?;
-    AccountPage { frame, user }.show()
+    AccountPage { frame, user, is_admin: signed_in.is_admin() }.show()
 }

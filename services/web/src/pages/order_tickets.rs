@@ -36,14 +36,23 @@ impl Pass {
     }
 }
 
+/// Whether the codes are offered as a PDF.
+pub const HAS_PDF: bool = cfg!(feature = "pdf");
+
 /// None: the order isn't paid, its seller delivers, tickets hasn't received the sale yet, or is unavailable.
 pub async fn passes_of(visitor: &Visitor, order: &Order) -> Option<Vec<Pass>> {
+    let zone = order.ticket.time_zone.as_deref().unwrap_or("UTC");
+    let admissions = admissions_of(visitor, order).await?;
+    admissions.iter().map(|one| Pass::of(one, zone)).collect()
+}
+
+/// As [`passes_of`].
+pub(super) async fn admissions_of(visitor: &Visitor, order: &Order) -> Option<Vec<Admission>> {
     if order.status != OrderStatus::Complete || !order.is_checked_in_here() {
         return None;
     }
-    let zone = order.ticket.time_zone.as_deref().unwrap_or("UTC");
     match visitor.api.admissions(order.id).await {
-        Ok(admissions) => admissions.iter().map(|one| Pass::of(one, zone)).collect(),
+        Ok(admissions) => Some(admissions),
         Err(Failure::Down(cause)) => {
             tracing::warn!(error = format!("{cause:#}"), "could not load the codes of an order");
             None

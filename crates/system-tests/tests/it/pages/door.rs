@@ -46,6 +46,17 @@ async fn a_code_opens_the_door_once_for_the_seller_and_their_staff() {
     let printed = buyer.opens(&format!("{order}/tickets")).await;
     assert_eq!(printed.texts("[data-test='pass']").len(), 2);
     assert!(!seller.opens(&order).await.has("passes"));
+    let file = format!("{order}/tickets.pdf");
+    let pdf = buyer.opens(&file).await.answer;
+    assert_eq!(pdf.header("content-type"), Some("application/pdf"));
+    assert_eq!(pdf.header("cache-control"), Some("no-store"));
+    assert!(
+        pdf.text.starts_with("%PDF-") && pdf.text.contains("/Count 2"),
+        "a page for each place"
+    );
+    // Nobody but its buyer gets the file.
+    assert_eq!(seller.opens(&file).await.path(), order);
+    staff.opens(&file).await.answer.expect(403);
     let codes = codes(&buyer, &order).await;
     for page in [&page, &printed] {
         assert!(codes.iter().all(|code| !page.answer.text.contains(code.as_str())));

@@ -5,6 +5,7 @@ use std::time::Instant;
 use system_tests::Page;
 use testkit::{Method, eventually};
 
+use super::problems;
 use crate::shared;
 
 /// The pages of a user with a listing and an order, and error pages.
@@ -35,6 +36,7 @@ async fn pages() -> Vec<Page> {
         Some(buyer.opens(&receipt).await).filter(|page| page.has("receipt-number"))
     });
     pages.push(receipt.await);
+    pages.push(problems::administrator(stack).await.opens("/problems").await);
     pages
 }
 

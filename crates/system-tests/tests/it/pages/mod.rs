@@ -8,6 +8,7 @@ mod forms;
 mod guards;
 mod load;
 mod many;
+mod problems;
 mod purchase;
 mod search;
 mod session;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::events::PaymentRefunded;
+use common::events::{Handover, HandoverState, OrderUpdated, PaymentRefunded};
 use common::listing::Delivery;
 use orders::domain::Order;
 use serde_json::{Value, json};
@@ -51,6 +51,29 @@ async fn the_seller_marks_a_ticket_as_sent_and_the_buyer_confirms_it() {
     let events = world.events_of(&order).await;
     let updated: Vec<_> = events.iter().filter(|(subject, _)| *subject == "updated").collect();
     assert_eq!(updated, [&("updated", version), &("updated", version + 1)]);
+}
+
+#[tokio::test]
+async fn events_say_how_far_the_delivery_has_come_and_the_same_problem_counts_once() {
+    let world = World::start().await;
+    let order = paid(&world).await;
+    let sent = json!({ "state": "sent" });
+    let problem = |message: &str| json!({ "state": "problem", "message": message });
+    report(&world, &world.seller, &order, sent.clone()).await.expect(200);
+    report(&world, &world.buyer, &order, problem("It is late.")).await.expect(200);
+    // The same in other words.
+    report(&world, &world.buyer, &order, problem("It never came.")).await.expect(200);
+    report(&world, &world.seller, &order, sent).await.expect(200);
+    world.published().await;
+    let updated = world.bus().published::<OrderUpdated>().await.into_iter();
+    let seen: Vec<_> = updated.filter_map(|OrderUpdated(order)| order.handover).collect();
+    let expected = [
+        (HandoverState::Sent, 1),
+        (HandoverState::Problem, 2),
+        (HandoverState::Problem, 2),
+        (HandoverState::Sent, 3),
+    ];
+    assert_eq!(seen, expected.map(|(state, changes)| Handover { state, changes }));
 }
 
 #[tokio::test]
