@@ -13,7 +13,9 @@ use common::permissions::{self, Action, Owners, Principal};
 use common::{Clock, Time};
 use http::request::Parts;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tower_cookies::Cookies;
 use url::Url;
 
@@ -74,7 +76,12 @@ struct Inner {
     keys: Vec<DecodingKey>,
     cookie: &'static str,
     clock: Clock,
+    /// Tokens whose signature is valid, by their SHA-256: a browser sends the same one with every request.
+    signed: Cache<[u8; 32], (CurrentUser, Time)>,
 }
+
+/// How many tokens are remembered.
+const REMEMBERED: usize = 4096;
 
 impl Verifier {
     /// Reads a file of one or more Ed25519 public keys in PEM, one after the other.
@@ -94,7 +101,8 @@ impl Verifier {
             .collect::<Result<Vec<_>, _>>()
             .context("expected Ed25519 public keys in PEM")?;
         anyhow::ensure!(!keys.is_empty(), "expected at least one Ed25519 public key in PEM");
-        Ok(Verifier(Arc::new(Inner { keys, cookie: session_cookie(public_url), clock })))
+        let (cookie, signed) = (session_cookie(public_url), Cache::new(REMEMBERED));
+        Ok(Verifier(Arc::new(Inner { keys, cookie, clock, signed })))
     }
 
     /// The user whom the token names, if one of our keys signed it and it hasn't expired.
@@ -104,11 +112,25 @@ impl Verifier {
 
     /// As [`Verifier::verify`], and when the token expires.
     pub fn verify_until(&self, token: &str) -> Option<(CurrentUser, Time)> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let (user, expires) = match self.0.signed.get(&digest) {
+            Some(known) => known,
+            None => {
+                let signed = self.read(token)?;
+                self.0.signed.insert(digest, signed.clone());
+                signed
+            }
+        };
+        (self.0.clock.now() < expires).then_some((user, expires))
+    }
+
+    /// What a token says, and until when, if one of our keys signed it.
+    fn read(&self, token: &str) -> Option<(CurrentUser, Time)> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // `exp` is checked below, against the clock that we were given.
+        // `exp` is checked at each request, against the clock that we were given.
         validation.validate_exp = false;
         let claims = self
             .0
@@ -118,7 +140,7 @@ impl Verifier {
             .claims;
         let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
         let user = CurrentUser { id: claims.sub, session: claims.sid, groups: claims.groups };
-        (self.0.clock.now() < expires).then_some((user, expires))
+        Some((user, expires))
     }
 
     fn current(&self, parts: &mut Parts) -> Option<CurrentUser> {

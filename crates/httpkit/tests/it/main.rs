@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
 
 mod server;
+mod sessions;
