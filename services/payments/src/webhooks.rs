@@ -15,6 +15,8 @@ use crate::state::App;
 
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_secs(1);
+/// The events of one payment come in quick succession: what comes within this time is worked on together.
+const GATHERING: Duration = Duration::from_millis(200);
 /// On how many PaymentIntents it works concurrently: Stripe limits the rate.
 const CONCURRENCY: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -28,7 +30,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             Err(error) => tracing::warn!(%error, "could not query webhooks, will retry"),
         }
         tokio::select! {
-            () = app.wake_webhooks.notified() => {}
+            () = app.wake_webhooks.notified() => tokio::time::sleep(GATHERING).await,
             () = tokio::time::sleep(PERIOD) => {}
             () = stop.cancelled() => {}
         }
