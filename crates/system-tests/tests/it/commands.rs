@@ -9,6 +9,9 @@ use crate::shared;
 
 const CONCURRENCY: usize = 32;
 const ORDERS: usize = 128;
+/// What `docs/protocol.md` says.
+const PER_ORDER: f64 = 6.0;
+const PER_SALE: f64 = 40.0;
 
 #[tokio::test]
 async fn orders_and_sales_send_few_commands() {
@@ -26,7 +29,10 @@ async fn orders_and_sales_send_few_commands() {
     pay(&buyers, &orders).await;
     let per_payment = end(&stack, log).await;
     println!("{ORDERS} payments: {} each\n{per_payment}", per_payment.per(ORDERS));
-    println!("{} each sale", per_order.per(ORDERS) + per_payment.per(ORDERS));
+    let per_sale = per_order.per(ORDERS) + per_payment.per(ORDERS);
+    println!("{per_sale} each sale");
+    assert!(per_order.per(ORDERS) <= PER_ORDER, "an order");
+    assert!(per_sale <= PER_SALE, "a sale");
 }
 
 /// One buyer for each order.
