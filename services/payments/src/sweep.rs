@@ -1,5 +1,5 @@
 //! What lost webhooks would have reported is found: by comparing the payments that wait for the buyer's bank with Stripe, and
-//! by reading Stripe's own list of events ([`events`]). What is found is counted, because it should be nothing.
+//! by reading Stripe's own list of events. What is found is counted, because it should be nothing.
 
 mod events;
 
