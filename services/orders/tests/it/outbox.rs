@@ -46,7 +46,8 @@ async fn each_change_is_published_once_with_its_state_and_version() {
     // Replicas of the previous version take it for newer than any order in between.
     let completed = state(OrderStatus::Complete, 4, None);
     let completed = completed.with_payment_version(3);
-    let completed = completed.with_hold(world.stored(order.id).await.hold());
+    let stored = world.stored(order.id).await;
+    let completed = completed.with_hold(stored.hold()).with_paid_at(stored.paid_at);
     assert!(completed.hold > order.hold());
     assert_eq!(bus.published::<OrderCompleted>().await, [OrderCompleted(completed)]);
     let payment_id = world.stored(order.id).await.payment.unwrap().id;
