@@ -112,14 +112,15 @@ function remove(old) {
   old.textContent = old.dataset.gone;
 }
 
-// Whether the user is typing, choosing, or has typed or chosen in it, or it shows an error or Stripe's form.
+// Whether the user is typing, choosing, or has typed or chosen in it, or it shows an error or Stripe's form, which may not have
+// been loaded yet: it is loaded into this very element.
 function isInUse(element) {
   const isTouched = field =>
     field === document.activeElement ||
     field.checked !== field.defaultChecked ||
     (field.type !== "hidden" && field.value !== field.defaultValue);
   return (
-    element.querySelector("iframe, [aria-invalid]") !== null ||
+    element.querySelector("iframe, form[data-stripe-key], [aria-invalid]") !== null ||
     all("select", element).includes(document.activeElement) ||
     all("input, textarea", element).some(isTouched) ||
     all("option", element).some(option => option.selected !== option.defaultSelected)
