@@ -1,11 +1,13 @@
 //! I4 and I8: what a service has committed was published, and what was published was handled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use common::events::{Stream, Subject};
 
 use super::index::Index;
-use super::snapshot::{Event, Order, OutboxEntry, Payment, PaymentStatus, Reservation, Ticket};
+use super::snapshot::{
+    Event, Order, OrderStatus, OutboxEntry, Payment, PaymentStatus, Reservation, Ticket,
+};
 use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
@@ -34,8 +36,9 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for reservation in &index.snapshot.reservations {
         reservation_is_published(index, reservation, violations);
     }
+    let confirmed = confirmed_orders(index);
     for order in &index.snapshot.orders {
-        order_is_published(index, order, violations);
+        order_is_published(index, order, confirmed.contains(order.id.as_str()), violations);
     }
     for payment in &index.snapshot.payments {
         payment_is_published(index, payment, violations);
@@ -140,20 +143,37 @@ fn reservation_is_published<'a>(
     }
 }
 
-fn order_is_published<'a>(index: &Index<'a>, order: &'a Order, violations: &mut Violations) {
+/// The orders that have become `awaiting:payment`, which isn't published.
+fn confirmed_orders<'a>(index: &Index<'a>) -> HashSet<&'a str> {
+    let writes = index.snapshot.oplog.iter().filter(|write| {
+        write.namespace == "orders.orders"
+            && matches!(write.status, Some(OrderStatus::AwaitingPayment))
+    });
+    writes.map(|write| write.id.as_str()).collect()
+}
+
+fn order_is_published<'a>(
+    index: &Index<'a>,
+    order: &'a Order,
+    is_confirmed: bool,
+    violations: &mut Violations,
+) {
     let Order { id, version, .. } = order;
     let events = index.events_of(Stream::Orders, id);
     // In the previous version, an order that had ended only recorded that its payment was refunded.
     let had_ended = order.cancel_reason.as_deref() != Some("refunded");
     let settled = order.payment.as_ref().is_some_and(|payment| payment.refunded);
     let recorded = settled && had_ended && index.snapshot.was_upgraded;
-    every_version("order", id, *version, events, usize::from(recorded), violations);
+    let unpublished = usize::from(recorded) + usize::from(is_confirmed);
+    every_version("order", id, *version, events, unpublished, violations);
     let Some(latest) = index.latest_state(Stream::Orders, id) else {
         return violations
             .add(Invariant::NoLostEvent, format!("nothing was published about order {id}"));
     };
     let status = serde_json::to_value(order.status).unwrap_or_default();
-    let same = latest.data["status"] == status
+    let is_awaiting = matches!(order.status, OrderStatus::AwaitingPayment);
+    let same = (latest.data["status"] == status
+        || is_awaiting && latest.data["status"] == "created")
         && latest.data["cancelReason"].as_str() == order.cancel_reason.as_deref()
         && (latest.data["places"].is_null()
             || latest.data["places"] == serde_json::json!(order.places)
