@@ -11,7 +11,7 @@ const CONCURRENCY: usize = 32;
 const ORDERS: usize = 128;
 /// What `docs/protocol.md` says.
 const PER_ORDER: f64 = 6.0;
-const PER_SALE: f64 = 40.0;
+const PER_SALE: f64 = 60.0;
 
 #[tokio::test]
 async fn orders_and_sales_send_few_commands() {
