@@ -1,6 +1,7 @@
 //! A user of the API with a browser's cookies, who sells and buys.
 
 use common::Time;
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use testkit::{Client, Response, eventually};
 use uuid::Uuid;
@@ -20,6 +21,13 @@ impl Stack {
         let body = json!({ "email": email, "password": "correct horse", "name": name });
         let user = client.post("/api/users/signup", body).await.expect(201);
         Person { client, id: text(&user["id"]) }
+    }
+}
+
+impl Stack {
+    /// So many new users. Hashing their passwords takes a processor, so only a few sign up at once.
+    pub async fn people(&self, count: usize) -> Vec<Person> {
+        stream::iter(0..count).map(|_| self.person("buyer")).buffered(4).collect().await
     }
 }
 

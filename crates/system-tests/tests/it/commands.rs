@@ -16,7 +16,7 @@ const PER_SALE: f64 = 60.0;
 #[tokio::test]
 async fn orders_and_sales_send_few_commands() {
     let stack = shared::exclusive().await;
-    let buyers = people(&stack).await;
+    let buyers = stack.people(ORDERS).await;
     let seller = stack.person("seller").await;
 
     let tickets = listings(&seller).await;
@@ -33,13 +33,6 @@ async fn orders_and_sales_send_few_commands() {
     println!("{per_sale} each sale");
     assert!(per_order.per(ORDERS) <= PER_ORDER, "an order");
     assert!(per_sale <= PER_SALE, "a sale");
-}
-
-/// One buyer for each order.
-async fn people(stack: &Stack) -> Vec<Person> {
-    let people = stream::iter(0..ORDERS).map(|_| stack.person("buyer"));
-    // Signing up takes a processor.
-    people.buffered(4).collect().await
 }
 
 async fn listings(seller: &Person) -> Vec<String> {

@@ -11,7 +11,7 @@ use crate::shared;
 async fn one_of_many_concurrent_buyers_gets_the_ticket_and_sixteen_payments_charge_once() {
     let stack = shared::default().await;
     let seller = stack.person("seller").await;
-    let buyers = join_all((0..24).map(|_| stack.person("buyer"))).await;
+    let buyers = stack.people(24).await;
     for _ in 0..3 {
         let ticket = seller.offers("Salome", "20.50").await;
         let responses = join_all(buyers.iter().map(|buyer| buyer.orders(&ticket))).await;
@@ -101,7 +101,7 @@ async fn sixty_concurrent_buyers_get_twenty_places_and_a_second_wave_gets_what_i
     const PLACES: u64 = 20;
     let stack = shared::default().await;
     let seller = stack.person("seller").await;
-    let buyers = join_all((0..60).map(|_| stack.person("buyer"))).await;
+    let buyers = stack.people(60).await;
     for _ in 0..2 {
         let ticket = seller.offers_many("Salome", "20.50", 20).await;
         seller.sees_ticket(&ticket, "available").await;
