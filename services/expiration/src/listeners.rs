@@ -16,7 +16,7 @@ pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
     let Some(schedules) = app.store.follow_all(events::newest(orders)).await? else {
         return Err(Failure::Transient(anyhow!("some schedules exist, or don't")));
     };
-    app.timers.update_all(&schedules).await;
+    app.timers.update(&schedules).await;
     Ok(())
 }
 
@@ -24,6 +24,6 @@ pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
 /// two.
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
     let schedule = app.store.follow(order).await?;
-    app.timers.update(&schedule).await;
+    app.timers.update(&[schedule]).await;
     Ok(())
 }

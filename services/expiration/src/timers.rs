@@ -80,24 +80,9 @@ impl TimerQueue {
         self.set_connection(None);
     }
 
-    /// Updates the timer from its schedule. A failure isn't returned, so that listeners don't depend on Redis: the timer is
+    /// Updates the timers of these schedules. A failure isn't returned, so that listeners don't depend on Redis: the timers are
     /// inserted when the queue is rebuilt.
-    pub async fn update(&self, schedule: &Schedule) {
-        if !self.is_connected() {
-            return;
-        }
-        let order = schedule.order_id.to_string();
-        let updated = match schedule.due_at() {
-            Some(time) => self.insert(&[(time, order)]).await,
-            None => self.remove(&[order]).await,
-        };
-        if let Err(error) = updated {
-            tracing::warn!(order = %schedule.order_id, %error, "could not update timer in Redis");
-        }
-    }
-
-    /// The same for several schedules.
-    pub async fn update_all(&self, schedules: &[Schedule]) {
+    pub async fn update(&self, schedules: &[Schedule]) {
         if !self.is_connected() {
             return;
         }
