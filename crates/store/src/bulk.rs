@@ -5,10 +5,8 @@ use mongodb::Collection;
 use mongodb::error::{Error, ErrorKind};
 use serde::Deserialize;
 
-use crate::error::Result;
+use crate::error::{DUPLICATE_KEY, Result};
 use crate::mongo;
-
-const DUPLICATE_KEY: i32 = 11000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -245,12 +245,11 @@ impl<T: Aggregate> Documents<T> {
         &self,
         id: impl ToString,
         condition: Document,
-        mut fields: Document,
+        fields: Document,
     ) -> Result<bool> {
         let mut filter = condition;
         filter.insert("_id", id.to_string());
-        fields.insert("changedAt", self.clock.now());
-        let update = doc! { "$set": fields, "$inc": { "version": 1_i64 } };
+        let update = self.in_new_version(fields);
         Ok(self.documents.update_one(filter, update).await?.matched_count == 1)
     }
 
@@ -260,11 +259,9 @@ impl<T: Aggregate> Documents<T> {
         &self,
         updates: impl IntoIterator<Item = (String, Document, Document)>,
     ) -> Result<bool> {
-        let now = self.clock.now();
-        let updates = updates.into_iter().map(|(id, mut filter, mut fields)| {
+        let updates = updates.into_iter().map(|(id, mut filter, fields)| {
             filter.insert("_id", id);
-            fields.insert("changedAt", now);
-            doc! { "q": filter, "u": { "$set": fields, "$inc": { "version": 1_i64 } } }
+            doc! { "q": filter, "u": self.in_new_version(fields) }
         });
         let updates: Vec<Document> = updates.collect();
         let count = updates.len();
@@ -276,14 +273,18 @@ impl<T: Aggregate> Documents<T> {
         &self,
         ids: &[impl ToString],
         condition: Document,
-        mut fields: Document,
+        fields: Document,
     ) -> Result<u64> {
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let mut filter = condition;
         filter.insert("_id", doc! { "$in": ids });
-        fields.insert("changedAt", self.clock.now());
-        let update = doc! { "$set": fields, "$inc": { "version": 1_i64 } };
+        let update = self.in_new_version(fields);
         Ok(self.documents.update_many(filter, update).await?.matched_count)
+    }
+
+    fn in_new_version(&self, mut fields: Document) -> Document {
+        fields.insert("changedAt", self.clock.now());
+        doc! { "$set": fields, "$inc": { "version": 1_i64 } }
     }
 
     /// Writes the object's fields, further fields, and events onto the document that the filter matches. False: none

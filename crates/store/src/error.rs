@@ -5,6 +5,9 @@ use mongodb::error::{ErrorKind, WriteFailure};
 /// The unique index on the keys of stored requests: it decides a race of equal requests.
 pub const REQUESTS: &str = "requests";
 
+/// MongoDB's code of a write that a unique index has refused (E11000).
+pub(crate) const DUPLICATE_KEY: i32 = 11000;
+
 /// What a store returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -151,8 +154,10 @@ impl Fault {
 pub(crate) fn duplicate_of(error: &mongodb::error::Error) -> Option<String> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the driver's enum is open and long")]
     let message = match error.kind.as_ref() {
-        ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == 11000 => &error.message,
-        ErrorKind::Command(error) if error.code == 11000 => &error.message,
+        ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY => {
+            &error.message
+        }
+        ErrorKind::Command(error) if error.code == DUPLICATE_KEY => &error.message,
         _ => return None,
     };
     let (_, index) = message.split_once("index: ")?;

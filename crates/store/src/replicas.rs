@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bson::doc;
+use bson::{Document, doc};
 use mongodb::Collection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,10 +38,7 @@ pub async fn apply_if_newer(
     version: i64,
     entity: &impl Serialize,
 ) -> Result<Applied> {
-    let mut fields = document(entity)?;
-    fields.remove("_id");
-    let filter = doc! { "_id": id, "version": { "$lte": version } };
-    let update = doc! { "$set": fields };
+    let (filter, update) = upsert(id, version, entity)?;
     for _ in 0..2 {
         match collection.update_one(filter.clone(), update.clone()).upsert(true).await {
             Ok(_) => return Ok(Applied::Newer),
@@ -50,6 +47,17 @@ pub async fn apply_if_newer(
         }
     }
     Ok(Applied::Stale)
+}
+
+/// The filter that decides, and the update.
+fn upsert(
+    id: &str,
+    version: i64,
+    entity: &impl Serialize,
+) -> bson::error::Result<(Document, Document)> {
+    let mut fields = document(entity)?;
+    fields.remove("_id");
+    Ok((doc! { "_id": id, "version": { "$lte": version } }, doc! { "$set": fields }))
 }
 
 /// As [`apply_if_newer`], of several objects by one command; of several versions of one, the newest.
@@ -66,10 +74,8 @@ where
     }
     let newest: Vec<(String, &T)> = newest.into_iter().collect();
     let updates = newest.iter().map(|(id, entity)| {
-        let mut fields = document(entity)?;
-        fields.remove("_id");
-        let filter = doc! { "_id": id, "version": { "$lte": entity.version() } };
-        Ok(doc! { "q": filter, "u": { "$set": fields }, "upsert": true })
+        let (filter, update) = upsert(id, entity.version(), entity)?;
+        Ok(doc! { "q": filter, "u": update, "upsert": true })
     });
     let updates = updates.collect::<bson::error::Result<Vec<_>>>()?;
     for refused in bulk::update(collection, updates).await?.refused {
