@@ -175,7 +175,9 @@ impl Browser {
         for _ in 0..100 {
             self.types(&char::from(Key::Tab).to_string()).await;
             let Ok(wanted) = self.find(kind, name).await else { continue };
-            let focus = self.session.execute(FOCUS, vec![element(&wanted)]).await.expect("a focus");
+            // A page that follows what happens may replace the element in between: Tab comes by again.
+            let focus = passing(self.session.execute(FOCUS, vec![element(&wanted)]).await);
+            let Ok(focus) = focus else { continue };
             if focus[0] == true {
                 assert_eq!(focus[1], true, "the focus on {name} isn't visible");
                 return;
@@ -186,8 +188,11 @@ impl Browser {
 
     /// Types into the focused element.
     pub async fn types(&self, keys: &str) {
-        let focused = self.session.active_element().await.expect("a focus");
-        focused.send_keys(keys).await.expect("it accepts keys");
+        self.retry_for("to type", async || {
+            let focused = passing(self.session.active_element().await)?;
+            passing(focused.send_keys(keys).await)
+        })
+        .await;
         self.has_clean_console().await;
     }
 
