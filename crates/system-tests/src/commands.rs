@@ -75,7 +75,16 @@ pub struct Commands {
     total: i64,
     /// How often each was executed: `orders.orders update`. One command may update several documents, each in its own way;
     /// these are counted one by one here.
-    operations: BTreeMap<String, usize>,
+    operations: BTreeMap<String, Operations>,
+}
+
+/// The operations of a kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Operations {
+    count: usize,
+    keys_examined: i64,
+    documents_examined: i64,
+    milliseconds: i64,
 }
 
 impl CommandLog {
@@ -100,7 +109,7 @@ impl CommandLog {
     /// depends on the time alone; what it measures; and what tests have asked.
     pub async fn finish(self) -> Commands {
         let mut total = count(&self.databases[0]).await - self.before;
-        let mut operations = BTreeMap::new();
+        let mut operations = BTreeMap::<_, Operations>::new();
         for database in self.databases {
             run(&database, doc! { "profile": 0 }).await;
             let profile = database.collection::<Document>("system.profile");
@@ -114,7 +123,7 @@ impl CommandLog {
                 if entry.get_str("appName").is_ok_and(|app| app == "test") || is_periodic(&entry) {
                     total -= 1;
                 } else {
-                    *operations.entry(name).or_default() += 1;
+                    operations.entry(name).or_default().add(&entry);
                 }
             }
         }
@@ -131,10 +140,23 @@ impl Commands {
 
 impl fmt::Display for Commands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, count) in &self.operations {
-            writeln!(f, "{count:>6}  {name}")?;
+        writeln!(f, " count    keys    docs      ms")?;
+        for (name, it) in &self.operations {
+            let Operations { count, keys_examined, documents_examined, milliseconds } = it;
+            write!(f, "{count:>6}  {keys_examined:>6}  {documents_examined:>6}  ")?;
+            writeln!(f, "{milliseconds:>6}  {name}")?;
         }
         Ok(())
+    }
+}
+
+impl Operations {
+    fn add(&mut self, entry: &Document) {
+        let number = |name| entry.get_i32(name).map_or(0, i64::from);
+        self.count += 1;
+        self.keys_examined += number("keysExamined");
+        self.documents_examined += number("docsExamined");
+        self.milliseconds += number("millis");
     }
 }
 

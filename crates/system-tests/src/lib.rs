@@ -1,6 +1,7 @@
 //! Tests of the whole stack, started as a person starts it (`cargo xtask up`) and used through its gateway; and fault
-//! injection under load, with a checker of the invariants.
+//! injection under load, with a checker of the invariants; and benchmarks.
 
+pub mod bench;
 pub mod browser;
 mod bulk_listings;
 pub mod chaos;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use testkit::retry_for;
 
 /// How long the restart of a process may take.
@@ -44,6 +44,26 @@ impl Process {
     /// The most resident memory that it has had so far, in bytes.
     pub fn peak_memory(self) -> u64 {
         testkit::peak_memory(self.pid.as_raw().unsigned_abs())
+    }
+
+    /// The resident memory that it has now, in bytes.
+    pub fn memory(self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kibibytes.unwrap_or_default() * 1024
+    }
+
+    /// The CPU time that it has used so far, in its own code and in the kernel.
+    pub fn cpu_time(self) -> Duration {
+        let ticks = stat(self.pid).and_then(|fields| {
+            // Fields 14 and 15.
+            let mut fields = fields.split_whitespace().skip(11);
+            let [user, system] = [fields.next()?, fields.next()?];
+            Some(user.parse::<u64>().ok()? + system.parse::<u64>().ok()?)
+        });
+        let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+        Duration::from_secs_f64(ticks.unwrap_or_default() as f64 / per_second as f64)
     }
 
     /// The environment that it was started with, as far as it hasn't overwritten it.
@@ -99,9 +119,14 @@ impl Processes {
 
 /// Field 22 of `/proc/PID/stat`; none if there is no such process, or only its zombie.
 fn started(pid: Pid) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
+    let fields = stat(pid)?;
     let mut fields = fields.split_whitespace();
     let state = fields.next()?;
     if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
+}
+
+/// `/proc/PID/stat` from field 3 on: what comes before may contain anything.
+fn stat(pid: Pid) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.to_owned())
 }

@@ -4,11 +4,13 @@
 //! loopback, and leaves nothing behind. It depends on no crate of ours: it finds the services by their folders, and configures
 //! them by environment variables.
 
+mod bench;
 mod browser;
 mod cargo;
 mod chaos;
 mod check;
 mod clean;
+mod commit;
 mod detach;
 mod down;
 mod elf;
@@ -69,6 +71,8 @@ enum Command {
     Upgrade(upgrade::Options),
     /// Runs a proof that takes too long for CI, before a release.
     Proof(proof::Options),
+    /// Measures an optimised build, alone or beside an earlier commit.
+    Bench(bench::Options),
     /// Builds the services' images, runs the system from them, and checks each.
     Images(images::Options),
 }
@@ -97,6 +101,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Chaos(options) => chaos::run(options).await,
         Command::Upgrade(options) => upgrade::run(options).await,
         Command::Proof(options) => proof::run(options).await,
+        Command::Bench(options) => bench::run(options).await,
         Command::Images(options) => images::run(options).await,
     }
 }

@@ -12,8 +12,9 @@ use system_tests::{Person, Stack, clock};
 use testkit::eventually;
 
 const CONFIRM: &str = "/v1/payment_intents/*/confirm";
-/// The waves run one after the other.
-const WAVES: usize = 10;
+/// The waves run one after the other: so many in each test, and in the proof that takes minutes.
+const WAVES: usize = 2;
+const MANY_WAVES: usize = 10;
 /// Of each wave, so many concurrent cases in which the ticket is available when the authorisation is known, and as many in
 /// which the next buyer has reserved it.
 const CASES: usize = 5;
@@ -34,9 +35,25 @@ struct Case {
 
 #[tokio::test]
 async fn a_late_payment_is_honoured_or_released_within_five_seconds() {
+    pay_late(WAVES).await;
+}
+
+#[tokio::test]
+async fn a_late_payment_is_honoured_or_released_when_payments_is_killed_before_the_confirmation() {
+    pay_late_and_kill(WAVES).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: cargo xtask proof late-payments"]
+async fn a_hundred_late_payments_are_honoured_or_released() {
+    pay_late(MANY_WAVES).await;
+    pay_late_and_kill(MANY_WAVES).await;
+}
+
+async fn pay_late(waves: usize) {
     let _turn = crate::exclusive().await;
     let stack = Stack::start("late", &[("RESERVATION_SECONDS", "10")]);
-    for _ in 0..WAVES {
+    for _ in 0..waves {
         let wave = Wave::begin(&stack).await;
         let (known, ()) = join(wave.pay(), wave.next_buyers()).await;
         for (case, (status, known)) in wave.cases.iter().zip(&known) {
@@ -56,11 +73,10 @@ async fn a_late_payment_is_honoured_or_released_within_five_seconds() {
     }
 }
 
-#[tokio::test]
-async fn a_late_payment_is_honoured_or_released_when_payments_is_killed_before_the_confirmation() {
+async fn pay_late_and_kill(waves: usize) {
     let _turn = crate::exclusive().await;
     let stack = Stack::start("late", &[("RESERVATION_SECONDS", "10")]);
-    for _ in 0..WAVES {
+    for _ in 0..waves {
         let wave = Wave::begin(&stack).await;
         let ((responses, ()), back) = join(join(wave.pay(), wave.next_buyers()), wave.kill()).await;
         assert!(responses.iter().all(|(status, _)| *status == 503), "{responses:?}");

@@ -1,0 +1,57 @@
+//! How long it takes until others see what somebody has done, on a stack that does nothing else.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::figures::Figure;
+use super::load::Latencies;
+use super::visitor::Visitor;
+use crate::Stack;
+
+const ROUNDS: usize = 100;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
+    let (auth, tickets, orders) =
+        (stack.url_of("auth"), stack.url_of("tickets"), stack.url_of("orders"));
+    let anyone = Visitor::new();
+    let (seller, buyer) = (anyone.sign_up(&auth).await?, anyone.sign_up(&auth).await?);
+    let [mut answered, mut confirmed, mut reserved, mut free] = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        let listing = json!({ "title": "Lakmé", "price": "20.50" });
+        let ticket = seller.post(&format!("{tickets}/api/tickets"), &listing).await?.created()?;
+        let url = format!("{tickets}/api/tickets/{ticket}");
+        let begun = Instant::now();
+        let body = json!({ "ticketId": ticket });
+        let order = buyer.post(&format!("{orders}/api/orders"), &body).await?.created()?;
+        answered.push(begun.elapsed());
+        reserved.push(until(&anyone, &url, "reserved", begun).await?);
+        let order = format!("{orders}/api/orders/{order}");
+        confirmed.push(until(&buyer, &order, "awaiting:payment", begun).await?);
+        let begun = Instant::now();
+        buyer.delete(&order).await?;
+        free.push(until(&anyone, &url, "available", begun).await?);
+    }
+    let delays = [
+        ("order → answered", answered),
+        ("order → shown as reserved", reserved),
+        ("order → awaiting payment", confirmed),
+        ("cancelled → shown as available", free),
+    ];
+    let figures = delays.into_iter().flat_map(|(name, delays)| {
+        let delays = Latencies::of(delays);
+        [(50.0, "median"), (99.0, "p99")]
+            .map(|(percent, figure)| Figure::millis(name, figure, delays.percentile(percent)))
+    });
+    Ok(figures.collect())
+}
+
+/// Asks until it has this status.
+async fn until(visitor: &Visitor, url: &str, status: &str, begun: Instant) -> Result<Duration> {
+    while visitor.get(url).await?.json()["status"] != status {
+        ensure!(begun.elapsed() < TIMEOUT, "{url} isn't {status}");
+    }
+    Ok(begun.elapsed())
+}
