@@ -43,6 +43,9 @@ pub(crate) struct Middleware {
     pub origin: Arc<str>,
     pub requests: TaskTracker,
     pub in_flight: Arc<Semaphore>,
+    /// Of these, the requests that are shed first.
+    pub dispensable: Arc<Semaphore>,
+    pub shed_first: Arc<[(Method, &'static str)]>,
     pub stop: CancellationToken,
     pub timeout: Duration,
     pub route_timeouts: Arc<[RouteTimeout]>,
@@ -62,10 +65,24 @@ impl Middleware {
         self.rate_limiter.as_ref().map_or(Ok(()), |it| it.admit(client, Instant::now()))
     }
 
+    /// Permission to work on a request; none if there are too many.
+    fn place(&self, method: &Method, route: &str) -> Option<InFlight> {
+        let place = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+        let is_dispensable = self.shed_first.iter().any(|(of, at)| of == method && *at == route);
+        let dispensable = if is_dispensable { Some(place(&self.dispensable)?) } else { None };
+        Some(InFlight { _of_all: place(&self.in_flight)?, _dispensable: dispensable })
+    }
+
     fn timeout(&self, method: &Method, route: &str) -> Duration {
         let mut own = self.route_timeouts.iter().filter(|(of, at, _)| of == method && *at == route);
         own.next().map_or(self.timeout, |(.., timeout)| *timeout)
     }
+}
+
+/// A request is worked on until it is dropped.
+struct InFlight {
+    _of_all: OwnedSemaphorePermit,
+    _dispensable: Option<OwnedSemaphorePermit>,
 }
 
 /// Every request gets an id and a span, is refused if it comes from another site's page, runs to completion whether or not
@@ -114,13 +131,14 @@ pub(crate) async fn handle(
         } else if let Err(wait) = middleware.admit(client_ip) {
             too_many_requests(wait)
         } else {
-            match Arc::clone(&middleware.in_flight).try_acquire_owned() {
-                Ok(permit) => {
+            match middleware.place(&method, &route) {
+                Some(permit) => {
                     let timeout = middleware.timeout(&method, &route);
                     let response = next.run(request);
                     run_to_completion(&middleware.requests, permit, timeout, response).await
                 }
-                Err(_) => {
+                None => {
+                    metrics::counter!("http_requests_shed_total").increment(1);
                     let error = anyhow::anyhow!("too many requests are in flight");
                     Error::Unavailable(error).into_response()
                 }
@@ -192,7 +210,7 @@ fn too_many_requests(wait: Duration) -> Response {
 /// completes; the body of its response, which may be a stream, is not counted.
 async fn run_to_completion(
     requests: &TaskTracker,
-    permit: OwnedSemaphorePermit,
+    permit: InFlight,
     timeout: Duration,
     response: impl Future<Output = Response> + Send + 'static,
 ) -> Response {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,7 @@ pub async fn run(
 ) -> ExitCode {
     let result = async {
         telemetry::init(name, &server.log).context("LOG")?;
+        raise_file_limit();
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
         let admin = AdminPort::from(admin);
@@ -48,6 +50,16 @@ pub async fn run(
             tracing::error!(error = format!("{error:#}"), "{name} stopped");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Permits as many open files as the system lets this process have: each visitor with a live page takes one, and the limit
+/// that a process begins with is often 1,024. It is only a precaution: what can't be raised stays as it is.
+fn raise_file_limit() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most)
+    {
+        tracing::warn!(%error, "the limit of open files isn't raised");
     }
 }
 

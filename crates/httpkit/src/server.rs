@@ -55,6 +55,7 @@ pub struct Service {
     trusted_proxies: usize,
     rate_limiter: Option<RateLimiter>,
     max_in_flight: usize,
+    shed_first: Vec<(Method, &'static str)>,
 }
 
 impl Service {
@@ -73,6 +74,7 @@ impl Service {
             trusted_proxies: DEFAULT_TRUSTED_PROXIES,
             rate_limiter: None,
             max_in_flight: MAX_IN_FLIGHT,
+            shed_first: Vec::new(),
         }
     }
 
@@ -100,6 +102,13 @@ impl Service {
     /// How many requests are worked on at once, where it isn't 512.
     pub fn max_in_flight(mut self, count: usize) -> Self {
         self.max_in_flight = count;
+        self
+    }
+
+    /// Requests that people can do without for a moment, such as looking at a list: they leave a quarter of what is in flight
+    /// to all others, so that in a rush whoever has a reservation can pay or give it back.
+    pub fn shed_first(mut self, requests: &[(Method, &'static str)]) -> Self {
+        self.shed_first.extend_from_slice(requests);
         self
     }
 
@@ -166,6 +175,8 @@ impl Service {
             origin: public_url.origin().ascii_serialization().into(),
             requests: requests.clone(),
             in_flight: Arc::new(Semaphore::new(self.max_in_flight)),
+            dispensable: Arc::new(Semaphore::new(self.max_in_flight / 4 * 3)),
+            shed_first: self.shed_first.into(),
             stop: stop.clone(),
             timeout: self.timeout,
             route_timeouts: self.route_timeouts.into(),

@@ -4,7 +4,10 @@ use std::{convert::Infallible, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use nix::unistd::Pid;
+use nix::{
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::Pid,
+};
 
 use crate::{
     cargo, clean, detach,
@@ -86,6 +89,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         // Out of the terminal's session, so that closing the terminal stops nothing.
         nix::unistd::setsid().context("leaving the terminal")?;
     }
+    raise_file_limit()?;
     let mut stop = Stop::listen()?;
     let environment = Environment::read()?;
     let root = Root::open(options.root.as_deref(), ".dev")?;
@@ -122,6 +126,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     outcome
+}
+
+/// Permits all servers to have as many open files as the system does: nginx takes two for each visitor, and begins with
+/// often 1,024.
+fn raise_file_limit() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("raising the limit of open files")
 }
 
 struct Up {

@@ -5,6 +5,7 @@ use axum::routing::{get, put};
 use bus::Listeners;
 use common::Clock;
 use common::events::Subject;
+use http::Method;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
@@ -44,9 +45,14 @@ pub fn listeners(app: App) -> Listeners<App> {
         .together(&[Subject::PaymentCreated, Subject::PaymentCaptured], listeners::answer_all)
 }
 
+/// Whoever has an order can pay it or cancel it while these are shed.
+const SHED_FIRST: [(Method, &str); 2] =
+    [(Method::POST, "/api/orders"), (Method::GET, "/api/orders")];
+
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }))
+        .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
         .background("sweep", move |stop| sweep::run(app.in_background(), stop))

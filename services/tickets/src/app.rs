@@ -7,6 +7,7 @@ use axum::{Extension, Router};
 use bus::Listeners;
 use common::Clock;
 use common::events::Subject;
+use http::Method;
 use httpkit::Service;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
@@ -47,9 +48,14 @@ pub fn listeners(app: App) -> Listeners<App> {
 }
 
 /// The whole service: its routes, its relay and its consumers.
+/// The door is open, and sellers can edit, while these are shed.
+const SHED_FIRST: [(Method, &str); 2] =
+    [(Method::GET, "/api/tickets"), (Method::GET, "/api/tickets/{id}")];
+
 pub fn service(app: App, verifier: Verifier, keys: AdmissionKeys) -> Service {
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }, keys))
+        .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
         .background("relay of reservations", app.context.relay(app.store.reservations()))
         .background("consumers", app.context.consume(listeners(app.in_background())))

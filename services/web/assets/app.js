@@ -33,12 +33,12 @@ let request = new AbortController();
 // Changes until then are refreshed together.
 const refreshIn = milliseconds => (timer ||= setTimeout(refresh, milliseconds));
 
-// A few changes show at once; of a listing that sells by the second, the page shows every other second what is left. (The
-// generic cell rate algorithm.)
-const INTERVAL = 2_000;
+// A few changes show at once; of a listing that sells by the second, the page shows every other second what is left, or more
+// rarely if the server says so, because many have the page open. (The generic cell rate algorithm.)
+const pace = () => Number(liveMeta()?.dataset.pace ?? 2_000);
 const BURST = 3;
 let theoreticalArrival = 0;
-const throttled = () => theoreticalArrival - (BURST - 1) * INTERVAL - performance.now();
+const throttled = () => theoreticalArrival - (BURST - 1) * pace() - performance.now();
 
 function refreshSoon(isUrgent) {
   if (isUrgent) timer = clearTimeout(timer) ?? 0;
@@ -60,7 +60,7 @@ function refresh() {
 // Whether it succeeded.
 async function fetchPage() {
   if (isLeaving || document.hidden || !document.querySelector("[data-topic]")) return true;
-  theoreticalArrival = Math.max(theoreticalArrival, performance.now()) + INTERVAL;
+  theoreticalArrival = Math.max(theoreticalArrival, performance.now()) + pace();
   request = new AbortController();
   const response = await fetch(location.href, { cache: "no-cache", signal: request.signal });
   if (response.status >= 500) return false;

@@ -7,6 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 use bus::Bus;
 use common::Clock;
+use http::Method;
 use httpkit::Service;
 use tower_http::compression::CompressionLayer;
 
@@ -18,7 +19,10 @@ use crate::{assets, pages, session};
 const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A page of tickets is made of some hundred kilobytes.
-const MAX_IN_FLIGHT: usize = 128;
+const MAX_IN_FLIGHT: usize = 256;
+/// What somebody who pays can be served without.
+const SHED_FIRST: [(Method, &str); 3] =
+    [(Method::GET, "/"), (Method::GET, "/tickets/{id}"), (Method::GET, "/live")];
 
 pub fn routes(app: App) -> Router {
     #[cfg(feature = "pdf")]
@@ -82,6 +86,7 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
         .render_errors(pages::errors::render)
         .timeout(TIMEOUT)
         .max_in_flight(MAX_IN_FLIGHT)
+        .shed_first(&SHED_FIRST)
         .on_stop(live.stop.clone())
         .background("live pages", |stop| live.run(bus, stop));
     Ok(service)

@@ -27,6 +27,7 @@ mod stream;
 mod topic;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{Bus, WatchEvent};
 use common::events::Stream;
@@ -52,7 +53,17 @@ impl Live {
         Live { hub: Arc::default(), stop: CancellationToken::new(), places }
     }
 
-    /// ConsumerHealth the hub with the events of the bus, until `stop` is cancelled.
+    /// How often a page should be fetched again at most while what it shows keeps changing: the more pages there are, the more
+    /// rarely, so that they don't ask for more than this process can answer while it also sells. A power of two seconds.
+    pub fn pace(&self) -> Duration {
+        const SHORTEST: Duration = Duration::from_secs(2);
+        const PER_STREAM: Duration = Duration::from_millis(5);
+        let streams = u32::try_from(self.places.open()).unwrap_or(u32::MAX);
+        let seconds = PER_STREAM.saturating_mul(streams).max(SHORTEST).as_secs_f64().ceil();
+        Duration::from_secs((seconds as u64).next_power_of_two())
+    }
+
+    /// Feeds the hub with the events of the bus, until `stop` is cancelled.
     pub async fn run(self, bus: Bus, stop: CancellationToken) {
         let handle = |event: WatchEvent<'_>| match event {
             WatchEvent::Resync(_) => self.hub.resync(),

@@ -137,6 +137,8 @@ pub struct Frame {
     pub address: String,
     /// The point in the event stream that this page reflects (`live`).
     pub resume_token: String,
+    /// How often the page should be fetched again at most, in milliseconds.
+    pub pace: u128,
     pub reserved: Option<ReservationBar>,
     pub notice: Option<Notice>,
     /// How long a ticket is reserved for a buyer, in words: `15 minutes`. None where the settings aren't at
@@ -180,6 +182,7 @@ impl Frame {
             session_unknown: matches!(visitor.identity, Identity::SessionUnknown),
             address: visitor.address.clone(),
             resume_token: visitor.resume_token.clone(),
+            pace: app.live.pace().as_millis(),
             reserved,
             notice: visitor.notice,
             reservation: Some(duration(app.settings.reservation_seconds)),
@@ -201,6 +204,7 @@ impl Frame {
             session_unknown: true,
             address: String::new(),
             resume_token: String::new(),
+            pace: 0,
             reserved: None,
             notice: None,
             reservation: None,

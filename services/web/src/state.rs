@@ -43,8 +43,8 @@ pub struct Settings {
     pub stripe_public_url: Option<Url>,
 
     /// How many open pages may receive live updates at once; the others have to be reloaded. Each is an
-    /// open connection, of which a process often has 1024 at most
-    #[arg(long, env = "LIVE_STREAMS", default_value_t = 500)]
+    /// open connection, and takes some memory
+    #[arg(long, env = "LIVE_STREAMS", default_value_t = 2000)]
     pub live_streams: usize,
 
     /// How many of them one visitor may have, who is a user, or an IP address without a session; then

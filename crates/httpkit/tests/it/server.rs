@@ -8,13 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use httpkit::{Caller, Service};
 use testkit::{Method, TestService, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 async fn serve(routes: Router) -> TestService {
@@ -390,6 +391,30 @@ async fn beyond_its_limit_of_requests_in_flight_a_service_refuses_at_once_and_st
         slow.await.unwrap().expect(200);
     }
     client.get("/quick").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_quarter_of_what_is_in_flight_is_left_to_what_is_not_shed_first() {
+    let go_on = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&go_on);
+    let slow = move || {
+        let waits = Arc::clone(&waits);
+        async move { waits.acquire().await.unwrap().forget() }
+    };
+    let routes = Router::new().route("/list", get(slow)).route("/pay", post(|| async {}));
+    let service = Service::new("test", routes).max_in_flight(4);
+    let service = TestService::serve(service.shed_first(&[(Method::GET, "/list")])).await;
+    let client = service.client();
+    let lists = (0..10).map(|_| client.get("/list"));
+    let mut lists: FuturesUnordered<_> = lists.collect();
+    for _ in 0..7 {
+        lists.next().await.unwrap().problem(503, "unavailable");
+    }
+    client.post("/pay", serde_json::json!({})).await.expect(200);
+    go_on.add_permits(3);
+    while let Some(list) = lists.next().await {
+        list.expect(200);
+    }
 }
 
 #[tokio::test]

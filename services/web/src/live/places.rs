@@ -18,6 +18,7 @@ pub enum Holder {
 }
 
 pub struct Places {
+    total: usize,
     free: Arc<Semaphore>,
     per_visitor: usize,
     /// The streams of each visitor, the oldest first.
@@ -39,6 +40,7 @@ pub struct Place {
 impl Places {
     pub fn new(total: usize, per_visitor: usize) -> Places {
         Places {
+            total,
             free: Arc::new(Semaphore::new(total)),
             per_visitor: per_visitor.max(1),
             taken: Mutex::default(),
@@ -67,6 +69,11 @@ impl Places {
         let gives_way = CancellationToken::new();
         theirs.push_back(Taken { gives_way: gives_way.clone(), permit });
         Some(Place { places: Arc::clone(self), holder, gives_way })
+    }
+
+    /// How many streams are open.
+    pub fn open(&self) -> usize {
+        self.total.saturating_sub(self.free.available_permits())
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<Holder, VecDeque<Taken>>> {
