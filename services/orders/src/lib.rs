@@ -9,6 +9,7 @@ pub mod listeners;
 pub mod recovery;
 pub mod reserve;
 pub mod routes;
+pub mod shortages;
 pub mod state;
 pub mod store;
 pub mod sweep;

@@ -5,6 +5,7 @@
 //! which are taken.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::ids::{OrderId, UserId};
 use common::{Money, Place, Quantity, Time};
@@ -13,6 +14,7 @@ use httpkit::idempotency::RequestIdentity;
 use store::{ConflictError, StoredResponse};
 
 use crate::domain::{Expiry, Order, ReserveRefusal, Slot, TicketReplica, choose_places};
+use crate::shortages::Shortage;
 use crate::state::App;
 use crate::store::{InsertOutcome, MAX_ATTEMPTS};
 use crate::view;
@@ -35,6 +37,10 @@ pub async fn reserve(
 ) -> Result<StoredResponse> {
     let now = app.clock.now();
     let quantity = ticket.check_reservable(wanted.quantity, wanted.price, now)?;
+    let shortages = app.store.shortages();
+    if let Some(refusal) = shortages.of(ticket, quantity, now).and_then(|it| it.refusal(buyer)) {
+        return Err(refusal.into());
+    }
     // Nothing is known yet: all places and all slots may be free.
     let mut taken = BTreeSet::new();
     let mut slot = app.slots.choose(&[], &mut rand::rng());
@@ -47,12 +53,18 @@ pub async fn reserve(
         match app.store.insert_for(request, &response, &change).await? {
             InsertOutcome::Inserted => return Ok(response),
             InsertOutcome::PlaceTaken => {
+                let before = shortages.before();
                 taken = match other_free_places(app, ticket, quantity, now).await? {
                     Free::Enough { taken } => taken,
-                    Free::TooFew(shortage) => match refusal(app, ticket, buyer, shortage).await? {
-                        Some(refusal) => return Err(refusal.into()),
-                        None => BTreeSet::new(),
-                    },
+                    Free::TooFew(shortage) => {
+                        let shortage = with_holder(app, ticket, shortage).await?;
+                        shortages.remember(before, ticket, &shortage);
+                        match shortage.refusal(buyer) {
+                            Some(refusal) => return Err(refusal.into()),
+                            // The last one was given back a moment ago.
+                            None => BTreeSet::new(),
+                        }
+                    }
                 };
             }
             InsertOutcome::SlotTaken => slot = Some(free_slot(app, buyer, now).await?),
@@ -68,13 +80,6 @@ pub enum Free {
     Enough { taken: BTreeSet<Place> },
     /// Too few.
     TooFew(Shortage),
-}
-
-/// What is known of a listing that has too few free places.
-pub struct Shortage {
-    available: Quantity,
-    /// The unpaid order that ends first.
-    next: Option<Box<Order>>,
 }
 
 /// Whether enough places of a listing are free.
@@ -118,15 +123,15 @@ async fn end_expired(
     while available(&taken) < wanted {
         let unpaid = app.store.unpaid_orders(ticket.id).await?;
         if unpaid.is_empty() {
-            return Ok(Free::TooFew(Shortage { available: available(&taken), next: None }));
+            return Ok(Free::TooFew(Shortage { available: available(&taken), holder: None }));
         }
         for order in unpaid {
             if available(&taken) >= wanted {
                 break;
             }
             let Expiry::Due(change) = order.expire(now) else {
-                let (available, next) = (available(&taken), Some(Box::new(order)));
-                return Ok(Free::TooFew(Shortage { available, next }));
+                let (available, holder) = (available(&taken), Some(Arc::new(order)));
+                return Ok(Free::TooFew(Shortage { available, holder }));
             };
             // If somebody else is faster, it is ended or paid, which the next insert shows.
             app.store.replace(order.version, &change).await?;
@@ -136,22 +141,26 @@ async fn end_expired(
     Ok(Free::Enough { taken })
 }
 
-/// Why a buyer gets no places. None: the last one was given back a moment ago.
-async fn refusal(
+/// The shortage, with an order that has all that others may ask for, if no unpaid one does.
+async fn with_holder(
     app: &App,
     ticket: &TicketReplica,
-    buyer: UserId,
-    shortage: Shortage,
-) -> store::Result<Option<ReserveRefusal>> {
-    let Shortage { available, next } = shortage;
-    if available > Quantity::NONE {
-        return Ok(Some(ReserveRefusal::NotEnoughLeft { available }));
+    mut shortage: Shortage,
+) -> store::Result<Shortage> {
+    if shortage.available == Quantity::NONE && shortage.holder.is_none() {
+        shortage.holder = app.store.occupying_order(ticket.id).await?.map(Arc::new);
     }
-    let holder = match next {
-        Some(order) => Some(*order),
-        None => app.store.occupying_order(ticket.id).await?,
-    };
-    Ok(holder.map(|order| order.blocks(buyer)))
+    Ok(shortage)
+}
+
+impl Shortage {
+    /// Why this buyer gets no places. None: no order has them.
+    fn refusal(&self, buyer: UserId) -> Option<ReserveRefusal> {
+        if self.available > Quantity::NONE {
+            return Some(ReserveRefusal::NotEnoughLeft { available: self.available });
+        }
+        self.holder.as_ref().map(|order| order.blocks(buyer))
+    }
 }
 
 /// A slot of the buyer's that no unpaid order takes. If there is none, one that has expired is ended.

@@ -17,6 +17,7 @@ use store::replicas::{self, Applied};
 use store::{Change, Documents, StoredResponse, TimedCollection};
 
 use crate::domain::{Order, Slots, TicketReplica, UserReplica};
+use crate::shortages::Shortages;
 
 /// How often a decision is made again because a concurrent writer was faster.
 pub const MAX_ATTEMPTS: usize = 32;
@@ -39,6 +40,7 @@ pub struct Store {
     is_shared: bool,
     tickets: TimedCollection<TicketReplica>,
     users: TimedCollection<UserReplica>,
+    shortages: Shortages,
 }
 
 /// The outcome of writing an order that claims places: a new one, or one that claims some again.
@@ -132,7 +134,9 @@ impl Store {
         let tickets = TimedCollection::new(database, "tickets");
         let users = TimedCollection::new(database, "people");
         let is_shared = previous_version::adopt(&orders, ONE_ORDER_PER_PLACE, slots).await?;
-        Ok(Store { orders, is_shared, tickets, users })
+        // What replicas of the previous version end isn't known here in time.
+        let shortages = Shortages::new(!is_shared);
+        Ok(Store { orders, is_shared, tickets, users, shortages })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -142,7 +146,13 @@ impl Store {
             is_shared: self.is_shared,
             tickets: self.tickets.in_background(database),
             users: self.users.in_background(database),
+            shortages: self.shortages.clone(),
         }
+    }
+
+    /// Which listings had too few free places a moment ago.
+    pub fn shortages(&self) -> &Shortages {
+        &self.shortages
     }
 
     /// The orders' documents, for the relay and the admin commands.
@@ -185,7 +195,9 @@ impl Store {
         id: OrderId,
         decide: impl FnMut(&Order) -> Result<Option<Change<Order>>, E>,
     ) -> Result<Option<Order>, E> {
-        self.orders.change(id, decide).await
+        let order = self.orders.change(id, decide).await?;
+        order.iter().for_each(|order| self.shortages.forget(order.ticket_id));
+        Ok(order)
     }
 
     /// Runs a request that inserts an order ([`Store::insert_for`]), or returns the response that the same request got
@@ -307,7 +319,10 @@ impl Store {
         change: &Change<Order>,
     ) -> store::Result<InsertOutcome> {
         match self.orders.replace(decided_on, &change.thing, &change.events).await {
-            Ok(true) => Ok(InsertOutcome::Inserted),
+            Ok(true) => {
+                self.shortages.forget(change.thing.ticket_id);
+                Ok(InsertOutcome::Inserted)
+            }
             Ok(false) => Ok(InsertOutcome::Conflict),
             Err(error) => violation(error),
         }

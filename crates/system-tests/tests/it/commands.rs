@@ -12,6 +12,8 @@ const ORDERS: usize = 128;
 /// What `docs/protocol.md` says.
 const PER_ORDER: f64 = 6.0;
 const PER_SALE: f64 = 60.0;
+/// The listing; and now and then, in a slow run, the places.
+const PER_REFUSAL: f64 = 2.0;
 
 #[tokio::test]
 async fn orders_and_sales_send_few_commands() {
@@ -33,6 +35,27 @@ async fn orders_and_sales_send_few_commands() {
     println!("{per_sale} each sale");
     assert!(per_order.per(ORDERS) <= PER_ORDER, "an order");
     assert!(per_sale <= PER_SALE, "a sale");
+}
+
+/// Who comes too late asks for the listing, and is refused from memory.
+#[tokio::test]
+async fn whoever_comes_too_late_costs_one_command() {
+    let stack = shared::exclusive().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let ticket = seller.offers("Lakmé", "20.50").await;
+    let late = stack.people(4).await;
+    let order = buyer.reserves(&ticket).await;
+    let log = begin(&stack).await;
+    let refused = late.iter().cycle().take(ORDERS).map(async |buyer| {
+        buyer.orders(&ticket).await.problem(409, "ticket-reserved");
+    });
+    stream::iter(refused).buffered(CONCURRENCY).collect::<()>().await;
+    let commands = end(&stack, log).await;
+    println!("{ORDERS} refusals: {} each\n{commands}", commands.per(ORDERS));
+    assert!(commands.per(ORDERS) <= PER_REFUSAL, "a refusal");
+    // What is given back is on sale at once.
+    buyer.cancels(&order).await.expect(204);
+    late[0].orders(&ticket).await.expect(201);
 }
 
 async fn listings(seller: &Person) -> Vec<String> {
