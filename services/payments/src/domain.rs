@@ -44,7 +44,7 @@ pub use steps::Step;
 pub use stripe::{
     Action, Dispute, GatewayError, IntentState, RefundState, Refunds, StripeResult, Total,
 };
-pub use webhook::{EventSweep, WebhookEvent, is_signed};
+pub use webhook::{EventSweep, WebhookEvent, is_signed, is_useful};
 pub use work::RENEWAL;
 
 /// No payment is started in the last second of a reservation: its outcome would be known too late.

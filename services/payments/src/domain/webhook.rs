@@ -10,6 +10,26 @@ use sha2::{Digest, Sha256};
 /// An older signature may be a recorded one.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
+/// Types that say nothing that an event of another type doesn't say too, or that happens at our own request alone. A payment
+/// has as many of these as of the others; they are neither stored nor looked for. A type that isn't known is.
+const REDUNDANT: [&str; 5] = [
+    // Nothing has happened to it yet.
+    "payment_intent.created",
+    // Its PaymentIntent has payment_intent.amount_capturable_updated or payment_intent.succeeded.
+    "charge.succeeded",
+    // Its PaymentIntent has payment_intent.succeeded.
+    "charge.captured",
+    // Its PaymentIntent has payment_intent.payment_failed.
+    "charge.failed",
+    // Fees and descriptions: what we keep of a charge has events of its own.
+    "charge.updated",
+];
+
+/// Whether an event of this type is stored and worked on.
+pub fn is_useful(kind: &str) -> bool {
+    !REDUNDANT.contains(&kind)
+}
+
 /// An event of Stripe's, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,4 +1,5 @@
-//! `POST /api/payments/webhook`: Stripe reports that something has happened. It is stored, and worked on afterwards.
+//! `POST /api/payments/webhook`: Stripe reports that something has happened. It is stored, and worked on afterwards, unless
+//! another event says the same.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -6,7 +7,7 @@ use common::problem;
 use http::{HeaderMap, StatusCode};
 use httpkit::{Error, Result};
 
-use crate::domain::{WebhookEvent, is_signed};
+use crate::domain::{WebhookEvent, is_signed, is_useful};
 use crate::state::App;
 
 /// Stripe's header.
@@ -23,7 +24,12 @@ pub async fn handle(State(app): State<App>, headers: HeaderMap, body: Bytes) -> 
             "The signature is missing, too old, or not by a secret of ours.",
         ));
     }
-    app.store.insert_webhook(&WebhookEvent::read(&body, now)).await?;
-    app.wake_webhooks.notify_one();
+    let event = WebhookEvent::read(&body, now);
+    if is_useful(&event.kind) {
+        app.store.insert_webhook(&event).await?;
+        app.wake_webhooks.notify_one();
+    } else {
+        metrics::counter!("webhooks_total", "outcome" => "redundant").increment(1);
+    }
     Ok(StatusCode::OK)
 }

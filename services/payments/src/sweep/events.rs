@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use bus::Failure;
 use common::Time;
 
-use crate::domain::WebhookEvent;
+use crate::domain::{WebhookEvent, is_useful};
 use crate::gateway::ListedEvent;
 use crate::state::App;
 
@@ -51,7 +51,7 @@ pub async fn sweep_events(app: &App) -> Result<usize, Failure> {
     Ok(missed)
 }
 
-/// None: it is about no PaymentIntent.
+/// None: it is about no PaymentIntent, or another event says the same.
 fn about(ListedEvent { id, kind, intent }: ListedEvent, now: Time) -> Option<WebhookEvent> {
-    intent.map(|intent| WebhookEvent::missed(id, kind, intent, now))
+    intent.filter(|_| is_useful(&kind)).map(|intent| WebhookEvent::missed(id, kind, intent, now))
 }
