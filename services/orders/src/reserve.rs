@@ -35,12 +35,18 @@ pub async fn reserve(
     ticket: &TicketReplica,
     wanted: Wanted,
 ) -> Result<StoredResponse> {
-    let now = app.clock.now();
-    let quantity = ticket.check_reservable(wanted.quantity, wanted.price, now)?;
     let shortages = app.store.shortages();
-    if let Some(refusal) = shortages.of(ticket, quantity, now).and_then(|it| it.refusal(buyer)) {
-        return Err(refusal.into());
+    let quantity = ticket.check_reservable(wanted.quantity, wanted.price, app.clock.now())?;
+    let refuse = || {
+        let shortage = shortages.of(ticket, quantity, app.clock.now());
+        shortage.and_then(|it| it.refusal(buyer)).map_or(Ok(()), Err)
+    };
+    refuse()?;
+    let turn = shortages.turn(ticket.id).await;
+    if turn.is_some() {
+        refuse()?;
     }
+    let now = app.clock.now();
     // Nothing is known yet: all places and all slots may be free.
     let mut taken = BTreeSet::new();
     let mut slot = app.slots.choose(&[], &mut rand::rng());
@@ -51,14 +57,19 @@ pub async fn reserve(
         let change = Order::reserve(id, buyer, ticket.as_ordered(), places, slot_taken, now, ttl);
         let response = view::created(&change.thing, now)?;
         match app.store.insert_for(request, &response, &change).await? {
-            InsertOutcome::Inserted => return Ok(response),
+            InsertOutcome::Inserted => {
+                shortages.is_over(ticket.id);
+                return Ok(response);
+            }
             InsertOutcome::PlaceTaken => {
-                let before = shortages.before();
+                let before = shortages.before(ticket.id);
                 taken = match other_free_places(app, ticket, quantity, now).await? {
                     Free::Enough { taken } => taken,
                     Free::TooFew(shortage) => {
                         let shortage = with_holder(app, ticket, shortage).await?;
-                        shortages.remember(before, ticket, &shortage);
+                        if let Some(before) = before {
+                            shortages.remember(before, ticket, &shortage);
+                        }
                         match shortage.refusal(buyer) {
                             Some(refusal) => return Err(refusal.into()),
                             // The last one was given back a moment ago.

@@ -2,7 +2,8 @@
 //! and leave the database to those who can still have something.
 //!
 //! It is only ever used to refuse, for a tenth of a second, never past the end of a reservation that it knows of, and not
-//! after this process has changed an order of the listing. What another replica has changed counts that much later.
+//! after this process has changed an order of the listing. What another replica has changed counts that much later. When the
+//! time is over, one buyer tries, and the others wait for what comes of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use common::ids::TicketId;
 use common::{Quantity, Time};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use crate::domain::{Order, TicketReplica};
@@ -37,19 +39,28 @@ pub struct Shortages {
 
 #[derive(Default)]
 struct Recent {
-    listings: HashMap<TicketId, Entry>,
-    /// How often this process has changed an order.
-    changes: u64,
+    listings: HashMap<TicketId, Listing>,
+    /// Numbers the states of all listings.
+    counter: u64,
 }
 
-struct Entry {
+/// A listing that was short.
+struct Listing {
+    /// Changes with its orders, and is never used again.
+    state: u64,
+    known: Option<Known>,
+    /// Of those who try although it was short.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Known {
     shortage: Shortage,
     /// Of the listing that was judged.
     version: i64,
     until: Instant,
 }
 
-/// The moment before the database is asked.
+/// The state of a listing's orders before the database is asked.
 #[derive(Clone, Copy)]
 pub struct Before(u64);
 
@@ -58,43 +69,69 @@ impl Shortages {
         Shortages { recent: Arc::default(), enabled }
     }
 
-    /// To be taken before the free places are read: what is read isn't remembered if an order changes meanwhile.
-    pub fn before(&self) -> Before {
-        Before(self.recent().changes)
+    /// To be taken before the free places are read: what is read isn't remembered if an order changes meanwhile. None:
+    /// nothing is remembered.
+    pub fn before(&self, ticket: TicketId) -> Option<Before> {
+        let mut recent = self.recent();
+        let Recent { listings, counter } = &mut *recent;
+        if !self.enabled {
+            return None;
+        }
+        if let Some(listing) = listings.get(&ticket) {
+            return Some(Before(listing.state));
+        }
+        if listings.len() >= MAX_LISTINGS {
+            let now = Instant::now();
+            listings.retain(|_, it| it.known.as_ref().is_some_and(|known| known.until > now));
+        }
+        if listings.len() >= MAX_LISTINGS {
+            return None;
+        }
+        *counter += 1;
+        let listing = Listing { state: *counter, known: None, turn: Arc::default() };
+        listings.insert(ticket, listing);
+        Some(Before(*counter))
     }
 
     /// Remembers that too few places of the listing are free.
     pub fn remember(&self, before: Before, ticket: &TicketReplica, shortage: &Shortage) {
         let mut recent = self.recent();
-        if !self.enabled || recent.changes != before.0 {
-            return;
-        }
-        let now = Instant::now();
-        if recent.listings.len() >= MAX_LISTINGS {
-            recent.listings.retain(|_, entry| entry.until > now);
-        }
-        if recent.listings.len() < MAX_LISTINGS {
+        let Some(listing) = recent.listings.get_mut(&ticket.id) else { return };
+        if listing.state == before.0 {
             let (shortage, version) = (shortage.clone(), ticket.version);
-            recent.listings.insert(ticket.id, Entry { shortage, version, until: now + LIFETIME });
+            listing.known = Some(Known { shortage, version, until: Instant::now() + LIFETIME });
         }
     }
 
     /// The shortage that keeps a buyer from having so many places, as far as it is known.
     pub fn of(&self, ticket: &TicketReplica, wanted: Quantity, now: Time) -> Option<Shortage> {
         let recent = self.recent();
-        let entry = recent.listings.get(&ticket.id)?;
-        let is_current = entry.version == ticket.version && Instant::now() < entry.until;
-        let ends =
-            entry.shortage.holder.as_ref().is_some_and(|it| it.unpaid && it.expires_at <= now);
-        let applies = is_current && !ends && entry.shortage.available < wanted;
-        applies.then(|| entry.shortage.clone())
+        let Known { shortage, version, until } = recent.listings.get(&ticket.id)?.known.as_ref()?;
+        let is_current = *version == ticket.version && Instant::now() < *until;
+        let ends = shortage.holder.as_ref().is_some_and(|it| it.unpaid && it.expires_at <= now);
+        let applies = is_current && !ends && shortage.available < wanted;
+        applies.then(|| shortage.clone())
+    }
+
+    /// Waits until nobody else tries to reserve something of a listing that was short. None: it wasn't.
+    pub async fn turn(&self, ticket: TicketId) -> Option<OwnedMutexGuard<()>> {
+        let turn = self.recent().listings.get(&ticket).map(|listing| Arc::clone(&listing.turn))?;
+        Some(turn.lock_owned().await)
     }
 
     /// An order of the listing has changed: its places may be free, or sold.
     pub fn forget(&self, ticket: TicketId) {
         let mut recent = self.recent();
-        recent.changes += 1;
-        recent.listings.remove(&ticket);
+        let Recent { listings, counter } = &mut *recent;
+        if let Some(listing) = listings.get_mut(&ticket) {
+            *counter += 1;
+            (listing.state, listing.known) = (*counter, None);
+        }
+    }
+
+    /// Places of the listing were free: nobody has to wait for others.
+    pub fn is_over(&self, ticket: TicketId) {
+        self.recent().listings.remove(&ticket);
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -137,7 +174,7 @@ mod tests {
         let (ticket, now) = (listed(), now());
         let shortages = Shortages::new(true);
         let knows = |ticket: &TicketReplica| shortages.of(ticket, Quantity::ONE, now).is_some();
-        shortages.remember(shortages.before(), &ticket, &short(None));
+        shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &short(None));
         assert!(knows(&ticket));
         assert!(!knows(&TicketReplica { version: ticket.version + 1, ..ticket.clone() }));
         tokio::time::advance(LIFETIME).await;
@@ -150,12 +187,12 @@ mod tests {
         let order = reserved(&ticket);
         let (shortages, end) = (Shortages::new(true), order.expires_at);
         let knows = |now| shortages.of(&ticket, Quantity::ONE, now).is_some();
-        shortages.remember(shortages.before(), &ticket, &short(Some(order)));
+        shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &short(Some(order)));
         assert!(knows(now) && !knows(end));
         shortages.forget(ticket.id);
         assert!(!knows(now));
         // An order changes between the reading and the remembering.
-        let before = shortages.before();
+        let before = shortages.before(ticket.id).unwrap();
         shortages.forget(ticket.id);
         shortages.remember(before, &ticket, &short(None));
         assert!(!knows(now));
@@ -166,8 +203,23 @@ mod tests {
         let (ticket, now) = (listed(), now());
         let shortages = Shortages::new(true);
         let shortage = Shortage { available: Quantity::ONE, holder: None };
-        shortages.remember(shortages.before(), &ticket, &shortage);
+        shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &shortage);
         assert!(shortages.of(&ticket, Quantity::ONE, now).is_none());
         assert!(shortages.of(&ticket, Quantity::new(2), now).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_buyer_tries_while_the_others_wait() {
+        let (ticket, now) = (listed(), now());
+        let shortages = Shortages::new(true);
+        assert!(shortages.turn(ticket.id).await.is_none(), "nobody was refused yet");
+        let before = shortages.before(ticket.id).unwrap();
+        let turn = shortages.turn(ticket.id).await;
+        let mut waiting = std::pin::pin!(shortages.turn(ticket.id));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        shortages.remember(before, &ticket, &short(None));
+        drop(turn);
+        assert!(waiting.await.is_some());
+        assert!(shortages.of(&ticket, Quantity::ONE, now).is_some());
     }
 }

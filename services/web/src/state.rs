@@ -44,7 +44,7 @@ pub struct Settings {
 
     /// How many open pages may receive live updates at once; the others have to be reloaded. Each is an
     /// open connection, and takes some memory
-    #[arg(long, env = "LIVE_STREAMS", default_value_t = 2000)]
+    #[arg(long, env = "LIVE_STREAMS", default_value_t = 1500)]
     pub live_streams: usize,
 
     /// How many of them one visitor may have, who is a user, or an IP address without a session; then

@@ -116,12 +116,11 @@ impl fmt::Display for Table {
             if compares {
                 let medians =
                     row.values.iter().map(|values| Spread::of(values).map(|it| it.median));
-                match medians.collect::<Option<Vec<_>>>().as_deref() {
-                    Some([before, .., after]) => {
-                        write!(f, " {} |", row.better.ratio(*before, *after))?
-                    }
-                    _ => write!(f, " – |")?,
-                }
+                let ratio = match medians.collect::<Option<Vec<_>>>().as_deref() {
+                    Some([before, .., after]) => row.better.ratio(*before, *after),
+                    _ => "–".to_owned(),
+                };
+                write!(f, " {ratio} |")?;
             }
             writeln!(f)?;
         }

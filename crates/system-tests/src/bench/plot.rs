@@ -16,7 +16,7 @@ pub fn rush(outcome: &Outcome, file: &Path) -> Result<()> {
     let lines = [
         (Event::Reserved, "reserved", RGBColor(37, 99, 235)),
         (Event::Paid, "paid", RGBColor(21, 128, 61)),
-        (Event::Refused, "told that all is sold", RGBColor(120, 113, 108)),
+        (Event::Refused, "refused: all is sold", RGBColor(120, 113, 108)),
         (Event::Shed, "asked to try again later", RGBColor(217, 119, 6)),
         (Event::Failed, "failed", RGBColor(190, 18, 60)),
     ];

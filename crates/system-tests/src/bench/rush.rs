@@ -22,11 +22,11 @@ use crate::commands::settled;
 pub const TICKETS: usize = 650;
 const BUYERS: usize = 5000;
 const DURATION: Duration = Duration::from_secs(60);
-/// How often somebody tries who isn't told that all is gone.
+/// How often somebody tries, whatever the page says.
 const ATTEMPTS: usize = 5;
 /// For how long somebody with a reservation tries to pay.
 const PAYING: Duration = Duration::from_secs(60);
-/// How long somebody looks at the page after being told that all is gone.
+/// How long somebody looks at the page after that.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// What somebody saw.

@@ -23,7 +23,7 @@ const PERCENT: u64 = 60;
 /// A description of as many characters as one may have, of four bytes each.
 const DESCRIPTION_CHARS: usize = 5_000;
 /// As many as web keeps open by default, here all of one visitor's.
-const LIVE_STREAMS: usize = 2000;
+const LIVE_STREAMS: usize = 1500;
 /// Almost as large as a body may be.
 const PADDING: usize = 60_000;
 
@@ -220,7 +220,7 @@ fn assert_only(statuses: &BTreeMap<u16, usize>, expected: &[u16]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_its_worst_load_a_service_takes_little_of_its_memory_limit() {
     let stack = tokio::task::spawn_blocking(|| {
-        Stack::start("memory", &[("LIVE_STREAMS_PER_VISITOR", "2000")])
+        Stack::start("memory", &[("LIVE_STREAMS_PER_VISITOR", "1500")])
     })
     .await
     .unwrap();
