@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use bson::{Document, doc};
 use common::ids::UserId;
 use common::listing::Listing;
@@ -132,14 +132,15 @@ impl Catalogue {
         let (event, genre) = (pick(random, &EVENTS), pick(random, &GENRES));
         let date = self.now + Duration::from_secs(random.random_range(3600..DAYS * DAY.as_secs()));
         let is_dated = random.random_range(0..10) > 0;
-        // Half of them cost less than 45.
-        let price = (500.0 * 81_f64.powf(random.random_range(0.0..1.0))).round();
+        // As many cost 5 to 10 as 320 to 640.
+        let price = 500 << random.random_range(0..7);
+        let price = price + random.random_range(0..price);
         let listing = Listing {
             title: format!("{artist} — {event} ({genre}), row {row}"),
             time_zone: "Europe/Berlin".to_owned(),
             venue: Some(format!("{} {}", pick(random, &CITIES), pick(random, &HALLS))),
             date: is_dated.then_some(date),
-            ..Listing::unknown(Money::from_minor(price as i64), "usd".parse()?)
+            ..Listing::unknown(Money::from_minor(price), "usd".parse().map_err(Error::msg)?)
         };
         let age = Duration::from_secs(random.random_range(0..DAYS * DAY.as_secs()));
         let is_ours = random.random_range(0..5) == 0;

@@ -2,13 +2,15 @@
 
 mod admissions;
 mod indexes;
+mod plan;
+mod position;
 mod reservations;
 mod search;
 mod search_index;
 
 use std::future::Future;
 
-use bson::doc;
+use bson::{Binary, doc};
 use common::ids::TicketId;
 use common::listing::Delivery;
 use common::{Clock, Time};
@@ -17,7 +19,8 @@ use mongodb::Database;
 use serde::{Deserialize, Serialize, Serializer};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
 
-pub use self::search::{Page, Position, SCAN, SHORT};
+pub use self::position::Position;
+pub use self::search::{Page, SCAN, SHORT, SHORT_KEYS};
 use self::search_index::{SearchFields, SearchIndex};
 use crate::domain::{Door, Reservation, Ticket, words};
 
@@ -33,6 +36,7 @@ impl Serialize for TicketDocument {
         struct Fields<'a> {
             #[serde(flatten)]
             ticket: &'a Ticket,
+            uuid: Binary,
             words: Vec<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             terms: Option<Vec<String>>,
@@ -50,6 +54,7 @@ impl Serialize for TicketDocument {
         let SearchFields { words, terms } = SearchFields::of(ticket);
         let fields = Fields {
             ticket,
+            uuid: position::uuid(ticket.id),
             words,
             indexed: terms.as_ref().map(|_| ticket.is_listed()),
             terms,

@@ -23,7 +23,6 @@ mod races;
 mod readme_tour;
 mod replica_sets;
 mod rooms;
-mod search_speed;
 mod shared;
 mod stale_processes;
 mod upgrades;

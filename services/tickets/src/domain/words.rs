@@ -1,4 +1,4 @@
-//! How text is folded into the words that a search compares, and which of their prefixes are indexed.
+//! How text is folded into the words that a search compares, and in whose lists a ticket is found.
 //!
 //! Case, accents and punctuation make no difference. Words that punctuation joins are also one word: *AC/DC* is `ac`, `dc`
 //! and `acdc`. The scripts of East Asia have no blanks between words: a run of them is indexed by its pairs of characters.
@@ -9,9 +9,9 @@ use unicode_normalization::char::is_combining_mark;
 /// Changes with what [`Folded`] makes of a text: documents that another one has written are indexed again.
 pub const VERSION: i64 = 1;
 
-/// The lengths of the prefixes by which a word is indexed. A longer or intermediate term is looked up by the longest of
-/// them, and compared with the words of what that finds.
-const PREFIXES: [usize; 5] = [2, 3, 4, 6, 9];
+/// The length of the prefixes in whose lists tickets are found. A longer term is looked up by its own, and compared with the
+/// words of what that finds; so is a shorter one, among everything.
+const PREFIX: usize = 3;
 
 /// The words of a text, without case, accents and punctuation. They consist of letters and digits alone, so none contains a
 /// character that has a meaning in a regular expression.
@@ -50,17 +50,11 @@ impl Folded {
         all
     }
 
-    /// What is indexed: the prefixes of the words.
+    /// In whose lists it is: those of the prefixes of its words, and of the pairs in its runs.
     pub fn prefixes(&self) -> Vec<String> {
-        let of_words = self.words.iter().flat_map(|word| {
-            PREFIXES.iter().map_while(|&length| prefix(word, length)).map(str::to_owned)
-        });
-        let of_runs = self.runs.iter().flat_map(|run| {
-            let pairs = pairs_and_last(run);
-            let firsts: Vec<String> = run.chars().map(String::from).collect();
-            pairs.into_iter().chain(firsts)
-        });
-        let mut all: Vec<String> = of_words.chain(of_runs).collect();
+        let of_words = self.words.iter().filter_map(|word| prefix(word));
+        let of_runs = self.runs.iter().flat_map(|run| run_pairs(run));
+        let mut all: Vec<String> = of_words.chain(of_runs).map(str::to_owned).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -120,13 +114,13 @@ impl Term {
             || (is_run(other.as_str()) && self.0.contains(other.as_str()))
     }
 
-    /// Indexed prefixes: a ticket that has the term has each of them.
-    pub fn indexed(&self) -> Vec<&str> {
+    /// In which lists a ticket is that has the term; in none in particular if it is too short.
+    pub fn prefixes(&self) -> Vec<&str> {
         if is_run(self.as_str()) {
-            return pairs(self.as_str());
+            run_pairs(self.as_str())
+        } else {
+            prefix(self.as_str()).into_iter().collect()
         }
-        let longest = PREFIXES.iter().rev().find_map(|&length| prefix(self.as_str(), length));
-        longest.into_iter().collect()
     }
 
     /// What the stored words of a ticket begin with that has the term. They say it all, unless the term is a run of more
@@ -141,13 +135,16 @@ impl Term {
     }
 }
 
-/// The pairs of a run's characters; the run itself if it is only one.
-fn pairs(run: &str) -> Vec<&str> {
+/// The pairs of a run's characters.
+fn run_pairs(run: &str) -> Vec<&str> {
     let starts: Vec<usize> = run.char_indices().map(|(at, _)| at).chain([run.len()]).collect();
-    if starts.len() <= 2 {
-        return vec![run];
-    }
     starts.windows(3).filter_map(|at| run.get(at[0]..at[2])).collect()
+}
+
+/// The same; the run itself if it is one character.
+fn pairs(run: &str) -> Vec<&str> {
+    let pairs = run_pairs(run);
+    if pairs.is_empty() { vec![run] } else { pairs }
 }
 
 /// Each character begins one of these.
@@ -156,10 +153,10 @@ fn pairs_and_last(run: &str) -> Vec<String> {
     pairs(run).into_iter().map(str::to_owned).chain(last).collect()
 }
 
-/// The first characters of a word that has so many.
-fn prefix(word: &str, length: usize) -> Option<&str> {
+/// The prefix of a word that is long enough to have one.
+fn prefix(word: &str) -> Option<&str> {
     let ends = word.char_indices().map(|(at, _)| at).chain([word.len()]);
-    ends.skip(length).map(|end| &word[..end]).next()
+    ends.skip(PREFIX).map(|end| &word[..end]).next()
 }
 
 /// The folded text at its blanks, and then at its punctuation.
@@ -306,7 +303,7 @@ mod tests {
             for term in all.iter().flat_map(|query| Term::all_of(query)) {
                 if text.has(&term) {
                     let is_indexed = |one: &&str| prefixes.iter().any(|prefix| prefix == one);
-                    assert!(term.indexed().iter().all(is_indexed), "{term:?}: {prefixes:?}");
+                    assert!(term.prefixes().iter().all(is_indexed), "{term:?}: {prefixes:?}");
                     let begins = |one: &&str| stored.iter().any(|word| word.starts_with(*one));
                     assert!(term.beginnings().iter().all(begins), "{term:?}: {stored:?}");
                 }
@@ -317,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn a_word_has_few_prefixes() {
-        let prefixes = Folded::of("international arena").prefixes();
-        assert_eq!(prefixes, ["ar", "are", "aren", "in", "int", "inte", "intern", "internati"]);
+    fn a_ticket_is_in_one_list_for_each_word() {
+        let prefixes = Folded::of("U2 international arena 武道館").prefixes();
+        assert_eq!(prefixes, ["are", "int", "武道", "道館"]);
     }
 }

@@ -12,6 +12,7 @@ use mongodb::options::Hint;
 use store::Result;
 
 use super::indexes::{Dimension, SEARCH_STATE, on_sale_index};
+use super::position::uuid;
 use super::{Store, TicketDocument};
 use crate::domain::{Ticket, words};
 
@@ -114,6 +115,7 @@ impl Store {
             let text = ticket.searched_text();
             let is_listed = ticket.is_listed();
             let fields = doc! {
+                "uuid": uuid(ticket.id),
                 "words": text.stored(),
                 "terms": if is_listed { text.prefixes() } else { Vec::new() },
                 "indexed": is_listed,

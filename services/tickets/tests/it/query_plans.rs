@@ -73,7 +73,7 @@ async fn every_list_uses_an_index() {
             let query = format!("q=roc%20night&sort={sort}&limit=3{filters}");
             let (plan, read) = plan(&database, &client, &query).await;
             assert!(plan.contains("IXSCAN") && !plan.contains("COLLSCAN"), "{query}: {plan}");
-            let bounds = [r#"["roc", "roc"]"#, r#"["nigh", "nigh"]"#];
+            let bounds = [r#"["roc", "roc"]"#, r#"["nig", "nig"]"#];
             assert!(bounds.iter().any(|bound| plan.contains(bound)), "{query}: {plan}");
             assert!(read <= 40, "{query}: {read}");
             let query = format!("q=roc&mine=true&sort={sort}{filters}");
@@ -106,7 +106,7 @@ async fn a_list_with_one_filter_examines_few_documents() {
     let to = format!("to={later}");
     for sort in ["-createdAt", "price", "-price", "date"] {
         let filters =
-            ["", "min_price=30", "max_price=10", &from, &to, "mine=true", "q=night", "q=ja"];
+            ["", "min_price=30", "max_price=10", &from, &to, "mine=true", "q=night", "q=jaz"];
         for filter in filters {
             let mut query = format!("sort={sort}&limit={LIMIT}&{filter}");
             for _ in 0..2 {

@@ -12,14 +12,15 @@ use mongodb::Database;
 use serde_json::Value;
 use testkit::{Client, Profile, fixtures};
 use tickets::domain::{Draft, Ticket};
-use tickets::store::{SCAN, SHORT, TicketDocument};
+use tickets::store::{SCAN, SHORT, SHORT_KEYS, TicketDocument};
 
 use crate::search::url_encoded;
 use crate::world::World;
 
-/// Of each of three terms, the lists in the search's order: two ranges of each. Of each of them in two other orders, the
-/// count. And one of all lists, which is read.
-const MOST_KEYS: u64 = 3 * 2 * SCAN + 3 * 2 * (SHORT + 1) + SCAN + 100;
+/// Of each of three terms, the list in the search's order: two ranges of it. Of each of them, the counts in two other orders
+/// and by its word. And one of all lists, which is sorted and read.
+const MOST_KEYS: u64 =
+    3 * 2 * SCAN + 3 * 2 * (SHORT_KEYS + 1) + 3 * (SHORT + 1) + 2 * SHORT_KEYS + SCAN + 100;
 const MOST_DOCUMENTS: u64 = SCAN + 100;
 const LIMIT: u64 = 20;
 

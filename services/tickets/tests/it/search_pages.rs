@@ -11,6 +11,8 @@ use crate::search::url_encoded;
 use crate::search_bounds::add;
 use crate::world::{World, path, text};
 
+type Matches = Box<dyn Fn(&Value) -> bool>;
+
 /// All pages, and how many of them were empty.
 async fn all_pages(client: &Client, query: &str) -> (Vec<Value>, usize) {
     let (mut all, mut empty) = (Vec::new(), 0);
@@ -66,9 +68,10 @@ async fn the_pages_of_every_search_are_complete() {
     let now = world.clock().now();
     let from = (now + Duration::from_secs(3600 * 2400)).to_string();
     let to = (now + Duration::from_secs(3600 * 2600)).to_string();
+    let dates = format!("&from={from}&to={to}");
 
     let words = ["", "arena", "concert gala", "jazz techno", "rarity", "arena gal"];
-    let ranges: [(String, Box<dyn Fn(&Value) -> bool>); 4] = [
+    let ranges: [(String, Matches); 4] = [
         (String::new(), Box::new(|_| true)),
         (
             "&min_price=20&max_price=22".to_owned(),
@@ -76,8 +79,8 @@ async fn the_pages_of_every_search_are_complete() {
         ),
         ("&min_price=3".to_owned(), Box::new(|one| cents(one) >= 300)),
         (
-            format!("&from={from}&to={to}"),
-            Box::new(|one| {
+            dates,
+            Box::new(move |one| {
                 one["date"].as_str().is_some_and(|date| (&*from..=&*to).contains(&date))
             }),
         ),
