@@ -268,6 +268,20 @@ impl<T: Aggregate> Documents<T> {
         Ok(bulk::update(&self.documents, updates).await?.documents == count)
     }
 
+    /// Sets fields that are computed from the object, of several objects by one command, each with its own condition: none
+    /// gets a new version.
+    pub async fn set_each_where(
+        &self,
+        updates: impl IntoIterator<Item = (String, Document, Document)>,
+    ) -> Result<()> {
+        let updates = updates.into_iter().map(|(id, mut filter, fields)| {
+            filter.insert("_id", id);
+            doc! { "q": filter, "u": { "$set": fields } }
+        });
+        bulk::update(&self.documents, updates.collect()).await?;
+        Ok(())
+    }
+
     /// As [`Documents::update_where`], of several objects by one command. Returns how many match.
     pub async fn update_all_where(
         &self,

@@ -1,6 +1,7 @@
 //! A stack with more listings than a test could create one by one.
 
-use bson::{Document, doc};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Document, doc};
 use mongodb::{Client, Database};
 use uuid::Uuid;
 
@@ -20,7 +21,10 @@ impl Stack {
         let listed = tickets.count_documents(doc! {}).await.expect("mongod");
         let copies = (listed..count).map(|number| {
             let mut copy = one.clone();
-            copy.insert("_id", Uuid::now_v7().to_string());
+            let id = Uuid::now_v7();
+            copy.insert("_id", id.to_string());
+            let bytes = id.as_bytes().to_vec();
+            copy.insert("uuid", Binary { subtype: BinarySubtype::Generic, bytes });
             // The original's event may still be on its way: it isn't published ten thousand times.
             copy.insert("outbox", Vec::<Document>::new());
             copy.insert("outboxPending", false);

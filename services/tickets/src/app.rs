@@ -19,7 +19,7 @@ use crate::routes::{
 };
 use crate::state::{App, Settings, StateSettings};
 use crate::store::TicketDocument;
-use crate::{summaries, view};
+use crate::{search_index, summaries, view};
 
 pub fn routes(state: HttpState<App>, keys: AdmissionKeys) -> Router {
     Router::new()
@@ -53,12 +53,14 @@ const SHED_FIRST: [(Method, &str); 2] =
     [(Method::GET, "/api/tickets"), (Method::GET, "/api/tickets/{id}")];
 
 pub fn service(app: App, verifier: Verifier, keys: AdmissionKeys) -> Service {
+    let of_search = app.in_background();
     app.context
         .service(routes(HttpState { app: app.clone(), verifier }, keys))
         .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
         .background("relay of reservations", app.context.relay(app.store.reservations()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
+        .background("search index", move |stop| search_index::run(of_search, stop))
         .background("summaries", move |stop| summaries::run(app.in_background(), stop))
 }
 

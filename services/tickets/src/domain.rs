@@ -6,6 +6,7 @@ mod previous_version;
 mod reservation;
 pub mod search;
 mod summary;
+pub mod words;
 
 use common::events::{self, TicketCreated, TicketDeleted, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
@@ -19,6 +20,7 @@ pub use draft::Draft;
 pub use reservation::{CheckIn, CheckInRefusal, Reservation, ReservationStatus};
 pub use search::{DateBound, Search, SearchScope, Sort};
 pub use summary::Summary;
+pub use words::{Folded, Term};
 
 /// A listing, of one ticket or of many of a kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,6 +283,12 @@ impl Ticket {
     /// Whether searches find it: a reserved ticket is listed, because its reservation may expire.
     pub fn is_listed(&self) -> bool {
         !self.deleted && !self.listing.closed && self.summary().gone() < self.listing.quantity
+    }
+
+    /// What a search by words looks at.
+    pub fn searched_text(&self) -> Folded {
+        let venue = self.listing.venue.as_deref().unwrap_or_default();
+        Folded::of(&format!("{} {venue}", self.listing.title))
     }
 
     /// When the event begins; an undated ticket is on sale indefinitely.

@@ -8,6 +8,7 @@ pub mod body;
 pub mod domain;
 pub mod listeners;
 pub mod routes;
+mod search_index;
 pub mod state;
 pub mod store;
 mod summaries;

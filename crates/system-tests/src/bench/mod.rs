@@ -12,6 +12,7 @@ mod plot;
 mod routes;
 mod rush;
 mod sales;
+mod search;
 mod visitor;
 
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub enum Benchmark {
     Delays,
     /// 650 tickets, 5,000 impatient buyers, 60 seconds
     Rush,
+    /// Searches in 10,000, 100,000 and 300,000 listings
+    Search,
     /// Memory after 200,000 requests
     Memory,
 }
@@ -105,6 +108,7 @@ async fn measure(
             }
             Ok(outcome.figures())
         }
+        Benchmark::Search => search::measure(&subject.stack).await,
         Benchmark::Memory => memory::measure(&subject.stack).await,
     }
 }

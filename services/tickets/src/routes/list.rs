@@ -9,9 +9,9 @@ use httpkit::validation::Rules;
 use httpkit::{Caller, CurrentUser, Error, Result};
 use serde::Deserialize;
 
-use crate::domain::search;
-use crate::domain::{DateBound, Search, SearchScope, Sort};
+use crate::domain::{DateBound, Search, SearchScope, Sort, Term};
 use crate::state::App;
+use crate::store::Position;
 use crate::view;
 
 /// As long as a title.
@@ -42,10 +42,10 @@ pub async fn handle(
     let after = cursor.map(|text| Cursor::decode(&text, &search)).transpose()?;
     let _turn = app.lists.take(&caller).await?;
     let now = app.clock.now();
-    let (tickets, more) = app.store.page(&search, now, after.as_ref(), limit).await?;
-    let last = tickets.last().filter(|_| more);
-    let next = last.map(|last| Cursor::after(search.sort.key(last), last.id, &search).encode());
-    let tickets = app.store.recount(tickets, now).await?;
+    let after = after.map(|cursor| Position { key: cursor.key, id: cursor.id });
+    let page = app.store.page(&search, now, after, limit).await?;
+    let next = page.next.map(|last| Cursor::after(last.key, last.id, &search).encode());
+    let tickets = app.store.recount(page.tickets, now).await?;
     Ok(view::page(tickets, next, viewer.as_ref(), now))
 }
 
@@ -62,7 +62,7 @@ impl Parameters {
         const AMOUNT: &str = "must be a number, like 20 or 20.50";
         const SORT: &str = "must be -createdAt, price, -price or date";
         let terms =
-            |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| search::terms(text));
+            |text: &str| (text.chars().count() <= MAX_QUERY_CHARS).then(|| Term::all_of(text));
         let too_long = format!("must be at most {MAX_QUERY_CHARS} characters");
         let amount = |text: &str| text.parse::<Money>().ok();
 

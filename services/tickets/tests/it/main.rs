@@ -16,5 +16,8 @@ mod places;
 mod previous_version;
 mod query_plans;
 mod search;
+mod search_bounds;
+mod search_index;
+mod search_pages;
 mod show;
 mod world;

@@ -69,11 +69,11 @@ async fn every_list_uses_an_index() {
                 assert!(plan.contains("IXSCAN") && !plan.contains("COLLSCAN"), "{next}: {plan}");
                 assert!(read <= 6, "{next}: {read} documents for a page of three: {plan}");
             }
-            // The documents of one word are examined; no more than those of a page if there is one word.
+            // The documents of one word are examined.
             let query = format!("q=roc%20night&sort={sort}&limit=3{filters}");
             let (plan, read) = plan(&database, &client, &query).await;
             assert!(plan.contains("IXSCAN") && !plan.contains("COLLSCAN"), "{query}: {plan}");
-            let bounds = [r#"["roc", "rod")"#, r#"["night", "nighu")"#];
+            let bounds = [r#"["roc", "roc"]"#, r#"["nig", "nig"]"#];
             assert!(bounds.iter().any(|bound| plan.contains(bound)), "{query}: {plan}");
             assert!(read <= 40, "{query}: {read}");
             let query = format!("q=roc&mine=true&sort={sort}{filters}");
@@ -106,7 +106,7 @@ async fn a_list_with_one_filter_examines_few_documents() {
     let to = format!("to={later}");
     for sort in ["-createdAt", "price", "-price", "date"] {
         let filters =
-            ["", "min_price=30", "max_price=10", &from, &to, "mine=true", "q=night", "q=ja"];
+            ["", "min_price=30", "max_price=10", &from, &to, "mine=true", "q=night", "q=jaz"];
         for filter in filters {
             let mut query = format!("sort={sort}&limit={LIMIT}&{filter}");
             for _ in 0..2 {
@@ -119,12 +119,7 @@ async fn a_list_with_one_filter_examines_few_documents() {
             }
         }
     }
-    // The keys of one word are sorted before documents are fetched, and then those of one page.
-    let by_word = doc! { "$or": [
-        { "command.hint": "by_word" },
-        { "command.filter.$and._id.$in": { "$exists": true } },
-    ] };
-    profile.assert_bounded_except(by_word).await;
+    profile.assert_bounded().await;
 }
 
 /// A day is each ticket's own local one, which no index has: the tickets within 16 hours of it are examined, whatever else

@@ -21,7 +21,11 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
-        let infra = Infra::start().await;
+        World::start_on(Infra::start().await).await
+    }
+
+    /// The service on a database that may have documents.
+    pub async fn start_on(infra: Infra) -> Self {
         let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
         let service = TestService::serve(service).await;
         infra.bus().wait_for_consumers("tickets", &[Stream::Orders]).await;
