@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bus::Listeners;
 use common::Clock;
 use http::{HeaderValue, header};
@@ -12,7 +12,9 @@ use httpkit::settings::ServerSettings;
 use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
-use crate::routes::{currentuser, refresh, signin, signout, signup};
+use crate::routes::{
+    currentuser, end_all_sessions, end_session, refresh, sessions, signin, signout, signup,
+};
 use crate::state::{App, Settings};
 use crate::store::Store;
 
@@ -24,6 +26,8 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/refresh", post(refresh::handle))
         .route("/api/users/currentuser", get(currentuser::handle))
         .route("/api/users/currentUser", get(currentuser::handle))
+        .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
+        .route("/api/users/sessions/{id}", delete(end_session::handle))
         .layer(map_response(no_store))
         .with_state(state)
 }
@@ -49,8 +53,10 @@ impl Microservice for Auth {
 
     async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
         let app = App::connect(&settings, clock).await?;
-        let service = app.context.service(routes(app.clone()));
-        Ok(service.background("relay", app.context.relay(app.store.documents())))
+        let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
+        Ok(service
+            .background("relay", app.context.relay(app.store.documents()))
+            .background("relay of sessions", app.context.relay(app.store.sessions())))
     }
 
     async fn admin(
@@ -58,10 +64,9 @@ impl Microservice for Auth {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<(), User>> {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
-        let store = Store::open(&context.database, clock.clone()).await?;
+        let store = Store::open(&context.database, clock).await?;
         let admin = AdminCommands::new(&context, listeners(), store.documents());
-        // The back-up revives sessions that were revoked since, and refresh tokens that were already used.
-        Ok(admin.after_restore(move |_| async move { Ok(store.revoke_all(clock.now()).await?) }))
+        Ok(admin.with_documents(store.sessions()))
     }
 }
 

@@ -13,7 +13,7 @@ use store::{Change, OutboxMessage};
 
 pub use email_address::EmailAddress;
 pub use profile::Profile;
-pub use session::{RefreshDecision, Session, TokenHash};
+pub use session::{Device, RefreshDecision, Session, TokenHash};
 
 /// Someone who can sign in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct User {
     pub status: UserStatus,
     #[serde(default)]
     pub groups: Vec<String>,
+    /// Sessions of earlier generations have ended. It only grows.
+    #[serde(default)]
+    pub session_generation: i64,
     pub version: i64,
     pub created_at: Time,
 }
@@ -46,10 +49,22 @@ impl User {
             password_hash,
             status: UserStatus::Active,
             groups: Vec::new(),
+            session_generation: 0,
             version: 1,
             created_at: now,
         };
         let event = UserCreated(user.to_event());
+        Change::with_event(user, &event)
+    }
+
+    /// Ends all of the user's sessions, also one that is being begun: it belongs to the generation that was read before.
+    pub fn end_sessions(&self) -> Change<User> {
+        self.changed(User { session_generation: self.session_generation + 1, ..self.clone() })
+    }
+
+    fn changed(&self, changed: User) -> Change<User> {
+        let user = User { version: self.version + 1, ..changed };
+        let event = UserUpdated(user.to_event());
         Change::with_event(user, &event)
     }
 
@@ -69,6 +84,7 @@ impl User {
             email: self.email.as_str().to_owned(),
             name: self.name.clone(),
             status: self.status,
+            session_generation: self.session_generation,
             version: self.version,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod app;
 mod cookies;
+mod device;
 pub mod domain;
 pub mod keys;
 mod passwords;

@@ -46,7 +46,10 @@ pub fn listeners(app: App) -> Listeners<App> {
 
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
-        .service(routes(HttpState { app: app.clone(), verifier }))
+        .service_with_sessions(
+            routes(HttpState { app: app.clone(), verifier: verifier.clone() }),
+            &verifier,
+        )
         .background("relay", app.context.relay(app.store.documents()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
         .background("sweep", move |stop| sweep::run(app.in_background(), stop))

@@ -49,7 +49,10 @@ pub fn listeners(app: App) -> Listeners<App> {
 /// The whole service: its routes, its relay and its consumers.
 pub fn service(app: App, verifier: Verifier, keys: AdmissionKeys) -> Service {
     app.context
-        .service(routes(HttpState { app: app.clone(), verifier }, keys))
+        .service_with_sessions(
+            routes(HttpState { app: app.clone(), verifier: verifier.clone() }, keys),
+            &verifier,
+        )
         .background("relay", app.context.relay(app.store.documents()))
         .background("relay of reservations", app.context.relay(app.store.reservations()))
         .background("consumers", app.context.consume(listeners(app.in_background())))

@@ -10,4 +10,5 @@ pub use failure::{Failure, Refusal};
 pub use models::{
     Admission, Admitted, CheckedIn, Contact, Door, Handover, HandoverState, List, Order,
     OrderedTicket, Payment, PaymentStatus, Receipt, ReportedOrder, Ticket, TicketStatus, User,
+    UserSession,
 };

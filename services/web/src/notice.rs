@@ -55,6 +55,8 @@ impl Tone {
 
 notices! {
     SignedOut = "signed-out" Good "You are signed out.";
+    SessionEnded = "session-ended" Good "That device is signed out.";
+    SignedOutEverywhere = "signed-out-everywhere" Good "You are signed out everywhere.";
     Listed = "listed" Good "Your ticket is on sale.";
     Edited = "edited" Good "Your changes have been saved.";
     SaleClosed = "sale-closed" Good "The sale is closed. Reserved tickets can still be paid for.";

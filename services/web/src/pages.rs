@@ -14,6 +14,7 @@ pub mod problems;
 pub mod receipt;
 pub mod refund;
 pub mod sales;
+pub mod sessions;
 pub mod signin;
 pub mod signout;
 pub mod signup;

@@ -6,6 +6,7 @@ mod keys;
 mod load;
 mod queries;
 mod refresh;
+mod sessions;
 mod settings;
 mod signin;
 mod signout;

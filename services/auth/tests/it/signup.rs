@@ -277,6 +277,7 @@ async fn user_created_is_published_once() {
         email: "kim@example.org".to_owned(),
         name: Some("Kim".to_owned()),
         status: UserStatus::Active,
+        session_generation: 0,
         version: 1,
     };
     assert_eq!(auth.infra.bus().published::<UserCreated>().await, [UserCreated(expected)]);

@@ -140,6 +140,7 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
         other @ (Subject::OrderCreated
         | Subject::UserCreated
         | Subject::UserUpdated
+        | Subject::UserSessionEnded
         | Subject::TicketCreated
         | Subject::TicketUpdated
         | Subject::TicketDeleted

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use common::Money;
-use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
 use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -16,6 +16,7 @@ use url::Url;
 
 use super::{
     Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder, Ticket, User,
+    UserSession,
 };
 
 /// The timeout of a call.
@@ -26,7 +27,7 @@ const OPTIONAL_TIMEOUT: Duration = Duration::from_millis(1500);
 const PAYMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The headers of the visitor's request that are forwarded.
-const FORWARDED_HEADERS: [&str; 2] = ["x-forwarded-for", "x-request-id"];
+const FORWARDED_HEADERS: [&str; 3] = ["user-agent", "x-forwarded-for", "x-request-id"];
 
 /// The client of all services.
 #[derive(Clone)]
@@ -170,6 +171,27 @@ impl Caller {
         }
         let body: Body = ask(self.auth(Method::GET, "/api/users/currentuser")?).await?;
         Ok(body.current_user)
+    }
+
+    /// Where the user is signed in.
+    pub async fn sessions(&self) -> Result<Vec<UserSession>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            sessions: Vec<UserSession>,
+        }
+        let body: Body = ask(self.auth(Method::GET, "/api/users/sessions")?).await?;
+        Ok(body.sessions)
+    }
+
+    /// Ends one of the user's sessions, and returns the cookies that clear it if it is this one.
+    pub async fn end_session(&self, id: SessionId) -> Result<Vec<HeaderValue>, Failure> {
+        let request = self.auth(Method::DELETE, &format!("/api/users/sessions/{id}"))?;
+        Ok(cookies(&send(request).await?))
+    }
+
+    /// Ends all of them, and returns the cookies that clear this one.
+    pub async fn end_all_sessions(&self) -> Result<Vec<HeaderValue>, Failure> {
+        Ok(cookies(&send(self.auth(Method::DELETE, "/api/users/sessions")?).await?))
     }
 
     pub async fn tickets(&self, query: &[(&str, &str)]) -> Result<List<Ticket>, Failure> {

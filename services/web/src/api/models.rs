@@ -1,7 +1,7 @@
 //! The parts of the services' responses that pages show.
 
 use common::events::{CancelReason, OrderStatus};
-use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
 use common::listing::{Delivery, Listing};
 use common::money::Currency;
 use common::{Money, Quantity, Time};
@@ -22,6 +22,19 @@ pub struct User {
     pub email: String,
     pub name: Option<String>,
     pub phone: Option<String>,
+}
+
+/// Where a user is signed in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSession {
+    pub id: SessionId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    pub created_at: Time,
+    pub last_used_at: Time,
+    pub address: Option<String>,
+    pub user_agent: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
