@@ -77,7 +77,8 @@ impl Stream {
     /// The services that consume it: each has a durable consumer of its own name.
     pub fn listeners(self) -> &'static [&'static str] {
         match self {
-            Stream::Users | Stream::Payments => &["orders", "confirmation"],
+            Stream::Users => &["orders", "confirmation", "tickets"],
+            Stream::Payments => &["orders", "confirmation"],
             Stream::Tickets | Stream::Expiration => &["orders"],
             Stream::Orders => &["tickets", "expiration", "payments", "confirmation"],
         }
@@ -346,11 +347,24 @@ pub struct User {
     pub name: Option<String>,
     /// Whether they may use the marketplace.
     pub status: UserStatus,
+    /// Of a banned user: what that means for their orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban: Option<Ban>,
     /// The first generation of their sessions whose tokens are valid. It only grows.
     #[serde(default)]
     pub session_generation: i64,
     /// The user's version.
     pub version: i64,
+}
+
+/// What the ban of a user means for their orders and listings. (Why they were banned is between them and the administrators.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ban {
+    /// When it was decided, by auth's clock.
+    pub at: Time,
+    /// Whether paid orders are refunded, of which the user is buyer or seller and whose event is yet to come.
+    pub refund: bool,
 }
 
 /// A session that has ended.
@@ -636,6 +650,8 @@ pub enum RefundReason {
     OrderCancelled,
     /// The listing was removed after the sale.
     TicketDeleted,
+    /// Its buyer or seller was banned, and the administrator has chosen a refund.
+    Banned,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,

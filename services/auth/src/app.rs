@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use bus::Listeners;
 use common::Clock;
 use http::{HeaderValue, header};
@@ -12,8 +12,10 @@ use httpkit::settings::ServerSettings;
 use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
+use crate::first_admin;
 use crate::routes::{
-    currentuser, end_all_sessions, end_session, refresh, sessions, signin, signout, signup,
+    add_to_group, audit, ban, currentuser, end_all_sessions, end_session, find_user, refresh,
+    remove_from_group, sessions, show_user, signin, signout, signup, unban,
 };
 use crate::state::{App, Settings};
 use crate::store::Store;
@@ -28,6 +30,14 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/currentUser", get(currentuser::handle))
         .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
         .route("/api/users/sessions/{id}", delete(end_session::handle))
+        .route("/api/users", get(find_user::handle))
+        .route("/api/users/audit", get(audit::handle))
+        .route("/api/users/{id}", get(show_user::handle))
+        .route("/api/users/{id}/ban", put(ban::handle).delete(unban::handle))
+        .route(
+            "/api/users/{id}/groups/{group}",
+            put(add_to_group::handle).delete(remove_from_group::handle),
+        )
         .layer(map_response(no_store))
         .with_state(state)
 }
@@ -53,6 +63,9 @@ impl Microservice for Auth {
 
     async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
         let app = App::connect(&settings, clock).await?;
+        if let Some(email) = &settings.admin_email {
+            first_admin::appoint(&app, email).await?;
+        }
         let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
         Ok(service
             .background("relay", app.context.relay(app.store.documents()))

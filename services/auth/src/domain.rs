@@ -1,6 +1,7 @@
 //! Users and sessions, and their transitions. Pure: times and hashes are parameters.
 
 pub mod email_address;
+pub mod moderation;
 pub mod password;
 pub mod profile;
 pub mod session;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
 pub use email_address::EmailAddress;
+pub use moderation::{Act, AuditEntry, Ban};
 pub use profile::Profile;
 pub use session::{Device, RefreshDecision, Session, TokenHash};
 
@@ -34,6 +36,12 @@ pub struct User {
     /// Sessions of earlier generations have ended. It only grows.
     #[serde(default)]
     pub session_generation: i64,
+    /// While the user is banned.
+    #[serde(default)]
+    pub ban: Option<Ban>,
+    /// What administrators have done to the account: append-only.
+    #[serde(default)]
+    pub audit: Vec<AuditEntry>,
     pub version: i64,
     pub created_at: Time,
 }
@@ -50,6 +58,8 @@ impl User {
             status: UserStatus::Active,
             groups: Vec::new(),
             session_generation: 0,
+            ban: None,
+            audit: Vec::new(),
             version: 1,
             created_at: now,
         };
@@ -59,7 +69,8 @@ impl User {
 
     /// Ends all of the user's sessions, also one that is being begun: it belongs to the generation that was read before.
     pub fn end_sessions(&self) -> Change<User> {
-        self.changed(User { session_generation: self.session_generation + 1, ..self.clone() })
+        let session_generation = self.session_generation + 1;
+        self.changed(User { session_generation, ..self.clone() })
     }
 
     fn changed(&self, changed: User) -> Change<User> {
@@ -84,6 +95,7 @@ impl User {
             email: self.email.as_str().to_owned(),
             name: self.name.clone(),
             status: self.status,
+            ban: self.ban.as_ref().map(Ban::to_event),
             session_generation: self.session_generation,
             version: self.version,
         }

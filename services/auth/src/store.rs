@@ -6,13 +6,17 @@ use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use futures::TryStreamExt;
 use mongodb::Database;
-use store::mongo::{document, index, ttl_index, unique_index};
+use mongodb::options::Hint;
+use serde::Deserialize;
+use store::mongo::{document, index, partial_index, ttl_index, unique_index};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result};
 
-use crate::domain::{Session, User};
+use crate::domain::{AuditEntry, Session, User};
 
 /// The unique index that allows one user per email address.
 const EMAIL: &str = "email";
+/// The index of accounts that administrators have changed.
+const AUDIT: &str = "audit";
 
 impl Aggregate for User {
     const COLLECTION: &'static str = "users";
@@ -83,7 +87,9 @@ impl Store {
     /// Creates the indexes before anything is served: the uniqueness of email addresses depends on them.
     pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let email = unique_index(EMAIL, doc! { "email": 1 }, None);
-        let users = Documents::open(database, clock.clone(), [email]).await?;
+        let audit =
+            partial_index(AUDIT, doc! { "audit.at": -1 }, doc! { "audit.0": { "$exists": true } });
+        let users = Documents::open(database, clock.clone(), [email, audit]).await?;
         let of_user = index("of_user_by_use", doc! { "userId": 1, "rotatedAt": -1 });
         let indexes = [ttl_index("expired", doc! { "expiresAt": 1 }), of_user];
         let sessions = Documents::open(database, clock, indexes).await?;
@@ -124,6 +130,30 @@ impl Store {
         let position =
             |user: &User| spellings.iter().position(|spelling| spelling == user.email.as_str());
         Ok(found.into_iter().min_by_key(position))
+    }
+
+    /// The latest acts of administrators, each with the user whose account it was about.
+    pub async fn latest_acts(&self, limit: i64) -> Result<Vec<(UserId, AuditEntry)>> {
+        #[derive(Deserialize)]
+        struct Audited {
+            #[serde(rename = "_id")]
+            id: UserId,
+            audit: AuditEntry,
+        }
+        // An account is as late as its latest act: no other has any of the latest ones.
+        let pipeline = [
+            doc! { "$match": { "audit.0": { "$exists": true } } },
+            doc! { "$sort": { "audit.at": -1 } },
+            doc! { "$limit": limit },
+            doc! { "$unwind": "$audit" },
+            doc! { "$sort": { "audit.at": -1, "_id": -1 } },
+            doc! { "$limit": limit },
+            doc! { "$project": { "audit": 1 } },
+        ];
+        let users = self.users.collection();
+        let found = users.aggregate(pipeline).hint(Hint::Name(AUDIT.to_owned()));
+        let found: Vec<Audited> = found.with_type().await?.try_collect().await?;
+        Ok(found.into_iter().map(|Audited { id, audit }| (id, audit)).collect())
     }
 
     /// Changes a user as `decide` says; none if there is no such user.

@@ -12,7 +12,7 @@ use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
-use crate::listeners::{follow_all, order_cancelled, order_completed, order_created};
+use crate::listeners::{follow_all, order_cancelled, order_completed, order_created, user_updated};
 use crate::routes::{
     admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
 };
@@ -40,6 +40,7 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(order_created::handle)
         .on(order_cancelled::handle)
         .on(order_completed::handle)
+        .on(user_updated::handle)
         .together(
             &[Subject::OrderCreated, Subject::OrderCancelled, Subject::OrderCompleted],
             follow_all,

@@ -2,6 +2,7 @@
 
 mod admissions;
 mod reservations;
+mod sellers;
 
 use std::future::{Future, ready};
 
@@ -15,10 +16,12 @@ use httpkit::paging::Cursor;
 use mongodb::options::Hint;
 use mongodb::{Database, IndexModel};
 use serde::{Deserialize, Serialize, Serializer};
-use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
+use store::{
+    Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, TimedCollection, mongo,
+};
 
 use crate::domain::search::words;
-use crate::domain::{Door, Reservation, Search, SearchScope, Sort, Ticket};
+use crate::domain::{Door, Reservation, Search, SearchScope, SellerReplica, Sort, Ticket};
 
 /// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.
 #[derive(Debug, Deserialize)]
@@ -79,6 +82,7 @@ pub struct Store {
     documents: Documents<TicketDocument>,
     reservations: Documents<Reservation>,
     doors: Documents<Door>,
+    sellers: TimedCollection<SellerReplica>,
     clock: Clock,
 }
 
@@ -89,7 +93,8 @@ impl Store {
             mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true });
         let reservations = Documents::open(database, clock.clone(), [live]).await?;
         let doors = Documents::open(database, clock.clone(), []).await?;
-        Ok(Store { documents, reservations, doors, clock })
+        let sellers = TimedCollection::new(database, "sellers");
+        Ok(Store { documents, reservations, doors, sellers, clock })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -98,6 +103,7 @@ impl Store {
             documents: self.documents.in_background(database),
             reservations: self.reservations.in_background(database),
             doors: self.doors.in_background(database),
+            sellers: self.sellers.in_background(database),
             clock: self.clock.clone(),
         }
     }

@@ -56,6 +56,14 @@ pub fn routes(app: App) -> Router {
         .route("/problems", get(pages::problems::show))
         .route("/sales", get(pages::sales::show))
         .route("/account", get(pages::account::show))
+        .route("/admin", get(pages::admin::show))
+        .route("/admin/audit", get(pages::admin::audit))
+        .route("/admin/users/{id}/ban", get(pages::admin::back).post(pages::admin::ban))
+        .route("/admin/users/{id}/unban", get(pages::admin::back).post(pages::admin::unban))
+        .route(
+            "/admin/users/{id}/administrator",
+            get(pages::admin::back).post(pages::admin::administrator),
+        )
         .route("/account/sessions", get(pages::sessions::show))
         .route("/account/sessions/end", get(pages::sessions::back).post(pages::sessions::end_all))
         .route("/account/sessions/{id}/end", get(pages::sessions::back).post(pages::sessions::end))

@@ -2,6 +2,7 @@
 //! page has a template of the same name in `templates/`.
 
 pub mod account;
+pub mod admin;
 pub mod browse;
 pub mod door;
 pub mod errors;

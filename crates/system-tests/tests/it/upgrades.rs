@@ -20,12 +20,13 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 16] = [
+const COLLECTIONS: [(&str, &str, Reader); 17] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
     ("tickets", "reservations", round_trip::<tickets::domain::Reservation>),
     ("tickets", "doors", round_trip::<tickets::domain::Door>),
+    ("tickets", "sellers", round_trip::<tickets::domain::SellerReplica>),
     ("orders", "orders", round_trip::<orders::domain::Order>),
     ("orders", "tickets", round_trip::<orders::domain::TicketReplica>),
     ("orders", "people", round_trip::<orders::domain::UserReplica>),

@@ -45,7 +45,8 @@ async fn refresh(
         let Some(session) = app.store.session(presented.session()).await? else {
             return Ok(None);
         };
-        let Some(user) = app.store.user(session.user_id).await? else { return Ok(None) };
+        let user = app.store.user(session.user_id).await?;
+        let Some(user) = user.filter(|user| user.ban.is_none()) else { return Ok(None) };
         let successor = presented.successor(&session.rotation_secret)?;
         let belongs = presented.belongs_to(&session)?;
         match session.decide_refresh(&presented.hash(), || belongs, user.session_generation, now) {

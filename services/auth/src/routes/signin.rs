@@ -8,7 +8,7 @@ use httpkit::{Caller, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
-use super::errors::invalid_credentials;
+use super::errors::{account_banned, invalid_credentials};
 use crate::domain::{Device, EmailAddress, password};
 use crate::sessions;
 use crate::state::App;
@@ -58,6 +58,9 @@ pub async fn handle(
         is_correct = app.passwords.verify(&caller, typed, hash).await?;
     }
     let user = found.filter(|_| is_correct).ok_or_else(invalid_credentials)?;
+    if let Some(ban) = &user.ban {
+        return Err(account_banned(&ban.reason));
+    }
     sessions::begin(&app, &user, device, now, &cookies).await?;
     Ok(Json(user.into()))
 }

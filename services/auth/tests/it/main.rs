@@ -4,6 +4,7 @@ mod admin;
 mod currentuser;
 mod keys;
 mod load;
+mod moderation;
 mod queries;
 mod refresh;
 mod sessions;

@@ -11,7 +11,7 @@ use super::*;
 const PATH: &str = "/api/users/sessions";
 
 async fn list(client: &Client) -> Vec<Value> {
-    client.get(PATH).await.expect(200)["sessions"].as_array().unwrap().clone()
+    client.get(PATH).await.expect(200)["sessions"].as_array().expect("a list").clone()
 }
 
 async fn sign_in(auth: &World, email: &str) -> Response {

@@ -24,7 +24,7 @@ impl World {
         let infra = Infra::start().await;
         let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
         let service = TestService::serve(service).await;
-        infra.bus().wait_for_consumers("tickets", &[Stream::Orders]).await;
+        infra.bus().wait_for_consumers("tickets", &[Stream::Orders, Stream::Users]).await;
         World { service, infra }
     }
 

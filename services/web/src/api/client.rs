@@ -15,8 +15,8 @@ use serde_json::json;
 use url::Url;
 
 use super::{
-    Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder, Ticket, User,
-    UserSession,
+    Account, Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder,
+    Ticket, User, UserAct, UserSession,
 };
 
 /// The timeout of a call.
@@ -192,6 +192,42 @@ impl Caller {
     /// Ends all of them, and returns the cookies that clear this one.
     pub async fn end_all_sessions(&self) -> Result<Vec<HeaderValue>, Failure> {
         Ok(cookies(&send(self.auth(Method::DELETE, "/api/users/sessions")?).await?))
+    }
+
+    /// For administrators: the account of this address.
+    pub async fn find_user(&self, email: &str) -> Result<Option<Account>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            users: Vec<Account>,
+        }
+        let request = self.auth(Method::GET, "/api/users")?.query(&[("email", email)]);
+        let body: Body = ask(request).await?;
+        Ok(body.users.into_iter().next())
+    }
+
+    /// For administrators: the latest acts.
+    pub async fn audit_log(&self) -> Result<Vec<UserAct>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            entries: Vec<UserAct>,
+        }
+        let body: Body = ask(self.auth(Method::GET, "/api/users/audit")?).await?;
+        Ok(body.entries)
+    }
+
+    pub async fn ban(&self, id: UserId, reason: &str, refund: bool) -> Result<(), Failure> {
+        let request = self.auth(Method::PUT, &format!("/api/users/{id}/ban"))?;
+        let body = json!({ "reason": reason, "refund": refund });
+        send(request.json(&body)).await.map(drop)
+    }
+
+    pub async fn unban(&self, id: UserId) -> Result<(), Failure> {
+        send(self.auth(Method::DELETE, &format!("/api/users/{id}/ban"))?).await.map(drop)
+    }
+
+    pub async fn set_administrator(&self, id: UserId, member: bool) -> Result<(), Failure> {
+        let method = if member { Method::PUT } else { Method::DELETE };
+        send(self.auth(method, &format!("/api/users/{id}/groups/admin"))?).await.map(drop)
     }
 
     pub async fn tickets(&self, query: &[(&str, &str)]) -> Result<List<Ticket>, Failure> {
