@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
-use crate::ids::{OrderId, PaymentId, TicketId, UserId};
+use crate::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
 use crate::listing::{Delivery, Listing};
 use crate::money::{Currency, Money};
 use crate::places::{Place, Quantity};
@@ -77,7 +77,8 @@ impl Stream {
     /// The services that consume it: each has a durable consumer of its own name.
     pub fn listeners(self) -> &'static [&'static str] {
         match self {
-            Stream::Users | Stream::Payments => &["orders", "confirmation"],
+            Stream::Users => &["orders", "confirmation", "tickets"],
+            Stream::Payments => &["orders", "confirmation"],
             Stream::Tickets | Stream::Expiration => &["orders"],
             Stream::Orders => &["tickets", "expiration", "payments", "confirmation"],
         }
@@ -87,7 +88,9 @@ impl Stream {
     pub fn watchers(self) -> &'static [&'static str] {
         match self {
             Stream::Tickets | Stream::Orders | Stream::Payments => &["web"],
-            Stream::Users | Stream::Expiration => &[],
+            // Which session tokens are refused: everyone who verifies some.
+            Stream::Users => &["auth", "confirmation", "orders", "payments", "tickets", "web"],
+            Stream::Expiration => &[],
         }
     }
 }
@@ -201,7 +204,8 @@ macro_rules! events {
 events! {
     Users:
         "user.created" UserCreated(User) "Someone signed up.";
-        "user.updated" UserUpdated(User) "A user changed, or was banned.";
+        "user.updated" UserUpdated(User) "A user changed, was banned, or has signed out everywhere.";
+        "user.session_ended" UserSessionEnded(EndedSession) "A session has ended: its tokens are refused.";
     Tickets:
         "ticket.created" TicketCreated(Ticket) "A ticket was listed.";
         "ticket.updated" TicketUpdated(Ticket) "A ticket was edited, reserved, released or sold.";
@@ -262,6 +266,7 @@ macro_rules! versioned {
 // The id of the aggregate, and the members whose values a later version may extend.
 versioned! {
     User: id, status;
+    EndedSession: id,;
     Ticket: id, listing;
     Reserved: order_id,;
     Order: id, status cancel_reason ticket handover;
@@ -342,7 +347,35 @@ pub struct User {
     pub name: Option<String>,
     /// Whether they may use the marketplace.
     pub status: UserStatus,
+    /// Of a banned user: what that means for their orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban: Option<Ban>,
+    /// The first generation of their sessions whose tokens are valid. It only grows.
+    #[serde(default)]
+    pub session_generation: i64,
     /// The user's version.
+    pub version: i64,
+}
+
+/// What the ban of a user means for their orders and listings. (Why they were banned is between them and the administrators.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ban {
+    /// When it was decided, by auth's clock.
+    pub at: Time,
+    /// Whether paid orders are refunded, of which the user is buyer or seller and whose event is yet to come.
+    pub refund: bool,
+}
+
+/// A session that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedSession {
+    /// The aggregate.
+    pub id: SessionId,
+    /// Whose session it was.
+    pub user_id: UserId,
+    /// The session's version.
     pub version: i64,
 }
 
@@ -617,6 +650,8 @@ pub enum RefundReason {
     OrderCancelled,
     /// The listing was removed after the sale.
     TicketDeleted,
+    /// Its buyer or seller was banned, and the administrator has chosen a refund.
+    Banned,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,

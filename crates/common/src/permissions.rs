@@ -38,6 +38,10 @@ pub enum Action {
     ViewPayment,
     /// Refund a payment.
     Refund,
+    /// Find users, and read what administrators have done.
+    ViewUsers,
+    /// Ban a user, lift that, and say to which groups they belong.
+    ModerateUser,
 }
 
 /// Who wants to do it.
@@ -52,7 +56,7 @@ pub struct Principal {
 /// To whom the object belongs. A ticket has only a seller; orders and payments have both.
 #[derive(Clone, Copy, Debug)]
 pub struct Owners {
-    /// Owner of the ticket.
+    /// Owner of the ticket; of an account, its user.
     pub seller: UserId,
     /// Owner of the order and its payment.
     pub buyer: Option<UserId>,
@@ -67,7 +71,9 @@ pub fn may(user: Principal, action: Action, owners: Owners) -> bool {
         Action::OrderTicket => !seller,
         // Nobody pays with somebody else's card.
         Action::Pay => buyer,
-        Action::ReviewProblems => user.is_admin,
+        Action::ReviewProblems | Action::ViewUsers => user.is_admin,
+        // Nobody locks themselves out.
+        Action::ModerateUser => user.is_admin && !seller,
         Action::EditTicket
         | Action::CheckIn
         | Action::ManageDoor
@@ -117,6 +123,10 @@ impl Action {
             Action::Refund => {
                 (&problem::NOT_ALLOWED, "Only the ticket's seller can refund a payment.")
             }
+            Action::ViewUsers => (&problem::NOT_ALLOWED, "Only administrators see other users."),
+            Action::ModerateUser => {
+                (&problem::NOT_ALLOWED, "Only another administrator can change this account.")
+            }
         }
     }
 }
@@ -150,12 +160,24 @@ mod tests {
             (Pay,         [false, true,  false, false]),
             (ViewPayment, [true,  true,  false, true]),
             (Refund,      [true,  false, false, true]),
+            (ViewUsers,   [false, false, false, true]),
+            (ModerateUser, [false, false, false, true]),
         ];
         for (action, expected) in table {
             let users =
                 [user(seller, false), user(buyer, false), user(other, false), user(other, true)];
             let got = users.map(|user| may(user, action, owners));
             assert_eq!(got, expected, "{action:?}");
+        }
+        // Of their own account, listing, order and payment an administrator may do this.
+        #[rustfmt::skip]
+        let own = [
+            (OrderTicket, false), (Pay, true), (ModerateUser, false), (ViewUsers, true),
+            (EditTicket, true), (CancelOrder, true), (Refund, true), (ReviewProblems, true),
+        ];
+        let of_admin = Owners { seller: other, buyer: Some(other) };
+        for (action, expected) in own {
+            assert_eq!(may(user(other, true), action, of_admin), expected, "{action:?}");
         }
     }
 }

@@ -33,6 +33,7 @@ problems! {
     NOT_SIGNED_IN = "not-signed-in" UNAUTHORIZED "You are not signed in";
     INVALID_CREDENTIALS = "invalid-credentials" UNAUTHORIZED "Invalid credentials";
     CARD_DECLINED = "card-declined" PAYMENT_REQUIRED "The card was declined";
+    ACCOUNT_BANNED = "account-banned" FORBIDDEN "The account is banned";
     NOT_ALLOWED = "not-allowed" FORBIDDEN "You are not allowed to do this";
     CROSS_SITE = "cross-site" FORBIDDEN "The request came from another site";
     OWN_TICKET = "own-ticket" FORBIDDEN "You can't buy your own ticket";

@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::ed25519;
 use crate::error::{Error, Result};
+use crate::revocations::Revocations;
 
 /// Who issues tokens.
 pub const ISSUER: &str = "ticketing/auth";
@@ -36,6 +37,10 @@ pub struct Claims {
     pub aud: String,
     pub sub: UserId,
     pub sid: SessionId,
+    /// The generation of the user's sessions that this one belongs to: ending all of them begins the next one. (The
+    /// version before issued tokens without it.)
+    #[serde(default)]
+    pub generation: i64,
     pub iat: i64,
     pub exp: i64,
     #[serde(default)]
@@ -77,7 +82,16 @@ struct Inner {
     cookie: &'static str,
     clock: Clock,
     /// Tokens whose signature is valid, by their SHA-256: a browser sends the same one with every request.
-    signed: Cache<[u8; 32], (CurrentUser, Time)>,
+    signed: Cache<[u8; 32], Signed>,
+    revocations: Revocations,
+}
+
+/// What a token says that one of our keys has signed.
+#[derive(Clone)]
+struct Signed {
+    user: CurrentUser,
+    generation: i64,
+    expires: Time,
 }
 
 /// How many tokens are remembered.
@@ -102,10 +116,16 @@ impl Verifier {
             .context("expected Ed25519 public keys in PEM")?;
         anyhow::ensure!(!keys.is_empty(), "expected at least one Ed25519 public key in PEM");
         let (cookie, signed) = (session_cookie(public_url), Cache::new(REMEMBERED));
-        Ok(Verifier(Arc::new(Inner { keys, cookie, clock, signed })))
+        let revocations = Revocations::default();
+        Ok(Verifier(Arc::new(Inner { keys, cookie, clock, signed, revocations })))
     }
 
-    /// The user whom the token names, if one of our keys signed it and it hasn't expired.
+    /// Which tokens it refuses although they haven't expired: to be kept up to date by the service.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    /// The user whom the token names, if one of our keys signed it, it hasn't expired, and it isn't revoked.
     pub fn verify(&self, token: &str) -> Option<CurrentUser> {
         self.verify_until(token).map(|(user, _)| user)
     }
@@ -113,7 +133,7 @@ impl Verifier {
     /// As [`Verifier::verify`], and when the token expires.
     pub fn verify_until(&self, token: &str) -> Option<(CurrentUser, Time)> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let (user, expires) = match self.0.signed.get(&digest) {
+        let Signed { user, generation, expires } = match self.0.signed.get(&digest) {
             Some(known) => known,
             None => {
                 let signed = self.read(token)?;
@@ -121,11 +141,14 @@ impl Verifier {
                 signed
             }
         };
-        (self.0.clock.now() < expires).then_some((user, expires))
+        // Of a known token, too: only its signature doesn't change.
+        let is_valid = self.0.clock.now() < expires
+            && !self.0.revocations.refuse(user.id, user.session, generation);
+        is_valid.then_some((user, expires))
     }
 
     /// What a token says, and until when, if one of our keys signed it.
-    fn read(&self, token: &str) -> Option<(CurrentUser, Time)> {
+    fn read(&self, token: &str) -> Option<Signed> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
@@ -139,8 +162,9 @@ impl Verifier {
             .find_map(|key| jsonwebtoken::decode::<Claims>(token, key, &validation).ok())?
             .claims;
         let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
-        let user = CurrentUser { id: claims.sub, session: claims.sid, groups: claims.groups };
-        Some((user, expires))
+        let Claims { sub: id, sid: session, groups, generation, .. } = claims;
+        let user = CurrentUser { id, session, groups };
+        Some(Signed { user, generation, expires })
     }
 
     fn current(&self, parts: &mut Parts) -> Option<CurrentUser> {

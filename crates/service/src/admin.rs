@@ -10,7 +10,7 @@ mod republishable;
 use clap::{Args, Subcommand};
 use store::Aggregate;
 
-pub use commands::{AdminCommands, AfterRestore};
+pub use commands::AdminCommands;
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
     pub(crate) async fn run<P: Args>(self, command: Command<P>) -> anyhow::Result<()> {

@@ -11,13 +11,14 @@ use common::Clock;
 use common::back_off::back_off;
 use common::durability::DurabilityError;
 use futures::future::BoxFuture;
-use httpkit::Service;
 use httpkit::auth::Verifier;
+use httpkit::{Revocations, Service};
 use mongodb::Database;
-use store::{Aggregate, Documents, mongo};
+use store::{Aggregate, Documents, RevocationCopy, mongo};
 use tokio_util::sync::CancellationToken;
 
 use crate::durability::check_until_reachable;
+use crate::revocations::RevocationFeed;
 use crate::settings::ContextSettings;
 
 /// A service's connections, and its name.
@@ -30,6 +31,9 @@ pub struct ServiceContext {
     pub bus: Bus,
     pub consumers: ConsumerHealth,
     pub clock: Clock,
+    /// Those that were live when the process was started.
+    revocations: Revocations,
+    revocation_copy: RevocationCopy,
 }
 
 impl ServiceContext {
@@ -46,19 +50,59 @@ impl ServiceContext {
         let background = mongo::connect_in_background(uri, name).await?;
         let bus = Bus::connect(&settings.nats, name).await?;
         let consumers = ConsumerHealth::of(&bus);
-        Ok(ServiceContext { name, database, background, consumers, bus, clock })
+        let revocation_copy = RevocationCopy::open(&database).await?;
+        let revocations = Revocations::default();
+        revocation_copy.restore(&revocations, clock.now()).await?;
+        Ok(ServiceContext {
+            name,
+            database,
+            background,
+            consumers,
+            bus,
+            clock,
+            revocations,
+            revocation_copy,
+        })
+    }
+
+    /// As [`ServiceContext::service`], with routes whose handlers verify session tokens: it knows which ones are refused
+    /// before it is ready, and follows what else is revoked.
+    pub fn service_with_sessions(&self, routes: Router, verifier: &Verifier) -> Service {
+        let now = self.clock.now();
+        for (revocation, until) in self.revocations.all() {
+            verifier.revocations().add(revocation, until, now);
+        }
+        let feed = RevocationFeed::new(verifier.revocations(), self.clock.clone());
+        let (ready, follower, bus) = (feed.clone(), feed.clone(), self.bus.clone());
+        let copy = self.revocation_copy.in_background(&self.background);
+        self.service_when(routes, move || ready.ready())
+            .background("revocations", move |stop| follower.follow(bus, stop))
+            .background("copy of revocations", move |stop| feed.save(copy, stop))
     }
 
     /// The service with these routes: ready while MongoDB responds (events of a broker that is down wait in the
     /// outboxes), and with the durability check of NATS.
     pub fn service(&self, routes: Router) -> Service {
+        self.service_when(routes, || Ok(()))
+    }
+
+    fn service_when(
+        &self,
+        routes: Router,
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Service {
         // Requests that wait for a connection don't make it seem down.
         let (bus, database) = (self.bus.clone(), self.background.clone());
         if !bus.has_monitor() {
             tracing::warn!("NATS_MONITOR_URL isn't set: the durability of NATS isn't checked");
         }
-        let service =
-            Service::new(self.name, routes).ready_when(move || responds(database.clone()));
+        let service = Service::new(self.name, routes).ready_when(move || {
+            let (ready, database) = (ready(), database.clone());
+            async move {
+                ready?;
+                responds(database).await
+            }
+        });
         let check = move || {
             let bus = bus.clone();
             async move { bus.check_durability().await }

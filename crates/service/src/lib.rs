@@ -5,6 +5,7 @@ pub mod admin;
 mod context;
 mod durability;
 mod microservice;
+mod revocations;
 mod settings;
 
 pub use admin::AdminCommands;

@@ -167,6 +167,12 @@ pub fn partial_index(name: &str, keys: Document, only: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(options.build()).build()
 }
 
+/// MongoDB deletes a document once the time in its field has passed.
+pub fn ttl_index(name: &str, keys: Document) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).expire_after(Duration::ZERO);
+    IndexModel::builder().keys(keys).options(options.build()).build()
+}
+
 /// For the relay: an event that a failover could roll back must not be published.
 pub(crate) fn majority() -> ReadConcern {
     ReadConcern::majority()

@@ -93,7 +93,7 @@ impl Republish {
 /// How much was republished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Republished {
-    /// Documents.
+    /// Documents that have some events.
     pub documents: u64,
     /// Their events.
     pub events: u64,
@@ -127,9 +127,12 @@ impl<T: Aggregate> Documents<T> {
             .buffer_unordered(CONCURRENCY);
         let mut run = std::pin::pin!(run);
         while let Some(events) = run.try_next().await? {
-            total.documents += 1;
-            total.events += events;
-            progress(total);
+            // A document that says nothing to others is not republished.
+            if events > 0 {
+                total.documents += 1;
+                total.events += events;
+                progress(total);
+            }
         }
         Ok(total)
     }

@@ -31,6 +31,8 @@ pub fn user(now: Time) -> User {
         email: "kim@example.org".to_owned(),
         name: None,
         status: UserStatus::Active,
+        ban: None,
+        session_generation: 0,
         version: 1,
     }
 }

@@ -144,6 +144,7 @@ fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) -> C
         aud: AUDIENCE.to_owned(),
         sub: user,
         sid: session,
+        generation: 0,
         iat: clock.now().millis() / 1000,
         exp: (clock.now() + TTL).millis() / 1000,
         groups: groups.iter().map(ToString::to_string).collect(),

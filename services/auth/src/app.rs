@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use bus::Listeners;
 use common::Clock;
 use http::{HeaderValue, header};
@@ -12,7 +12,11 @@ use httpkit::settings::ServerSettings;
 use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
-use crate::routes::{currentuser, refresh, signin, signout, signup};
+use crate::first_admin;
+use crate::routes::{
+    add_to_group, audit, ban, currentuser, end_all_sessions, end_session, find_user, refresh,
+    remove_from_group, sessions, show_user, signin, signout, signup, unban,
+};
 use crate::state::{App, Settings};
 use crate::store::Store;
 
@@ -24,6 +28,16 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/refresh", post(refresh::handle))
         .route("/api/users/currentuser", get(currentuser::handle))
         .route("/api/users/currentUser", get(currentuser::handle))
+        .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
+        .route("/api/users/sessions/{id}", delete(end_session::handle))
+        .route("/api/users", get(find_user::handle))
+        .route("/api/users/audit", get(audit::handle))
+        .route("/api/users/{id}", get(show_user::handle))
+        .route("/api/users/{id}/ban", put(ban::handle).delete(unban::handle))
+        .route(
+            "/api/users/{id}/groups/{group}",
+            put(add_to_group::handle).delete(remove_from_group::handle),
+        )
         .layer(map_response(no_store))
         .with_state(state)
 }
@@ -49,8 +63,13 @@ impl Microservice for Auth {
 
     async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
         let app = App::connect(&settings, clock).await?;
-        let service = app.context.service(routes(app.clone()));
-        Ok(service.background("relay", app.context.relay(app.store.documents())))
+        if let Some(email) = &settings.admin_email {
+            first_admin::appoint(&app, email).await?;
+        }
+        let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
+        Ok(service
+            .background("relay", app.context.relay(app.store.documents()))
+            .background("relay of sessions", app.context.relay(app.store.sessions())))
     }
 
     async fn admin(
@@ -58,10 +77,9 @@ impl Microservice for Auth {
         clock: Clock,
     ) -> anyhow::Result<AdminCommands<(), User>> {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
-        let store = Store::open(&context.database, clock.clone()).await?;
+        let store = Store::open(&context.database, clock).await?;
         let admin = AdminCommands::new(&context, listeners(), store.documents());
-        // The back-up revives sessions that were revoked since, and refresh tokens that were already used.
-        Ok(admin.after_restore(move |_| async move { Ok(store.revoke_all(clock.now()).await?) }))
+        Ok(admin.with_documents(store.sessions()))
     }
 }
 

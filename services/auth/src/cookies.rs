@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use common::Time;
 use httpkit::auth::{is_https, refresh_cookie, session_cookie};
+use httpkit::revocations::TOKEN_LIFE;
 use tower_cookies::cookie::{SameSite, time};
 use tower_cookies::{Cookie, Cookies};
 use url::Url;
 
-use crate::tokens::{RefreshToken, TOKEN_LIFE};
+use crate::tokens::RefreshToken;
 
 /// The names of the cookies, and whether they are restricted to https.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Users and sessions, and their transitions. Pure: times and hashes are parameters.
 
 pub mod email_address;
+pub mod moderation;
 pub mod password;
 pub mod profile;
 pub mod session;
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
 pub use email_address::EmailAddress;
+pub use moderation::{Act, AuditEntry, Ban};
 pub use profile::Profile;
-pub use session::{RefreshDecision, Session, TokenHash};
+pub use session::{Device, RefreshDecision, Session, TokenHash};
 
 /// Someone who can sign in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,15 @@ pub struct User {
     pub status: UserStatus,
     #[serde(default)]
     pub groups: Vec<String>,
+    /// Sessions of earlier generations have ended. It only grows.
+    #[serde(default)]
+    pub session_generation: i64,
+    /// While the user is banned.
+    #[serde(default)]
+    pub ban: Option<Ban>,
+    /// What administrators have done to the account: append-only.
+    #[serde(default)]
+    pub audit: Vec<AuditEntry>,
     pub version: i64,
     pub created_at: Time,
 }
@@ -46,10 +57,25 @@ impl User {
             password_hash,
             status: UserStatus::Active,
             groups: Vec::new(),
+            session_generation: 0,
+            ban: None,
+            audit: Vec::new(),
             version: 1,
             created_at: now,
         };
         let event = UserCreated(user.to_event());
+        Change::with_event(user, &event)
+    }
+
+    /// Ends all of the user's sessions, also one that is being begun: it belongs to the generation that was read before.
+    pub fn end_sessions(&self) -> Change<User> {
+        let session_generation = self.session_generation + 1;
+        self.changed(User { session_generation, ..self.clone() })
+    }
+
+    fn changed(&self, changed: User) -> Change<User> {
+        let user = User { version: self.version + 1, ..changed };
+        let event = UserUpdated(user.to_event());
         Change::with_event(user, &event)
     }
 
@@ -69,6 +95,8 @@ impl User {
             email: self.email.as_str().to_owned(),
             name: self.name.clone(),
             status: self.status,
+            ban: self.ban.as_ref().map(Ban::to_event),
+            session_generation: self.session_generation,
             version: self.version,
         }
     }

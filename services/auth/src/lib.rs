@@ -5,7 +5,9 @@
 
 pub mod app;
 mod cookies;
+mod device;
 pub mod domain;
+mod first_admin;
 pub mod keys;
 mod passwords;
 mod routes;

@@ -1,8 +1,58 @@
 //! One endpoint per file; `app::routes` maps the paths to them.
 
+use axum::Json;
+use common::ids::{Id as _, UserId};
+use common::permissions::{Action, Owners};
+use httpkit::auth::ADMIN;
+use httpkit::extract::parse_id;
+use httpkit::{CurrentUser, Error, Result};
+use store::Change;
+
+use crate::domain::User;
+use crate::state::App;
+use crate::view::AccountView;
+
+pub mod add_to_group;
+pub mod audit;
+pub mod ban;
 pub mod currentuser;
+pub mod end_all_sessions;
+pub mod end_session;
 mod errors;
+pub mod find_user;
 pub mod refresh;
+pub mod remove_from_group;
+pub mod sessions;
+pub mod show_user;
 pub mod signin;
 pub mod signout;
 pub mod signup;
+pub mod unban;
+
+/// An account belongs to its user.
+fn account_of(id: UserId) -> Owners {
+    Owners { seller: id, buyer: None }
+}
+
+/// Changes an account, if there is something to change. Sessions that this ends are refused here at once.
+async fn moderate(
+    app: &App,
+    id: UserId,
+    mut decide: impl FnMut(&User) -> Option<Change<User>>,
+) -> Result<Json<AccountView>> {
+    let changed = app.store.change_user(id, |user| Ok::<_, Error>(decide(user))).await?;
+    let user = changed.ok_or_else(|| Error::not_found(UserId::NAMES))?;
+    crate::sessions::ended_all(app, &user);
+    Ok(Json(user.into()))
+}
+
+/// The groups that mean something.
+const GROUPS: [&str; 1] = [ADMIN];
+
+/// The user and the group that a path names, if the administrator may change that.
+fn membership(admin: &CurrentUser, id: &str, group: &str) -> Result<(UserId, &'static str)> {
+    let id: UserId = parse_id(id)?;
+    admin.require(Action::ModerateUser, account_of(id))?;
+    let known = GROUPS.into_iter().find(|known| *known == group);
+    Ok((id, known.ok_or_else(|| Error::not_found("group"))?))
+}

@@ -10,6 +10,7 @@ use httpkit::settings::ServerSettings;
 use service::{ContextSettings, ServiceContext};
 
 use crate::cookies::SessionCookies;
+use crate::first_admin::AdminEmail;
 use crate::passwords::Passwords;
 use crate::store::Store;
 use crate::tokens::TokenIssuer;
@@ -29,6 +30,10 @@ pub struct Settings {
     /// File with the Ed25519 private key (PKCS#8, PEM) that sign-in tokens are signed with
     #[arg(long, env = "JWT_PRIVATE_KEY")]
     pub jwt_private_key: PathBuf,
+
+    /// The address of an account that becomes an administrator's at the start; sign up with it first
+    #[arg(long, env = "ADMIN_EMAIL")]
+    pub admin_email: Option<AdminEmail>,
 }
 
 /// What the handlers share.

@@ -1,21 +1,22 @@
-//! All of auth's MongoDB: `users`, whose documents embed the outbox, and `sessions`.
+//! All of auth's MongoDB: `users` and `sessions`, whose documents embed the outbox.
 
-use std::time::Duration;
-
-use bson::{Document, doc};
+use bson::doc;
 use common::events::UserStatus;
 use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use futures::TryStreamExt;
-use mongodb::options::IndexOptions;
-use mongodb::{Database, IndexModel};
-use store::mongo::{index, unique_index, when_available};
-use store::{Aggregate, Change, Documents, OutboxMessage, Result, TimedCollection};
+use mongodb::Database;
+use mongodb::options::Hint;
+use serde::Deserialize;
+use store::mongo::{document, index, partial_index, ttl_index, unique_index};
+use store::{Aggregate, Change, Documents, OutboxMessage, Result};
 
-use crate::domain::{Session, User};
+use crate::domain::{AuditEntry, Session, User};
 
 /// The unique index that allows one user per email address.
 const EMAIL: &str = "email";
+/// The index of accounts that administrators have changed.
+const AUDIT: &str = "audit";
 
 impl Aggregate for User {
     const COLLECTION: &'static str = "users";
@@ -35,6 +36,33 @@ impl Aggregate for User {
     fn has_unknown_value(&self) -> bool {
         self.status == UserStatus::Unknown
     }
+
+    /// The back-up revives sessions that have ended since, and refresh tokens that were already used: all of them end.
+    fn bump_version(&mut self, by: i64) {
+        self.version += by;
+        self.session_generation += by;
+    }
+}
+
+impl Aggregate for Session {
+    const COLLECTION: &'static str = "sessions";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn snapshot_events(&self) -> Vec<OutboxMessage> {
+        self.snapshot_event().into_iter().collect()
+    }
+
+    fn has_unknown_value(&self) -> bool {
+        false
+    }
+
     fn bump_version(&mut self, by: i64) {
         self.version += by;
     }
@@ -52,28 +80,30 @@ pub enum InsertOutcome {
 #[derive(Clone)]
 pub struct Store {
     users: Documents<User>,
-    sessions: TimedCollection<Session>,
+    sessions: Documents<Session>,
 }
 
 impl Store {
     /// Creates the indexes before anything is served: the uniqueness of email addresses depends on them.
     pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
         let email = unique_index(EMAIL, doc! { "email": 1 }, None);
-        let users = Documents::open(database, clock, [email]).await?;
-        let sessions = TimedCollection::<Session>::new(database, "sessions");
-        let of_user = index("user", doc! { "userId": 1 });
+        let audit =
+            partial_index(AUDIT, doc! { "audit.at": -1 }, doc! { "audit.0": { "$exists": true } });
+        let users = Documents::open(database, clock.clone(), [email, audit]).await?;
+        let of_user = index("of_user_by_use", doc! { "userId": 1, "rotatedAt": -1 });
         let indexes = [ttl_index("expired", doc! { "expiresAt": 1 }), of_user];
-        when_available(|| async {
-            sessions.create_indexes(indexes.clone()).await?;
-            Ok(())
-        })
-        .await?;
+        let sessions = Documents::open(database, clock, indexes).await?;
         Ok(Store { users, sessions })
     }
 
     /// For the relay and the admin commands.
     pub fn documents(&self) -> &Documents<User> {
         &self.users
+    }
+
+    /// The same.
+    pub fn sessions(&self) -> &Documents<Session> {
+        &self.sessions
     }
 
     /// Stores a new user with their event. Of several concurrent requests for one address, the unique index admits one.
@@ -102,50 +132,80 @@ impl Store {
         Ok(found.into_iter().min_by_key(position))
     }
 
+    /// The latest acts of administrators, each with the user whose account it was about.
+    pub async fn latest_acts(&self, limit: i64) -> Result<Vec<(UserId, AuditEntry)>> {
+        #[derive(Deserialize)]
+        struct Audited {
+            #[serde(rename = "_id")]
+            id: UserId,
+            audit: AuditEntry,
+        }
+        // An account is as late as its latest act: no other has any of the latest ones.
+        let pipeline = [
+            doc! { "$match": { "audit.0": { "$exists": true } } },
+            doc! { "$sort": { "audit.at": -1 } },
+            doc! { "$limit": limit },
+            doc! { "$unwind": "$audit" },
+            doc! { "$sort": { "audit.at": -1, "_id": -1 } },
+            doc! { "$limit": limit },
+            doc! { "$project": { "audit": 1 } },
+        ];
+        let users = self.users.collection();
+        let found = users.aggregate(pipeline).hint(Hint::Name(AUDIT.to_owned()));
+        let found: Vec<Audited> = found.with_type().await?.try_collect().await?;
+        Ok(found.into_iter().map(|Audited { id, audit }| (id, audit)).collect())
+    }
+
+    /// Changes a user as `decide` says; none if there is no such user.
+    pub async fn change_user<E: From<store::Error>>(
+        &self,
+        id: UserId,
+        decide: impl FnMut(&User) -> Result<Option<Change<User>>, E>,
+    ) -> Result<Option<User>, E> {
+        self.users.change(id, decide).await
+    }
+
     pub async fn insert_session(&self, session: &Session) -> Result<()> {
-        self.sessions.insert_one(session).await?;
-        Ok(())
+        self.sessions.insert(session, &[]).await
     }
 
     pub async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        Ok(self.sessions.find_one(doc! { "_id": id }).await?)
+        self.sessions.get(id).await
+    }
+
+    /// A user's sessions that haven't ended, by when they were last used, the latest first.
+    pub async fn live_sessions(&self, user: &User, now: Time, limit: i64) -> Result<Vec<Session>> {
+        let mut live = doc! { "userId": user.id, "revokedAt": null, "expiresAt": { "$gt": now } };
+        // Those of the version before have no generation.
+        if user.session_generation > 0 {
+            live.insert("generation", doc! { "$gte": user.session_generation });
+        }
+        let sessions = self.sessions.collection();
+        let found = sessions.find(live).sort(doc! { "rotatedAt": -1 }).limit(limit).await?;
+        Ok(found.try_collect().await?)
     }
 
     /// Replaces the token that the decision was made on by its successor. False: that token is no longer current, or the
     /// session was revoked; decide again.
     pub async fn rotate(&self, decided_on: &Session, rotated: &Session) -> Result<bool> {
-        let filter = doc! {
-            "_id": decided_on.id,
-            "current": decided_on.current.as_str(),
-            "revokedAt": null,
-        };
-        let set = doc! {
+        let condition = doc! { "current": decided_on.current.as_str(), "revokedAt": null };
+        let fields = doc! {
             "current": rotated.current.as_str(),
             "previous": decided_on.current.as_str(),
             "rotatedAt": rotated.rotated_at,
             "expiresAt": rotated.expires_at,
+            "device": document(&rotated.device)?,
         };
-        let result = self.sessions.update_one(filter, doc! { "$set": set }).await?;
-        Ok(result.matched_count == 1)
+        self.sessions.update_where(decided_on.id, condition, fields).await
     }
 
     /// Ends a session with all its tokens. A session that has ended stays as it is.
-    pub async fn revoke(&self, id: SessionId, now: Time) -> Result<()> {
-        let filter = doc! { "_id": id, "revokedAt": null };
-        self.sessions.update_one(filter, doc! { "$set": { "revokedAt": now } }).await?;
+    pub async fn end_session(&self, id: SessionId, now: Time) -> Result<()> {
+        // Those of the version before have no version.
+        let unversioned = doc! { "_id": id, "version": { "$exists": false } };
+        let sessions = self.sessions.collection();
+        sessions.update_one(unversioned, doc! { "$set": { "version": 0_i64 } }).await?;
+        self.sessions.change(id, |session| Ok::<_, store::Error>(session.end(now))).await?;
         Ok(())
     }
-
-    /// Ends every session: all users sign in again.
-    pub async fn revoke_all(&self, now: Time) -> Result<()> {
-        let revoked = doc! { "$set": { "revokedAt": now } };
-        self.sessions.update_many(doc! { "revokedAt": null }, revoked).await?;
-        Ok(())
-    }
-}
-
-/// MongoDB deletes a document once the time in its field has passed.
-fn ttl_index(name: &str, keys: Document) -> IndexModel {
-    let options = IndexOptions::builder().name(name.to_owned()).expire_after(Duration::ZERO);
-    IndexModel::builder().keys(keys).options(options.build()).build()
 }

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use base64::Engine;
@@ -13,13 +12,11 @@ use common::ids::{SessionId, UserId};
 use hmac::{Hmac, Mac};
 use httpkit::auth::{AUDIENCE, Claims, ISSUER, Verifier};
 use httpkit::ed25519;
+use httpkit::revocations::TOKEN_LIFE;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Session, TokenHash};
-
-/// How long a session token is valid, even if its session is revoked meanwhile.
-pub const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+use crate::domain::{Session, TokenHash, User};
 
 /// How many rotations ago a token may have been current to be recognised: ten days of continuous use.
 const MAX_ROTATIONS: usize = 1_000;
@@ -38,10 +35,15 @@ impl TokenIssuer {
         Ok(TokenIssuer(Arc::new(key)))
     }
 
-    pub fn issue(
+    pub fn issue(&self, user: &User, session: &Session, now: Time) -> anyhow::Result<String> {
+        self.sign(user.id, session.id, session.generation, &user.groups, now)
+    }
+
+    fn sign(
         &self,
         user: UserId,
         session: SessionId,
+        generation: i64,
         groups: &[String],
         now: Time,
     ) -> anyhow::Result<String> {
@@ -50,6 +52,7 @@ impl TokenIssuer {
             aud: AUDIENCE.to_owned(),
             sub: user,
             sid: session,
+            generation,
             iat: now.millis() / 1000,
             exp: (now + TOKEN_LIFE).millis() / 1000,
             groups: groups.to_vec(),
@@ -60,7 +63,7 @@ impl TokenIssuer {
 
     /// Whether `verifier` accepts the tokens that this issues.
     pub fn is_trusted_by(&self, verifier: &Verifier, now: Time) -> bool {
-        self.issue(UserId::new(now), SessionId::new(now), &[], now)
+        self.sign(UserId::new(now), SessionId::new(now), 0, &[], now)
             .is_ok_and(|token| verifier.verify(&token).is_some())
     }
 }

@@ -1,9 +1,11 @@
 //! What the API shows of a user.
 
-use common::ids::UserId;
+use common::Time;
+use common::events::UserStatus;
+use common::ids::{SessionId, UserId};
 use serde::Serialize;
 
-use crate::domain::User;
+use crate::domain::{Act, AuditEntry, Ban, Session, User};
 
 /// A user, as they see themselves.
 #[derive(Debug, Serialize)]
@@ -24,5 +26,90 @@ impl From<User> for UserView {
             name: user.name,
             phone: user.phone,
         }
+    }
+}
+
+/// A session, as its user sees it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    id: SessionId,
+    /// Whether it is the one that asks.
+    current: bool,
+    created_at: Time,
+    last_used_at: Time,
+    expires_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+}
+
+impl SessionView {
+    pub fn of(session: Session, asking: SessionId) -> Self {
+        SessionView {
+            id: session.id,
+            current: session.id == asking,
+            created_at: session.began_at(),
+            last_used_at: session.rotated_at,
+            expires_at: session.expires_at,
+            address: session.device.address,
+            user_agent: session.device.user_agent,
+        }
+    }
+}
+
+/// An account, as administrators see it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountView {
+    #[serde(flatten)]
+    user: UserView,
+    status: UserStatus,
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ban: Option<Ban>,
+    created_at: Time,
+    /// What administrators have done to it, the first act first.
+    audit: Vec<AuditView>,
+}
+
+impl From<User> for AccountView {
+    fn from(mut user: User) -> Self {
+        let (id, audit) = (user.id, std::mem::take(&mut user.audit));
+        AccountView {
+            status: user.status,
+            groups: std::mem::take(&mut user.groups),
+            ban: user.ban.take(),
+            created_at: user.created_at,
+            audit: audit.into_iter().map(|entry| AuditView::of(id, entry)).collect(),
+            user: user.into(),
+        }
+    }
+}
+
+/// One act of an administrator.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditView {
+    /// Whose account it was about.
+    user_id: UserId,
+    at: Time,
+    /// Who did it; absent if the service's settings did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<UserId>,
+    act: Act,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+}
+
+impl AuditView {
+    pub fn of(user_id: UserId, entry: AuditEntry) -> Self {
+        let AuditEntry { at, by, act, reason, refund, group } = entry;
+        AuditView { user_id, at, by, act, reason, refund, group }
     }
 }

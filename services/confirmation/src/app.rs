@@ -51,7 +51,10 @@ pub fn service(
     letterhead: Letterhead,
     mailer: Option<Mailer>,
 ) -> Service {
-    let service = app.context.service(routes(HttpState { app: app.clone(), verifier }));
+    let service = app.context.service_with_sessions(
+        routes(HttpState { app: app.clone(), verifier: verifier.clone() }),
+        &verifier,
+    );
     let app = app.in_background();
     let counted = app.clone();
     let service = service

@@ -51,7 +51,10 @@ const SHED_FIRST: [(Method, &str); 2] =
 
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
-        .service(routes(HttpState { app: app.clone(), verifier }))
+        .service_with_sessions(
+            routes(HttpState { app: app.clone(), verifier: verifier.clone() }),
+            &verifier,
+        )
         .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
         .background("consumers", app.context.consume(listeners(app.in_background())))

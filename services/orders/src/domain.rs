@@ -297,6 +297,23 @@ impl Order {
         }
     }
 
+    /// Its buyer or seller was banned: an unpaid order ends. A paid one requires a refund if that is wanted, once, and unless
+    /// its event is over.
+    pub fn party_banned(&self, refund: bool, now: Time) -> Option<Change<Order>> {
+        let is_over = self.ticket.listing.date.is_some_and(|date| date <= now);
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {
+                self.cancel(CancelReason::Banned)
+            }
+            OrderStatus::Complete if refund && !is_over && self.refund_required.is_none() => {
+                let payment = self.payment.as_ref()?.id;
+                let order = self.with_status(OrderStatus::Complete, None);
+                Some(order.requiring_refund(payment, RefundReason::Banned))
+            }
+            OrderStatus::Complete | OrderStatus::Cancelled | OrderStatus::Unknown => None,
+        }
+    }
+
     /// The status that a reader sees at this time: an expired reservation is cancelled, even before the database
     /// records it.
     pub fn status_at(&self, now: Time) -> (OrderStatus, Option<CancelReason>) {

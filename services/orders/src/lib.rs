@@ -3,6 +3,7 @@
 //! Boundary: it knows tickets, payments and users only by their events, and only its own clock ends a reservation.
 
 pub mod app;
+mod bans;
 pub mod domain;
 pub mod effects;
 pub mod listeners;

@@ -4,7 +4,7 @@ mod previous_version;
 
 use std::collections::BTreeSet;
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use common::events::OrderStatus;
 use common::ids::{OrderId, TicketId, UserId};
 use common::{Clock, Place, Time};
@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use httpkit::idempotency::RequestIdentity;
 use mongodb::options::Hint;
 use mongodb::{Database, IndexModel};
+use serde::Deserialize;
 use store::mongo;
 use store::replicas::{self, Applied};
 use store::{Change, Documents, StoredResponse, TimedCollection};
@@ -236,6 +237,52 @@ impl Store {
 
     pub async fn apply_user(&self, user: &UserReplica) -> store::Result<Applied> {
         replicas::apply_if_newer(&self.users, &user.id.to_string(), user.version, user).await
+    }
+
+    /// The orders that end, or are refunded, because this user is banned: of which they are buyer or seller.
+    pub async fn orders_to_end(
+        &self,
+        user: UserId,
+        refund: bool,
+        now: Time,
+    ) -> store::Result<Vec<OrderId>> {
+        #[derive(Deserialize)]
+        struct Id {
+            #[serde(rename = "_id")]
+            id: OrderId,
+        }
+        let unpaid = [OrderStatus::Created, OrderStatus::AwaitingPayment].map(OrderStatus::as_str);
+        let mut states = vec![doc! { "status": { "$in": unpaid.to_vec() } }];
+        if refund {
+            // An event without a date is yet to come.
+            states.extend(
+                [doc! { "ticket.date": null }, doc! { "ticket.date": { "$gt": now } }].map(
+                    |mut to_come| {
+                        to_come.insert("status", OrderStatus::Complete.as_str());
+                        to_come.insert("refundRequired", Bson::Null);
+                        to_come
+                    },
+                ),
+            );
+        }
+        let mut ids = Vec::new();
+        for (party, index) in
+            [("userId", "by_buyer_and_status"), ("sellerId", "by_seller_and_status")]
+        {
+            let ranges = states.iter().map(|state| {
+                let mut range = doc! { party: user };
+                range.extend(state.clone());
+                range
+            });
+            let filter = doc! { "$or": ranges.collect::<Vec<_>>() };
+            let orders = self.orders.collection().clone_with_type::<Id>();
+            let found = orders.find(filter).projection(doc! { "_id": 1 });
+            let mut found = found.hint(Hint::Name(index.to_owned())).await?;
+            while let Some(Id { id }) = found.try_next().await? {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
     }
 
     /// The places that orders of the listing occupy.

@@ -45,7 +45,10 @@ pub fn listeners(app: App) -> Listeners<App> {
 
 pub fn service(app: App, verifier: Verifier) -> Service {
     app.context
-        .service(routes(HttpState { app: app.clone(), verifier }))
+        .service_with_sessions(
+            routes(HttpState { app: app.clone(), verifier: verifier.clone() }),
+            &verifier,
+        )
         // A payment may take as long as Stripe does; after that the response is *processing*.
         .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
         .background("relay", app.context.relay(app.store.documents()))

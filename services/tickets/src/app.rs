@@ -13,7 +13,7 @@ use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
-use crate::listeners::{follow_all, order_cancelled, order_completed, order_created};
+use crate::listeners::{follow_all, order_cancelled, order_completed, order_created, user_updated};
 use crate::routes::{
     admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
 };
@@ -41,21 +41,25 @@ pub fn listeners(app: App) -> Listeners<App> {
         .on(order_created::handle)
         .on(order_cancelled::handle)
         .on(order_completed::handle)
+        .on(user_updated::handle)
         .together(
             &[Subject::OrderCreated, Subject::OrderCancelled, Subject::OrderCompleted],
             follow_all,
         )
 }
 
-/// The whole service: its routes, its relay and its consumers.
 /// The door is open, and sellers can edit, while these are shed.
 const SHED_FIRST: [(Method, &str); 2] =
     [(Method::GET, "/api/tickets"), (Method::GET, "/api/tickets/{id}")];
 
+/// The whole service: its routes, its relay and its consumers.
 pub fn service(app: App, verifier: Verifier, keys: AdmissionKeys) -> Service {
     let of_search = app.in_background();
     app.context
-        .service(routes(HttpState { app: app.clone(), verifier }, keys))
+        .service_with_sessions(
+            routes(HttpState { app: app.clone(), verifier: verifier.clone() }, keys),
+            &verifier,
+        )
         .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
         .background("relay of reservations", app.context.relay(app.store.reservations()))

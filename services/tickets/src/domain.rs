@@ -5,6 +5,7 @@ pub mod draft;
 mod previous_version;
 mod reservation;
 pub mod search;
+mod seller;
 mod summary;
 pub mod words;
 
@@ -19,6 +20,7 @@ pub use door::{Attendance, Door, JoinRefusal, Staff};
 pub use draft::Draft;
 pub use reservation::{CheckIn, CheckInRefusal, Reservation, ReservationStatus};
 pub use search::{DateBound, Search, SearchScope, Sort};
+pub use seller::SellerReplica;
 pub use summary::Summary;
 pub use words::{Folded, Term};
 
@@ -38,6 +40,9 @@ pub struct Ticket {
     pub listing: Listing,
     pub description: Option<String>,
     pub created_at: Time,
+    /// Whether it is off sale because its seller is banned.
+    #[serde(default)]
+    pub suspended: bool,
     /// As of the last computation. (Of a listing of one, [`Ticket::summary`] is the truth.)
     #[serde(default)]
     summary: Summary,
@@ -104,6 +109,7 @@ impl Ticket {
             listing: draft.listing,
             description: draft.description,
             created_at: now,
+            suspended: false,
             summary: Summary::default(),
             order_id: None,
             buyer_id: None,
@@ -251,7 +257,7 @@ impl Ticket {
     pub fn status(&self, now: Time) -> Status {
         let summary = self.summary().at(now);
         if self.available(now) > Quantity::NONE {
-            if self.listing.closed { Status::Closed } else { Status::Available }
+            if self.is_closed() { Status::Closed } else { Status::Available }
         } else if summary.reserved > Quantity::NONE {
             Status::Reserved
         } else if summary.sold > Quantity::NONE {
@@ -282,7 +288,21 @@ impl Ticket {
 
     /// Whether searches find it: a reserved ticket is listed, because its reservation may expire.
     pub fn is_listed(&self) -> bool {
-        !self.deleted && !self.listing.closed && self.summary().gone() < self.listing.quantity
+        !self.deleted && !self.is_closed() && self.summary().gone() < self.listing.quantity
+    }
+
+    /// Whether nobody can order it for now.
+    fn is_closed(&self) -> bool {
+        self.listing.closed || self.suspended
+    }
+
+    /// Takes it off sale because its seller is banned, or ends that. None: it is so.
+    pub fn suspend(&self, suspended: bool) -> Option<Change<Ticket>> {
+        if self.suspended == suspended || self.deleted {
+            return None;
+        }
+        let ticket = Ticket { version: self.version + 1, suspended, ..self.clone() };
+        Some(ticket.with_updated_event())
     }
 
     /// What a search by words looks at.
@@ -322,7 +342,7 @@ impl Ticket {
         events::Ticket {
             id: self.id,
             user_id: self.user_id,
-            listing: self.listing.clone(),
+            listing: Listing { closed: self.is_closed(), ..self.listing.clone() },
             order_id: self.order_id,
             hold: self.hold,
             version: self.version,

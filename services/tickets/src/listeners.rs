@@ -1,9 +1,10 @@
-//! One event per file. Each carries the whole order and its version, so all of them do the same: apply the order's state to
+//! One event per file. Those of orders carry the whole order and its version, so all of them do the same: apply the order's state to
 //! its reservation, if it is newer than what was applied before, and summarise the listing's reservations.
 
 pub mod order_cancelled;
 pub mod order_completed;
 pub mod order_created;
+pub mod user_updated;
 
 use anyhow::anyhow;
 use bus::Failure;

@@ -7,6 +7,7 @@ mod position;
 mod reservations;
 mod search;
 mod search_index;
+mod sellers;
 
 use std::future::Future;
 
@@ -17,12 +18,14 @@ use common::{Clock, Time};
 use httpkit::idempotency::RequestIdentity;
 use mongodb::Database;
 use serde::{Deserialize, Serialize, Serializer};
-use store::{Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, mongo};
+use store::{
+    Aggregate, Change, Documents, OutboxMessage, Result, StoredResponse, TimedCollection, mongo,
+};
 
 pub use self::position::Position;
 pub use self::search::{Page, SCAN, SHORT, SHORT_KEYS};
 use self::search_index::{SearchFields, SearchIndex};
-use crate::domain::{Door, Reservation, Ticket, words};
+use crate::domain::{Door, Reservation, SellerReplica, Ticket, words};
 
 /// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.
 #[derive(Debug, Deserialize)]
@@ -103,6 +106,7 @@ pub struct Store {
     reservations: Documents<Reservation>,
     doors: Documents<Door>,
     search_index: SearchIndex,
+    sellers: TimedCollection<SellerReplica>,
     clock: Clock,
 }
 
@@ -114,7 +118,8 @@ impl Store {
         let reservations = Documents::open(database, clock.clone(), [live]).await?;
         let doors = Documents::open(database, clock.clone(), []).await?;
         let search_index = SearchIndex::default();
-        Ok(Store { documents, reservations, doors, search_index, clock })
+        let sellers = TimedCollection::new(database, "sellers");
+        Ok(Store { documents, reservations, doors, search_index, sellers, clock })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -124,6 +129,7 @@ impl Store {
             reservations: self.reservations.in_background(database),
             doors: self.doors.in_background(database),
             search_index: self.search_index.clone(),
+            sellers: self.sellers.in_background(database),
             clock: self.clock.clone(),
         }
     }

@@ -8,6 +8,7 @@ mod models;
 pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft, Wanted};
 pub use failure::{Failure, Refusal};
 pub use models::{
-    Admission, Admitted, CheckedIn, Contact, Door, Handover, HandoverState, List, Order,
-    OrderedTicket, Payment, PaymentStatus, Receipt, ReportedOrder, Ticket, TicketStatus, User,
+    Account, AccountBan, Admission, Admitted, CheckedIn, Contact, Door, Handover, HandoverState,
+    List, Order, OrderedTicket, Payment, PaymentStatus, Receipt, ReportedOrder, Ticket,
+    TicketStatus, User, UserAct, UserSession,
 };

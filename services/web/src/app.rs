@@ -13,7 +13,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::live;
 use crate::state::{App, Settings};
-use crate::{assets, pages, session};
+use crate::{assets, pages, revocations, session};
 
 /// Longer than the longest call to a service: a payment, which waits for Stripe.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -60,6 +60,17 @@ pub fn routes(app: App) -> Router {
         .route("/problems", get(pages::problems::show))
         .route("/sales", get(pages::sales::show))
         .route("/account", get(pages::account::show))
+        .route("/admin", get(pages::admin::show))
+        .route("/admin/audit", get(pages::admin::audit))
+        .route("/admin/users/{id}/ban", get(pages::admin::back).post(pages::admin::ban))
+        .route("/admin/users/{id}/unban", get(pages::admin::back).post(pages::admin::unban))
+        .route(
+            "/admin/users/{id}/administrator",
+            get(pages::admin::back).post(pages::admin::administrator),
+        )
+        .route("/account/sessions", get(pages::sessions::show))
+        .route("/account/sessions/end", get(pages::sessions::back).post(pages::sessions::end_all))
+        .route("/account/sessions/{id}/end", get(pages::sessions::back).post(pages::sessions::end))
         .merge(pdf)
         .route("/{*rest}", any(pages::errors::not_found))
         .method_not_allowed_fallback(pages::errors::method_not_allowed)
@@ -81,13 +92,15 @@ pub fn routes(app: App) -> Router {
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
     let app = App::new(settings, clock)?;
     let bus = Bus::connect(&app.settings.nats, "web").await?;
-    let live = app.live.clone();
+    let (live, clock) = (app.live.clone(), app.clock.clone());
+    let (revocations, users) = (app.verifier.revocations().clone(), bus.clone());
     let service = Service::new("web", routes(app))
         .render_errors(pages::errors::render)
         .timeout(TIMEOUT)
         .max_in_flight(MAX_IN_FLIGHT)
         .shed_first(&SHED_FIRST)
         .on_stop(live.stop.clone())
-        .background("live pages", |stop| live.run(bus, stop));
+        .background("live pages", |stop| live.run(bus, stop))
+        .background("revocations", |stop| revocations::follow(revocations, users, clock, stop));
     Ok(service)
 }

@@ -67,6 +67,7 @@ impl Live {
     pub async fn run(self, bus: Bus, stop: CancellationToken) {
         let handle = |event: WatchEvent<'_>| match event {
             WatchEvent::Resync(_) => self.hub.resync(),
+            WatchEvent::CaughtUp(_) => {}
             WatchEvent::Event { subject, data } => self.handle(subject, data),
         };
         bus.watch([Stream::Tickets, Stream::Orders, Stream::Payments], stop, handle).await;

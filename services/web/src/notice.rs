@@ -55,6 +55,13 @@ impl Tone {
 
 notices! {
     SignedOut = "signed-out" Good "You are signed out.";
+    Banned = "banned" Good "The user is banned.";
+    BanUnread = "ban-unread" Bad "Give a reason, in up to 500 characters on one line.";
+    Unbanned = "unbanned" Good "The ban is lifted.";
+    AdminAdded = "admin-added" Good "They’re an administrator from their next sign-in on.";
+    AdminRemoved = "admin-removed" Good "They’re no longer an administrator.";
+    SessionEnded = "session-ended" Good "That device is signed out.";
+    SignedOutEverywhere = "signed-out-everywhere" Good "You are signed out everywhere.";
     Listed = "listed" Good "Your ticket is on sale.";
     Edited = "edited" Good "Your changes have been saved.";
     SaleClosed = "sale-closed" Good "The sale is closed. Reserved tickets can still be paid for.";

@@ -2,6 +2,7 @@
 //! page has a template of the same name in `templates/`.
 
 pub mod account;
+pub mod admin;
 pub mod browse;
 pub mod door;
 pub mod errors;
@@ -14,6 +15,7 @@ pub mod problems;
 pub mod receipt;
 pub mod refund;
 pub mod sales;
+pub mod sessions;
 pub mod signin;
 pub mod signout;
 pub mod signup;

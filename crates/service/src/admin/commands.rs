@@ -3,15 +3,10 @@
 use std::time::Duration;
 
 use bus::Listeners;
-use futures::future::BoxFuture;
 use store::{Aggregate, Documents};
 
 use super::republishable::{Republishable, TIMEOUT};
 use crate::context::ServiceContext;
-
-/// What else a service does with a restored database before anything is republished, in a run of this name: once, however
-/// often it is called. Such as bumping further numbers that consumers compare, or revoking what the back-up revives.
-pub type AfterRestore = Box<dyn FnOnce(String) -> BoxFuture<'static, anyhow::Result<()>> + Send>;
 
 /// What admin commands work with.
 pub struct AdminCommands<S, T> {
@@ -19,7 +14,6 @@ pub struct AdminCommands<S, T> {
     pub(crate) listeners: Listeners<S>,
     pub(crate) documents: Documents<T>,
     pub(crate) further: Vec<Box<dyn Republishable>>,
-    pub(crate) after_restore: Option<AfterRestore>,
 }
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
@@ -30,7 +24,7 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
         documents: &Documents<T>,
     ) -> Self {
         let (context, documents) = (context.clone(), documents.clone());
-        AdminCommands { context, listeners, documents, further: Vec::new(), after_restore: None }
+        AdminCommands { context, listeners, documents, further: Vec::new() }
     }
 
     pub(crate) async fn wait_until_connected(&self) -> anyhow::Result<()> {
@@ -47,15 +41,6 @@ impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
     /// Documents of another kind that are republished, too.
     pub fn with_documents<U: Aggregate>(mut self, documents: &Documents<U>) -> Self {
         self.further.push(Box::new(documents.clone()));
-        self
-    }
-
-    /// What else to do after the service's database was restored.
-    pub fn after_restore<F>(mut self, step: impl FnOnce(String) -> F + Send + 'static) -> Self
-    where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
-    {
-        self.after_restore = Some(Box::new(|run| Box::pin(step(run))));
         self
     }
 }

@@ -29,14 +29,10 @@ fn parse_time(text: &str) -> Result<Time, String> {
 }
 
 impl<S: Clone + Send + Sync + 'static, T: Aggregate> AdminCommands<S, T> {
-    pub(super) async fn republish(mut self, options: Options) -> anyhow::Result<()> {
+    pub(super) async fn republish(self, options: Options) -> anyhow::Result<()> {
         let now = self.context.clock.now();
         let republish = if options.restored {
-            let run = self.documents.begin_restore().await?;
-            if let Some(step) = self.after_restore.take() {
-                step(run.clone()).await?;
-            }
-            Republish::restored(now, run)
+            Republish::restored(now, self.documents.begin_restore().await?)
         } else {
             Republish::new(now, options.since)
         };

@@ -26,6 +26,7 @@ async fn watch(infra: &Infra, streams: &'static [Stream]) -> Subscription {
         let on_event = |event: WatchEvent<'_>| {
             let text = match event {
                 WatchEvent::Resync(stream) => format!("{} resync", stream.name()),
+                WatchEvent::CaughtUp(stream) => format!("{} caught up", stream.name()),
                 WatchEvent::Event { subject, data } => {
                     let data: serde_json::Value = serde_json::from_slice(data).unwrap();
                     format!("{subject} {}", data["version"])

@@ -7,6 +7,7 @@ pub(super) fn id_member(subject: Subject) -> &'static str {
     match subject {
         Subject::UserCreated
         | Subject::UserUpdated
+        | Subject::UserSessionEnded
         | Subject::TicketCreated
         | Subject::TicketUpdated
         | Subject::TicketDeleted
@@ -38,7 +39,8 @@ pub(super) fn carries_state(subject: Subject) -> bool {
         | Subject::OrderCancelled
         | Subject::OrderUpdated
         | Subject::OrderCompleted => true,
-        Subject::TicketReserved
+        Subject::UserSessionEnded
+        | Subject::TicketReserved
         | Subject::OrderRefundRequired
         | Subject::ExpirationComplete
         | Subject::PaymentCreated
@@ -51,8 +53,9 @@ pub(super) fn carries_state(subject: Subject) -> bool {
 }
 
 /// The databases and collections of all aggregates.
-pub(super) const AGGREGATES: [(&str, &str); 6] = [
+pub(super) const AGGREGATES: [(&str, &str); 7] = [
     ("auth", "users"),
+    ("auth", "sessions"),
     ("tickets", "tickets"),
     ("tickets", "reservations"),
     ("orders", "orders"),

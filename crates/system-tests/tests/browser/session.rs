@@ -1,6 +1,7 @@
 //! Sessions: signing in and out, and automatic renewal.
 
-use crate::people::{GOOD_CARD, PASSWORD, member, title};
+use crate::inspection::Inspection;
+use crate::people::{GOOD_CARD, PASSWORD, member, title, visitor};
 use crate::shared::{Scripts, default_stack};
 
 #[tokio::test]
@@ -41,4 +42,32 @@ async fn a_session_that_ends_during_a_purchase_is_renewed_automatically() {
     buyer.browser.loses_cookie("session").await;
     buyer.pays_with(GOOD_CARD).await;
     buyer.browser.shows("order-paid").await;
+}
+
+#[tokio::test]
+async fn a_lost_device_is_signed_out_and_then_all_of_them() {
+    for scripts in [Scripts::On, Scripts::Off] {
+        let stack = default_stack().await;
+        let lost = member(stack, "person", scripts).await;
+        let here = visitor(stack, "person", scripts).await;
+        here.browser.visit("/account/sessions").await;
+        here.browser.fill("email", &lost.email).await;
+        here.browser.fill("password", PASSWORD).await;
+        here.browser.press("sign-in").await;
+        here.browser.shows("this-session").await;
+        let mut inspection = Inspection::default();
+        if let Scripts::On = scripts {
+            inspection.page(&here.browser, "sessions").await;
+        }
+        here.browser.press("end-session").await;
+        here.browser.shows("notice-session-ended").await;
+        lost.browser.visit("/account").await;
+        lost.browser.arrives_at("/auth/signin").await;
+        here.browser.visit("/account/sessions").await;
+        here.browser.press("sign-out-everywhere").await;
+        here.browser.shows("notice-signed-out-everywhere").await;
+        here.browser.visit("/account").await;
+        here.browser.arrives_at("/auth/signin").await;
+        inspection.passes();
+    }
 }

@@ -22,6 +22,7 @@ mod pages;
 mod races;
 mod readme_tour;
 mod replica_sets;
+mod revocations;
 mod rooms;
 mod shared;
 mod stale_processes;

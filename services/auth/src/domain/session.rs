@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use common::Time;
+use common::events::{EndedSession, UserSessionEnded};
 use common::ids::{SessionId, UserId};
+use httpkit::revocations::RETENTION;
 use serde::{Deserialize, Serialize};
+use store::{Change, OutboxMessage};
+
+use super::User;
 
 /// How long a session lasts after it was last refreshed.
 pub const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -34,12 +39,31 @@ pub struct Session {
     pub current: TokenHash,
     /// The one before it.
     pub previous: Option<TokenHash>,
+    /// When it was last continued.
     pub rotated_at: Time,
     pub expires_at: Time,
     pub revoked_at: Option<Time>,
+    /// The generation of its user's sessions that it belongs to: it ends with all of them.
+    #[serde(default)]
+    pub generation: i64,
+    /// From where it was last continued.
+    #[serde(default)]
+    pub device: Device,
+    #[serde(default)]
+    pub version: i64,
     /// The key from which a token's successor is computed, so that one token never has two successors. It is of no use
     /// without the token itself.
     pub rotation_secret: String,
+}
+
+/// From where a session is used, as far as its requests say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// The client's IP address.
+    pub address: Option<String>,
+    /// The browser, as it describes itself.
+    pub user_agent: Option<String>,
 }
 
 /// How to respond to a refresh token that is presented.
@@ -58,33 +82,74 @@ pub enum RefreshDecision {
 }
 
 impl Session {
+    /// A session of the user as they were read: whoever ends all of their sessions after that ends this one, too.
     pub fn begin(
         id: SessionId,
-        user_id: UserId,
+        user: &User,
         first: TokenHash,
         rotation_secret: String,
+        device: Device,
         now: Time,
     ) -> Self {
         Session {
             id,
-            user_id,
+            user_id: user.id,
             current: first,
             previous: None,
             rotated_at: now,
             expires_at: now + SESSION_LIFE,
             revoked_at: None,
+            generation: user.session_generation,
+            device,
+            version: 1,
             rotation_secret,
         }
     }
 
-    /// `was_issued` says whether the session has ever had the presented token.
+    /// When it began.
+    pub fn began_at(&self) -> Time {
+        self.id.created_at().unwrap_or(self.rotated_at)
+    }
+
+    /// Whether it can still be continued, by a user of this generation.
+    pub fn is_live(&self, generation: i64, now: Time) -> bool {
+        self.revoked_at.is_none() && self.generation >= generation && now < self.expires_at
+    }
+
+    /// Ends it with all of its tokens, and says so to every service; none if it has ended. It is deleted once none of its
+    /// session tokens can be valid any more.
+    pub fn end(&self, now: Time) -> Option<Change<Session>> {
+        if self.revoked_at.is_some() {
+            return None;
+        }
+        let ended = Session {
+            revoked_at: Some(now),
+            expires_at: self.expires_at.min(now + RETENTION),
+            version: self.version + 1,
+            ..self.clone()
+        };
+        let event = UserSessionEnded(ended.to_event());
+        Some(Change::with_event(ended, &event))
+    }
+
+    /// The event that describes it, for republishing: only that it has ended matters to others.
+    pub fn snapshot_event(&self) -> Option<OutboxMessage> {
+        self.revoked_at.map(|_| OutboxMessage::of(&UserSessionEnded(self.to_event())))
+    }
+
+    fn to_event(&self) -> EndedSession {
+        EndedSession { id: self.id, user_id: self.user_id, version: self.version }
+    }
+
+    /// `generation` is its user's; `was_issued` says whether the session has ever had the presented token.
     pub fn decide_refresh(
         &self,
         presented: &TokenHash,
         was_issued: impl FnOnce() -> bool,
+        generation: i64,
         now: Time,
     ) -> RefreshDecision {
-        if self.revoked_at.is_some() || now >= self.expires_at {
+        if !self.is_live(generation, now) {
             RefreshDecision::Refuse
         } else if *presented == self.current {
             RefreshDecision::Rotate
@@ -98,12 +163,14 @@ impl Session {
     }
 
     /// The session with `successor` as its current token, extended from now.
-    pub fn rotated(&self, successor: TokenHash, now: Time) -> Self {
+    pub fn rotated(&self, successor: TokenHash, device: Device, now: Time) -> Self {
         Session {
             current: successor,
             previous: Some(self.current.clone()),
             rotated_at: now,
             expires_at: now + SESSION_LIFE,
+            device,
+            version: self.version + 1,
             ..self.clone()
         }
     }
@@ -112,25 +179,47 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{EmailAddress, Profile};
 
     fn hash(text: &str) -> TokenHash {
         TokenHash::new(text.to_owned())
+    }
+
+    fn first(begun: Time) -> Session {
+        let profile = Profile {
+            email: EmailAddress::parse("kim@example.org").unwrap(),
+            name: None,
+            phone: None,
+        };
+        let user = User::sign_up(profile, "hash".to_owned(), begun).thing;
+        let (id, secret) = (SessionId::new(begun), "secret".to_owned());
+        Session::begin(id, &user, hash("1"), secret, Device::default(), begun)
+    }
+
+    #[test]
+    fn a_session_ends_once_and_is_kept_for_as_long_as_its_tokens_may_be_valid() {
+        let begun = Time::from_millis(1_700_000_000_000);
+        let first = first(begun);
+        let Change { thing: ended, events } = first.end(begun).unwrap();
+        assert_eq!((ended.revoked_at, ended.expires_at), (Some(begun), begun + RETENTION));
+        assert_eq!(events[0].id(), format!("user.session_ended:{}:2", first.id));
+        assert!(ended.end(begun).is_none() && !ended.is_live(0, begun));
+        assert_eq!(first.snapshot_event().map(|event| event.id().to_owned()), None);
+        assert_eq!(ended.snapshot_event().unwrap().id(), events[0].id());
+        let late = begun + SESSION_LIFE - Duration::from_secs(1);
+        assert_eq!(first.end(late).unwrap().thing.expires_at, first.expires_at);
     }
 
     #[test]
     fn every_presented_token_gets_its_decision() {
         let begun = Time::from_millis(1_700_000_000_000);
         let rotated_at = begun + Duration::from_secs(3600);
-        let first = Session::begin(
-            SessionId::new(begun),
-            UserId::new(begun),
-            hash("1"),
-            "secret".to_owned(),
-            begun,
-        );
-        let second = first.rotated(hash("2"), rotated_at);
-        let third = second.rotated(hash("3"), rotated_at + Duration::from_secs(1));
+        let first = first(begun);
+        let second = first.rotated(hash("2"), Device::default(), rotated_at);
+        let later = rotated_at + Duration::from_secs(1);
+        let third = second.rotated(hash("3"), Device::default(), later);
         let revoked = Session { revoked_at: Some(rotated_at), ..second.clone() };
+        let earlier = Session { generation: -1, ..second.clone() };
         let millisecond = Duration::from_millis(1);
 
         for (case, session, presented, now, expected) in [
@@ -163,6 +252,7 @@ mod tests {
             ("the token before the previous one", &third, "1", rotated_at, RefreshDecision::Revoke),
             ("the current token when revoked", &revoked, "2", rotated_at, RefreshDecision::Refuse),
             ("the previous token when revoked", &revoked, "1", rotated_at, RefreshDecision::Refuse),
+            ("of an earlier generation", &earlier, "2", rotated_at, RefreshDecision::Refuse),
             ("another token when revoked", &revoked, "x", rotated_at, RefreshDecision::Refuse),
             (
                 "a rotation extends the session",
@@ -173,7 +263,7 @@ mod tests {
             ),
         ] {
             let was_issued = || matches!(presented, "1" | "2");
-            let decided = session.decide_refresh(&hash(presented), was_issued, now);
+            let decided = session.decide_refresh(&hash(presented), was_issued, 0, now);
             assert_eq!(decided, expected, "{case}");
         }
     }

@@ -8,6 +8,12 @@ pub(super) fn email_in_use() -> Error {
     Error::refused(&problem::EMAIL_IN_USE, "An account with this email address already exists.")
 }
 
+/// 403, for whoever knows the password.
+pub(super) fn account_banned(reason: &str) -> Error {
+    let detail = format!("This account is banned. Reason: {reason}");
+    Error::refused(&problem::ACCOUNT_BANNED, detail)
+}
+
 /// 401: the same for an unknown address and a wrong password, so that it doesn't disclose who has an account.
 pub(super) fn invalid_credentials() -> Error {
     Error::refused(&problem::INVALID_CREDENTIALS, "Invalid credentials")

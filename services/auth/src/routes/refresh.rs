@@ -6,7 +6,7 @@ use common::Time;
 use httpkit::{Error, Result};
 use tower_cookies::Cookies;
 
-use crate::domain::{RefreshDecision, Session};
+use crate::domain::{Device, RefreshDecision, Session, User};
 use crate::sessions;
 use crate::state::App;
 use crate::tokens::RefreshToken;
@@ -15,15 +15,18 @@ use crate::view::UserView;
 /// How often a rotation is decided again because another request was faster.
 const MAX_ATTEMPTS: usize = 5;
 
-pub async fn handle(State(app): State<App>, cookies: Cookies) -> Result<Json<UserView>> {
+pub async fn handle(
+    State(app): State<App>,
+    cookies: Cookies,
+    device: Device,
+) -> Result<Json<UserView>> {
+    // Before the user is read: see `sessions::begin`.
     let now = app.clock.now();
     let refreshed = match app.cookies.refresh_token(&cookies) {
-        Some(presented) => refresh(&app, &presented, now).await?,
+        Some(presented) => refresh(&app, &presented, &device, now).await?,
         None => None,
     };
-    if let Some((session, token)) = refreshed
-        && let Some(user) = app.store.user(session.user_id).await?
-    {
+    if let Some((user, session, token)) = refreshed {
         sessions::set_cookies(&app, &user, &session, &token, now, &cookies)?;
         return Ok(Json(user.into()));
     }
@@ -31,29 +34,32 @@ pub async fn handle(State(app): State<App>, cookies: Cookies) -> Result<Json<Use
     Err(Error::not_signed_in())
 }
 
-/// The continued session, with the successor of the presented token; none if the session has ended.
+/// The user and the continued session, with the successor of the presented token; none if the session has ended.
 async fn refresh(
     app: &App,
     presented: &RefreshToken,
+    device: &Device,
     now: Time,
-) -> Result<Option<(Session, RefreshToken)>> {
+) -> Result<Option<(User, Session, RefreshToken)>> {
     for _ in 0..MAX_ATTEMPTS {
         let Some(session) = app.store.session(presented.session()).await? else {
             return Ok(None);
         };
+        let user = app.store.user(session.user_id).await?;
+        let Some(user) = user.filter(|user| user.ban.is_none()) else { return Ok(None) };
         let successor = presented.successor(&session.rotation_secret)?;
         let belongs = presented.belongs_to(&session)?;
-        match session.decide_refresh(&presented.hash(), || belongs, now) {
+        match session.decide_refresh(&presented.hash(), || belongs, user.session_generation, now) {
             RefreshDecision::Rotate => {
-                let rotated = session.rotated(successor.hash(), now);
+                let rotated = session.rotated(successor.hash(), device.clone(), now);
                 if app.store.rotate(&session, &rotated).await? {
-                    return Ok(Some((rotated, successor)));
+                    return Ok(Some((user, rotated, successor)));
                 }
             }
-            RefreshDecision::Repeat => return Ok(Some((session, successor))),
+            RefreshDecision::Repeat => return Ok(Some((user, session, successor))),
             RefreshDecision::Revoke => {
                 tracing::warn!(session = %session.id, "refresh token reused, session revoked");
-                app.store.revoke(session.id, now).await?;
+                sessions::end(app, session.id).await?;
                 return Ok(None);
             }
             RefreshDecision::Refuse => return Ok(None),

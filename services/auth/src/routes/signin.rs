@@ -8,8 +8,8 @@ use httpkit::{Caller, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
-use super::errors::invalid_credentials;
-use crate::domain::{EmailAddress, password};
+use super::errors::{account_banned, invalid_credentials};
+use crate::domain::{Device, EmailAddress, password};
 use crate::sessions;
 use crate::state::App;
 use crate::view::UserView;
@@ -40,12 +40,14 @@ pub async fn handle(
     State(app): State<App>,
     cookies: Cookies,
     caller: Caller,
+    device: Device,
     Body(body): Body<SignIn>,
 ) -> Result<Json<UserView>> {
     let (spellings, typed) = body.parse()?;
     if password::is_too_long(&typed) {
         return Err(invalid_credentials());
     }
+    let now = app.clock.now();
     let found = app.store.user_by_email(&spellings).await?;
     let hash = found.as_ref().map(|user| user.password_hash.as_str());
     let normal = password::normalise(&typed);
@@ -56,6 +58,9 @@ pub async fn handle(
         is_correct = app.passwords.verify(&caller, typed, hash).await?;
     }
     let user = found.filter(|_| is_correct).ok_or_else(invalid_credentials)?;
-    sessions::begin(&app, &user, &cookies).await?;
+    if let Some(ban) = &user.ban {
+        return Err(account_banned(&ban.reason));
+    }
+    sessions::begin(&app, &user, device, now, &cookies).await?;
     Ok(Json(user.into()))
 }

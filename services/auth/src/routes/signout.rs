@@ -6,6 +6,7 @@ use httpkit::{CurrentUser, Result};
 use serde_json::{Value, json};
 use tower_cookies::Cookies;
 
+use crate::sessions;
 use crate::state::App;
 
 pub async fn handle(
@@ -16,9 +17,8 @@ pub async fn handle(
     let refresh = app.cookies.refresh_token(&cookies);
     // First, so that the browser drops them even if MongoDB is down.
     app.cookies.clear(&cookies);
-    let now = app.clock.now();
     if let Some(signed_in) = signed_in {
-        app.store.revoke(signed_in.session, now).await?;
+        sessions::end(&app, signed_in.session).await?;
     }
     // A browser that was idle for a quarter of an hour sends only this one. Whether it is current doesn't matter: a used
     // token ends its session, too. But it has to be one of its tokens: the session's id alone is no secret.
@@ -26,7 +26,7 @@ pub async fn handle(
         && let Some(session) = app.store.session(refresh.session()).await?
         && refresh.belongs_to(&session)?
     {
-        app.store.revoke(session.id, now).await?;
+        sessions::end(&app, session.id).await?;
     }
     Ok(Json(json!({})))
 }

@@ -13,7 +13,7 @@ use tower_cookies::Cookies;
 use super::errors::email_in_use;
 use crate::domain::password;
 use crate::domain::profile::{self, Profile};
-use crate::domain::{EmailAddress, User};
+use crate::domain::{Device, EmailAddress, User};
 use crate::sessions;
 use crate::state::App;
 use crate::store::InsertOutcome;
@@ -56,6 +56,7 @@ pub async fn handle(
     State(app): State<App>,
     cookies: Cookies,
     caller: Caller,
+    device: Device,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse> {
     let (profile, password, spellings) = body.parse()?;
@@ -64,13 +65,14 @@ pub async fn handle(
         return Err(email_in_use());
     }
     let password_hash = app.passwords.hash(&caller, password).await?;
-    let created = User::sign_up(profile, password_hash, app.clock.now());
+    let now = app.clock.now();
+    let created = User::sign_up(profile, password_hash, now);
     match app.store.insert_user(&created).await? {
         InsertOutcome::Inserted => {}
         InsertOutcome::EmailInUse => return Err(email_in_use()),
     }
     let user = created.thing;
-    sessions::begin(&app, &user, &cookies).await?;
+    sessions::begin(&app, &user, device, now, &cookies).await?;
     let location = [(header::LOCATION, "/api/users/currentuser")];
     Ok((StatusCode::CREATED, location, Json(UserView::from(user))))
 }

@@ -216,7 +216,7 @@ async fn only_post_is_allowed() {
     let response = auth.service.client().get(PATH).await;
     response.problem(405, "method-not-allowed");
     assert_eq!(response.header("allow"), Some("POST"));
-    auth.service.client().get("/api/users/nobody").await.problem(404, "not-found");
+    auth.service.client().get("/api/users/signup/nobody").await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -277,6 +277,8 @@ async fn user_created_is_published_once() {
         email: "kim@example.org".to_owned(),
         name: Some("Kim".to_owned()),
         status: UserStatus::Active,
+        ban: None,
+        session_generation: 0,
         version: 1,
     };
     assert_eq!(auth.infra.bus().published::<UserCreated>().await, [UserCreated(expected)]);

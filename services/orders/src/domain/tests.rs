@@ -135,11 +135,13 @@ fn name(before: &Order, change: Option<Change<Order>>) -> String {
             RefundReason::TooLate => "refund: too late".to_owned(),
             RefundReason::OrderCancelled => "refund: cancelled".to_owned(),
             RefundReason::TicketDeleted => "refund: deleted".to_owned(),
+            RefundReason::Banned => "refund: banned".to_owned(),
             RefundReason::Unknown => "refund: unknown".to_owned(),
         },
         other @ (Subject::OrderCreated
         | Subject::UserCreated
         | Subject::UserUpdated
+        | Subject::UserSessionEnded
         | Subject::TicketCreated
         | Subject::TicketUpdated
         | Subject::TicketDeleted

@@ -1,10 +1,11 @@
 //! The replica of a user.
 
-use common::events;
+use common::events::{self, Ban};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 
-/// The copy of a user, fed by user events: the contact details that buyer and seller of a paid order see.
+/// The copy of a user, fed by user events: the contact details that buyer and seller of a paid order
+/// see, and what a ban means for their orders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserReplica {
@@ -13,6 +14,9 @@ pub struct UserReplica {
     pub version: i64,
     pub email: String,
     pub name: Option<String>,
+    /// While the user is banned.
+    #[serde(default)]
+    pub ban: Option<Ban>,
 }
 
 impl UserReplica {
@@ -22,6 +26,7 @@ impl UserReplica {
             version: event.version,
             email: event.email.clone(),
             name: event.name.clone(),
+            ban: event.ban,
         }
     }
 }

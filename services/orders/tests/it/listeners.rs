@@ -11,3 +11,4 @@ mod payment_released;
 mod ticket_deleted;
 mod ticket_reserved;
 mod ticket_updated;
+mod user_updated;

@@ -43,7 +43,8 @@ async fn every_listener_is_idempotent_for_duplicate_late_and_reordered_events() 
             | Subject::PaymentDisputed
             | Subject::ExpirationComplete
             | Subject::UserCreated
-            | Subject::UserUpdated => panic!("no case for {subject}"),
+            | Subject::UserUpdated
+            | Subject::UserSessionEnded => panic!("no case for {subject}"),
         }
     }
     assert_eq!(world.infra.bus().dead_letters().await.len(), 0);

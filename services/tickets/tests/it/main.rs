@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed helper fails its test")]
 
 mod admin;
+mod bans;
 mod batches;
 mod commands;
 mod create;

@@ -28,7 +28,7 @@ impl World {
     pub async fn start_on(infra: Infra) -> Self {
         let service = Tickets::build(settings(&infra), infra.clock.clone()).await.unwrap();
         let service = TestService::serve(service).await;
-        infra.bus().wait_for_consumers("tickets", &[Stream::Orders]).await;
+        infra.bus().wait_for_consumers("tickets", &[Stream::Orders, Stream::Users]).await;
         World { service, infra }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use common::Money;
-use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
 use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
@@ -15,7 +15,8 @@ use serde_json::json;
 use url::Url;
 
 use super::{
-    Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder, Ticket, User,
+    Account, Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder,
+    Ticket, User, UserAct, UserSession,
 };
 
 /// The timeout of a call.
@@ -26,7 +27,7 @@ const OPTIONAL_TIMEOUT: Duration = Duration::from_millis(1500);
 const PAYMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The headers of the visitor's request that are forwarded.
-const FORWARDED_HEADERS: [&str; 2] = ["x-forwarded-for", "x-request-id"];
+const FORWARDED_HEADERS: [&str; 3] = ["user-agent", "x-forwarded-for", "x-request-id"];
 
 /// The client of all services.
 #[derive(Clone)]
@@ -170,6 +171,63 @@ impl Caller {
         }
         let body: Body = ask(self.auth(Method::GET, "/api/users/currentuser")?).await?;
         Ok(body.current_user)
+    }
+
+    /// Where the user is signed in.
+    pub async fn sessions(&self) -> Result<Vec<UserSession>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            sessions: Vec<UserSession>,
+        }
+        let body: Body = ask(self.auth(Method::GET, "/api/users/sessions")?).await?;
+        Ok(body.sessions)
+    }
+
+    /// Ends one of the user's sessions, and returns the cookies that clear it if it is this one.
+    pub async fn end_session(&self, id: SessionId) -> Result<Vec<HeaderValue>, Failure> {
+        let request = self.auth(Method::DELETE, &format!("/api/users/sessions/{id}"))?;
+        Ok(cookies(&send(request).await?))
+    }
+
+    /// Ends all of them, and returns the cookies that clear this one.
+    pub async fn end_all_sessions(&self) -> Result<Vec<HeaderValue>, Failure> {
+        Ok(cookies(&send(self.auth(Method::DELETE, "/api/users/sessions")?).await?))
+    }
+
+    /// For administrators: the account of this address.
+    pub async fn find_user(&self, email: &str) -> Result<Option<Account>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            users: Vec<Account>,
+        }
+        let request = self.auth(Method::GET, "/api/users")?.query(&[("email", email)]);
+        let body: Body = ask(request).await?;
+        Ok(body.users.into_iter().next())
+    }
+
+    /// For administrators: the latest acts.
+    pub async fn audit_log(&self) -> Result<Vec<UserAct>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            entries: Vec<UserAct>,
+        }
+        let body: Body = ask(self.auth(Method::GET, "/api/users/audit")?).await?;
+        Ok(body.entries)
+    }
+
+    pub async fn ban(&self, id: UserId, reason: &str, refund: bool) -> Result<(), Failure> {
+        let request = self.auth(Method::PUT, &format!("/api/users/{id}/ban"))?;
+        let body = json!({ "reason": reason, "refund": refund });
+        send(request.json(&body)).await.map(drop)
+    }
+
+    pub async fn unban(&self, id: UserId) -> Result<(), Failure> {
+        send(self.auth(Method::DELETE, &format!("/api/users/{id}/ban"))?).await.map(drop)
+    }
+
+    pub async fn set_administrator(&self, id: UserId, member: bool) -> Result<(), Failure> {
+        let method = if member { Method::PUT } else { Method::DELETE };
+        send(self.auth(method, &format!("/api/users/{id}/groups/admin"))?).await.map(drop)
     }
 
     pub async fn tickets(&self, query: &[(&str, &str)]) -> Result<List<Ticket>, Failure> {

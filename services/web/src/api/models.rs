@@ -1,10 +1,11 @@
 //! The parts of the services' responses that pages show.
 
 use common::events::{CancelReason, OrderStatus};
-use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
 use common::listing::{Delivery, Listing};
 use common::money::Currency;
 use common::{Money, Quantity, Time};
+use httpkit::auth::ADMIN;
 use serde::{Deserialize, Deserializer, de};
 
 /// A page of a list, and the cursor of the next one.
@@ -22,6 +23,55 @@ pub struct User {
     pub email: String,
     pub name: Option<String>,
     pub phone: Option<String>,
+}
+
+/// An account, as administrators see it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    #[serde(flatten)]
+    pub user: User,
+    pub groups: Vec<String>,
+    pub ban: Option<AccountBan>,
+    pub created_at: Time,
+    pub audit: Vec<UserAct>,
+}
+
+impl Account {
+    pub fn is_admin(&self) -> bool {
+        self.groups.iter().any(|group| group == ADMIN)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct AccountBan {
+    pub reason: String,
+}
+
+/// What an administrator has done.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserAct {
+    pub user_id: UserId,
+    pub at: Time,
+    pub by: Option<UserId>,
+    pub act: String,
+    pub reason: Option<String>,
+    pub refund: Option<bool>,
+    pub group: Option<String>,
+}
+
+/// Where a user is signed in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSession {
+    pub id: SessionId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    pub created_at: Time,
+    pub last_used_at: Time,
+    pub address: Option<String>,
+    pub user_agent: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -98,8 +98,11 @@ pub fn invalidations(subject: Subject, data: &[u8]) -> serde_json::Result<Vec<In
         Subject::PaymentDisputed => {
             read(data, |disputed: DisputedPayment| payment_of(disputed.order_id))
         }
-        // No page shows these, and their streams aren't subscribed to.
-        Subject::UserCreated | Subject::UserUpdated | Subject::ExpirationComplete => Ok(Vec::new()),
+        // No page shows these, and none of their streams is subscribed to for pages.
+        Subject::UserCreated
+        | Subject::UserUpdated
+        | Subject::UserSessionEnded
+        | Subject::ExpirationComplete => Ok(Vec::new()),
     }
 }
 
@@ -119,6 +122,7 @@ fn payment_of(order: OrderId) -> Vec<Invalidation> {
 mod tests {
     use super::*;
     use common::Time;
+    use common::events::Stream;
     use serde_json::json;
 
     fn ids() -> (TicketId, OrderId, UserId, UserId) {
@@ -163,7 +167,9 @@ mod tests {
     #[test]
     fn every_event_of_a_watched_stream_invalidates_something() {
         for subject in Subject::ALL {
-            let is_watched = subject.stream().watchers().contains(&"web");
+            // Those of users are watched for what they revoke.
+            let is_watched =
+                subject.stream().watchers().contains(&"web") && subject.stream() != Stream::Users;
             // Events that invalidate nothing aren't even parsed.
             assert_eq!(invalidations(*subject, b"rubbish").is_err(), is_watched, "{subject}");
         }

@@ -106,5 +106,8 @@ fn form_errors(failure: &Failure) -> (StatusCode, FormErrors) {
         let wrong = FieldError::on("password", "Incorrect email address or password");
         return (StatusCode::UNPROCESSABLE_ENTITY, wrong.into());
     }
+    if let Some(refusal) = failure.refusal(&problem::ACCOUNT_BANNED) {
+        return (StatusCode::FORBIDDEN, FieldError::of_form(refusal.detail.clone()).into());
+    }
     FormErrors::from_failure(failure, Input::field_error)
 }

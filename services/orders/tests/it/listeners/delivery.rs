@@ -169,6 +169,8 @@ fn contact_details(ticket: &Ticket, id: UserId) -> Case {
         email: format!("{version}@example.com"),
         name: Some("Ada".to_owned()),
         status: UserStatus::Active,
+        ban: None,
+        session_generation: 0,
         version,
     });
     let user = Some(domain::UserReplica::of(&third));

@@ -1,0 +1,19 @@
+//! `DELETE /api/users/{id}/groups/{group}`: ends a user's membership of a group.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use httpkit::{CurrentUser, Result};
+
+use super::{membership, moderate};
+use crate::state::App;
+use crate::view::AccountView;
+
+pub async fn handle(
+    State(app): State<App>,
+    admin: CurrentUser,
+    Path((id, group)): Path<(String, String)>,
+) -> Result<Json<AccountView>> {
+    let (id, group) = membership(&admin, &id, &group)?;
+    let now = app.clock.now();
+    moderate(&app, id, |user| user.remove_from_group(group, admin.id, now)).await
+}
