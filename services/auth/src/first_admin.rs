@@ -4,8 +4,8 @@
 use httpkit::auth::ADMIN;
 use store::Result;
 
-use crate::domain::{EmailAddress, User};
-use crate::state::App;
+use crate::domain::User;
+use crate::state::{AdminEmail, App};
 
 pub async fn appoint(app: &App, email: &AdminEmail) -> Result<()> {
     let AdminEmail { typed, address } = email;
@@ -17,20 +17,4 @@ pub async fn appoint(app: &App, email: &AdminEmail) -> Result<()> {
     let appoint = |user: &User| Ok::<_, store::Error>(user.add_to_group(ADMIN, None, now));
     app.store.change_user(user.id, appoint).await?;
     Ok(())
-}
-
-/// The setting.
-#[derive(Clone, Debug)]
-pub struct AdminEmail {
-    typed: String,
-    address: EmailAddress,
-}
-
-impl std::str::FromStr for AdminEmail {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let address = EmailAddress::parse(text).map_err(|error| error.to_string())?;
-        Ok(AdminEmail { typed: text.to_owned(), address })
-    }
 }

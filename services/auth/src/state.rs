@@ -1,6 +1,7 @@
 //! The settings of the service, and the state that its handlers and background tasks share.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use axum::extract::FromRef;
 use clap::Parser;
@@ -10,7 +11,7 @@ use httpkit::settings::ServerSettings;
 use service::{ContextSettings, ServiceContext};
 
 use crate::cookies::SessionCookies;
-use crate::first_admin::AdminEmail;
+use crate::domain::EmailAddress;
 use crate::passwords::Passwords;
 use crate::store::Store;
 use crate::tokens::TokenIssuer;
@@ -34,6 +35,22 @@ pub struct Settings {
     /// The address of an account that becomes an administrator's at the start; sign up with it first
     #[arg(long, env = "ADMIN_EMAIL")]
     pub admin_email: Option<AdminEmail>,
+}
+
+/// The address of the first administrator's account, as it was typed, too: an older account may be stored so.
+#[derive(Clone, Debug)]
+pub struct AdminEmail {
+    pub(crate) typed: String,
+    pub(crate) address: EmailAddress,
+}
+
+impl FromStr for AdminEmail {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = EmailAddress::parse(text).map_err(|error| error.to_string())?;
+        Ok(AdminEmail { typed: text.to_owned(), address })
+    }
 }
 
 /// What the handlers share.
