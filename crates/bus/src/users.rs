@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_watcher_may_only_create_ephemeral_consumers() {
         let web = user("web");
-        let streams = ["TICKETS", "ORDERS", "PAYMENTS"];
+        let streams = ["USERS", "TICKETS", "ORDERS", "PAYMENTS"];
         assert_eq!(web.publish, streams.map(|stream| format!("$JS.API.CONSUMER.CREATE.{stream}")));
         assert_eq!(web.subscribe, ["_INBOX_web.>"]);
     }

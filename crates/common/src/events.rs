@@ -84,7 +84,7 @@ impl Stream {
         }
     }
 
-    /// The services that subscribe without a durable consumer, and store nothing of it (`bus::Bus::watch`).
+    /// The services of which each process follows the stream for itself, without a durable consumer (`bus::Bus::watch`).
     pub fn watchers(self) -> &'static [&'static str] {
         match self {
             Stream::Tickets | Stream::Orders | Stream::Payments => &["web"],

@@ -6,6 +6,7 @@ mod plan;
 mod position;
 mod reservations;
 mod search;
+mod search_fields;
 mod search_index;
 mod sellers;
 
@@ -24,7 +25,7 @@ use store::{
 
 pub use self::position::Position;
 pub use self::search::{Page, SCAN, SHORT, SHORT_KEYS};
-use self::search_index::{SearchFields, SearchIndex};
+use self::search_fields::{SearchFields, SearchIndex};
 use crate::domain::{Door, Reservation, SellerReplica, Ticket, words};
 
 /// A ticket as it is stored: with the fields that searches filter and sort by, computed from it at each write.

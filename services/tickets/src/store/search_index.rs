@@ -1,8 +1,6 @@
 //! Keeps the fields that searches look at as they should be, where the write of a ticket doesn't do it: in documents of the
 //! previous version, and in tickets that are no longer on sale, whose terms are removed after the sale, not by it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -14,44 +12,12 @@ use store::Result;
 use super::indexes::{Dimension, SEARCH_STATE, on_sale_index};
 use super::position::uuid;
 use super::{Store, TicketDocument};
-use crate::domain::{Ticket, words};
+use crate::domain::words;
 
 /// How many tickets one command reads or writes.
 const BATCH: usize = 500;
 /// A ticket leaves the index so long after its event has begun. Meanwhile it is passed over.
 const PAST: Duration = Duration::from_secs(24 * 3600);
-
-/// Whether every ticket on sale has its terms. Until then, words are compared ticket by ticket.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SearchIndex(Arc<AtomicBool>);
-
-impl SearchIndex {
-    pub fn is_complete(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The fields of a ticket that only searches look at.
-pub(super) struct SearchFields {
-    pub words: Vec<String>,
-    /// None: they remain as they are.
-    pub terms: Option<Vec<String>>,
-}
-
-impl SearchFields {
-    /// As the write of a ticket sets them. The terms of one that is sold or deleted are removed later: the write of a sale
-    /// changes none of their many keys.
-    pub fn of(ticket: &Ticket) -> Self {
-        let text = ticket.searched_text();
-        let is_edit = ticket.version == ticket.edited_version;
-        let terms = match (ticket.is_listed(), is_edit) {
-            (true, _) => Some(text.prefixes()),
-            (false, true) => Some(Vec::new()),
-            (false, false) => None,
-        };
-        SearchFields { words: text.stored(), terms }
-    }
-}
 
 impl Store {
     /// Writes the fields of tickets that don't have them, or have those of an earlier version; all of them, if it isn't
@@ -76,7 +42,7 @@ impl Store {
                 .await?;
             let found: Vec<TicketDocument> = found.try_collect().await?;
             if found.is_empty() {
-                self.search_index.0.store(true, Ordering::Relaxed);
+                self.search_index.set_complete();
                 return Ok(());
             }
             self.write_search_fields(found).await?;
