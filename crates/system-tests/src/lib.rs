@@ -13,6 +13,7 @@ mod ledger;
 mod person;
 mod plain;
 mod processes;
+pub mod program;
 pub mod search_load;
 mod stack;
 pub mod workspace;

@@ -3,16 +3,10 @@
 
 use std::{ffi::OsString, fs, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
-use tokio::process::Command;
 
-use crate::{
-    cargo, commit,
-    environment::Environment,
-    process, root,
-    stop::{INTERRUPTED, Stop},
-};
+use crate::{cargo, commit, environment::Environment, root, stop::Stop, system_tests};
 
 #[derive(Args)]
 #[command(after_help = "`cargo xtask bench -- --help` lists the benchmarks and their options.")]
@@ -29,7 +23,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let environment = Environment::read()?;
     let folder = root::workspace().join(".dev/bench");
-    let mut base = Vec::new();
+    let mut base: Vec<OsString> = Vec::new();
     if let Some(from) = options.compare {
         let commit = commit::name(&from).await?;
         let programs = folder.join("programs").join(&commit);
@@ -38,32 +32,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
     cargo::build(&environment, &["--release".into(), "--workspace".into(), "--bins".into()])
         .await?;
-    let binaries = environment.binaries(true);
     let name = commit::name("HEAD").await?;
     println!("{}, {name}", machine());
-    let mut bench = Command::new(binaries.join("bench"))
-        .args(["--name", &name])
-        .args(base)
-        .args(&options.args)
-        .current_dir(root::workspace())
-        .env("TEST_XTASK", binaries.join("xtask"))
-        .env("TEST_BIN_DIR", &binaries)
-        .env_remove("STRIPE_KEY")
-        .env_remove("SMTP_URL")
-        .env_remove("SENDGRID_API_KEY")
-        .spawn()
-        .context("starting bench")?;
-    let status = tokio::select! {
-        status = bench.wait() => status?,
-        () = stop.requested() => {
-            process::terminate_and_wait(&mut bench).await;
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-    };
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+    let args = [vec!["--name".into(), name.into()], base, options.args].concat();
+    system_tests::run("bench", &environment.binaries(true), &args, &mut stop).await
 }
 
 /// Its processor and memory.

@@ -3,15 +3,10 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
-use crate::{
-    cargo,
-    environment::Environment,
-    process, root,
-    stop::{INTERRUPTED, Stop},
-};
+use crate::{cargo, environment::Environment, stop::Stop, system_tests};
 
 #[derive(Args)]
 #[command(disable_help_flag = true)]
@@ -25,26 +20,5 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let environment = Environment::read()?;
     cargo::build(&environment, &["--workspace".into(), "--bins".into()]).await?;
-    let binaries = environment.binaries(false);
-    let mut chaos = tokio::process::Command::new(binaries.join("chaos"))
-        .args(&options.args)
-        .current_dir(root::workspace())
-        .env("TEST_XTASK", binaries.join("xtask"))
-        .env("TEST_BIN_DIR", &binaries)
-        .env_remove("STRIPE_KEY")
-        .env_remove("SMTP_URL")
-        .env_remove("SENDGRID_API_KEY")
-        .spawn()
-        .context("starting chaos")?;
-    let status = tokio::select! {
-        status = chaos.wait() => status?,
-        () = stop.requested() => {
-            process::terminate_and_wait(&mut chaos).await;
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-    };
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+    system_tests::run("chaos", &environment.binaries(false), &options.args, &mut stop).await
 }

@@ -36,6 +36,7 @@ mod servers;
 mod services;
 mod stack;
 mod stop;
+mod system_tests;
 mod test;
 mod up;
 mod upgrade;

@@ -5,14 +5,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use tokio::process::Command;
 
-use crate::{
-    cargo, commit,
-    environment::Environment,
-    process, root,
-    stop::{INTERRUPTED, Stop},
-};
+use crate::{cargo, commit, environment::Environment, root, stop::Stop, system_tests};
 
 #[derive(Args)]
 pub struct Options {
@@ -39,26 +33,6 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     commit::build(&environment, &commit, &folder, &old, commit::Profile::Debug).await?;
     println!("Building the programs to upgrade to");
     cargo::build(&environment, &["--workspace".into(), "--bins".into()]).await?;
-    let binaries = environment.binaries(false);
-    let mut upgrade = Command::new(binaries.join("upgrade"))
-        .arg("--from")
-        .arg(&old)
-        .args(&options.args)
-        .current_dir(root::workspace())
-        .env("TEST_XTASK", binaries.join("xtask"))
-        .env("TEST_BIN_DIR", &binaries)
-        .env_remove("STRIPE_KEY")
-        .spawn()
-        .context("starting upgrade")?;
-    let status = tokio::select! {
-        status = upgrade.wait() => status?,
-        () = stop.requested() => {
-            process::terminate_and_wait(&mut upgrade).await;
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-    };
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from))
+    let args = [vec!["--from".into(), old.into_os_string()], options.args].concat();
+    system_tests::run("upgrade", &environment.binaries(false), &args, &mut stop).await
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use system_tests::bench::{self, Benchmark, Options, Programs};
+use system_tests::program;
 use testkit::environment;
 
 /// Measures throughput, latency, CPU time and what is sent to MongoDB and NATS
@@ -34,22 +35,10 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let interrupted = tokio::signal::ctrl_c();
-    let outcome = tokio::select! {
-        outcome = run(cli) => outcome,
-        _ = interrupted => return ExitCode::from(130),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run(Cli::parse())).await
 }
 
-async fn run(cli: Cli) -> Result<()> {
+async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { mut benchmarks, rounds, name, base, plots, root } = cli;
     if benchmarks.is_empty() {
         benchmarks = <Benchmark as clap::ValueEnum>::value_variants().to_vec();
@@ -67,5 +56,5 @@ async fn run(cli: Cli) -> Result<()> {
     programs.push(of(&name, PathBuf::from(environment::required(environment::BIN_DIR))));
     let table = bench::run(&programs, &Options { benchmarks, rounds, plots }).await?;
     println!("\n{table}");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

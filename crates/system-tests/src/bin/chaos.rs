@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use rand::Rng;
-use system_tests::Stack;
 use system_tests::chaos::{self, Kind, Options};
+use system_tests::{Stack, program};
 
 /// Kills, suspends and wipes the processes of a stack under load, and checks that the invariants hold
 #[derive(Parser)]
@@ -29,19 +29,7 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let interrupted = tokio::signal::ctrl_c();
-    let outcome = tokio::select! {
-        outcome = run(cli) => outcome,
-        _ = interrupted => return ExitCode::from(130),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run(Cli::parse())).await
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use system_tests::{Stack, chaos, workspace};
+use system_tests::{Stack, chaos, program, workspace};
 use testkit::environment;
 
 const REPLICAS: u16 = 2;
@@ -28,19 +28,7 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let interrupted = tokio::signal::ctrl_c();
-    let outcome = tokio::select! {
-        outcome = run(cli) => outcome,
-        _ = interrupted => return ExitCode::from(130),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run(Cli::parse())).await
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {
