@@ -106,7 +106,7 @@ impl Service {
     }
 
     /// Requests that people can do without for a moment, such as looking at a list: they leave a quarter of what is in flight
-    /// to all others, so that in a rush whoever has a reservation can pay or give it back.
+    /// to all others, so that in a rush buyers with a reservation can pay it or give it back.
     pub fn shed_first(mut self, requests: &[(Method, &'static str)]) -> Self {
         self.shed_first.extend_from_slice(requests);
         self

@@ -1,5 +1,5 @@
 //! `ADMIN_EMAIL`: the account of this address becomes an administrator's at the start of the service. It must exist: if signing up
-//! with the address were enough, whoever is first would be an administrator.
+//! with the address were enough, the first to do so would be an administrator.
 
 use httpkit::auth::ADMIN;
 use store::Result;

@@ -45,7 +45,7 @@ pub fn listeners(app: App) -> Listeners<App> {
         .together(&[Subject::PaymentCreated, Subject::PaymentCaptured], listeners::answer_all)
 }
 
-/// Whoever has an order can pay it or cancel it while these are shed.
+/// Buyers with an order can pay it or cancel it while these are shed.
 const SHED_FIRST: [(Method, &str); 2] =
     [(Method::POST, "/api/orders"), (Method::GET, "/api/orders")];
 

@@ -1,5 +1,5 @@
 //! A rush: within a minute, thousands of people open the page of one listing, follow it live, try to reserve a ticket of the
-//! few hundred, and whoever has one pays. Nobody is patient: who isn't let in tries again at once, and a few times.
+//! few hundred, and pay if they get one. Nobody is patient: buyers who are put off try again, a few times.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -38,9 +38,9 @@ async fn orders_and_sales_send_few_commands() {
     assert!(per_sale <= PER_SALE, "a sale");
 }
 
-/// Who comes too late asks for the listing, and is refused from memory.
+/// A buyer who comes too late asks for the listing, and is refused from memory.
 #[tokio::test]
-async fn whoever_comes_too_late_costs_one_command() {
+async fn a_buyer_who_comes_too_late_costs_few_commands() {
     let stack = shared::exclusive().await;
     let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     let ticket = seller.offers("Lakmé", "20.50").await;

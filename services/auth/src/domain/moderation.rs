@@ -28,7 +28,7 @@ pub struct Ban {
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
     pub at: Time,
-    /// Who has done it. None: whoever operates the service, by its settings.
+    /// Who has done it. None: an operator, by the service's settings.
     pub by: Option<UserId>,
     pub act: Act,
     /// Why, in their words.
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_banned_or_loses_a_group_is_signed_out_and_nobody_else() {
+    fn a_user_who_is_banned_or_loses_a_group_is_signed_out_and_nobody_else() {
         let (kim, by, now) = (user(), UserId::new(Time::from_millis(0)), Time::from_millis(1));
         let banned = kim.ban("Fraud", false, by, now).unwrap().thing;
         assert_eq!((banned.status, banned.session_generation), (UserStatus::Banned, 1));

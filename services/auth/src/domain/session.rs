@@ -82,7 +82,7 @@ pub enum RefreshDecision {
 }
 
 impl Session {
-    /// A session of the user as they were read: whoever ends all of their sessions after that ends this one, too.
+    /// A session of the user as they were read: ending all of their sessions after that ends this one, too.
     pub fn begin(
         id: SessionId,
         user: &User,

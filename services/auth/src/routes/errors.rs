@@ -8,7 +8,7 @@ pub(super) fn email_in_use() -> Error {
     Error::refused(&problem::EMAIL_IN_USE, "An account with this email address already exists.")
 }
 
-/// 403, for whoever knows the password.
+/// 403, to those who know the password.
 pub(super) fn account_banned(reason: &str) -> Error {
     let detail = format!("This account is banned. Reason: {reason}");
     Error::refused(&problem::ACCOUNT_BANNED, detail)
