@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bson::doc;
+use common::Clock;
+use common::events::{OrderCompleted, UserCreated};
 use serde_json::json;
-use testkit::eventually;
+use testkit::{Infra, eventually, fixtures};
 
-use crate::world::{Mailbox, World, always, serve, user_event};
+use crate::world::{FROM, Mailbox, World, always, order_of, serve, user_event};
 
 /// Five sales: ten mails.
 async fn sales(world: &World) -> usize {
@@ -234,21 +236,29 @@ async fn a_connection_that_the_server_has_closed_costs_no_attempt() {
     }
 }
 
+/// A process of its own: gauges are those of a process, and the other tests' services share this one.
 #[tokio::test]
 async fn without_a_server_the_service_says_so_and_queues() {
-    let world = World::start_with(Mailbox::start().await, &[]).await;
-    world.publish_user(&user_event(world.buyer.id, "kim@example.org", &world.infra)).await;
-    world.sale().await;
-    world.service.admin_port().get("/readyz").await.expect(200);
-    let metrics = world.service.admin_port().get("/metrics").await.text;
+    let infra = Infra::start_at(Clock::system()).await;
+    let mailbox = Mailbox::start().await;
+    let program = infra.program("confirmation").with("MAIL_FROM", FROM);
+    let program = program.without("JWT_PRIVATE_KEY").serve(&infra).await;
+    let (seller, buyer) = (infra.user(), infra.user());
+    infra.bus().publish(&UserCreated(user_event(buyer.id, "kim@example.org", &infra))).await;
+    let complete = fixtures::completed(&order_of(&buyer, &seller, &infra));
+    infra.bus().publish(&OrderCompleted(complete)).await;
+    infra.bus().settled("confirmation").await;
+    program.admin_port.get("/readyz").await.expect(200);
+    let metrics = program.admin_port.get("/metrics").await.text;
     assert!(metrics.contains("mail_server_configured 0"), "{metrics}");
-    let statuses = world.statuses().await;
-    assert_eq!(statuses.len(), 3);
-    assert!(statuses.iter().all(|(_, status)| status == "queued"));
+    let mails = infra.database("confirmation").await.collection::<bson::Document>("mails");
+    let queued = mails.count_documents(doc! { "status": "queued" }).await.unwrap();
+    assert_eq!(queued, 3);
+    assert_eq!(mails.count_documents(doc! {}).await.unwrap(), 3);
 
-    let url = world.mailbox.smtp_url();
-    let (_, _second) = serve(&world.infra, &["--smtp-url", &url]).await;
-    world.mailbox.expect(2).await;
+    let url = mailbox.smtp_url();
+    let (_, _second) = serve(&infra, &["--smtp-url", &url]).await;
+    mailbox.expect(2).await;
 }
 
 /// Two replicas claim each mail once.
