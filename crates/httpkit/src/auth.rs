@@ -10,6 +10,7 @@ use anyhow::Context;
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use common::ids::{SessionId, UserId};
 use common::permissions::{self, Action, Owners, Principal};
+use common::problem;
 use common::{Clock, Time};
 use http::request::Parts;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -45,6 +46,9 @@ pub struct Claims {
     pub exp: i64,
     #[serde(default)]
     pub groups: Vec<String>,
+    /// Whether the user's address is confirmed. (The version before didn't say so; the next refresh does.)
+    #[serde(default)]
+    pub verified: bool,
 }
 
 /// The signed-in user who sent the request: an extractor that responds 401 to anyone else. As `Option<CurrentUser>` it
@@ -54,9 +58,20 @@ pub struct CurrentUser {
     pub id: UserId,
     pub session: SessionId,
     pub groups: Vec<String>,
+    /// Whether their address is confirmed.
+    pub verified: bool,
 }
 
 impl CurrentUser {
+    /// Responds 403 unless the user's address is confirmed, if that is `required`.
+    pub fn require_verified(&self, required: bool) -> Result<()> {
+        if self.verified || !required {
+            return Ok(());
+        }
+        let detail = "Confirm your email address first: open the link that was mailed to it, or have another one sent.";
+        Err(Error::refused(&problem::EMAIL_NOT_VERIFIED, detail))
+    }
+
     /// Whether the user belongs to the group [`ADMIN`].
     pub fn is_admin(&self) -> bool {
         self.groups.iter().any(|group| group == ADMIN)
@@ -162,8 +177,8 @@ impl Verifier {
             .find_map(|key| jsonwebtoken::decode::<Claims>(token, key, &validation).ok())?
             .claims;
         let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
-        let Claims { sub: id, sid: session, groups, generation, .. } = claims;
-        let user = CurrentUser { id, session, groups };
+        let Claims { sub: id, sid: session, groups, verified, generation, .. } = claims;
+        let user = CurrentUser { id, session, groups, verified };
         Some(Signed { user, generation, expires })
     }
 

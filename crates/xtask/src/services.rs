@@ -155,6 +155,7 @@ fn secrets_but(known: &[&str]) -> Vec<&'static str> {
         "STRIPE_WEBHOOK_SECRET",
         "JWT_PRIVATE_KEY",
         "ADMISSION_KEYS",
+        "LINK_KEYS",
         "SMTP_URL",
         "SENDGRID_API_KEY",
     ];
@@ -202,7 +203,8 @@ impl LaunchContext<'_> {
         let without = match service {
             "auth" => {
                 env.push(("JWT_PRIVATE_KEY", key("private.pem")));
-                secrets_but(&["JWT_PRIVATE_KEY"])
+                env.push(("LINK_KEYS", key("links.key")));
+                secrets_but(&["JWT_PRIVATE_KEY", "LINK_KEYS"])
             }
             "tickets" => {
                 env.push(("ADMISSION_KEYS", key("admissions.pem")));
@@ -222,7 +224,8 @@ impl LaunchContext<'_> {
                     env.push(("SMTP_URL", url.into()));
                 }
                 env.push(("ADMISSION_KEYS", key("admissions.pem")));
-                secrets_but(&["ADMISSION_KEYS", "SMTP_URL", "SENDGRID_API_KEY"])
+                env.push(("LINK_KEYS", key("links.key")));
+                secrets_but(&["ADMISSION_KEYS", "LINK_KEYS", "SMTP_URL", "SENDGRID_API_KEY"])
             }
             _ => secrets_but(&[]),
         };
@@ -325,6 +328,15 @@ mod tests {
             let has = variable(&spec_of(service, Some(6)), "ADMISSION_KEYS").is_some();
             assert_eq!(has, ["tickets", "confirmation"].contains(&service), "{service}");
             assert!(has || spec_of(service, Some(6)).without.contains(&"ADMISSION_KEYS"));
+        }
+    }
+
+    #[test]
+    fn only_auth_and_confirmation_get_the_key_of_links() {
+        for service in ["auth", "tickets", "orders", "payments", "confirmation", WEB] {
+            let has = variable(&spec_of(service, Some(6)), "LINK_KEYS").is_some();
+            assert_eq!(has, ["auth", "confirmation"].contains(&service), "{service}");
+            assert!(has || spec_of(service, Some(6)).without.contains(&"LINK_KEYS"));
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use bus::Listeners;
 use common::Clock;
 use http::{HeaderValue, header};
@@ -13,9 +13,11 @@ use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
 use crate::first_admin;
+use crate::recoveries;
 use crate::routes::{
-    add_to_group, audit, ban, currentuser, end_all_sessions, end_session, find_user, refresh,
-    remove_from_group, sessions, show_user, signin, signout, signup, unban,
+    add_to_group, audit, ban, change, currentuser, disown, end_all_sessions, end_session,
+    find_user, recover, refresh, remove_from_group, request_recovery, request_verification,
+    sessions, show_user, signin, signout, signup, unban, verify,
 };
 use crate::state::{App, Settings};
 use crate::store::Store;
@@ -28,6 +30,12 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/refresh", post(refresh::handle))
         .route("/api/users/currentuser", get(currentuser::handle))
         .route("/api/users/currentUser", get(currentuser::handle))
+        .route("/api/users/me", patch(change::handle))
+        .route("/api/users/verification", post(request_verification::handle))
+        .route("/api/users/verification/confirm", post(verify::handle))
+        .route("/api/users/recovery", post(request_recovery::handle))
+        .route("/api/users/recovery/confirm", post(recover::handle))
+        .route("/api/users/disown", post(disown::handle))
         .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
         .route("/api/users/sessions/{id}", delete(end_session::handle))
         .route("/api/users", get(find_user::handle))
@@ -67,7 +75,9 @@ impl Microservice for Auth {
             first_admin::appoint(&app, email).await?;
         }
         let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
+        let of_recoveries = app.clone();
         Ok(service
+            .background("recoveries", |stop| recoveries::run(of_recoveries, stop))
             .background("relay", app.context.relay(app.store.documents()))
             .background("relay of sessions", app.context.relay(app.store.sessions())))
     }

@@ -1,5 +1,5 @@
-//! `auth generate-keys`: the pair of keys that session tokens are signed and verified with, and the key of the codes that open
-//! doors, which auth itself doesn't use.
+//! `auth generate-keys`: the pair of keys that session tokens are signed and verified with, the key of the links that users are
+//! mailed, and that of the codes that open doors, which auth itself doesn't use.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -14,8 +14,8 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use tempfile::NamedTempFile;
 
-/// Creates private.pem and public.pem, an Ed25519 pair that signs sessions, and admissions.pem, which signs the codes that open
-/// doors. Existing files stay as they are.
+/// Creates private.pem and public.pem, an Ed25519 pair that signs sessions, admissions.pem, which signs the codes that open doors,
+/// and links.key, the key of the links that users are mailed. Existing files stay as they are.
 #[derive(Parser)]
 #[command(name = "auth generate-keys")]
 struct GenerateKeys {
@@ -47,6 +47,10 @@ pub fn generate(out: &Path) -> anyhow::Result<()> {
             let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| anyhow!(error))?;
             create(file, pem.as_bytes(), 0o600)?;
         }
+    }
+    let links = out.join("links.key");
+    if !links.try_exists()? {
+        create(&links, account_links::generate(rand::random()).as_bytes(), 0o600)?;
     }
     if !public.try_exists()? {
         let pem = fs::read_to_string(&private)
@@ -96,7 +100,7 @@ mod tests {
         generate(&out).unwrap();
         assert_eq!((read("private.pem"), read("public.pem")), first);
         assert_ne!(read("admissions.pem"), first.0);
-        assert_eq!(fs::read_dir(&out).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 4);
     }
 
     #[test]
@@ -122,6 +126,6 @@ mod tests {
         let public = fs::read_to_string(folder.path().join("public.pem")).unwrap();
         let key = SigningKey::from_pkcs8_pem(&private).unwrap().verifying_key();
         assert_eq!(key.to_public_key_pem(LineEnding::LF).unwrap(), public);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 }

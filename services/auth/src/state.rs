@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use account_links::{LinkKeys, LinkSettings};
 use axum::extract::FromRef;
 use clap::Parser;
 use common::Clock;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, ServiceContext};
+use tokio::sync::Notify;
 
 use crate::cookies::SessionCookies;
 use crate::domain::EmailAddress;
@@ -31,6 +34,9 @@ pub struct Settings {
     /// File with the Ed25519 private key (PKCS#8, PEM) that sign-in tokens are signed with
     #[arg(long, env = "JWT_PRIVATE_KEY")]
     pub jwt_private_key: PathBuf,
+
+    #[command(flatten)]
+    pub links: LinkSettings,
 
     /// The address of an account that becomes an administrator's at the start; sign up with it first
     #[arg(long, env = "ADMIN_EMAIL")]
@@ -59,6 +65,9 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
     pub(crate) token_issuer: TokenIssuer,
+    pub(crate) link_keys: LinkKeys,
+    /// Wakes the task that issues the links to another password.
+    pub(crate) wake_recoveries: Arc<Notify>,
     pub(crate) cookies: SessionCookies,
     pub(crate) verifier: Verifier,
     pub(crate) clock: Clock,
@@ -86,6 +95,8 @@ impl App {
             store: Store::open(&context.database, clock.clone()).await?,
             passwords: Passwords::start().await?,
             token_issuer,
+            link_keys: settings.links.read()?,
+            wake_recoveries: Arc::default(),
             cookies: SessionCookies::of(&server.public_url),
             verifier,
             clock,

@@ -36,35 +36,38 @@ impl TokenIssuer {
     }
 
     pub fn issue(&self, user: &User, session: &Session, now: Time) -> anyhow::Result<String> {
-        self.sign(user.id, session.id, session.generation, &user.groups, now)
+        self.sign(&Claims {
+            generation: session.generation,
+            groups: user.groups.clone(),
+            verified: user.email_verified,
+            ..claims(user.id, session.id, now)
+        })
     }
 
-    fn sign(
-        &self,
-        user: UserId,
-        session: SessionId,
-        generation: i64,
-        groups: &[String],
-        now: Time,
-    ) -> anyhow::Result<String> {
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: user,
-            sid: session,
-            generation,
-            iat: now.millis() / 1000,
-            exp: (now + TOKEN_LIFE).millis() / 1000,
-            groups: groups.to_vec(),
-        };
+    fn sign(&self, claims: &Claims) -> anyhow::Result<String> {
         let header = Header::new(Algorithm::EdDSA);
-        jsonwebtoken::encode(&header, &claims, &self.0).context("signing a session token")
+        jsonwebtoken::encode(&header, claims, &self.0).context("signing a session token")
     }
 
     /// Whether `verifier` accepts the tokens that this issues.
     pub fn is_trusted_by(&self, verifier: &Verifier, now: Time) -> bool {
-        self.sign(UserId::new(now), SessionId::new(now), 0, &[], now)
+        self.sign(&claims(UserId::new(now), SessionId::new(now), now))
             .is_ok_and(|token| verifier.verify(&token).is_some())
+    }
+}
+
+/// What a token says at least.
+fn claims(user: UserId, session: SessionId, now: Time) -> Claims {
+    Claims {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: user,
+        sid: session,
+        generation: 0,
+        iat: now.millis() / 1000,
+        exp: (now + TOKEN_LIFE).millis() / 1000,
+        groups: Vec::new(),
+        verified: false,
     }
 }
 

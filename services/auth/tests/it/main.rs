@@ -1,10 +1,14 @@
 //! auth through its HTTP API, on a real MongoDB and a real NATS.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where an expectation is violated")]
+
 mod admin;
 mod currentuser;
 mod keys;
+mod links;
 mod load;
 mod moderation;
+mod profile;
 mod queries;
 mod refresh;
 mod sessions;
@@ -70,6 +74,7 @@ async fn replica(infra: &Infra) -> TestService {
 fn settings(infra: &Infra) -> Settings {
     let mut args = infra.args("auth");
     args.extend(["--jwt-private-key".to_owned(), infra.private_key_file().display().to_string()]);
+    args.extend(["--link-keys".to_owned(), infra.link_key_file().display().to_string()]);
     Settings::parse_from(args)
 }
 

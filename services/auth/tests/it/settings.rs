@@ -58,9 +58,14 @@ async fn it_starts_with_generated_keys() {
 #[test]
 fn a_missing_setting_is_named() {
     let error = Settings::try_parse_from(["auth"]).err().unwrap().to_string();
-    for name in
-        ["--public-url", "--jwt-public-keys", "--mongo-uri", "--nats-url", "--jwt-private-key"]
-    {
+    for name in [
+        "--public-url",
+        "--jwt-public-keys",
+        "--mongo-uri",
+        "--nats-url",
+        "--jwt-private-key",
+        "--link-keys",
+    ] {
         assert!(error.contains(name), "{name}: {error}");
     }
 }
