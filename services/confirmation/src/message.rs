@@ -1,13 +1,16 @@
 //! What a mail says: the subject, and its text and HTML from templates that the compiler checks.
 
 mod about;
+mod account;
 mod attachments;
 mod templates;
 
 use std::time::{Duration, SystemTime};
 
+use account_links::LinkKeys;
 use admissions::AdmissionKeys;
 use anyhow::Context as _;
+use common::Time;
 use lettre::Message;
 use lettre::message::header::{
     ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue,
@@ -26,13 +29,18 @@ pub struct Letterhead {
     pub public_url: Url,
     /// Of the codes that a buyer gets.
     pub keys: AdmissionKeys,
+    /// Of the links that a user gets.
+    pub link_keys: LinkKeys,
 }
 
 impl Letterhead {
     /// The mail as it is sent. An error lies in the mail itself, such as in its address.
-    pub fn compose(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<Message> {
-        let Content { subject, text, html, attachments } = self.content(mail, to)?;
-        let address = to.email.parse().with_context(|| format!("the address {:?}", to.email))?;
+    pub fn compose(&self, mail: &Mail, to: &UserReplica, now: Time) -> anyhow::Result<Message> {
+        let Content { subject, text, html, attachments } = self.content(mail, to, now)?;
+        let email = mail.address_of(to);
+        let address = email.parse().with_context(|| format!("the address {email:?}"))?;
+        // Another address than the user's may be somebody else's.
+        let name = to.confirmed_name().filter(|_| email == to.email);
         let part = |kind: ContentType, body: String| {
             let part = SinglePart::builder().header(kind);
             part.header(ContentTransferEncoding::QuotedPrintable).body(body)
@@ -41,7 +49,7 @@ impl Letterhead {
         let date = Duration::from_millis(u64::try_from(mail.created_at.millis()).unwrap_or(0));
         let message = Message::builder()
             .from(self.from.clone())
-            .to(Mailbox::new(to.name.as_deref().map(one_line), address))
+            .to(Mailbox::new(name.map(one_line), address))
             .subject(one_line(&subject))
             .message_id(Some(mail.id.message_id(self.from.email.domain())))
             .date(SystemTime::UNIX_EPOCH + date)
@@ -53,13 +61,11 @@ impl Letterhead {
         Ok(message)
     }
 
-    fn content(&self, mail: &Mail, to: &UserReplica) -> anyhow::Result<Content> {
-        let home = self.link(&[]);
-        if mail.kind == Kind::Welcome {
-            let (text, html) = templates::welcome(to.name.as_deref(), &home)?;
-            let subject = "Welcome to Ticketing".to_owned();
-            return Ok(Content { subject, text, html, attachments: Attachments::default() });
+    fn content(&self, mail: &Mail, to: &UserReplica, now: Time) -> anyhow::Result<Content> {
+        if let Some(content) = self.about_account(mail, to, now)? {
+            return Ok(content);
         }
+        let home = self.link(&[]);
         let order = mail.order.as_ref().context("the mail names no order")?;
         let about = About::of(order, self.link(&["orders", &order.id.to_string()]));
         let mut attachments = Attachments::default();
@@ -106,7 +112,13 @@ impl Letterhead {
             Kind::SaleFailed => {
                 (format!("Sale cancelled: {}", about.title), templates::sale_failed(&about, &home)?)
             }
-            Kind::Welcome | Kind::Unknown => {
+            Kind::Welcome
+            | Kind::Verification
+            | Kind::Recovery
+            | Kind::EmailChange
+            | Kind::EmailChangeNotice
+            | Kind::PasswordChanged
+            | Kind::Unknown => {
                 anyhow::bail!("a later version writes mails of this kind")
             }
         };
