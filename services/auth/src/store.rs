@@ -38,10 +38,11 @@ impl Aggregate for User {
         self.status == UserStatus::Unknown || self.links.iter().any(is_unknown)
     }
 
-    /// The back-up revives sessions that have ended since, and refresh tokens that were already used: all of them end.
+    /// The back-up revives sessions that have ended since, and refresh tokens and links that were already used: they end.
     fn bump_version(&mut self, by: i64) {
         self.version += by;
         self.session_generation += by;
+        self.end_links_to_the_account();
     }
 }
 

@@ -11,6 +11,7 @@ use account_links::LinkKeys;
 use admissions::AdmissionKeys;
 use anyhow::Context as _;
 use common::Time;
+use common::events::{AccountLink, LinkPurpose};
 use lettre::Message;
 use lettre::message::header::{
     ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue,
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::domain::{Kind, Mail, UserReplica};
 use about::About;
+use account::{Account, Opening};
 use attachments::Attachments;
 
 /// Who writes, and where links lead.
@@ -132,6 +134,87 @@ impl Letterhead {
             segments.pop_if_empty().extend(path);
         }
         url.to_string()
+    }
+}
+
+/// Mails about an account.
+impl Letterhead {
+    /// None for mails about something else.
+    fn about_account(
+        &self,
+        mail: &Mail,
+        to: &UserReplica,
+        now: Time,
+    ) -> anyhow::Result<Option<Content>> {
+        let account = self.account(mail, to, now)?;
+        let (subject, (text, html)) = match mail.kind {
+            Kind::Welcome => ("Welcome to Ticketing", templates::welcome(&account)?),
+            Kind::Verification => {
+                ("Confirm your email address", templates::verification(&account)?)
+            }
+            Kind::Recovery => ("Choose a new password", templates::recovery(&account)?),
+            Kind::EmailChange => {
+                ("Confirm your new email address", templates::email_change(&account)?)
+            }
+            Kind::EmailChangeNotice => {
+                ("Your email address is about to change", templates::email_change_notice(&account)?)
+            }
+            Kind::PasswordChanged => {
+                ("Your password was changed", templates::password_changed(&account)?)
+            }
+            Kind::Paid
+            | Kind::Expired
+            | Kind::Refunded
+            | Kind::Released
+            | Kind::TicketSent
+            | Kind::PaymentFailed
+            | Kind::Sold
+            | Kind::ProblemReported
+            | Kind::SaleRefunded
+            | Kind::SaleDisputed
+            | Kind::SaleFailed
+            | Kind::Unknown => return Ok(None),
+        };
+        let (subject, attachments) = (subject.to_owned(), Attachments::default());
+        Ok(Some(Content { subject, text, html, attachments }))
+    }
+
+    fn account(&self, mail: &Mail, to: &UserReplica, now: Time) -> anyhow::Result<Account> {
+        // The welcome has whichever link is outstanding by now.
+        let link = if mail.kind == Kind::Welcome {
+            to.link(LinkPurpose::Verification, now)
+        } else {
+            mail.link.as_ref()
+        };
+        let confirms = link.is_some_and(|link| link.purpose == LinkPurpose::Verification);
+        let disown = to.link(LinkPurpose::Disown, now).filter(|_| confirms);
+        Ok(Account {
+            home: self.link(&[]),
+            name: to.confirmed_name().map(str::to_owned),
+            link: link.map(|link| self.opening(to, link)).transpose()?,
+            disown: disown.map(|link| self.page(to, link)).transpose()?,
+            new_email: link.map(|link| link.email.clone()).unwrap_or_default(),
+            recover: self.link(&["recover"]),
+            password: self.link(&["account", "password"]),
+        })
+    }
+
+    fn opening(&self, to: &UserReplica, link: &AccountLink) -> anyhow::Result<Opening> {
+        let life = link.ends_at.map_or(Duration::ZERO, |end| link.issued_at.until(end));
+        Ok(Opening::new(self.page(to, link)?, life))
+    }
+
+    /// The page that opens a link. Opening the page alone changes nothing: programs that scan mails do that.
+    fn page(&self, to: &UserReplica, link: &AccountLink) -> anyhow::Result<String> {
+        let path: &[&str] = match link.purpose {
+            LinkPurpose::Verification | LinkPurpose::EmailChange => &["verify"],
+            LinkPurpose::Recovery => &["recover", "new"],
+            LinkPurpose::Disown => &["disown"],
+            LinkPurpose::Unknown => anyhow::bail!("a later version opens links of this purpose"),
+        };
+        let code = self.link_keys.code(link.purpose, to.id, &link.nonce);
+        let code = code.context("the code of a link")?;
+        Ok(format!("{}?code={code}", self.link(path)))
     }
 }
 

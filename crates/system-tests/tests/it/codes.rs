@@ -111,7 +111,9 @@ async fn what_opens_a_link_is_in_no_log_event_or_document() {
         ("/recover/new", link_in(&recovery, "/recover/new"), 409),
     ];
     for (page, link, status) in &links {
-        let form = browser.opens(link).await.form(page).with("password", "battery staple");
+        let form = browser.opens(link).await.form(page);
+        let has_password = form.value("password").is_some();
+        let form = if has_password { form.with("password", "battery staple") } else { form };
         browser.sends(&form).await.expect(*status);
     }
     // The last mail is sent, so everything before it is published.

@@ -85,14 +85,18 @@ impl User {
         Some(self.changed(self.clone().with_link(link)))
     }
 
-    /// With a link to another address, which is mailed there.
+    /// With a link to another address, which is mailed there. One that was issued a moment ago is on its way.
     pub(super) fn with_email_change(
         self,
         email: &EmailAddress,
         nonce: String,
         now: Time,
     ) -> Result<User, LinkRefusal> {
-        self.allowed_at(LinkPurpose::EmailChange, now)?;
+        if let Err(refusal) = self.allowed_at(LinkPurpose::EmailChange, now) {
+            let known = self.link(LinkPurpose::EmailChange, now);
+            let is_same = known.is_some_and(|link| link.email == email.as_str());
+            return if is_same { Ok(self) } else { Err(refusal) };
+        }
         let (purpose, life) = (LinkPurpose::EmailChange, Some(EMAIL_CHANGE_LIFE));
         Ok(self.with_link(new_link(purpose, nonce, email.as_str(), life, now)))
     }
@@ -133,6 +137,12 @@ impl User {
             session_generation: self.session_generation + 1,
             ..self.clone()
         })
+    }
+
+    /// Takes away what leads into the account. (What confirms or disowns an address may be opened twice.)
+    pub fn end_links_to_the_account(&mut self) {
+        let leads_in = [LinkPurpose::Recovery, LinkPurpose::EmailChange];
+        self.links.retain(|link| !leads_in.contains(&link.purpose));
     }
 
     fn allowed_at(&self, purpose: LinkPurpose, now: Time) -> Result<(), LinkRefusal> {

@@ -185,6 +185,20 @@ async fn a_forgotten_password_is_replaced_and_every_session_ends() {
     assert!(event.0.password_change.is_some() && event.0.links.is_empty());
 }
 
+/// The ban came after the mail.
+#[tokio::test]
+async fn a_banned_user_gets_the_reason_and_no_session() {
+    let auth = World::start().await;
+    let user = auth.sign_up("kim@example.org").await.body;
+    let code = auth.recovery_code(&user).await;
+    let admin = auth.service.client_as(&auth.infra.admin());
+    let path = format!("/api/users/{}/ban", user["id"].as_str().unwrap());
+    admin.put(&path, json!({ "reason": "Fraud" })).await.expect(200);
+    let refused = auth.post(RECOVER, with_password(&code)).await;
+    assert!(refused.problem(403, "account-banned")["detail"].to_string().contains("Fraud"));
+    assert_eq!(refused.header("set-cookie"), None);
+}
+
 #[tokio::test]
 async fn a_request_for_another_password_does_not_say_whether_the_address_is_known() {
     let auth = World::start().await;
