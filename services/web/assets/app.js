@@ -244,9 +244,11 @@ function stay(...forms) {
 // A password can be read while it is typed. It is sent as a password: browsers keep what was typed into other fields.
 function addReveal(input) {
   const button = document.createElement("button");
+  const label = input.labels[0]?.textContent;
   const show = isShown => {
     input.type = isShown ? "text" : "password";
     button.textContent = isShown ? "Hide password" : "Show password";
+    button.setAttribute("aria-label", `${button.textContent}: ${label}`);
   };
   Object.assign(button, { type: "button", className: "plain reveal" });
   button.dataset.test = `show-${input.name}`;

@@ -62,7 +62,7 @@ async fn the_whole_life_of_an_account() {
         browser.fill("phone", "+420 777 123 456").await;
         browser.press("save-profile").await;
         browser.shows("notice-profile-saved").await;
-        inspect("account").await;
+        inspect("account-profile").await;
 
         let other = visitor(stack, "person", Scripts::Off).await;
         signs_in(&other, &person.email, PASSWORD).await;

@@ -157,6 +157,12 @@ impl User {
         user
     }
 
+    /// As it is shown: what has ended isn't pending any more.
+    pub fn without_ended_links(mut self, now: Time) -> User {
+        self.links.retain(|link| link.ends_at.is_none_or(|end| now < end));
+        self
+    }
+
     pub(super) fn without_links(mut self, purposes: &[LinkPurpose]) -> User {
         self.links.retain(|link| !purposes.contains(&link.purpose));
         self

@@ -129,6 +129,21 @@ async fn a_change_to_an_address_does_not_say_whether_it_is_known() {
     assert_eq!(now["email"], "kim@example.org");
 }
 
+#[tokio::test]
+async fn a_change_of_the_address_that_nobody_has_confirmed_is_over_after_a_day() {
+    let auth = World::start().await;
+    let response = auth.sign_up("kim@example.org").await;
+    let body = json!({ "email": "new@example.org", "currentPassword": PASSWORD });
+    change(&auth.client_of(&response), body).await.expect(200);
+    let code = auth.code(&response.body, LinkPurpose::EmailChange).await;
+    auth.infra.clock.advance(Duration::from_secs(24 * 3600));
+    auth.post(CONFIRM, json!({ "code": code })).await.problem(409, "link-invalid");
+    let refreshed = auth.refresh(&cookie(&response, "refresh")).await;
+    let client = auth.client_of(&refreshed);
+    let now = client.get("/api/users/currentuser").await.expect(200)["currentUser"].clone();
+    assert_eq!((&now["email"], &now["pendingEmail"]), (&json!("kim@example.org"), &json!(null)));
+}
+
 /// Two users want one address: the unique index admits one.
 #[tokio::test]
 async fn of_two_changes_to_one_address_one_succeeds() {
