@@ -6,6 +6,7 @@
 mod bulk;
 pub mod documents;
 mod error;
+mod group_commit;
 pub mod mongo;
 mod obligation_fields;
 mod obligations;
