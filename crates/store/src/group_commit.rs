@@ -3,6 +3,7 @@
 //! Each is atomic by itself and has a result of its own, as if it had been sent alone. A command that may not have arrived is
 //! sent once more under the same number, by which MongoDB recognises what it has already done (a retryable write).
 
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -24,12 +25,14 @@ const QUEUE: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(8);
 /// The driver's label of what may be sent again.
 const RETRYABLE: &str = "RetryableWriteError";
+/// Beyond all numbers of the driver's: the session may be one that it has used before.
+const FIRST: i64 = 1 << 40;
 /// MongoDB's code of an update that would change an `_id`.
 const IMMUTABLE_FIELD: i32 = 66;
 
 /// The two queues of a collection.
 #[derive(Clone, Debug)]
-pub(crate) struct GroupCommit {
+pub struct GroupCommit {
     inserts: mpsc::Sender<Write>,
     updates: mpsc::Sender<Write>,
 }
@@ -47,13 +50,15 @@ impl GroupCommit {
         let start = |command, statements| {
             let (sender, receiver) = mpsc::channel(QUEUE);
             let collection = collection.clone();
-            let committer = Committer { collection, command, statements, session: None };
+            let committer =
+                Committer { collection, command, statements, session: None, last: FIRST };
             tokio::spawn(committer.run(receiver));
             sender
         };
         GroupCommit { inserts: start("insert", "documents"), updates: start("update", "updates") }
     }
 
+    /// Inserts a document; an error if a unique index refuses it ([`crate::Error::duplicate_of`]).
     pub async fn insert(&self, document: Document) -> Result<()> {
         commit(&self.inserts, document).await.map(drop)
     }
@@ -83,8 +88,10 @@ struct Committer {
     /// The command, and what it calls its statements.
     command: &'static str,
     statements: &'static str,
-    /// Within a session each command has a number.
-    session: Option<(ClientSession, i64)>,
+    /// Within a session each command has a number. Kept to the end and not given back: the driver would use it for writes with
+    /// numbers of its own, which are lower.
+    session: Option<ManuallyDrop<ClientSession>>,
+    last: i64,
 }
 
 #[derive(Deserialize)]
@@ -117,9 +124,6 @@ impl Committer {
             }
             let sent = tokio::time::timeout(TIMEOUT, self.send(statements)).await;
             let sent = sent.unwrap_or_else(|_| Err(DriverError::custom("MongoDB doesn't respond")));
-            if sent.is_err() {
-                self.session = None;
-            }
             for (index, result) in waiting.into_iter().enumerate() {
                 // Who has stopped waiting since isn't interested.
                 let _: Result<(), _> = result.send(match &sent {
@@ -134,17 +138,17 @@ impl Committer {
     async fn send(&mut self, statements: Vec<Document>) -> Result<Vec<WriteError>, DriverError> {
         let namespace = self.collection.namespace();
         let client = self.collection.client();
-        let (session, number) = match &mut self.session {
+        let session = match &mut self.session {
             Some(session) => session,
-            None => self.session.insert((client.start_session().await?, 0)),
+            None => self.session.insert(ManuallyDrop::new(client.start_session().await?)),
         };
-        *number += 1;
+        self.last += 1;
         let command = doc! {
             self.command: namespace.coll,
             self.statements: statements,
             "ordered": false,
             "writeConcern": mongo::durable_document(),
-            "txnNumber": *number,
+            "txnNumber": self.last,
         };
         let database = client.database(&namespace.db);
         let mut reply = run(&database, command.clone(), session).await;
