@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use futures::future::ready;
 use mongodb::options::{Hint, IndexOptions};
 use mongodb::{Database, IndexModel};
-use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
+use store::{Change, Documents, GroupCommit, RequestIdentity, TimedCollection, mongo};
 
 use crate::domain::{
     CardToken, EventSweep, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent,
@@ -28,6 +28,8 @@ const BATCH: i64 = 64;
 pub struct Store {
     documents: Documents<OrderPayment>,
     webhooks: TimedCollection<WebhookEvent>,
+    /// Those that come at once are written together.
+    received: GroupCommit,
     sweeps: TimedCollection<EventSweep>,
     changes: Changes,
 }
@@ -74,7 +76,8 @@ impl Store {
         })
         .await?;
         let documents = Documents::open(database, clock, indexes).await?;
-        Ok(Store { documents, webhooks, sweeps, changes: Changes::default() })
+        let received = GroupCommit::start(&webhooks.clone_with_type());
+        Ok(Store { documents, webhooks, received, sweeps, changes: Changes::default() })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -82,6 +85,7 @@ impl Store {
         Store {
             documents: self.documents.in_background(database),
             webhooks: self.webhooks.in_background(database),
+            received: self.received.clone(),
             sweeps: self.sweeps.in_background(database),
             changes: self.changes.clone(),
         }
@@ -105,9 +109,13 @@ impl Store {
         Ok(self.documents.collection().find_one(doc! { "charge.id": id }).await?)
     }
 
-    pub async fn find_by_intent(&self, intent: &str) -> store::Result<Option<OrderPayment>> {
-        let intent = doc! { "charge.intent": { "$eq": intent, "$type": "string" } };
-        Ok(self.documents.collection().find_one(intent).await?)
+    /// The payments of these PaymentIntents, as far as they are ours.
+    pub async fn find_by_intents(&self, intents: &[&str]) -> store::Result<Vec<OrderPayment>> {
+        if intents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ours = doc! { "charge.intent": { "$in": intents, "$type": "string" } };
+        Ok(self.documents.collection().find(ours).await?.try_collect().await?)
     }
 
     /// The orders whose payment waits for the buyer's bank, in the order of their ids, after this one.
@@ -154,9 +162,9 @@ impl Store {
 
     /// Stores a webhook, unless it came before.
     pub async fn insert_webhook(&self, event: &WebhookEvent) -> store::Result<()> {
-        match self.webhooks.insert_one(event).await.map_err(store::Error::from) {
+        match self.received.insert(mongo::document(event)?).await {
             Err(error) if error.duplicate_of().is_none() => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
