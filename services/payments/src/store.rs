@@ -2,6 +2,7 @@
 
 mod sweeps;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -14,6 +15,7 @@ use futures::TryStreamExt;
 use futures::future::ready;
 use mongodb::options::{Hint, IndexOptions};
 use mongodb::{Database, IndexModel};
+use quick_cache::sync::Cache;
 use store::{Change, Documents, GroupCommit, RequestIdentity, TimedCollection, mongo};
 
 use crate::domain::{
@@ -23,6 +25,8 @@ use crate::waiting::{Changes, Subscription};
 
 /// How many due payments are loaded at once.
 const BATCH: i64 = 64;
+/// How many payments are remembered, of some kilobytes each: a buyer pays soon after the reservation.
+const RECENT: usize = 512;
 
 #[derive(Clone)]
 pub struct Store {
@@ -32,6 +36,8 @@ pub struct Store {
     received: GroupCommit,
     sweeps: TimedCollection<EventSweep>,
     changes: Changes,
+    /// What this process has written lately: perhaps not the latest.
+    recent: Arc<Cache<OrderId, OrderPayment>>,
 }
 
 /// How a request to pay was stored.
@@ -77,7 +83,8 @@ impl Store {
         .await?;
         let documents = Documents::open(database, clock, indexes).await?;
         let received = GroupCommit::start(&webhooks.clone_with_type());
-        Ok(Store { documents, webhooks, received, sweeps, changes: Changes::default() })
+        let recent = Arc::new(Cache::new(RECENT));
+        Ok(Store { documents, webhooks, received, sweeps, changes: Changes::default(), recent })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -88,6 +95,7 @@ impl Store {
             received: self.received.clone(),
             sweeps: self.sweeps.in_background(database),
             changes: self.changes.clone(),
+            recent: Arc::clone(&self.recent),
         }
     }
 
@@ -99,6 +107,17 @@ impl Store {
     /// What this process writes from now on, of this order's payment.
     pub fn subscribe(&self, order: OrderId) -> Subscription {
         self.changes.subscribe(order)
+    }
+
+    /// This process has written a payment.
+    fn publish(&self, payment: &OrderPayment) {
+        self.recent.insert(payment.order_id, payment.clone());
+        self.changes.publish(payment);
+    }
+
+    /// An order's payment as this process wrote it last: to begin a change with, which notices if another has written since.
+    pub fn recent(&self, order: OrderId) -> Option<OrderPayment> {
+        self.recent.get(&order)
     }
 
     pub async fn find(&self, order: OrderId) -> store::Result<Option<OrderPayment>> {
@@ -235,7 +254,7 @@ impl Store {
             Some(payment) => payment,
             None => self.documents.change_or_insert(&OrderPayment::new(order), &mut follow).await?,
         };
-        self.changes.publish(&payment);
+        self.publish(&payment);
         Ok((payment, is_leased))
     }
 
@@ -244,9 +263,13 @@ impl Store {
         &self,
         orders: Vec<events::Order>,
     ) -> store::Result<Vec<events::Order>> {
-        let new = orders.iter().map(|order| Change::without_event(OrderPayment::new(order)));
-        let known = self.documents.insert_all(new.collect()).await?;
+        let new: Vec<OrderPayment> = orders.iter().map(OrderPayment::new).collect();
+        let inserts = new.iter().cloned().map(Change::without_event).collect();
+        let known = self.documents.insert_all(inserts).await?;
         let known: Vec<OrderId> = known.iter().map(|change| change.thing.order_id).collect();
+        for payment in new.into_iter().filter(|new| !known.contains(&new.order_id)) {
+            self.recent.insert(payment.order_id, payment);
+        }
         Ok(orders.into_iter().filter(|order| known.contains(&order.id)).collect())
     }
 
@@ -338,7 +361,7 @@ impl Store {
         recorded: Option<OrderPayment>,
     ) -> Result<OrderPayment, Failure> {
         let payment = recorded.ok_or_else(|| unknown_order(order))?;
-        self.changes.publish(&payment);
+        self.publish(&payment);
         Ok(payment)
     }
 }
