@@ -168,6 +168,8 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     }
 
     async fn pull(&self) -> anyhow::Result<()> {
+        // What ends before these streams exist would be reported to nobody.
+        self.bus.ensure_dead_letter_streams().await?;
         let messages = self
             .ensure()
             .await?

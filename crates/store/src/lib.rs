@@ -6,6 +6,7 @@
 mod bulk;
 pub mod documents;
 mod error;
+mod group_commit;
 pub mod mongo;
 mod obligation_fields;
 mod obligations;
@@ -23,6 +24,7 @@ mod timed_collection;
 
 pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
+pub use group_commit::GroupCommit;
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
 pub use outbox::OutboxMessage;
