@@ -26,8 +26,8 @@ pub struct Bus {
     pub(crate) jetstream: jetstream::Context,
     /// How often the connection was lost.
     pub(crate) disconnections: tokio::sync::watch::Receiver<u64>,
-    /// Held while a stream's configuration is read and written back: relays of several kinds of documents do that at once.
-    pub(crate) configuring: Arc<Mutex<()>>,
+    /// Held while a stream is marked: the relays of several collections do that at once, and each writes back what it has read.
+    pub(crate) marking: Arc<Mutex<()>>,
 }
 
 impl Bus {
@@ -62,8 +62,8 @@ impl Bus {
             .context("NATS_URL")?;
         let jetstream = jetstream::new(client.clone());
         let (streams, monitor) = (settings.streams.clone(), settings.nats_monitor_url.clone());
-        let configuring = Arc::default();
-        Ok(Bus { service, streams, monitor, client, jetstream, disconnections, configuring })
+        let marking = Arc::default();
+        Ok(Bus { service, streams, monitor, client, jetstream, disconnections, marking })
     }
 
     /// Whose connection it is.

@@ -25,7 +25,7 @@ use crate::consume::{Failure, Listeners};
 use crate::dead_letters::{self, Undeliverable};
 use crate::failures::{Failures, MessageKey, Verdict};
 use crate::health::ConsumerHealth;
-use crate::time;
+use crate::{lag, time};
 
 /// JetStream redelivers what isn't acknowledged within this time.
 const ACK_WAIT: Duration = Duration::from_secs(12);
@@ -53,6 +53,7 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
         let listeners = Arc::new(self);
         let mut tasks = JoinSet::new();
         tasks.spawn(advisories::run(bus.clone(), stop.clone()));
+        tasks.spawn(lag::run(bus.clone(), streams.clone(), stop.clone()));
         for (stream, subjects) in streams {
             let consumer = Consumer {
                 stream,
@@ -91,8 +92,17 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     /// broker's storage was wiped.
     pub async fn supervise(self) {
         const PAUSE: Duration = Duration::from_millis(250);
+        let mut has_dead_letter_streams = false;
         while !self.stop.is_cancelled() {
-            if let Err(error) = self.pull().await {
+            let pulled = async {
+                // What ends before these streams exist would be reported to nobody.
+                if !has_dead_letter_streams {
+                    self.bus.ensure_dead_letter_streams().await?;
+                    has_dead_letter_streams = true;
+                }
+                self.pull().await
+            };
+            if let Err(error) = pulled.await {
                 tracing::debug!(
                     stream = self.stream.name(),
                     error = format!("{error:#}"),
@@ -168,8 +178,6 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     }
 
     async fn pull(&self) -> anyhow::Result<()> {
-        // What ends before these streams exist would be reported to nobody.
-        self.bus.ensure_dead_letter_streams().await?;
         let messages = self
             .ensure()
             .await?

@@ -112,7 +112,7 @@ impl Bus {
         kind: &str,
         now: Time,
     ) -> anyhow::Result<()> {
-        let _configuring = self.configuring.lock().await;
+        let _marking = self.marking.lock().await;
         let Some(info) = self.info(&stream.name).await? else { return Ok(()) };
         // It may have been recreated once more.
         if info.created.unix_timestamp_nanos() / 1_000_000 == stream.created_at {
@@ -162,7 +162,6 @@ impl Bus {
 
     async fn ensure(&self, wanted: Config) -> anyhow::Result<()> {
         let name = wanted.name.clone();
-        let _configuring = self.configuring.lock().await;
         let Some(Info { config: present, .. }) = self.info(&name).await? else {
             let created = self.jetstream.create_stream(wanted).await;
             created.with_context(|| format!("creating the stream {name}"))?;
