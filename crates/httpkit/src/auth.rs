@@ -12,14 +12,15 @@ use common::ids::{SessionId, UserId};
 use common::permissions::{self, Action, Owners, Principal};
 use common::{Clock, Time};
 use http::request::Parts;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, Validation};
 use quick_cache::sync::Cache;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tower_cookies::Cookies;
 use url::Url;
 
-use crate::ed25519;
+use crate::ed25519::PublicKey;
 use crate::error::{Error, Result};
 use crate::revocations::Revocations;
 
@@ -78,7 +79,7 @@ impl CurrentUser {
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
-    keys: Vec<DecodingKey>,
+    keys: Vec<PublicKey>,
     cookie: &'static str,
     clock: Clock,
     /// Tokens whose signature is valid, by their SHA-256: a browser sends the same one with every request.
@@ -111,7 +112,7 @@ impl Verifier {
         let keys = pem
             .split_inclusive(END)
             .filter(|block| block.contains(END))
-            .map(ed25519::decoding_key)
+            .map(PublicKey::from_pem)
             .collect::<Result<Vec<_>, _>>()
             .context("expected Ed25519 public keys in PEM")?;
         anyhow::ensure!(!keys.is_empty(), "expected at least one Ed25519 public key in PEM");
@@ -149,22 +150,31 @@ impl Verifier {
 
     /// What a token says, and until when, if one of our keys signed it.
     fn read(&self, token: &str) -> Option<Signed> {
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // `exp` is checked at each request, against the clock that we were given.
-        validation.validate_exp = false;
-        let claims = self
-            .0
-            .keys
-            .iter()
-            .find_map(|key| jsonwebtoken::decode::<Claims>(token, key, &validation).ok())?
-            .claims;
+        let claims: Claims = self.claims(token, AUDIENCE)?;
         let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
         let Claims { sub: id, sid: session, groups, generation, .. } = claims;
         let user = CurrentUser { id, session, groups };
         Some(Signed { user, generation, expires })
+    }
+
+    /// What a token for this audience says, if one of our keys signed it. Whether it has expired is the caller's to check, against
+    /// the clock that it was given.
+    pub fn claims<T: DeserializeOwned>(&self, token: &str, audience: &str) -> Option<T> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.validate_exp = false;
+        let kid = jsonwebtoken::decode_header(token).ok()?.kid;
+        let named = |key: &&PublicKey| kid.as_ref().is_none_or(|kid| *kid == key.kid);
+        let mut keys = self.0.keys.iter().filter(named);
+        keys.find_map(|key| jsonwebtoken::decode::<T>(token, &key.decoding, &validation).ok())
+            .map(|token| token.claims)
+    }
+
+    /// The keys that it verifies with, for whoever else wants to.
+    pub fn public_keys(&self) -> &[PublicKey] {
+        &self.0.keys
     }
 
     fn current(&self, parts: &mut Parts) -> Option<CurrentUser> {

@@ -123,6 +123,7 @@ pub(crate) async fn handle(
     let caller = Caller::default();
     let _gone = caller.gone_when_dropped();
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(client_ip::ClientIp(client_ip));
 
     async {
         let response = if is_cross_site(&method, request.headers(), &middleware.origin) {

@@ -12,8 +12,8 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
 use hmac::{Hmac, Mac};
 use httpkit::auth::{ADMIN, AUDIENCE, Claims, ISSUER};
-use httpkit::ed25519;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use httpkit::ed25519::PrivateKey;
+use jsonwebtoken::Header;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -39,17 +39,23 @@ pub enum Forgery {
     ChangedClaims,
     /// Signed with another key.
     OtherKey,
+    /// The same, which claims to be ours.
+    OtherKeyAsOurs,
+    /// Signed with our key, by a name that no key of ours has.
+    UnknownKeyId,
     OtherIssuer,
     OtherAudience,
 }
 
 impl Forgery {
-    pub const ALL: [Forgery; 7] = [
+    pub const ALL: [Forgery; 9] = [
         Forgery::Expired,
         Forgery::NoSignature,
         Forgery::PublicKeyAsSecret,
         Forgery::ChangedClaims,
         Forgery::OtherKey,
+        Forgery::OtherKeyAsOurs,
+        Forgery::UnknownKeyId,
         Forgery::OtherIssuer,
         Forgery::OtherAudience,
     ];
@@ -59,7 +65,7 @@ impl Forgery {
 pub struct Keys {
     pub private_pem: String,
     pub public_pem: String,
-    signing: EncodingKey,
+    signing: PrivateKey,
 }
 
 impl Keys {
@@ -74,15 +80,18 @@ impl Keys {
         let private_pem = key.to_pkcs8_pem(LineEnding::LF).expect("a new key has a PEM form");
         let public_pem = key.verifying_key().to_public_key_pem(LineEnding::LF);
         Keys {
-            signing: ed25519::encoding_key(&private_pem).expect("httpkit reads our keys"),
+            signing: PrivateKey::from_pem(&private_pem).expect("httpkit reads our keys"),
             private_pem: private_pem.to_string(),
             public_pem: public_pem.expect("a new key has a PEM form"),
         }
     }
 
     fn sign(&self, claims: &Claims) -> String {
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &self.signing)
-            .expect("claims can be signed")
+        self.sign_as(&self.signing.header(), claims)
+    }
+
+    fn sign_as(&self, header: &Header, claims: &Claims) -> String {
+        jsonwebtoken::encode(header, claims, &self.signing.encoding).expect("claims can be signed")
     }
 }
 
@@ -131,6 +140,11 @@ pub fn forge(user: &TestUser, clock: &Clock, forgery: Forgery) -> TestUser {
             format!("{header}.{}.{signature}", part(&json!(changed)))
         }
         Forgery::OtherKey => Keys::generate().sign(&valid),
+        Forgery::OtherKeyAsOurs => Keys::generate().sign_as(&Keys::ours().signing.header(), &valid),
+        Forgery::UnknownKeyId => {
+            let kid = Some("unknown".to_owned());
+            Keys::ours().sign_as(&Header { kid, ..Keys::ours().signing.header() }, &valid)
+        }
         Forgery::OtherIssuer => Keys::ours().sign(&Claims { iss: "someone".to_owned(), ..valid }),
         Forgery::OtherAudience => Keys::ours().sign(&Claims { aud: "someone".to_owned(), ..valid }),
     };

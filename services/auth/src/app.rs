@@ -1,7 +1,7 @@
 //! The map: every route and the background task of the service. It has no listeners.
 
 use axum::Router;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use bus::Listeners;
@@ -19,6 +19,7 @@ use crate::routes::{
 };
 use crate::state::{App, Settings};
 use crate::store::Store;
+use crate::write_limit::limit_writes;
 
 pub fn routes(state: App) -> Router {
     Router::new()
@@ -38,6 +39,7 @@ pub fn routes(state: App) -> Router {
             "/api/users/{id}/groups/{group}",
             put(add_to_group::handle).delete(remove_from_group::handle),
         )
+        .layer(from_fn_with_state(state.clone(), limit_writes))
         .layer(map_response(no_store))
         .with_state(state)
 }
@@ -67,7 +69,9 @@ impl Microservice for Auth {
             first_admin::appoint(&app, email).await?;
         }
         let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
+        let limits = app.limits.clone();
         Ok(service
+            .background("redis", |stop| limits.keep_connected(stop))
             .background("relay", app.context.relay(app.store.documents()))
             .background("relay of sessions", app.context.relay(app.store.sessions())))
     }

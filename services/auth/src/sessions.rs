@@ -23,6 +23,7 @@ pub async fn begin(
     let (id, secret) = (token.session(), rotation_secret());
     let session = Session::begin(id, user, token.hash(), secret, device, now);
     app.store.insert_session(&session).await?;
+    app.known_devices.remember(cookies, user.id, now)?;
     set_cookies(app, user, &session, &token, now, cookies)
 }
 

@@ -11,9 +11,9 @@ use common::Time;
 use common::ids::{SessionId, UserId};
 use hmac::{Hmac, Mac};
 use httpkit::auth::{AUDIENCE, Claims, ISSUER, Verifier};
-use httpkit::ed25519;
+use httpkit::ed25519::PrivateKey;
 use httpkit::revocations::TOKEN_LIFE;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Session, TokenHash, User};
@@ -23,13 +23,13 @@ const MAX_ROTATIONS: usize = 1_000;
 
 /// Signs session tokens with the private key.
 #[derive(Clone)]
-pub struct TokenIssuer(Arc<EncodingKey>);
+pub struct TokenIssuer(Arc<PrivateKey>);
 
 impl TokenIssuer {
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
         let pem = std::fs::read_to_string(path)
             .with_context(|| format!("JWT_PRIVATE_KEY: can't read {}", path.display()))?;
-        let key = ed25519::encoding_key(&pem).with_context(|| {
+        let key = PrivateKey::from_pem(&pem).with_context(|| {
             format!("JWT_PRIVATE_KEY: {}: expected an Ed25519 key (PKCS#8, PEM)", path.display())
         })?;
         Ok(TokenIssuer(Arc::new(key)))
@@ -57,8 +57,12 @@ impl TokenIssuer {
             exp: (now + TOKEN_LIFE).millis() / 1000,
             groups: groups.to_vec(),
         };
-        let header = Header::new(Algorithm::EdDSA);
-        jsonwebtoken::encode(&header, &claims, &self.0).context("signing a session token")
+        self.sign_claims(&claims)
+    }
+
+    /// Signs whatever a token says.
+    pub fn sign_claims(&self, claims: &impl Serialize) -> anyhow::Result<String> {
+        jsonwebtoken::encode(&self.0.header(), claims, &self.0.encoding).context("signing a token")
     }
 
     /// Whether `verifier` accepts the tokens that this issues.
