@@ -14,7 +14,7 @@ use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 use crate::domain::User;
 use crate::first_admin;
 use crate::routes::{
-    add_to_group, audit, ban, currentuser, end_all_sessions, end_session, find_user, refresh,
+    add_to_group, audit, ban, currentuser, end_all_sessions, end_session, find_user, jwks, refresh,
     remove_from_group, sessions, show_user, signin, signout, signup, unban,
 };
 use crate::state::{App, Settings};
@@ -31,6 +31,7 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/currentUser", get(currentuser::handle))
         .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
         .route("/api/users/sessions/{id}", delete(end_session::handle))
+        .route("/api/users/.well-known/jwks.json", get(jwks::handle))
         .route("/api/users", get(find_user::handle))
         .route("/api/users/audit", get(audit::handle))
         .route("/api/users/{id}", get(show_user::handle))
@@ -87,11 +88,11 @@ impl Microservice for Auth {
     }
 }
 
-/// Middleware: a response is for one user alone. (Errors set the header themselves.)
+/// Middleware: a response is for one user alone, unless its handler says otherwise. (Errors set the header themselves.)
 async fn no_store(mut response: Response) -> Response {
     if response.status().is_success() {
         let no_store = HeaderValue::from_static("no-store");
-        response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
     }
     response
 }

@@ -20,6 +20,7 @@ pub mod end_all_sessions;
 pub mod end_session;
 mod errors;
 pub mod find_user;
+pub mod jwks;
 pub mod refresh;
 pub mod remove_from_group;
 pub mod sessions;

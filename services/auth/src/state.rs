@@ -23,7 +23,7 @@ use crate::tokens::TokenIssuer;
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "auth",
-    after_help = "`auth generate-keys --out DIR` creates the pair of keys that the settings name."
+    after_help = "`auth generate-keys --out DIR` creates the pair of keys that the settings name, and `auth rotate-keys` replaces it."
 )]
 pub struct Settings {
     #[command(flatten)]
