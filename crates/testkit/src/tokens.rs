@@ -162,6 +162,7 @@ fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) -> C
         iat: clock.now().millis() / 1000,
         exp: (clock.now() + TTL).millis() / 1000,
         groups: groups.iter().map(ToString::to_string).collect(),
+        scope: None,
     }
 }
 

@@ -14,8 +14,9 @@ use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 use crate::domain::User;
 use crate::first_admin;
 use crate::routes::{
-    add_to_group, audit, ban, currentuser, end_all_sessions, end_session, find_user, jwks, refresh,
-    remove_from_group, sessions, show_user, signin, signout, signup, unban,
+    access_token, add_to_group, audit, ban, create_token, currentuser, end_all_sessions,
+    end_session, find_user, jwks, refresh, remove_from_group, revoke_token, sessions, show_user,
+    signin, signout, signup, tokens, unban,
 };
 use crate::state::{App, Settings};
 use crate::store::Store;
@@ -31,6 +32,9 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/currentUser", get(currentuser::handle))
         .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
         .route("/api/users/sessions/{id}", delete(end_session::handle))
+        .route("/api/users/tokens", get(tokens::handle).post(create_token::handle))
+        .route("/api/users/tokens/access", post(access_token::handle))
+        .route("/api/users/tokens/{id}", delete(revoke_token::handle))
         .route("/api/users/.well-known/jwks.json", get(jwks::handle))
         .route("/api/users", get(find_user::handle))
         .route("/api/users/audit", get(audit::handle))
@@ -74,7 +78,8 @@ impl Microservice for Auth {
         Ok(service
             .background("redis", |stop| limits.keep_connected(stop))
             .background("relay", app.context.relay(app.store.documents()))
-            .background("relay of sessions", app.context.relay(app.store.sessions())))
+            .background("relay of sessions", app.context.relay(app.store.sessions()))
+            .background("relay of tokens", app.context.relay(app.store.api_tokens())))
     }
 
     async fn admin(
@@ -84,7 +89,7 @@ impl Microservice for Auth {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
         let store = Store::open(&context.database, clock).await?;
         let admin = AdminCommands::new(&context, listeners(), store.documents());
-        Ok(admin.with_documents(store.sessions()))
+        Ok(admin.with_documents(store.sessions()).with_documents(store.api_tokens()))
     }
 }
 

@@ -8,6 +8,7 @@ mod cookies;
 mod device;
 pub mod domain;
 mod first_admin;
+mod key_files;
 pub mod keys;
 mod known_devices;
 pub mod limits;

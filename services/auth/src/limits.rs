@@ -17,7 +17,7 @@ use httpkit::{Error, Result};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-pub use gcra::Rate;
+pub use gcra::{Cell, Rate};
 use local::LocalLimiter;
 use shared::SharedLimiter;
 
@@ -36,6 +36,8 @@ pub enum Limit {
     Mail,
     /// The same, for one account or mail address.
     MailTo,
+    /// Exchanges of an API token for access tokens.
+    AccessToken,
     /// Writes of a signed-in user.
     Write,
 }
@@ -58,6 +60,7 @@ impl Limit {
             Limit::SignUp => vec![sign_ups],
             Limit::Mail => vec![Rate::new(10, 6, MINUTE)],
             Limit::MailTo => vec![Rate::new(3, 5, MINUTE), Rate::new(10, 2, HOUR)],
+            Limit::AccessToken => vec![Rate::new(60, 10, SECOND)],
             Limit::Write => vec![Rate::new(60, 1, SECOND)],
         }
     }
@@ -71,6 +74,7 @@ impl Limit {
             Limit::SignUp => "sign-up",
             Limit::Mail => "mail",
             Limit::MailTo => "mail-to",
+            Limit::AccessToken => "access-token",
             Limit::Write => "write",
         }
     }
@@ -82,6 +86,9 @@ impl Limit {
             }
             Limit::SignUp => "Too many new accounts from your address",
             Limit::Mail | Limit::MailTo => "Too many mails were asked for",
+            Limit::AccessToken => {
+                "This token was exchanged too often: an access token is valid for minutes"
+            }
             Limit::Write => "Too many changes at once",
         }
     }
@@ -112,13 +119,6 @@ impl Use {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Counted(Vec<Cell>);
-
-/// One rate of one key.
-#[derive(Clone, Debug)]
-struct Cell {
-    key: String,
-    rate: Rate,
-}
 
 /// The limits, as a process of auth applies them.
 #[derive(Clone)]

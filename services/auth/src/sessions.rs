@@ -49,6 +49,14 @@ pub async fn end(app: &App, session: SessionId) -> Result<()> {
     Ok(())
 }
 
+/// The same of an API token, whose access tokens name it as their session.
+pub async fn revoke_api_token(app: &App, token: SessionId) -> Result<()> {
+    let now = app.clock.now();
+    app.store.revoke_api_token(token, now).await?;
+    refuse(app, Revocation::Session(token), now);
+    Ok(())
+}
+
 /// The same of all sessions of a user who has been changed so.
 pub fn ended_all(app: &App, user: &User) {
     let first_valid = user.session_generation;

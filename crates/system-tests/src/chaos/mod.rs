@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result};
 
 pub use faults::{Kind, targets};
 pub use report::Report;
-pub use rolling_restart::{RollingRestart, rolling_restart, rolling_upgrade};
+pub use rolling_restart::{RollingRestart, restart, rolling_restart, rolling_upgrade};
 
 use crate::Stack;
 use crate::checker::{Invariant, Servers, Violation, check};

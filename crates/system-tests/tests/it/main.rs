@@ -13,6 +13,7 @@ mod degraded;
 mod documents;
 mod durability_checks;
 mod gateway;
+mod key_rotation;
 mod kubernetes;
 mod layers;
 mod live;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use httpkit::ed25519::PublicKey;
 
-use super::{Existing, PUBLIC, create_private, public_half, read, write};
+use crate::key_files::{Existing, PUBLIC, create_private, public_half, read, write};
 
 /// Replaces the pair of keys that signs sessions, in three steps: prepare, and restart every service; switch, and restart auth; half
 /// an hour later finish, and restart every service. Nobody is signed out.

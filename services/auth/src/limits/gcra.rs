@@ -11,6 +11,13 @@ pub struct Rate {
     pub interval: Duration,
 }
 
+/// One rate of one key.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub key: String,
+    pub rate: Rate,
+}
+
 impl Rate {
     pub const fn new(burst: u32, times: u32, unit: Duration) -> Self {
         Rate { burst, interval: Duration::from_secs(unit.as_secs() * times as u64) }

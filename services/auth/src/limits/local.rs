@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Cell;
+use super::gcra::Cell;
 
 /// How many keys are remembered, at most: some megabytes.
 const MAX_KEYS: usize = 50_000;
@@ -56,7 +56,7 @@ impl LocalLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Rate;
+    use crate::limits::gcra::Rate;
 
     fn cell(key: &str, burst: u32, seconds: u32) -> Cell {
         Cell { key: key.to_owned(), rate: Rate::new(burst, seconds, Duration::from_secs(1)) }

@@ -8,7 +8,7 @@ use redis::{RedisError, RedisResult};
 use redis_connection::RedisConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::Cell;
+use super::gcra::Cell;
 
 /// How long a request waits for Redis.
 const TIMEOUT: Duration = Duration::from_millis(100);
