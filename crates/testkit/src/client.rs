@@ -69,6 +69,11 @@ impl Client {
         client
     }
 
+    /// The same client with this token on every request, as a program has it.
+    pub fn bearer(&self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
     pub async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await
     }

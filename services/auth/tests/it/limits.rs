@@ -57,7 +57,7 @@ async fn count(replicas: &[RunningProgram], name: &str) -> u64 {
 
 /// Sends some at a time: neither the machine nor the queue of passwords is what limits them.
 async fn send(requests: impl Iterator<Item = impl Future<Output = Response>>) -> Vec<Response> {
-    futures::stream::iter(requests).buffer_unordered(8).collect().await
+    futures::stream::iter(requests).buffer_unordered(4).collect().await
 }
 
 /// A burst, and one more in each interval that a slow machine takes.
@@ -182,6 +182,7 @@ async fn who_knows_the_password_signs_in_as_often_as_they_like() {
     let auth = World::start().await;
     auth.sign_up("kim@example.org").await;
     let client = auth.service.client();
+    let begun = Instant::now();
     for number in 0..40 {
         client.post(SIGN_IN, credentials("kim@example.org")).await.expect(200);
         if number % 10 == 0 {
@@ -192,12 +193,12 @@ async fn who_knows_the_password_signs_in_as_often_as_they_like() {
         }
     }
     let mut responses = Vec::new();
-    let begun = Instant::now();
     for _ in 0..20 {
         responses.push(client.post(SIGN_IN, wrong("kim@example.org")).await);
     }
+    // Four were wrong before.
     let guessed = admitted(&responses, 401);
-    assert!((6..=6 + at_most(0, 10, begun).end()).contains(&guessed), "{guessed}");
+    assert!(at_most(6, 10, begun).contains(&guessed), "{guessed}");
 }
 
 /// Redis is killed, answers nothing any more, or refuses to write.

@@ -13,6 +13,7 @@ mod settings;
 mod signin;
 mod signout;
 mod signup;
+mod tokens;
 
 use auth::app::Auth;
 use auth::state::Settings;
