@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use common::Time;
-use common::events::{EndedSession, UserSessionEnded};
+use common::events::{EndedSession, UserSessionEnded, UserStatus};
 use common::ids::{SessionId, UserId};
 use common::scopes::{Scope, Scopes};
 use common::text::{self, TextError};
@@ -75,7 +75,7 @@ impl ApiToken {
     pub fn is_live(&self, user: &User, now: Time) -> bool {
         self.revoked_at.is_none()
             && now < self.expires_at
-            && user.ban.is_none()
+            && user.status == UserStatus::Active
             && self.generation >= user.session_generation
     }
 
