@@ -1,5 +1,6 @@
 //! A service's connection to NATS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -7,6 +8,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::{Event, HeaderMap, connection};
 use percent_encoding::percent_decode_str;
+use tokio::sync::Mutex;
 use url::Url;
 
 use common::events::Stream;
@@ -24,6 +26,8 @@ pub struct Bus {
     pub(crate) jetstream: jetstream::Context,
     /// How often the connection was lost.
     pub(crate) disconnections: tokio::sync::watch::Receiver<u64>,
+    /// Held while a stream is marked: the relays of several collections do that at once, and each writes back what it has read.
+    pub(crate) marking: Arc<Mutex<()>>,
 }
 
 impl Bus {
@@ -58,7 +62,8 @@ impl Bus {
             .context("NATS_URL")?;
         let jetstream = jetstream::new(client.clone());
         let (streams, monitor) = (settings.streams.clone(), settings.nats_monitor_url.clone());
-        Ok(Bus { service, streams, monitor, client, jetstream, disconnections })
+        let marking = Arc::default();
+        Ok(Bus { service, streams, monitor, client, jetstream, disconnections, marking })
     }
 
     /// Whose connection it is.

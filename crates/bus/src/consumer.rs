@@ -91,8 +91,17 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     /// broker's storage was wiped.
     pub async fn supervise(self) {
         const PAUSE: Duration = Duration::from_millis(250);
+        let mut has_dead_letter_streams = false;
         while !self.stop.is_cancelled() {
-            if let Err(error) = self.pull().await {
+            let pulled = async {
+                // What ends before these streams exist would be reported to nobody.
+                if !has_dead_letter_streams {
+                    self.bus.ensure_dead_letter_streams().await?;
+                    has_dead_letter_streams = true;
+                }
+                self.pull().await
+            };
+            if let Err(error) = pulled.await {
                 tracing::debug!(
                     stream = self.stream.name(),
                     error = format!("{error:#}"),

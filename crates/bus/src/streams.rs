@@ -112,6 +112,7 @@ impl Bus {
         kind: &str,
         now: Time,
     ) -> anyhow::Result<()> {
+        let _marking = self.marking.lock().await;
         let Some(info) = self.info(&stream.name).await? else { return Ok(()) };
         // It may have been recreated once more.
         if info.created.unix_timestamp_nanos() / 1_000_000 == stream.created_at {

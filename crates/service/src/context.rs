@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use httpkit::auth::Verifier;
 use httpkit::{Revocations, Service};
 use mongodb::Database;
-use store::{Aggregate, Documents, RevocationCopy, mongo};
+use store::{Aggregate, Documents, Promise, RevocationCopy, mongo};
 use tokio_util::sync::CancellationToken;
 
 use crate::durability::check_until_reachable;
@@ -127,6 +127,12 @@ impl ServiceContext {
     pub fn relay<T: Aggregate>(&self, documents: &Documents<T>) -> impl BackgroundTask + use<T> {
         let (documents, bus) = (documents.in_background(&self.background), self.bus.clone());
         move |stop| Box::pin(documents.relay(bus, stop))
+    }
+
+    /// Background task: counts the documents that break these promises.
+    pub fn watch(&self, promises: &'static [Promise]) -> impl BackgroundTask + use<> {
+        let (database, clock) = (self.background.clone(), self.clock.clone());
+        move |stop| Box::pin(store::promises::watch(database, promises, clock, stop))
     }
 
     /// Background task: consumes the events of other services.

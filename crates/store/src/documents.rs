@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::bulk;
 use crate::error::{ConflictError, Error, Result};
+use crate::group_commit::GroupCommit;
 use crate::mongo;
 use crate::obligation_fields;
 use crate::outbox::OutboxMessage;
@@ -77,6 +78,7 @@ pub struct Documents<T> {
     pub(crate) documents: TimedCollection<Document>,
     pub(crate) clock: Clock,
     pub(crate) wake: Arc<Notify>,
+    commits: GroupCommit,
     kind: PhantomData<fn() -> T>,
 }
 
@@ -86,6 +88,7 @@ impl<T> Clone for Documents<T> {
             documents: self.documents.clone(),
             clock: self.clock.clone(),
             wake: Arc::clone(&self.wake),
+            commits: self.commits.clone(),
             kind: PhantomData,
         }
     }
@@ -111,12 +114,14 @@ impl<T: Aggregate> Documents<T> {
             Ok(())
         })
         .await?;
-        Ok(Documents { documents, clock, wake: Arc::default(), kind: PhantomData })
+        let commits = GroupCommit::start(&documents);
+        Ok(Documents { documents, clock, wake: Arc::default(), commits, kind: PhantomData })
     }
 
     /// The same documents for background tasks, through their own connections.
     pub fn in_background(&self, database: &Database) -> Self {
-        Documents { documents: self.documents.in_background(database), ..self.clone() }
+        let documents = self.documents.in_background(database);
+        Documents { commits: GroupCommit::start(&documents), documents, ..self.clone() }
     }
 
     /// The collection, for the queries of a service's store. What it reads has no outbox.
@@ -177,7 +182,7 @@ impl<T: Aggregate> Documents<T> {
     ) -> Result<()> {
         let mut document = self.document(thing, events)?;
         document.extend(beside);
-        self.documents.insert_one(document).await?;
+        self.commits.insert(document).await?;
         self.wake.notify_one();
         Ok(())
     }
@@ -250,7 +255,7 @@ impl<T: Aggregate> Documents<T> {
         let mut filter = condition;
         filter.insert("_id", id.to_string());
         let update = self.in_new_version(fields);
-        Ok(self.documents.update_one(filter, update).await?.matched_count == 1)
+        self.commits.update(filter, update).await
     }
 
     /// As [`Documents::update_where`], of several objects by one command, each with its own condition and fields. Returns
@@ -320,9 +325,9 @@ impl<T: Aggregate> Documents<T> {
             update.insert("$push", doc! { "outbox": { "$each": self.entries(events)? } });
         }
         update.insert("$set", fields);
-        let result = self.documents.update_one(filter, update).await?;
+        let matches = self.commits.update(filter, update).await?;
         self.wake.notify_one();
-        Ok(result.matched_count == 1)
+        Ok(matches)
     }
 
     /// Loads, decides and saves, again if another writer was faster. `decide` is pure: it gets the object as it is, and

@@ -6,10 +6,12 @@
 mod bulk;
 pub mod documents;
 mod error;
+mod group_commit;
 pub mod mongo;
 mod obligation_fields;
 mod obligations;
 pub mod outbox;
+pub mod promises;
 mod read_your_writes;
 mod relay;
 mod relay_back_off;
@@ -23,9 +25,11 @@ mod timed_collection;
 
 pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
+pub use group_commit::GroupCommit;
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
 pub use outbox::OutboxMessage;
+pub use promises::Promise;
 pub use read_your_writes::read_your_writes;
 pub use replicas::Replica;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};

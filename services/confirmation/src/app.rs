@@ -13,6 +13,7 @@ use service::{AdminCommands, HttpState, Microservice};
 use crate::domain::Mail;
 use crate::mailer::Mailer;
 use crate::message::Letterhead;
+use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 use crate::{listeners, routes, worker};
 
@@ -59,6 +60,7 @@ pub fn service(
     let counted = app.clone();
     let service = service
         .background("consumers", app.context.consume(listeners(app.clone())))
+        .background("promises", app.context.watch(&PROMISES))
         .background("count", |stop| worker::count(counted, stop));
     metrics::gauge!("mail_server_configured").set(if mailer.is_some() { 1.0 } else { 0.0 });
     match mailer {

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod listeners;
 pub mod mailer;
 pub mod message;
+pub mod promises;
 pub mod routes;
 pub mod settings;
 pub mod state;

@@ -21,6 +21,8 @@ use crate::store::Due;
 
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
+/// What becomes due, and what is freed, within this time is looked for together.
+const GATHERING: Duration = Duration::from_millis(50);
 /// How many mails are sent concurrently.
 const CONCURRENCY: usize = 8;
 /// The pauses after an attempt that has led to nothing; the longest is after a deferral (4xx).
@@ -57,13 +59,14 @@ pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: Cancell
                         drop(permit);
                     });
                 }
+                tokio::time::sleep(GATHERING).await;
                 continue;
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "could not query due mails, will retry"),
         }
         tokio::select! {
-            () = app.wake_worker.notified() => {}
+            () = app.wake_worker.notified() => tokio::time::sleep(GATHERING).await,
             () = tokio::time::sleep(PERIOD) => {}
             () = stop.cancelled() => {}
         }

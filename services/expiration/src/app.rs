@@ -11,6 +11,7 @@ use service::{AdminCommands, Microservice};
 use crate::domain::Schedule;
 use crate::expiry_worker;
 use crate::listeners::{follow_all, order_cancelled, order_completed, order_created};
+use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 
 pub fn listeners(app: App) -> Listeners<App> {
@@ -32,6 +33,7 @@ pub fn service(app: App) -> Service {
     app.context
         .with_durability_check(service, "redis", move || timers.clone().check_durability())
         .background("relay", app.context.relay(app.store.documents()))
+        .background("promises", app.context.watch(&PROMISES))
         .background("consumers", app.context.consume(listeners(app.clone())))
         .background("timers", |stop| expiry_worker::poll(polling, stop))
         .background("sweep", |stop| expiry_worker::sweep(sweeping, stop))

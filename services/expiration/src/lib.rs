@@ -7,6 +7,7 @@ pub mod app;
 pub mod domain;
 pub mod expiry_worker;
 pub mod listeners;
+pub mod promises;
 pub mod state;
 pub mod store;
 pub mod timers;

@@ -13,6 +13,7 @@ use service::Microservice;
 use service::{AdminCommands, HttpState};
 
 use crate::domain::Order;
+use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 use crate::{listeners, routes, sweep};
 
@@ -57,6 +58,7 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         )
         .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
+        .background("promises", app.context.watch(&PROMISES))
         .background("consumers", app.context.consume(listeners(app.in_background())))
         .background("sweep", move |stop| sweep::run(app.in_background(), stop))
 }

@@ -12,6 +12,7 @@ use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
 use crate::domain::OrderPayment;
+use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 use crate::{admin, listeners, response, routes, sweep, webhooks, worker};
 
@@ -52,6 +53,7 @@ pub fn service(app: App, verifier: Verifier) -> Service {
         // A payment may take as long as Stripe does; after that the response is *processing*.
         .route_timeout(Method::POST, "/api/payments", response::DEADLINE)
         .background("relay", app.context.relay(app.store.documents()))
+        .background("promises", app.context.watch(&PROMISES))
         .background("consumers", app.context.consume(listeners(app.in_background())))
         .background("sweep", {
             let app = app.in_background();

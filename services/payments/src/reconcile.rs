@@ -52,19 +52,21 @@ async fn record(app: &App, read: &OrderPayment, observed: &Observed) -> Result<b
     let number = read.attempt_number().unwrap_or(AttemptNumber::NONE);
     let (order, limits, now) = (read.order_id, app.limits, app.clock.now());
     let (mut is_new, mut is_stale) = (false, false);
-    let mut after = app
-        .store
-        .record(order, |payment: &OrderPayment| {
-            let change = payment.record_attempt_state(number, state, limits, now);
-            // That a refund has failed is no fact that only grows: what was read must be newer than what is written.
-            let reopened = || payment.reopen_refund(state, limits, now);
-            let reopened = if change.is_none() { reopened() } else { None };
-            is_stale = reopened.is_some() && payment.version != read.version;
-            let change = change.or(reopened).filter(|_| !is_stale);
-            is_new = change.is_some();
-            change
-        })
-        .await?;
+    let mut decide = |payment: &OrderPayment| {
+        let change = payment.record_attempt_state(number, state, limits, now);
+        // That a refund has failed is no fact that only grows: what was read must be newer than what is written.
+        let reopened = || payment.reopen_refund(state, limits, now);
+        let reopened = if change.is_none() { reopened() } else { None };
+        is_stale = reopened.is_some() && payment.version != read.version;
+        let change = change.or(reopened).filter(|_| !is_stale);
+        is_new = change.is_some();
+        change
+    };
+    // What was known before Stripe was asked is known still.
+    let mut after = match decide(read) {
+        Some(_) => app.store.record_on(read, decide).await?,
+        None => read.clone(),
+    };
     if is_stale {
         return Err(Failure::Transient(anyhow!("{intent} has changed meanwhile")));
     }

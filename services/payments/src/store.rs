@@ -2,6 +2,7 @@
 
 mod sweeps;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -14,7 +15,8 @@ use futures::TryStreamExt;
 use futures::future::ready;
 use mongodb::options::{Hint, IndexOptions};
 use mongodb::{Database, IndexModel};
-use store::{Change, Documents, RequestIdentity, TimedCollection, mongo};
+use quick_cache::sync::Cache;
+use store::{Change, Documents, GroupCommit, RequestIdentity, TimedCollection, mongo};
 
 use crate::domain::{
     CardToken, EventSweep, Limits, OrderPayment, PARKED_AFTER, PaymentRefusal, RequestOutcome,
@@ -24,13 +26,19 @@ use crate::waiting::{Changes, Subscription};
 
 /// How many due payments are loaded at once.
 const BATCH: i64 = 64;
+/// How many payments are remembered, of some kilobytes each: a buyer pays soon after the reservation.
+const RECENT: usize = 512;
 
 #[derive(Clone)]
 pub struct Store {
     documents: Documents<OrderPayment>,
     webhooks: TimedCollection<WebhookEvent>,
+    /// Those that come at once are written together.
+    received: GroupCommit,
     sweeps: TimedCollection<EventSweep>,
     changes: Changes,
+    /// What this process has written lately: perhaps not the latest.
+    recent: Arc<Cache<OrderId, OrderPayment>>,
 }
 
 /// How a request to pay was stored.
@@ -80,7 +88,9 @@ impl Store {
         })
         .await?;
         let documents = Documents::open(database, clock, indexes).await?;
-        Ok(Store { documents, webhooks, sweeps, changes: Changes::default() })
+        let received = GroupCommit::start(&webhooks.clone_with_type());
+        let recent = Arc::new(Cache::new(RECENT));
+        Ok(Store { documents, webhooks, received, sweeps, changes: Changes::default(), recent })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -88,8 +98,10 @@ impl Store {
         Store {
             documents: self.documents.in_background(database),
             webhooks: self.webhooks.in_background(database),
+            received: self.received.clone(),
             sweeps: self.sweeps.in_background(database),
             changes: self.changes.clone(),
+            recent: Arc::clone(&self.recent),
         }
     }
 
@@ -103,6 +115,17 @@ impl Store {
         self.changes.subscribe(order)
     }
 
+    /// This process has written a payment.
+    fn publish(&self, payment: &OrderPayment) {
+        self.recent.insert(payment.order_id, payment.clone());
+        self.changes.publish(payment);
+    }
+
+    /// An order's payment as this process wrote it last: to begin a change with, which notices if another has written since.
+    pub fn recent(&self, order: OrderId) -> Option<OrderPayment> {
+        self.recent.get(&order)
+    }
+
     pub async fn find(&self, order: OrderId) -> store::Result<Option<OrderPayment>> {
         self.documents.get(order).await
     }
@@ -111,9 +134,13 @@ impl Store {
         Ok(self.documents.collection().find_one(doc! { "charge.id": id }).await?)
     }
 
-    pub async fn find_by_intent(&self, intent: &str) -> store::Result<Option<OrderPayment>> {
-        let intent = doc! { "charge.intent": { "$eq": intent, "$type": "string" } };
-        Ok(self.documents.collection().find_one(intent).await?)
+    /// The payments of these PaymentIntents, as far as they are ours.
+    pub async fn find_by_intents(&self, intents: &[&str]) -> store::Result<Vec<OrderPayment>> {
+        if intents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ours = doc! { "charge.intent": { "$in": intents, "$type": "string" } };
+        Ok(self.documents.collection().find(ours).await?.try_collect().await?)
     }
 
     /// When cards of this buyer were declined since then, for whichever order.
@@ -175,9 +202,9 @@ impl Store {
 
     /// Stores a webhook, unless it came before.
     pub async fn insert_webhook(&self, event: &WebhookEvent) -> store::Result<()> {
-        match self.webhooks.insert_one(event).await.map_err(store::Error::from) {
+        match self.received.insert(mongo::document(event)?).await {
             Err(error) if error.duplicate_of().is_none() => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -248,7 +275,7 @@ impl Store {
             Some(payment) => payment,
             None => self.documents.change_or_insert(&OrderPayment::new(order), &mut follow).await?,
         };
-        self.changes.publish(&payment);
+        self.publish(&payment);
         Ok((payment, is_leased))
     }
 
@@ -257,9 +284,13 @@ impl Store {
         &self,
         orders: Vec<events::Order>,
     ) -> store::Result<Vec<events::Order>> {
-        let new = orders.iter().map(|order| Change::without_event(OrderPayment::new(order)));
-        let known = self.documents.insert_all(new.collect()).await?;
+        let new: Vec<OrderPayment> = orders.iter().map(OrderPayment::new).collect();
+        let inserts = new.iter().cloned().map(Change::without_event).collect();
+        let known = self.documents.insert_all(inserts).await?;
         let known: Vec<OrderId> = known.iter().map(|change| change.thing.order_id).collect();
+        for payment in new.into_iter().filter(|new| !known.contains(&new.order_id)) {
+            self.recent.insert(payment.order_id, payment);
+        }
         Ok(orders.into_iter().filter(|order| known.contains(&order.id)).collect())
     }
 
@@ -356,7 +387,7 @@ impl Store {
         recorded: Option<OrderPayment>,
     ) -> Result<OrderPayment, Failure> {
         let payment = recorded.ok_or_else(|| unknown_order(order))?;
-        self.changes.publish(&payment);
+        self.publish(&payment);
         Ok(payment)
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::domain::OrderPayment;
 
 /// The pauses between two reads double from the first to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 type Waiting = HashMap<OrderId, watch::Sender<Option<OrderPayment>>>;

@@ -14,6 +14,7 @@ use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
 use crate::listeners::{follow_all, order_cancelled, order_completed, order_created, user_updated};
+use crate::promises::PROMISES;
 use crate::routes::{
     admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
 };
@@ -62,6 +63,7 @@ pub fn service(app: App, verifier: Verifier, keys: AdmissionKeys) -> Service {
         )
         .shed_first(&SHED_FIRST)
         .background("relay", app.context.relay(app.store.documents()))
+        .background("promises", app.context.watch(&PROMISES))
         .background("relay of reservations", app.context.relay(app.store.reservations()))
         .background("consumers", app.context.consume(listeners(app.in_background())))
         .background("search index", move |stop| search_index::run(of_search, stop))

@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
 
+mod allocations;
 mod server;
 mod sessions;

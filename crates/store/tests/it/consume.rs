@@ -14,7 +14,7 @@ use mongodb::Collection;
 use testkit::{Infra, eventually};
 use tokio_util::sync::CancellationToken;
 
-use crate::thing::bus;
+use crate::thing::{FAIL_POINT, bus};
 
 type Received = Arc<Mutex<Vec<i64>>>;
 
@@ -322,6 +322,7 @@ async fn a_wrong_password_is_an_outage() {
 
 #[tokio::test]
 async fn while_mongodb_refuses_nothing_is_dead_lettered_and_then_all_is_handled() {
+    let _failing = FAIL_POINT.lock().await;
     let infra = Infra::start().await;
     // Not the shared connections: the failure concerns this application's name alone.
     let uri = infra.mongo_uri("refused");

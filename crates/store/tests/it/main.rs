@@ -4,6 +4,7 @@
 
 mod batches;
 mod consume;
+mod group_commit;
 mod obligations;
 mod outbox;
 mod pools;

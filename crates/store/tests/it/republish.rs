@@ -200,6 +200,25 @@ async fn the_first_start_republishes_nothing() {
     assert_eq!(ids(&infra).await.len(), 3);
 }
 
+/// The relays of a process's several collections share its streams.
+#[tokio::test]
+async fn marks_of_several_collections_at_once_are_all_kept() {
+    let infra = Infra::start().await;
+    infra.nats.wipe().await;
+    let bus = crate::thing::bus(&infra, "expiration").await;
+    bus.ensure_streams().await.unwrap();
+    let kinds = ["users", "sessions", "tokens", "links"];
+    let mark = async |kind: &str| {
+        for stream in bus.streams_needing_replay(kind).await.unwrap() {
+            bus.mark_replayed(&stream, kind, infra.clock.now()).await.unwrap();
+        }
+    };
+    futures::future::join_all(kinds.iter().map(|kind| mark(kind))).await;
+    for kind in kinds {
+        assert_eq!(bus.streams_needing_replay(kind).await.unwrap().len(), 0, "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_replay_is_continued_by_another_replica() {
     let infra = Infra::start().await;

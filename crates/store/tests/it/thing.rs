@@ -9,6 +9,9 @@ use store::{Aggregate, Change, Documents, OutboxMessage, Replica};
 use testkit::Infra;
 use tokio_util::sync::CancellationToken;
 
+/// The server has one fail point for commands: held by the test that sets it.
+pub static FAIL_POINT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Thing {
     #[serde(rename = "_id")]

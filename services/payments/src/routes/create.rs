@@ -68,7 +68,11 @@ async fn begin(
     let Some(token) = rules.check("token", input.token.parse::<CardToken>()) else {
         return Err(rules.into_error());
     };
-    let payment = super::find_order(&app, &input.order_id).await?;
+    let recent = input.order_id.parse().ok().and_then(|order| app.store.recent(order));
+    let payment = match recent {
+        Some(payment) => payment,
+        None => super::find_order(&app, &input.order_id).await?,
+    };
     user.require(Action::Pay, payment.owners())?;
     let now = app.clock.now();
     let declines = app.store.declines(user.id, now - card_testing::PERIOD).await?;

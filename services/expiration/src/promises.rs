@@ -1,0 +1,15 @@
+//! What a schedule never is for longer than a moment.
+
+use std::time::Duration;
+
+use bson::doc;
+use store::Promise;
+
+/// The sweep finds what the timers missed within seconds.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(15);
+
+pub const PROMISES: [Promise; 1] = [Promise {
+    name: "expiry_is_published_in_time",
+    collection: "schedules",
+    broken: |now| doc! { "state": "scheduled", "expiresAt": { "$lt": now - PUBLISHED_WITHIN } },
+}];

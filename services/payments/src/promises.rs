@@ -1,0 +1,36 @@
+//! What a payment never is for longer than a moment.
+
+use std::time::Duration;
+
+use bson::doc;
+use store::Promise;
+
+use crate::domain::PARKED_AFTER;
+
+/// orders answers within seconds.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+const REFUNDED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub const PROMISES: [Promise; 3] = [
+    Promise {
+        name: "payment_is_answered",
+        collection: "payments",
+        broken: |now| doc! { "unanswered": true, "changedAt": { "$lt": now - ANSWERED_WITHIN } },
+    },
+    Promise {
+        name: "refund_is_done_within_a_day",
+        collection: "payments",
+        broken: |now| {
+            doc! {
+                "workAt": { "$type": "date" },
+                "charge.status": "refunding",
+                "changedAt": { "$lt": now - REFUNDED_WITHIN },
+            }
+        },
+    },
+    Promise {
+        name: "payment_is_not_parked",
+        collection: "payments",
+        broken: |_| doc! { "failures": { "$gte": i64::from(PARKED_AFTER) } },
+    },
+];
