@@ -25,7 +25,7 @@ use crate::consume::{Failure, Listeners};
 use crate::dead_letters::{self, Undeliverable};
 use crate::failures::{Failures, MessageKey, Verdict};
 use crate::health::ConsumerHealth;
-use crate::time;
+use crate::{lag, time};
 
 /// JetStream redelivers what isn't acknowledged within this time.
 const ACK_WAIT: Duration = Duration::from_secs(12);
@@ -53,6 +53,7 @@ impl<S: Clone + Send + Sync + 'static> Listeners<S> {
         let listeners = Arc::new(self);
         let mut tasks = JoinSet::new();
         tasks.spawn(advisories::run(bus.clone(), stop.clone()));
+        tasks.spawn(lag::run(bus.clone(), streams.clone(), stop.clone()));
         for (stream, subjects) in streams {
             let consumer = Consumer {
                 stream,

@@ -12,6 +12,7 @@ pub mod dead_letters;
 mod durability;
 mod failures;
 pub mod health;
+mod lag;
 mod publish;
 pub mod settings;
 mod streams;

@@ -18,6 +18,8 @@ pub const AIOSMTPD: &str = "TEST_AIOSMTPD";
 pub const KUBECTL: &str = "TEST_KUBECTL";
 /// Initiates MongoDB as in a cluster; unset where it can't be installed.
 pub const MONGOSH: &str = "TEST_MONGOSH";
+/// Checks the alerts; unset where it can't be had.
+pub const PROMTOOL: &str = "TEST_PROMTOOL";
 /// Marks every process that a test starts, so that stale ones can be found.
 pub const MARK: &str = "TICKETING_TEST_ROOT";
 /// The log filter of the services; without it, logs are off.

@@ -69,7 +69,7 @@ pub use client::{Client, Request, Response};
 pub use infra::{Infra, PUBLIC_URL};
 pub use mongod::StandaloneMongod;
 pub use nats::Nats;
-pub use profile::Profile;
+pub use profile::{Profile, assert_promises_have_indexes};
 pub use program::{Program, ProgramOutput, RunningProgram, peak_memory};
 pub use redis::Redis;
 pub use server_sent_events::{EventStream, ServerSentEvent};

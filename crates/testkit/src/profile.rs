@@ -1,8 +1,10 @@
 //! What a service asks of its database, as MongoDB's profiler records it.
 
 use bson::{Document, doc};
+use common::Time;
 use futures::TryStreamExt;
 use mongodb::Database;
+use store::Promise;
 
 /// Records every operation of a database.
 pub struct Profile(Database);
@@ -56,5 +58,15 @@ impl Profile {
             doc! { "ns": 1, "op": 1, "command": 1, "appName": 1, "planSummary": 1, "millis": 1 };
         let found = profile.find(filter).projection(fields).await;
         found.expect("the profile").try_collect().await.expect("the profile")
+    }
+}
+
+/// Asserts that an index has the documents that break each promise. (A service counts them all the time.)
+pub async fn assert_promises_have_indexes(database: &Database, promises: &[Promise], now: Time) {
+    for Promise { name, collection, broken } in promises {
+        let count = doc! { "count": collection, "query": broken(now) };
+        let plan = database.run_command(doc! { "explain": count }).await.expect("a plan");
+        let plan = plan.get_document("queryPlanner").expect("a plan").to_string();
+        assert!(plan.contains("IXSCAN") || plan.contains("COUNT_SCAN"), "{name}: {plan}");
     }
 }

@@ -28,6 +28,7 @@ mod pidfile;
 mod ports;
 mod probe;
 mod process;
+mod promtool;
 mod proof;
 mod report;
 mod root;

@@ -21,6 +21,7 @@ use crate::{
     needs::{self, Needs},
     pidfile,
     ports::Ports,
+    promtool,
     report::Report,
     root::Root,
     servers::{self, Servers},
@@ -53,7 +54,7 @@ Arguments after `--` are cargo's. Only what they select is built and started:
   cargo xtask test -- -- --nocapture             with the tests' own output
 
 A filter that matches no test is an error.
-Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_MONGOSH, TEST_XTASK,
+Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_MONGOSH, TEST_PROMTOOL, TEST_XTASK,
 TEST_BIN_DIR, TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE, TEST_STRIPE_SDK and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
 
 #[derive(Args)]
@@ -108,6 +109,8 @@ async fn find_tools(
         found.push(("TEST_KUBECTL", kubectl.into()));
         let mongosh = mongosh::find(path, report).await?;
         found.extend(mongosh.map(|path| ("TEST_MONGOSH", path.into_os_string())));
+        let promtool = promtool::find(path, report).await?;
+        found.extend(promtool.map(|path| ("TEST_PROMTOOL", path.into_os_string())));
     }
     if needs.browser {
         let browser = Browser::find(path, report).await?;

@@ -19,6 +19,9 @@ pub const PROMISES: [Promise; 2] = [
     Promise {
         name: "rejected_payment_is_returned",
         collection: "orders",
-        broken: |now| doc! { "unanswered": true, "changedAt": { "$lt": now - ANSWERED_WITHIN } },
+        broken: |now| {
+            let since = now - ANSWERED_WITHIN;
+            doc! { "unanswered": true, "remindAt": { "$type": "date" }, "changedAt": { "$lt": since } }
+        },
     },
 ];

@@ -15,7 +15,10 @@ pub const PROMISES: [Promise; 3] = [
     Promise {
         name: "payment_is_answered",
         collection: "payments",
-        broken: |now| doc! { "unanswered": true, "changedAt": { "$lt": now - ANSWERED_WITHIN } },
+        broken: |now| {
+            let since = now - ANSWERED_WITHIN;
+            doc! { "unanswered": true, "remindAt": { "$type": "date" }, "changedAt": { "$lt": since } }
+        },
     },
     Promise {
         name: "refund_is_done_within_a_day",

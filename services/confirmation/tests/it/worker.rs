@@ -302,3 +302,10 @@ async fn a_mail_that_is_deferred_for_days_has_failed() {
     let statuses = world.statuses().await;
     assert_eq!(statuses.iter().filter(|(_, status)| status == "failed").count(), 2, "{statuses:?}");
 }
+
+#[tokio::test]
+async fn broken_promises_are_found_by_indexes() {
+    let world = World::start().await;
+    let (database, now) = (world.infra.database("confirmation").await, world.infra.clock.now());
+    testkit::assert_promises_have_indexes(&database, &confirmation::promises::PROMISES, now).await;
+}

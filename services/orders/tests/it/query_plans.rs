@@ -108,3 +108,10 @@ async fn every_query_has_a_time_limit_and_an_index() {
     orders::sweep::sweep(&world.app).await.unwrap();
     profile.assert_bounded().await;
 }
+
+#[tokio::test]
+async fn broken_promises_are_found_by_indexes() {
+    let world = World::start().await;
+    let (database, now) = (world.infra.database("orders").await, world.infra.clock.now());
+    testkit::assert_promises_have_indexes(&database, &orders::promises::PROMISES, now).await;
+}

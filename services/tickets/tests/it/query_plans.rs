@@ -148,3 +148,10 @@ async fn a_list_of_one_day_examines_the_tickets_around_it() {
         assert_eq!(page["tickets"].as_array().unwrap().len(), 2, "{query}: {page}");
     }
 }
+
+#[tokio::test]
+async fn broken_promises_are_found_by_indexes() {
+    let world = World::start().await;
+    let (database, now) = (world.infra.database("tickets").await, world.infra.clock.now());
+    testkit::assert_promises_have_indexes(&database, &tickets::promises::PROMISES, now).await;
+}
