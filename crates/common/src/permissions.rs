@@ -25,8 +25,10 @@ pub enum Action {
     OrderTicket,
     /// Read an order.
     ViewOrder,
-    /// Read which mails an order's buyer was sent, or have the confirmation sent again.
+    /// Read which mails an order's buyer was sent.
     BuyerMails,
+    /// Have an order's confirmation sent again.
+    ResendConfirmation,
     /// Say that a sold ticket was sent to its buyer.
     SendTicket,
     /// Say that a ticket has arrived, or what is wrong with it.
@@ -90,6 +92,7 @@ pub fn may(user: Principal, action: Action, owners: Owners) -> bool {
         | Action::SendTicket => seller || user.is_admin,
         Action::ViewAdmissions
         | Action::BuyerMails
+        | Action::ResendConfirmation
         | Action::CancelOrder
         | Action::ReportDelivery => buyer || user.is_admin,
         Action::ViewOrder | Action::ViewPayment => buyer || seller || user.is_admin,
@@ -108,6 +111,7 @@ impl Action {
             Action::OrderTicket
             | Action::SendTicket
             | Action::ReportDelivery
+            | Action::ResendConfirmation
             | Action::CancelOrder => Some(Scope::OrdersWrite),
             Action::ViewPayment => Some(Scope::PaymentsRead),
             Action::Pay | Action::Refund => Some(Scope::PaymentsWrite),
@@ -130,7 +134,7 @@ impl Action {
                 (&problem::NOT_ALLOWED, "Only its buyer sees the codes of an order.")
             }
             Action::ViewOrder => (&problem::NOT_ALLOWED, "This order belongs to another account."),
-            Action::BuyerMails => {
+            Action::BuyerMails | Action::ResendConfirmation => {
                 (&problem::NOT_ALLOWED, "These mails were sent to another account.")
             }
             Action::SendTicket => {
@@ -180,6 +184,7 @@ mod tests {
             (OrderTicket, [false, true,  true,  true]),
             (ViewOrder,   [true,  true,  false, true]),
             (BuyerMails,  [false, true,  false, true]),
+            (ResendConfirmation, [false, true, false, true]),
             (SendTicket,  [true,  false, false, true]),
             (ReportDelivery, [false, true, false, true]),
             (ReviewProblems, [false, false, false, true]),
@@ -225,6 +230,7 @@ mod tests {
             (OrderTicket, Some(Scope::OrdersWrite)),
             (ViewOrder, Some(Scope::OrdersRead)),
             (BuyerMails, Some(Scope::OrdersRead)),
+            (ResendConfirmation, Some(Scope::OrdersWrite)),
             (SendTicket, Some(Scope::OrdersWrite)),
             (ReportDelivery, Some(Scope::OrdersWrite)),
             (ReviewProblems, None),
