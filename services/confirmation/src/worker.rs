@@ -21,8 +21,8 @@ use crate::store::Due;
 
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
-/// What becomes due, and what is freed, within this time is looked for together.
-const GATHERING: Duration = Duration::from_millis(50);
+/// What becomes due, and what has been sent, within this time is looked for together.
+const GATHERING: Duration = Duration::from_millis(15);
 /// How many mails are sent concurrently.
 const CONCURRENCY: usize = 8;
 /// The pauses after an attempt that has led to nothing; the longest is after a deferral (4xx).
@@ -39,6 +39,7 @@ pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: Cancell
     let app = &sender.app;
     while !stop.is_cancelled() {
         let Ok(first) = Arc::clone(&permits).acquire_owned().await else { return };
+        tokio::time::sleep(GATHERING).await;
         // No more than can be sent at once: what is known of their orders must not get old.
         let limit = 1 + permits.available_permits();
         match app.store.due(app.clock.now(), limit).await {
@@ -59,14 +60,13 @@ pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: Cancell
                         drop(permit);
                     });
                 }
-                tokio::time::sleep(GATHERING).await;
                 continue;
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "could not query due mails, will retry"),
         }
         tokio::select! {
-            () = app.wake_worker.notified() => tokio::time::sleep(GATHERING).await,
+            () = app.wake_worker.notified() => {}
             () = tokio::time::sleep(PERIOD) => {}
             () = stop.cancelled() => {}
         }

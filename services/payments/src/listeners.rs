@@ -47,7 +47,7 @@ pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
         orders.into_iter().partition(|order| order.version == 1);
     known.extend(app.store.insert_orders(new).await?);
     let known = events::newest(known);
-    let payments = app.store.find_all(&known).await?;
+    let payments = app.store.recent_or_stored(&known).await?;
     let follow = known.iter().map(|order| {
         let payment = payments.iter().find(|payment| payment.order_id == order.id);
         follow_known(&app, order, payment)

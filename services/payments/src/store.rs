@@ -245,9 +245,21 @@ impl Store {
         Ok(())
     }
 
-    /// The payments of these orders.
-    pub async fn find_all(&self, orders: &[events::Order]) -> store::Result<Vec<OrderPayment>> {
-        self.documents.get_all(orders.iter().map(|order| order.id)).await
+    /// The payments of these orders, to begin changes with (see [`Store::recent`]): what this process hasn't written lately is
+    /// read.
+    pub async fn recent_or_stored(
+        &self,
+        orders: &[events::Order],
+    ) -> store::Result<Vec<OrderPayment>> {
+        let (mut payments, mut unknown) = (Vec::new(), Vec::new());
+        for order in orders {
+            match self.recent(order.id) {
+                Some(payment) => payments.push(payment),
+                None => unknown.push(order.id),
+            }
+        }
+        payments.extend(self.documents.get_all(unknown.into_iter()).await?);
+        Ok(payments)
     }
 
     /// Applies an order's state, if it is newer than the known one, which may have been read before. With a lease for this process, if it takes one and a step

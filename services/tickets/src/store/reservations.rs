@@ -10,12 +10,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bson::{Bson, doc};
+use bson::{Bson, Document, doc};
 use common::Time;
 use common::events::Order;
 use common::ids::{OrderId, TicketId};
 use futures::TryStreamExt;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use mongodb::options::ReturnDocument;
 use store::{Change, ConflictError, Error, Result};
 
@@ -49,6 +49,16 @@ enum Summarised {
     Conflict,
     /// There is no such ticket, or it is deleted.
     Gone,
+}
+
+/// Says that a listing's reservations have changed.
+fn mark() -> Document {
+    doc! { "$inc": { "changes": 1_i64 }, "$set": { "dirty": true } }
+}
+
+/// Then it waits for the next pass.
+fn was_summarised_lately(ticket: &Ticket, now: Time) -> bool {
+    ticket.summarised_at.is_some_and(|time| now < time + PAUSE)
 }
 
 impl Store {
@@ -130,23 +140,39 @@ impl Store {
                 *known = order;
             }
         }
-        let of_one = |id: &&TicketId| tickets.get(*id).is_some_and(|ticket| !ticket.has_many());
-        let ids: Vec<TicketId> = newest.keys().filter(of_one).copied().collect();
+        let (of_one, of_many): (Vec<_>, Vec<_>) = newest
+            .into_iter()
+            .filter_map(|(id, order)| Some((tickets.get(&id)?, order)))
+            .partition(|(ticket, _)| !ticket.has_many());
+        let ids: Vec<TicketId> = of_one.iter().map(|(ticket, _)| ticket.id).collect();
         let live = self.live_reservations(&ids).await?;
-        let reflect = async |(id, order): (&TicketId, &&Order)| -> Result<()> {
-            let ticket = tickets.get(id).filter(|ticket| !ticket.has_many());
-            if let Some(ticket) = ticket {
-                let of_it = live.iter().filter(|one| one.ticket_id == *id).cloned().collect();
-                let read = (ticket, of_it);
-                let outcome = self.write_summary(read, Some(order), Mark::IsSummary).await?;
-                if outcome != Summarised::Conflict {
-                    return Ok(());
-                }
-            }
-            self.mark(order).await
+        let reflect = async |(ticket, order): &(&Ticket, &Order)| -> Result<()> {
+            let of_it = live.iter().filter(|one| one.ticket_id == ticket.id).cloned().collect();
+            let written = self.write_summary((ticket, of_it), Some(order), Mark::IsSummary).await?;
+            if written == Summarised::Conflict { self.mark(order).await } else { Ok(()) }
         };
         // Each to its end: a write that was begun is not dropped.
-        join_all(newest.iter().map(reflect)).await.into_iter().collect()
+        let (reflected, marked) =
+            join(join_all(of_one.iter().map(reflect)), self.mark_all(&of_many)).await;
+        reflected.into_iter().collect::<Result<()>>()?;
+        marked
+    }
+
+    /// As [`Store::mark`], of listings of many that were read before: by one command.
+    async fn mark_all(&self, listings: &[(&Ticket, &Order)]) -> Result<()> {
+        if listings.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<TicketId> = listings.iter().map(|(ticket, _)| ticket.id).collect();
+        let tickets = self.documents.collection();
+        tickets.update_many(doc! { "_id": { "$in": ids } }, mark()).await?;
+        let now = self.clock.now();
+        let is_due = |ticket: &Ticket| !ticket.dirty && !was_summarised_lately(ticket, now);
+        let due = listings.iter().filter(|(ticket, _)| is_due(ticket));
+        let summarised =
+            join_all(due.map(|(ticket, order)| self.summarise(ticket.id, Some(order)))).await;
+        // In a conflict, the next pass does it.
+        summarised.into_iter().try_for_each(|summarised| summarised.map(drop))
     }
 
     async fn tickets(
@@ -189,17 +215,14 @@ impl Store {
     /// ago: then it waits for the next pass.
     async fn mark(&self, order: &Order) -> Result<()> {
         let id = order.ticket.id;
-        let mark = doc! { "$inc": { "changes": 1_i64 }, "$set": { "dirty": true } };
         let tickets = self.documents.collection();
-        let marked = tickets.find_one_and_update(doc! { "_id": id }, mark);
+        let marked = tickets.find_one_and_update(doc! { "_id": id }, mark());
         let Some(TicketDocument(before)) = marked.return_document(ReturnDocument::Before).await?
         else {
             return Ok(());
         };
         if before.has_many() {
-            let now = self.clock.now();
-            let is_recent = before.summarised_at.is_some_and(|time| now < time + PAUSE);
-            if !before.dirty && !is_recent {
+            if !before.dirty && !was_summarised_lately(&before, self.clock.now()) {
                 let marked = before.marked();
                 self.summarise_read(&marked, Some(order), Mark::IsWritten).await?;
             }
