@@ -3,6 +3,7 @@
 use common::Time;
 use common::events::UserStatus;
 use common::ids::{SessionId, UserId};
+use common::scopes::Scope;
 use serde::Serialize;
 
 use crate::domain::{Act, ApiToken, AuditEntry, Ban, Session, User};
@@ -77,7 +78,7 @@ impl From<ApiToken> for ApiTokenView {
         ApiTokenView {
             id: token.id,
             name: token.name,
-            scopes: token.scopes.iter().map(|scope| scope.as_str()).collect(),
+            scopes: token.scopes.iter().map(Scope::as_str).collect(),
             created_at: token.created_at,
             expires_at: token.expires_at,
             last_used_at: token.last_used_at,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use common::Time;
+use common::scopes::Scope;
 use http::HeaderMap;
 use httpkit::auth::bearer;
 use httpkit::{Error, Result};
@@ -35,6 +36,6 @@ pub async fn handle(State(app): State<App>, headers: HeaderMap) -> Result<Json<A
         app.store.record_use(&token, now).await?;
     }
     let (access_token, expires_at) = app.token_issuer.issue_access(&token, now)?;
-    let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes = token.scopes.iter().map(Scope::as_str).collect();
     Ok(Json(AccessView { access_token, expires_at, scopes }))
 }

@@ -1,5 +1,7 @@
 //! Rate limits at the door, from real addresses of this machine, with two replicas that share a Redis; and without it.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation ends the test")]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! API tokens, and the access tokens that they are exchanged for.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation ends the test")]
+
 use std::time::Duration;
 
 use common::events::UserSessionEnded;
