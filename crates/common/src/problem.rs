@@ -35,6 +35,8 @@ problems! {
     CARD_DECLINED = "card-declined" PAYMENT_REQUIRED "The card was declined";
     ACCOUNT_BANNED = "account-banned" FORBIDDEN "The account is banned";
     NOT_ALLOWED = "not-allowed" FORBIDDEN "You are not allowed to do this";
+    INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The token doesn't allow this";
+    TOO_MANY_TOKENS = "too-many-tokens" CONFLICT "You have too many API tokens";
     CROSS_SITE = "cross-site" FORBIDDEN "The request came from another site";
     OWN_TICKET = "own-ticket" FORBIDDEN "You can't buy your own ticket";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";

@@ -1,5 +1,6 @@
 //! Users and sessions, and their transitions. Pure: times and hashes are parameters.
 
+pub mod api_token;
 pub mod email_address;
 pub mod moderation;
 pub mod password;
@@ -12,6 +13,7 @@ use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
+pub use api_token::{ApiToken, NewToken};
 pub use email_address::EmailAddress;
 pub use moderation::{Act, AuditEntry, Ban};
 pub use profile::Profile;

@@ -12,21 +12,26 @@ use crate::domain::User;
 use crate::state::App;
 use crate::view::AccountView;
 
+pub mod access_token;
 pub mod add_to_group;
 pub mod audit;
 pub mod ban;
+pub mod create_token;
 pub mod currentuser;
 pub mod end_all_sessions;
 pub mod end_session;
 mod errors;
 pub mod find_user;
+pub mod jwks;
 pub mod refresh;
 pub mod remove_from_group;
+pub mod revoke_token;
 pub mod sessions;
 pub mod show_user;
 pub mod signin;
 pub mod signout;
 pub mod signup;
+pub mod tokens;
 pub mod unban;
 
 /// An account belongs to its user.

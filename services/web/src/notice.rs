@@ -61,6 +61,7 @@ notices! {
     AdminAdded = "admin-added" Good "They’re an administrator from their next sign-in on.";
     AdminRemoved = "admin-removed" Good "They’re no longer an administrator.";
     SessionEnded = "session-ended" Good "That device is signed out.";
+    TokenRevoked = "token-revoked" Good "The token is revoked. Programs that use it are refused from now on.";
     SignedOutEverywhere = "signed-out-everywhere" Good "You are signed out everywhere.";
     Listed = "listed" Good "Your ticket is on sale.";
     Edited = "edited" Good "Your changes have been saved.";

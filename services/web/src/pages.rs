@@ -27,3 +27,4 @@ mod ticket_form;
 pub mod ticket_new;
 pub mod ticket_orders;
 pub mod ticket_sale;
+pub mod tokens;
