@@ -265,7 +265,7 @@ macro_rules! versioned {
 
 // The id of the aggregate, and the members whose values a later version may extend.
 versioned! {
-    User: id, status;
+    User: id, status links;
     EndedSession: id,;
     Ticket: id, listing;
     Reserved: order_id,;
@@ -295,7 +295,7 @@ macro_rules! extensible {
     )+};
 }
 
-extensible! { UserStatus OrderStatus CancelReason HandoverState RefundReason DisputeStatus }
+extensible! { UserStatus LinkPurpose OrderStatus CancelReason HandoverState RefundReason DisputeStatus }
 
 impl Extensible for Listing {
     fn is_unknown(&self) -> bool {
@@ -315,6 +315,12 @@ impl Extensible for Handover {
     }
 }
 
+impl Extensible for Vec<AccountLink> {
+    fn is_unknown(&self) -> bool {
+        self.iter().any(|link| link.purpose.is_unknown())
+    }
+}
+
 impl<T: Extensible> Extensible for Option<T> {
     fn is_unknown(&self) -> bool {
         self.as_ref().is_some_and(Extensible::is_unknown)
@@ -329,9 +335,70 @@ pub enum UserStatus {
     Active,
     /// May not.
     Banned,
+    /// The account was closed: the owner of its address said that they hadn't signed up.
+    Closed,
     /// A value of a later version.
     #[serde(other, skip_serializing)]
     Unknown,
+}
+
+/// What a link that a user is mailed is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkPurpose {
+    /// The address is the user's own.
+    Verification,
+    /// Another password, without the one before.
+    Recovery,
+    /// Another address, which the link is mailed to.
+    EmailChange,
+    /// The owner of the address hasn't signed up.
+    Disown,
+    /// A value of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+impl LinkPurpose {
+    /// As events and codes spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LinkPurpose::Verification => "verification",
+            LinkPurpose::Recovery => "recovery",
+            LinkPurpose::EmailChange => "email_change",
+            LinkPurpose::Disown => "disown",
+            LinkPurpose::Unknown => "unknown",
+        }
+    }
+}
+
+/// A link that was issued and not used yet. What opens it is computed from this with a key: nothing here is secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountLink {
+    /// What it is for. A user has one of each purpose at most: a newer one replaces the older.
+    pub purpose: LinkPurpose,
+    /// Different for each link.
+    pub nonce: String,
+    /// To which address it is mailed.
+    pub email: String,
+    /// When it was issued.
+    pub issued_at: Time,
+    /// When it ends; none: as long as the address isn't confirmed.
+    pub ends_at: Option<Time>,
+    /// Whether it was issued at sign-up: the welcome carries it.
+    #[serde(default)]
+    pub at_sign_up: bool,
+}
+
+/// A change of a user's password.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordChange {
+    /// When it was, by auth's clock.
+    pub at: Time,
+    /// The address that the user had then.
+    pub email: String,
 }
 
 /// A user, without anything secret.
@@ -342,12 +409,21 @@ pub struct User {
     pub id: UserId,
     /// Unique among all users.
     pub email: String,
+    /// Whether the user has shown that mails to it reach them.
+    #[serde(default)]
+    pub email_verified: bool,
     /// As the user wants to be addressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Whether they may use the marketplace.
     pub status: UserStatus,
-    /// Of a banned user: what that means for their orders.
+    /// The links that were issued and not used yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<AccountLink>,
+    /// The last change of the password, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_change: Option<PasswordChange>,
+    /// Of a banned user, and of a closed account: what that means for their orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban: Option<Ban>,
     /// The first generation of their sessions whose tokens are valid. It only grows.

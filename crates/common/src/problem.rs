@@ -34,6 +34,7 @@ problems! {
     INVALID_CREDENTIALS = "invalid-credentials" UNAUTHORIZED "Invalid credentials";
     CARD_DECLINED = "card-declined" PAYMENT_REQUIRED "The card was declined";
     ACCOUNT_BANNED = "account-banned" FORBIDDEN "The account is banned";
+    EMAIL_NOT_VERIFIED = "email-not-verified" FORBIDDEN "The email address is not confirmed";
     NOT_ALLOWED = "not-allowed" FORBIDDEN "You are not allowed to do this";
     INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The token doesn't allow this";
     TOO_MANY_TOKENS = "too-many-tokens" CONFLICT "You have too many API tokens";
@@ -42,6 +43,8 @@ problems! {
     NOT_FOUND = "not-found" NOT_FOUND "Not found";
     METHOD_NOT_ALLOWED = "method-not-allowed" METHOD_NOT_ALLOWED "Method not allowed";
     EMAIL_IN_USE = "email-in-use" CONFLICT "The email address is in use";
+    LINK_INVALID = "link-invalid" CONFLICT "The link is not valid any more";
+    ALREADY_VERIFIED = "already-verified" CONFLICT "The email address is confirmed already";
     TICKET_RESERVED = "ticket-reserved" CONFLICT "The ticket is reserved";
     TICKET_SOLD = "ticket-sold" CONFLICT "The ticket is sold";
     TICKET_CLOSED = "ticket-closed" CONFLICT "The ticket is not for sale";

@@ -21,3 +21,12 @@ pub struct MarketSettings {
     #[arg(long, env = "TIME_ZONE", default_value = "UTC", value_parser = time_zone::parse)]
     pub time_zone: String,
 }
+
+/// Whether people buy and sell with an address that nobody has confirmed. tickets and orders enforce it.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct VerificationSettings {
+    /// Whether buying and selling takes a confirmed email address
+    #[arg(long, env = "REQUIRE_VERIFIED_EMAIL", default_value_t = false,
+          action = clap::ArgAction::Set)]
+    pub require_verified_email: bool,
+}

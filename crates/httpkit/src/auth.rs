@@ -10,6 +10,7 @@ use anyhow::Context;
 use axum::extract::{FromRef, FromRequestParts, MatchedPath, OptionalFromRequestParts};
 use common::ids::{SessionId, UserId};
 use common::permissions::{self, Action, Owners, Principal};
+use common::problem;
 use common::scopes::{Scope, Scopes};
 use common::{Clock, Time};
 use http::request::Parts;
@@ -53,6 +54,9 @@ pub struct Claims {
     /// Of an access token: what it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scopes>,
+    /// Whether the user's address is confirmed. (The version before didn't say so; the next refresh does.)
+    #[serde(default)]
+    pub verified: bool,
 }
 
 /// The signed-in user who sent the request, or whose program did: an extractor that responds 401 to anyone else, and 403 to a
@@ -66,12 +70,23 @@ pub struct CurrentUser {
     pub groups: Vec<String>,
     /// Of a program: what it may do.
     pub scopes: Option<Scopes>,
+    /// Whether their address is confirmed.
+    pub verified: bool,
 }
 
 impl CurrentUser {
     /// Who wants to do something.
     pub fn principal(&self) -> Principal {
         Principal { id: self.id, is_admin: self.is_admin(), scopes: self.scopes }
+    }
+
+    /// Responds 403 unless the user's address is confirmed, if that is `required`.
+    pub fn require_verified(&self, required: bool) -> Result<()> {
+        if self.verified || !required {
+            return Ok(());
+        }
+        let detail = "Confirm your email address first: open the link that was mailed to it, or have another one sent.";
+        Err(Error::refused(&problem::EMAIL_NOT_VERIFIED, detail))
     }
 
     /// Whether the user belongs to the group [`ADMIN`].
@@ -182,8 +197,9 @@ impl Verifier {
     fn read(&self, audience: &str, token: &str) -> Option<Signed> {
         let claims: Claims = self.claims(token, audience)?;
         let expires = Time::from_millis(claims.exp.checked_mul(1000)?);
-        let Claims { sub: id, sid: session, groups, generation, scope: scopes, .. } = claims;
-        let user = CurrentUser { id, session, groups, scopes };
+        let Claims { sub: id, sid: session, groups, verified, generation, scope: scopes, .. } =
+            claims;
+        let user = CurrentUser { id, session, groups, scopes, verified };
         Some(Signed { user, generation, expires })
     }
 

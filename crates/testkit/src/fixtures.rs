@@ -29,8 +29,11 @@ pub fn user(now: Time) -> User {
     User {
         id: UserId::new(now),
         email: "kim@example.org".to_owned(),
+        email_verified: true,
         name: None,
         status: UserStatus::Active,
+        links: Vec::new(),
+        password_change: None,
         ban: None,
         session_generation: 0,
         version: 1,

@@ -50,6 +50,8 @@ impl Infra {
         }
         std::fs::write(folder.path().join("admissions.pem"), tokens::admission_key())
             .expect("a temporary file");
+        std::fs::write(folder.path().join("links.key"), account_links::generate(rand::random()))
+            .expect("a temporary file");
         let nats = Nats::start().await;
         let bus = Bus::connect(&nats.url(), clock.clone()).await;
         bus.create_streams().await;
@@ -110,6 +112,11 @@ impl Infra {
         tokens::user(&self.clock, &[])
     }
 
+    /// The same, with an address that isn't confirmed.
+    pub fn unverified_user(&self) -> TestUser {
+        tokens::unverified(&self.clock)
+    }
+
     /// The same, as a member of the group `admin`.
     pub fn admin(&self) -> TestUser {
         tokens::admin(&self.clock)
@@ -140,6 +147,11 @@ impl Infra {
     /// The key of the codes that open doors, as `ADMISSION_KEYS` wants it.
     pub fn admission_key_file(&self) -> PathBuf {
         self.folder.path().join("admissions.pem")
+    }
+
+    /// The key of the links that users are mailed, as `LINK_KEYS` wants it.
+    pub fn link_key_file(&self) -> PathBuf {
+        self.folder.path().join("links.key")
     }
 
     pub fn public_key_file(&self) -> PathBuf {

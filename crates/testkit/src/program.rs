@@ -74,6 +74,7 @@ impl Program {
             .with("JWT_PUBLIC_KEYS", infra.public_key_file().display())
             // Of no meaning to those that neither sign nor verify codes.
             .with("ADMISSION_KEYS", infra.admission_key_file().display())
+            .with("LINK_KEYS", infra.link_key_file().display())
             .with("JWT_PRIVATE_KEY", infra.private_key_file().display())
     }
 

@@ -164,6 +164,14 @@ pub fn user(clock: &Clock, groups: &[&str]) -> TestUser {
     TestUser { id: claims.sub, session: claims.sid, token: Keys::ours().sign(&claims) }
 }
 
+/// A user whose address isn't confirmed.
+pub fn unverified(clock: &Clock) -> TestUser {
+    let now = clock.now();
+    let claims = claims(UserId::new(now), SessionId::new(now), clock, &[]);
+    let token = Keys::ours().sign(&Claims { verified: false, ..claims.clone() });
+    TestUser { id: claims.sub, session: claims.sid, token }
+}
+
 pub fn admin(clock: &Clock) -> TestUser {
     user(clock, &[ADMIN])
 }
@@ -198,6 +206,7 @@ pub fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) 
         exp: (clock.now() + TTL).millis() / 1000,
         groups: groups.iter().map(ToString::to_string).collect(),
         scope: None,
+        verified: true,
     }
 }
 

@@ -167,7 +167,7 @@ fn here(
     settings: &str,
     services: impl Iterator<Item = (String, String)>,
 ) -> Result<String> {
-    let mut text = format!("access_log \"{access_log}\";\n{settings}");
+    let mut text = format!("access_log \"{access_log}\" without_query;\n{settings}");
     for (name, servers) in services {
         // Idle connections end before a service's own limit for them during its graceful shutdown.
         writeln!(
@@ -293,7 +293,7 @@ mod tests {
             Service { name: "orders".to_owned(), replicas: vec![replica(20_001), replica(20_003)] };
         let servers = [(service.name.clone(), local_servers(&service))].into_iter();
         let text = here("/tmp/a root/log", "", servers).unwrap();
-        assert!(text.contains("access_log \"/tmp/a root/log\";"), "{text}");
+        assert!(text.contains("access_log \"/tmp/a root/log\" without_query;"), "{text}");
         assert!(text.contains(
             "server 127.0.0.1:20001 max_fails=0;\n    server 127.0.0.1:20003 max_fails=0;"
         ));

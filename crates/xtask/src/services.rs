@@ -155,6 +155,7 @@ fn secrets_but(known: &[&str]) -> Vec<&'static str> {
         "STRIPE_WEBHOOK_SECRET",
         "JWT_PRIVATE_KEY",
         "ADMISSION_KEYS",
+        "LINK_KEYS",
         "SMTP_URL",
         "SENDGRID_API_KEY",
     ];
@@ -208,7 +209,8 @@ impl LaunchContext<'_> {
                 if !self.environment.has_sign_up_limit {
                     env.push(("SIGN_UPS_PER_HOUR", "1000000".into()));
                 }
-                secrets_but(&["JWT_PRIVATE_KEY"])
+                env.push(("LINK_KEYS", key("links.key")));
+                secrets_but(&["JWT_PRIVATE_KEY", "LINK_KEYS"])
             }
             "tickets" => {
                 env.push(("ADMISSION_KEYS", key("admissions.pem")));
@@ -228,7 +230,8 @@ impl LaunchContext<'_> {
                     env.push(("SMTP_URL", url.into()));
                 }
                 env.push(("ADMISSION_KEYS", key("admissions.pem")));
-                secrets_but(&["ADMISSION_KEYS", "SMTP_URL", "SENDGRID_API_KEY"])
+                env.push(("LINK_KEYS", key("links.key")));
+                secrets_but(&["ADMISSION_KEYS", "LINK_KEYS", "SMTP_URL", "SENDGRID_API_KEY"])
             }
             _ => secrets_but(&[]),
         };
@@ -332,6 +335,15 @@ mod tests {
             let has = variable(&spec_of(service, Some(6)), "ADMISSION_KEYS").is_some();
             assert_eq!(has, ["tickets", "confirmation"].contains(&service), "{service}");
             assert!(has || spec_of(service, Some(6)).without.contains(&"ADMISSION_KEYS"));
+        }
+    }
+
+    #[test]
+    fn only_auth_and_confirmation_get_the_key_of_links() {
+        for service in ["auth", "tickets", "orders", "payments", "confirmation", WEB] {
+            let has = variable(&spec_of(service, Some(6)), "LINK_KEYS").is_some();
+            assert_eq!(has, ["auth", "confirmation"].contains(&service), "{service}");
+            assert!(has || spec_of(service, Some(6)).without.contains(&"LINK_KEYS"));
         }
     }
 

@@ -224,7 +224,8 @@ impl Up {
         let built = environment.binaries(options.release);
         let binaries = options.bin_dir.as_deref().unwrap_or(&built);
         services::generate_keys(binaries, root).await?;
-        if !root.keys().join("admissions.pem").is_file() {
+        let is_missing = |name: &&str| !root.keys().join(name).is_file();
+        if ["admissions.pem", "links.key"].iter().any(is_missing) {
             // The version before, which is started first, doesn't know this key.
             services::generate_keys(&built, root).await?;
         }

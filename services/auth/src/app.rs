@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use bus::Listeners;
 use common::Clock;
 use http::{HeaderValue, header};
@@ -13,10 +13,12 @@ use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
 use crate::first_admin;
+use crate::recoveries;
 use crate::routes::{
-    access_token, add_to_group, audit, ban, create_token, currentuser, end_all_sessions,
-    end_session, find_user, jwks, refresh, remove_from_group, revoke_token, sessions, show_user,
-    signin, signout, signup, tokens, unban,
+    access_token, add_to_group, audit, ban, change, create_token, currentuser, disown,
+    end_all_sessions, end_session, find_user, jwks, recover, refresh, remove_from_group,
+    request_recovery, request_verification, revoke_token, sessions, show_user, signin, signout,
+    signup, tokens, unban, verify,
 };
 use crate::state::{App, Settings};
 use crate::store::Store;
@@ -30,6 +32,12 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/refresh", post(refresh::handle))
         .route("/api/users/currentuser", get(currentuser::handle))
         .route("/api/users/currentUser", get(currentuser::handle))
+        .route("/api/users/me", patch(change::handle))
+        .route("/api/users/verification", post(request_verification::handle))
+        .route("/api/users/verification/confirm", post(verify::handle))
+        .route("/api/users/recovery", post(request_recovery::handle))
+        .route("/api/users/recovery/confirm", post(recover::handle))
+        .route("/api/users/disown", post(disown::handle))
         .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
         .route("/api/users/sessions/{id}", delete(end_session::handle))
         .route("/api/users/tokens", get(tokens::handle).post(create_token::handle))
@@ -74,9 +82,10 @@ impl Microservice for Auth {
             first_admin::appoint(&app, email).await?;
         }
         let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
-        let limits = app.limits.clone();
+        let (limits, of_recoveries) = (app.limits.clone(), app.clone());
         Ok(service
             .background("redis", |stop| limits.keep_connected(stop))
+            .background("recoveries", |stop| recoveries::run(of_recoveries, stop))
             .background("relay", app.context.relay(app.store.documents()))
             .background("relay of sessions", app.context.relay(app.store.sessions()))
             .background("relay of tokens", app.context.relay(app.store.api_tokens())))

@@ -1,5 +1,5 @@
-//! `auth generate-keys` and `auth rotate-keys`: the pair of keys that session tokens are signed and verified with, and the key of the codes that open
-//! doors, which auth itself doesn't use.
+//! `auth generate-keys` and `auth rotate-keys`: the pair of keys that session tokens are signed and verified with, the key of the
+//! links that users are mailed, and that of the codes that open doors, which auth itself doesn't use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::key_files::{Existing, PUBLIC, create_private, public_half, write};
+use crate::key_files::{Existing, PRIVATE, PUBLIC, create_private, public_half, write};
 
 pub mod rotation;
 
-/// Creates private.pem and public.pem, an Ed25519 pair that signs sessions, and admissions.pem, which signs the codes that open
-/// doors. Existing files stay as they are.
+/// Creates private.pem and public.pem, an Ed25519 pair that signs sessions, admissions.pem, which signs the codes that open doors,
+/// and links.key, the key of the links that users are mailed. Existing files stay as they are.
 #[derive(Parser)]
 #[command(name = "auth generate-keys")]
 struct GenerateKeys {
@@ -52,6 +52,15 @@ pub fn generate(out: &Path) -> anyhow::Result<()> {
             create_private(file)?;
         }
     }
+    let links = out.join("links.key");
+    if !links.try_exists()? {
+        write(
+            &links,
+            account_links::generate(rand::random()).as_bytes(),
+            PRIVATE,
+            Existing::Stays,
+        )?;
+    }
     if !public.try_exists()? {
         write(&public, public_half(&private)?.as_bytes(), PUBLIC, Existing::Stays)?;
     }
@@ -83,7 +92,7 @@ mod tests {
         generate(&out).unwrap();
         assert_eq!((read("private.pem"), read("public.pem")), first);
         assert_ne!(read("admissions.pem"), first.0);
-        assert_eq!(fs::read_dir(&out).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 4);
     }
 
     #[test]
@@ -109,6 +118,6 @@ mod tests {
         let public = fs::read_to_string(folder.path().join("public.pem")).unwrap();
         let key = SigningKey::from_pkcs8_pem(&private).unwrap().verifying_key();
         assert_eq!(key.to_public_key_pem(LineEnding::LF).unwrap(), public);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 }

@@ -66,7 +66,7 @@ impl KnownDevices {
             jti: self.recognise(cookies, user, now).unwrap_or_else(|| DeviceId(Uuid::now_v7())),
             exp: (now + LIFE).millis() / 1000,
         };
-        let token = self.issuer.sign_claims(&claims)?;
+        let token = self.issuer.sign(&claims)?;
         cookies.add(lasting_cookie(self.cookie, token, LIFE, self.secure));
         Ok(())
     }

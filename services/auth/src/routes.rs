@@ -1,11 +1,15 @@
 //! One endpoint per file; `app::routes` maps the paths to them.
 
+use account_links::Code;
 use axum::Json;
+use common::Time;
+use common::events::LinkPurpose;
 use common::ids::{Id as _, UserId};
 use common::permissions::{Action, Owners};
 use httpkit::auth::ADMIN;
 use httpkit::extract::parse_id;
 use httpkit::{CurrentUser, Error, Result};
+use serde::Deserialize;
 use store::Change;
 
 use crate::domain::User;
@@ -16,15 +20,20 @@ pub mod access_token;
 pub mod add_to_group;
 pub mod audit;
 pub mod ban;
+pub mod change;
 pub mod create_token;
 pub mod currentuser;
+pub mod disown;
 pub mod end_all_sessions;
 pub mod end_session;
 mod errors;
 pub mod find_user;
 pub mod jwks;
+pub mod recover;
 pub mod refresh;
 pub mod remove_from_group;
+pub mod request_recovery;
+pub mod request_verification;
 pub mod revoke_token;
 pub mod sessions;
 pub mod show_user;
@@ -33,6 +42,7 @@ pub mod signout;
 pub mod signup;
 pub mod tokens;
 pub mod unban;
+pub mod verify;
 
 /// An account belongs to its user.
 fn account_of(id: UserId) -> Owners {
@@ -49,6 +59,34 @@ async fn moderate(
     let user = changed.ok_or_else(|| Error::not_found(UserId::NAMES))?;
     crate::sessions::ended_all(app, &user);
     Ok(Json(user.into()))
+}
+
+/// The code of a link, as a page sends it; one that can't be a code opens nothing, too.
+#[derive(Deserialize)]
+pub struct LinkCode {
+    #[serde(default)]
+    code: String,
+}
+
+impl LinkCode {
+    fn parse(&self) -> Result<Code> {
+        self.code.trim().parse().map_err(|_| errors::link_invalid())
+    }
+}
+
+/// The purpose, among these, of the user's outstanding link that the code opens.
+fn opened_by(
+    app: &App,
+    code: &Code,
+    user: &User,
+    purposes: &[LinkPurpose],
+    now: Time,
+) -> Result<LinkPurpose> {
+    let opens = |purpose: &LinkPurpose| {
+        let link = user.link(*purpose, now);
+        link.is_some_and(|link| app.link_keys.verify(code, *purpose, &link.nonce))
+    };
+    purposes.iter().copied().find(opens).ok_or_else(errors::link_invalid)
 }
 
 /// The groups that mean something.

@@ -3,13 +3,16 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use account_links::{LinkKeys, LinkSettings};
 use axum::extract::FromRef;
 use clap::Parser;
 use common::Clock;
 use httpkit::auth::Verifier;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, ServiceContext};
+use tokio::sync::Notify;
 
 use crate::cookies::SessionCookies;
 use crate::domain::EmailAddress;
@@ -42,6 +45,8 @@ pub struct Settings {
     /// Number of accounts that may be created from one client IP per hour
     #[arg(long, env = "SIGN_UPS_PER_HOUR", default_value = "20")]
     pub sign_ups_per_hour: NonZeroU32,
+    #[command(flatten)]
+    pub links: LinkSettings,
 
     /// The address of an account that becomes an administrator's at the start; sign up with it first
     #[arg(long, env = "ADMIN_EMAIL")]
@@ -70,6 +75,9 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
     pub(crate) token_issuer: TokenIssuer,
+    pub(crate) link_keys: LinkKeys,
+    /// Wakes the task that issues the links to another password.
+    pub(crate) wake_recoveries: Arc<Notify>,
     pub(crate) cookies: SessionCookies,
     pub(crate) known_devices: KnownDevices,
     pub(crate) limits: Limits,
@@ -102,6 +110,8 @@ impl App {
             known_devices: KnownDevices::new(&token_issuer, &verifier, &server.public_url),
             limits,
             token_issuer,
+            link_keys: settings.links.read()?,
+            wake_recoveries: Arc::default(),
             cookies: SessionCookies::of(&server.public_url),
             verifier,
             clock,

@@ -1,19 +1,19 @@
-//! All of auth's MongoDB: `users`, `sessions` and `api_tokens`, whose documents embed the outbox.
+//! All of auth's MongoDB: `users`, `sessions` and `api_tokens`, whose documents embed the outbox, and `recoveries`.
 
 mod api_tokens;
 
 use bson::doc;
-use common::events::UserStatus;
+use common::events::{AccountLink, LinkPurpose, UserStatus};
 use common::ids::{SessionId, UserId};
 use common::{Clock, Time};
 use futures::TryStreamExt;
 use mongodb::Database;
 use mongodb::options::Hint;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::mongo::{document, index, partial_index, ttl_index, unique_index};
-use store::{Aggregate, Change, Documents, OutboxMessage, Result};
+use store::{Aggregate, Change, Documents, OutboxMessage, Result, TimedCollection};
 
-use crate::domain::{ApiToken, AuditEntry, Session, User};
+use crate::domain::{ApiToken, AuditEntry, EmailAddress, Session, User};
 
 /// The unique index that allows one user per email address.
 const EMAIL: &str = "email";
@@ -36,13 +36,15 @@ impl Aggregate for User {
     }
 
     fn has_unknown_value(&self) -> bool {
-        self.status == UserStatus::Unknown
+        let is_unknown = |link: &AccountLink| link.purpose == LinkPurpose::Unknown;
+        self.status == UserStatus::Unknown || self.links.iter().any(is_unknown)
     }
 
-    /// The back-up revives sessions that have ended since, and refresh tokens that were already used: all of them end.
+    /// The back-up revives sessions that have ended since, and refresh tokens and links that were already used: they end.
     fn bump_version(&mut self, by: i64) {
         self.version += by;
         self.session_generation += by;
+        self.end_links_to_the_account();
     }
 }
 
@@ -79,11 +81,22 @@ pub enum InsertOutcome {
     EmailInUse,
 }
 
+/// Somebody asks for a link to another password. Several for one address are one request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecoveryRequest {
+    /// The address.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Under which texts an account of the address may be stored.
+    pub spellings: Vec<String>,
+}
+
 #[derive(Clone)]
 pub struct Store {
     users: Documents<User>,
     sessions: Documents<Session>,
     api_tokens: Documents<ApiToken>,
+    recoveries: TimedCollection<RecoveryRequest>,
 }
 
 impl Store {
@@ -102,7 +115,8 @@ impl Store {
             index("of_user", doc! { "userId": 1, "createdAt": -1 }),
         ];
         let api_tokens = Documents::open(database, clock, indexes).await?;
-        Ok(Store { users, sessions, api_tokens })
+        let recoveries = TimedCollection::new(database, "recoveries");
+        Ok(Store { users, sessions, api_tokens, recoveries })
     }
 
     /// For the relay and the admin commands.
@@ -177,6 +191,57 @@ impl Store {
         decide: impl FnMut(&User) -> Result<Option<Change<User>>, E>,
     ) -> Result<Option<User>, E> {
         self.users.change(id, decide).await
+    }
+
+    /// As [`Store::change_user`]; the outer none if another user has the address that the change gives them.
+    pub async fn change_email(
+        &self,
+        id: UserId,
+        mut decide: impl FnMut(&User) -> httpkit::Result<Change<User>>,
+    ) -> httpkit::Result<Option<Option<User>>> {
+        #[derive(Debug)]
+        enum Failure {
+            Decided(httpkit::Error),
+            Stored(store::Error),
+        }
+        impl From<store::Error> for Failure {
+            fn from(error: store::Error) -> Self {
+                Failure::Stored(error)
+            }
+        }
+        let decide = |user: &User| decide(user).map(Some).map_err(Failure::Decided);
+        match self.users.change(id, decide).await {
+            Ok(user) => Ok(Some(user)),
+            Err(Failure::Decided(error)) => Err(error),
+            Err(Failure::Stored(error)) if error.duplicate_of().as_deref() == Some(EMAIL) => {
+                Ok(None)
+            }
+            Err(Failure::Stored(error)) => Err(error.into()),
+        }
+    }
+
+    /// Stores that somebody asks for a link to another password, whether or not there is an account.
+    pub async fn request_recovery(
+        &self,
+        email: &EmailAddress,
+        spellings: &[String],
+        now: Time,
+    ) -> Result<()> {
+        let request = doc! { "$setOnInsert": { "spellings": spellings, "at": now } };
+        let of_address = doc! { "_id": email.as_str() };
+        self.recoveries.update_one(of_address, request).upsert(true).await?;
+        Ok(())
+    }
+
+    pub async fn recovery_requests(&self, limit: i64) -> Result<Vec<RecoveryRequest>> {
+        let found = self.recoveries.find(doc! {}).sort(doc! { "_id": 1 }).limit(limit).await?;
+        Ok(found.try_collect().await?)
+    }
+
+    /// Its link was issued, or nobody has the address.
+    pub async fn forget_recovery_request(&self, id: &str) -> Result<()> {
+        self.recoveries.delete_one(doc! { "_id": id }).await?;
+        Ok(())
     }
 
     pub async fn insert_session(&self, session: &Session) -> Result<()> {

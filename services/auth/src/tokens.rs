@@ -36,57 +36,58 @@ impl TokenIssuer {
     }
 
     pub fn issue(&self, user: &User, session: &Session, now: Time) -> anyhow::Result<String> {
-        self.sign(user.id, session.id, session.generation, &user.groups, now)
+        self.sign(&Claims {
+            generation: session.generation,
+            groups: user.groups.clone(),
+            verified: user.email_verified,
+            ..claims(user.id, session.id, now)
+        })
     }
 
     /// An access token, for a program. It names no group: no program is an administrator.
-    pub fn issue_access(&self, token: &ApiToken, now: Time) -> anyhow::Result<(String, Time)> {
+    pub fn issue_access(
+        &self,
+        token: &ApiToken,
+        user: &User,
+        now: Time,
+    ) -> anyhow::Result<(String, Time)> {
         let expires = (now + TOKEN_LIFE).min(token.expires_at);
-        let signed = self.sign_claims(&Claims {
-            iss: ISSUER.to_owned(),
+        let signed = self.sign(&Claims {
             aud: API_AUDIENCE.to_owned(),
-            sub: token.user_id,
-            sid: token.id,
             generation: token.generation,
-            iat: now.millis() / 1000,
             exp: expires.millis() / 1000,
-            groups: Vec::new(),
             scope: Some(token.scopes),
+            verified: user.email_verified,
+            ..claims(token.user_id, token.id, now)
         })?;
         Ok((signed, expires))
     }
 
-    fn sign(
-        &self,
-        user: UserId,
-        session: SessionId,
-        generation: i64,
-        groups: &[String],
-        now: Time,
-    ) -> anyhow::Result<String> {
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: user,
-            sid: session,
-            generation,
-            iat: now.millis() / 1000,
-            exp: (now + TOKEN_LIFE).millis() / 1000,
-            groups: groups.to_vec(),
-            scope: None,
-        };
-        self.sign_claims(&claims)
-    }
-
     /// Signs whatever a token says.
-    pub fn sign_claims(&self, claims: &impl Serialize) -> anyhow::Result<String> {
+    pub fn sign(&self, claims: &impl Serialize) -> anyhow::Result<String> {
         jsonwebtoken::encode(&self.0.header(), claims, &self.0.encoding).context("signing a token")
     }
 
     /// Whether `verifier` accepts the tokens that this issues.
     pub fn is_trusted_by(&self, verifier: &Verifier, now: Time) -> bool {
-        self.sign(UserId::new(now), SessionId::new(now), 0, &[], now)
+        self.sign(&claims(UserId::new(now), SessionId::new(now), now))
             .is_ok_and(|token| verifier.verify(&token).is_some())
+    }
+}
+
+/// What a token says at least.
+fn claims(user: UserId, session: SessionId, now: Time) -> Claims {
+    Claims {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: user,
+        sid: session,
+        generation: 0,
+        iat: now.millis() / 1000,
+        exp: (now + TOKEN_LIFE).millis() / 1000,
+        groups: Vec::new(),
+        verified: false,
+        scope: None,
     }
 }
 

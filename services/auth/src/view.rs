@@ -1,7 +1,7 @@
 //! What the API shows of a user.
 
 use common::Time;
-use common::events::UserStatus;
+use common::events::{AccountLink, LinkPurpose, UserStatus};
 use common::ids::{SessionId, UserId};
 use common::scopes::Scope;
 use serde::Serialize;
@@ -10,9 +10,14 @@ use crate::domain::{Act, ApiToken, AuditEntry, Ban, Session, User};
 
 /// A user, as they see themselves.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UserView {
     id: UserId,
     email: String,
+    email_verified: bool,
+    /// The address that takes effect once the link is opened that was mailed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_email: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,9 +26,12 @@ pub struct UserView {
 
 impl From<User> for UserView {
     fn from(user: User) -> Self {
+        let is_pending = |link: &&AccountLink| link.purpose == LinkPurpose::EmailChange;
         UserView {
             id: user.id,
             email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified,
+            pending_email: user.links.iter().find(is_pending).map(|link| link.email.clone()),
             name: user.name,
             phone: user.phone,
         }

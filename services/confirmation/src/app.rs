@@ -94,11 +94,11 @@ impl Microservice for Confirmation {
         let verifier = settings.server.verifier(&clock)?;
         let (from, public_url) =
             (settings.mail.mail_from.clone(), settings.server.public_url.clone());
-        let keys = settings.admissions.read()?;
+        let (keys, link_keys) = (settings.admissions.read()?, settings.links.read()?);
         let relay = settings.mail.relay()?;
         let mailer = relay.map(|relay| Mailer::new(relay, from.email.domain())).transpose()?;
         let app = App::connect(&settings.state, clock).await?;
-        Ok(service(app, verifier, Letterhead { from, public_url, keys }, mailer))
+        Ok(service(app, verifier, Letterhead { from, public_url, keys, link_keys }, mailer))
     }
 
     async fn admin(

@@ -43,9 +43,11 @@ pub async fn follow_orders(app: App, orders: Vec<Order>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// First the address, then the mails that wait for it. One that is written in between finds it.
+/// First the newest state of the user, by which a mail is sent or not; then the mails about the account, and those that wait for the
+/// address. One that is written in between finds it. A late event leads to its mails, too: what is untrue by then isn't sent.
 async fn follow_user(app: &App, user: &User) -> Result<(), Failure> {
     app.store.apply_user(&UserReplica::of(user)).await?;
+    app.store.write_all(Mail::about_account(user, app.began_at, app.clock.now())).await?;
     for mail in app.store.awaiting(user.id).await? {
         app.store.record(&mail, |mail| mail.address_known(app.clock.now())).await?;
     }

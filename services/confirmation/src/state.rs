@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use account_links::LinkSettings;
 use admissions::AdmissionSettings;
 use axum::extract::FromRef;
 use bus::ConsumerHealth;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub mail: MailSettings,
     #[command(flatten)]
     pub admissions: AdmissionSettings,
+    #[command(flatten)]
+    pub links: LinkSettings,
     #[command(flatten)]
     pub state: StateSettings,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::Time;
 use common::back_off::back_off;
+use common::events::UserStatus;
 use lettre::Message;
 use store::Change;
 use tokio::sync::Semaphore;
@@ -124,7 +125,13 @@ impl Sender {
                 let pause = pause(&mail, LONGEST_PAUSE);
                 self.record(&mail, |mail, now| mail.await_address(pause, now)).await
             }
-            Some(user) => self.send_to(&mail, user).await,
+            Some(user) => match untrue(&mail, user, now) {
+                Some(why) => {
+                    tracing::info!(mail = %mail.id, why, "mail suppressed");
+                    self.record(&mail, |mail, _| mail.suppress(why)).await
+                }
+                None => self.send_to(&mail, user).await,
+            },
         }
     }
 
@@ -138,7 +145,7 @@ impl Sender {
             Ok(()) => {
                 metrics::counter!("mails_sent_total", "kind" => kind).increment(1);
                 tracing::info!(mail = %id, attempts = mail.attempts, "mail sent");
-                self.record(mail, |mail, now| mail.accepted(&user.email, now)).await
+                self.record(mail, |mail, now| mail.accepted(mail.address_of(user), now)).await
             }
             Err(SendError::Refused(reason)) => {
                 metrics::counter!("mails_failed_total", "kind" => kind).increment(1);
@@ -169,7 +176,8 @@ impl Sender {
     /// On a thread of its own: the codes of a large order take a moment to draw.
     async fn compose(&self, mail: &Mail, user: &UserReplica) -> anyhow::Result<Message> {
         let (letterhead, mail, user) = (self.letterhead.clone(), mail.clone(), user.clone());
-        tokio::task::spawn_blocking(move || letterhead.compose(&mail, &user)).await?
+        let now = self.app.clock.now();
+        tokio::task::spawn_blocking(move || letterhead.compose(&mail, &user, now)).await?
     }
 
     /// Awaits the mail or its server, and renews the lease meanwhile.
@@ -196,6 +204,14 @@ impl Sender {
         let now = self.app.clock.now();
         self.app.store.record_on(known, |mail| edit(mail, now)).await.map(drop)
     }
+}
+
+/// Why a mail isn't sent, by what is known of its user.
+fn untrue(mail: &Mail, user: &UserReplica, now: Time) -> Option<&'static str> {
+    if user.status == UserStatus::Closed {
+        return Some("the account is closed");
+    }
+    mail.link_over(user, now)
 }
 
 fn pause(mail: &Mail, longest: Duration) -> Duration {

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use bus::ConsumerHealth;
 use clap::{Args, Parser};
 use common::Clock;
+use common::settings::VerificationSettings;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, HttpState, ServiceContext};
 
@@ -36,6 +37,9 @@ pub struct StateSettings {
     #[arg(long, env = "RESERVATIONS_PER_BUYER", default_value_t = 5,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub reservations_per_buyer: u8,
+
+    #[command(flatten)]
+    pub verification: VerificationSettings,
 }
 
 /// The state of handlers, listeners and background tasks.
@@ -46,6 +50,7 @@ pub struct App {
     pub consumers: ConsumerHealth,
     pub reservation_ttl: Duration,
     pub slots: Slots,
+    pub require_verified_email: bool,
     pub(crate) context: ServiceContext,
 }
 
@@ -63,6 +68,7 @@ impl App {
         Ok(App {
             store: Store::open(&context.database, clock.clone(), slots).await?,
             slots,
+            require_verified_email: settings.verification.require_verified_email,
             clock,
             consumers: context.consumers.clone(),
             reservation_ttl: Duration::from_secs(settings.reservation_seconds),

@@ -4,7 +4,7 @@ use admissions::AdmissionSettings;
 use axum::extract::FromRef;
 use clap::{Args, Parser};
 use common::Clock;
-use common::settings::MarketSettings;
+use common::settings::{MarketSettings, VerificationSettings};
 use httpkit::Turns;
 use httpkit::settings::ServerSettings;
 use service::{ContextSettings, HttpState, ServiceContext};
@@ -30,6 +30,8 @@ pub struct StateSettings {
     pub context: ContextSettings,
     #[command(flatten)]
     pub market: MarketSettings,
+    #[command(flatten)]
+    pub verification: VerificationSettings,
 }
 
 /// How many pages of lists are read at once: one may have two megabytes of descriptions.
@@ -40,6 +42,7 @@ const CONCURRENT_LISTS: usize = 8;
 pub struct App {
     pub store: Store,
     pub market: MarketSettings,
+    pub require_verified_email: bool,
     pub clock: Clock,
     pub(crate) lists: Turns,
     pub(crate) context: ServiceContext,
@@ -58,6 +61,7 @@ impl App {
         Ok(App {
             store: Store::open(&context.database, clock.clone()).await?,
             market: settings.market.clone(),
+            require_verified_email: settings.verification.require_verified_email,
             clock,
             lists: Turns::new(CONCURRENT_LISTS),
             context,

@@ -241,6 +241,24 @@ function stay(...forms) {
   refresh();
 }
 
+// A password can be read while it is typed. It is sent as a password: browsers keep what was typed into other fields.
+function addReveal(input) {
+  const button = document.createElement("button");
+  const label = input.labels[0]?.textContent;
+  const show = isShown => {
+    input.type = isShown ? "text" : "password";
+    button.textContent = isShown ? "Hide password" : "Show password";
+    button.setAttribute("aria-label", `${button.textContent}: ${label}`);
+  };
+  Object.assign(button, { type: "button", className: "plain reveal" });
+  button.dataset.test = `show-${input.name}`;
+  button.setAttribute("aria-controls", input.id);
+  button.addEventListener("click", () => show(input.type === "password"));
+  input.form?.addEventListener("submit", () => show(false));
+  show(false);
+  input.after(button);
+}
+
 addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-share], [data-print]");
   if (!button) return;
@@ -266,6 +284,7 @@ addEventListener("pageshow", ({ persisted }) => {
 const [navigation] = performance.getEntriesByType("navigation");
 enhance(navigation?.responseStart || performance.now());
 all("select[data-own-time-zone]").forEach(chooseOwnTimeZone);
+all("input[type=password]").forEach(addReveal);
 setInterval(tick, 250);
 // *Back* may have restored an old page.
 navigation?.type === "back_forward" ? refresh() : subscribe();

@@ -59,7 +59,21 @@ pub fn routes(app: App) -> Router {
         .route("/orders/{id}/receipt", get(pages::receipt::show))
         .route("/problems", get(pages::problems::show))
         .route("/sales", get(pages::sales::show))
-        .route("/account", get(pages::account::show))
+        .route("/account", get(pages::account::show).post(pages::account::submit))
+        .route(
+            "/account/password",
+            get(pages::account_password::show).post(pages::account_password::submit),
+        )
+        .route("/account/email", get(pages::account_email::show).post(pages::account_email::submit))
+        .route(
+            "/account/verification",
+            get(pages::account::back).post(pages::account::send_verification),
+        )
+        .route("/.well-known/change-password", get(pages::account_password::well_known))
+        .route("/verify", get(pages::verify::show).post(pages::verify::submit))
+        .route("/recover", get(pages::recover::show).post(pages::recover::submit))
+        .route("/recover/new", get(pages::recover_new::show).post(pages::recover_new::submit))
+        .route("/disown", get(pages::disown::show).post(pages::disown::submit))
         .route("/admin", get(pages::admin::show))
         .route("/admin/audit", get(pages::admin::audit))
         .route("/admin/users/{id}/ban", get(pages::admin::back).post(pages::admin::ban))

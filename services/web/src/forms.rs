@@ -14,6 +14,7 @@ use common::problem;
 use http::StatusCode;
 use http::request::Parts;
 use httpkit::Error;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::format;
@@ -47,6 +48,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 fn is_utf8(form: &[u8]) -> bool {
     let is_text = |part: &[u8]| percent_encoding::percent_decode(part).decode_utf8().is_ok();
     form.split(|byte| matches!(byte, b'&' | b'=')).all(is_text)
+}
+
+/// The code of a link in a mail: in the address of its page, and in the page's form.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct LinkCode {
+    pub code: String,
 }
 
 /// The query of a page. Nothing in it makes the page fail: an address may be old, or shortened by hand. Of a repeated

@@ -60,6 +60,17 @@ notices! {
     Unbanned = "unbanned" Good "The ban is lifted.";
     AdminAdded = "admin-added" Good "They’re an administrator from their next sign-in on.";
     AdminRemoved = "admin-removed" Good "They’re no longer an administrator.";
+    ProfileSaved = "profile-saved" Good "Your changes have been saved.";
+    PasswordChanged = "password-changed" Good "Your password is changed. You’re signed out on all other devices.";
+    PasswordReplaced = "password-replaced" Good "Your new password is set, and you’re signed in. You’re signed out on all other devices.";
+    EmailRequested = "email-requested" Good "Check your new mailbox: open the link that we sent there to finish the change.";
+    EmailConfirmed = "email-confirmed" Good "Your email address is confirmed.";
+    VerificationSent = "verification-sent" Good "We’ve sent you another link. Check your mailbox, and the spam folder.";
+    VerificationTooSoon = "verification-too-soon" Bad "We’ve just sent you a link. Check your mailbox, or wait a minute before you ask for another.";
+    VerificationDown = "verification-down" Bad "We couldn’t send a link right now. Try again in a moment.";
+    RecoverySent = "recovery-sent" Good "If there is an account with that email address, we’ve sent a link to choose a new password. It works for an hour.";
+    Disowned = "disowned" Good "The account is closed. You won’t get any more email about it.";
+    VerifyToBuy = "verify-to-buy" Bad "Confirm your email address before you buy. Nothing is reserved yet.";
     SessionEnded = "session-ended" Good "That device is signed out.";
     TokenRevoked = "token-revoked" Good "The token is revoked. Programs that use it are refused from now on.";
     SignedOutEverywhere = "signed-out-everywhere" Good "You are signed out everywhere.";

@@ -33,6 +33,11 @@ pub trait Page: askama::Template {
         false
     }
 
+    /// Whether its address has the code of a link that was mailed: it is given to nobody, and indexed nowhere.
+    fn has_code(&self) -> bool {
+        false
+    }
+
     fn show(&self) -> Result<Response, Error> {
         self.show_as(StatusCode::OK)
     }
@@ -64,6 +69,11 @@ pub trait Page: askama::Template {
         headers.extend(etag.map(|etag| (header::ETAG, etag)));
         let stripe = self.embeds_stripe().then(|| self.frame().stripe_origin.as_deref());
         set_security_headers(headers, stripe);
+        if self.has_code() {
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            let robots = header::HeaderName::from_static("x-robots-tag");
+            headers.insert(robots, HeaderValue::from_static("noindex"));
+        }
         if self.uses_camera() {
             let own = HeaderValue::from_static(WITH_CAMERA);
             headers.insert(header::HeaderName::from_static("permissions-policy"), own);
@@ -148,6 +158,9 @@ pub struct Frame {
     pub stripe_origin: Option<String>,
 }
 
+/// The pages that links in mails lead to.
+const CODE_PAGES: [&str; 3] = ["/verify", "/recover/new", "/disown"];
+
 /// The visitor's most urgent reservation.
 #[derive(Clone)]
 pub struct ReservationBar {
@@ -188,6 +201,17 @@ impl Frame {
             reservation: Some(duration(app.settings.reservation_seconds)),
             stripe_origin: app.settings.stripe_origin(),
         }
+    }
+
+    /// With a message that isn't about the last action.
+    pub fn with_notice(self, notice: Notice) -> Frame {
+        Frame { notice: Some(notice), ..self }
+    }
+
+    /// The frame of a page whose address has a code: no link of the page has it.
+    pub fn without_query(mut self) -> Frame {
+        self.address.truncate(self.address.find('?').unwrap_or(self.address.len()));
+        self
     }
 
     /// The page of an order doesn't repeat its own reservation in the bar.
@@ -240,6 +264,10 @@ impl Frame {
     fn return_address(&self) -> String {
         let (path, query) = self.address.split_once('?').unwrap_or((&self.address, ""));
         let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
+        // Nobody comes back to a page that is left with a code.
+        if CODE_PAGES.contains(&path) {
+            return "/".to_owned();
+        }
         if path.starts_with("/auth/") {
             let next = pairs.iter().find(|(name, _)| name == "next").map(|(_, next)| &**next);
             return next_page(next).to_owned();
@@ -281,6 +309,7 @@ mod tests {
             ("/auth/signin?next=%2F%2Fevil.example", "/auth/signin"),
             ("/auth/signout", "/auth/signin"),
             ("//evil.example/", "/auth/signin"),
+            ("/verify?code=x", "/auth/signin"),
         ] {
             let frame = Frame { address: address.to_owned(), ..Frame::plain() };
             assert_eq!(frame.with_return("/auth/signin"), expected, "{address}");

@@ -2,8 +2,11 @@
 //! page has a template of the same name in `templates/`.
 
 pub mod account;
+pub mod account_email;
+pub mod account_password;
 pub mod admin;
 pub mod browse;
+pub mod disown;
 pub mod door;
 pub mod errors;
 pub mod order;
@@ -13,6 +16,8 @@ pub mod order_tickets;
 pub mod orders;
 pub mod problems;
 pub mod receipt;
+pub mod recover;
+pub mod recover_new;
 pub mod refund;
 pub mod sales;
 pub mod sessions;
@@ -28,3 +33,4 @@ pub mod ticket_new;
 pub mod ticket_orders;
 pub mod ticket_sale;
 pub mod tokens;
+pub mod verify;

@@ -5,6 +5,7 @@ use tokio::sync::OnceCell;
 
 static DEFAULT: OnceCell<Stack> = OnceCell::const_new();
 static PAYMENT_ELEMENT: OnceCell<Stack> = OnceCell::const_new();
+static VERIFIED_EMAILS: OnceCell<Stack> = OnceCell::const_new();
 static SHORT_RESERVATIONS: OnceCell<Stack> = OnceCell::const_new();
 
 /// The default marketplace, with two replicas of each service behind the gateway.
@@ -16,6 +17,13 @@ pub async fn default_stack() -> &'static Stack {
 pub async fn short_reservations() -> &'static Stack {
     let short = || Stack::start("browser-short_reservations", &[("RESERVATION_SECONDS", "12")]);
     SHORT_RESERVATIONS.get_or_init(|| start(short)).await
+}
+
+/// Buying and selling takes a confirmed email address.
+pub async fn with_verified_emails() -> &'static Stack {
+    let verified =
+        || Stack::start("browser-verified-emails", &[("REQUIRE_VERIFIED_EMAIL", "true")]);
+    VERIFIED_EMAILS.get_or_init(|| start(verified)).await
 }
 
 /// With Stripe's card form, as with a Stripe account.

@@ -1,5 +1,5 @@
 //! The codes that open a door are where their buyer is to see them, and nowhere else: no log, no trace, no event, no document and no
-//! other page has one, whether it was admitted or refused.
+//! other page has one, whether it was admitted or refused. So are the codes of the links that users are mailed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use async_nats::jetstream::{self, consumer::AckPolicy, consumer::pull};
 use bson::Document;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
-use system_tests::{PlainBrowser, Stack, workspace};
+use system_tests::{PlainBrowser, Stack, link_in, workspace};
 use testkit::{Client, eventually};
 use url::form_urlencoded;
 
@@ -76,7 +76,8 @@ async fn codes_are_in_no_log_event_document_or_other_page() {
     .await;
     mails(&mut written, &stack, &order, &buyer).await;
     // The mails are sent by now, and so everything before them is published.
-    events(&mut written, &stack).await;
+    let messages = events(&mut written, &stack).await;
+    assert!(messages > 10, "{messages} messages");
     documents(&mut written, &stack).await;
     for service in workspace::services() {
         let metrics = stack.admin_port(&service).get("/metrics").await;
@@ -91,6 +92,45 @@ async fn codes_are_in_no_log_event_document_or_other_page() {
     written.add("a log", format!("{{\"code\":\"{}\"}}", all[0]));
     written.add("an address", format!("/?code={}", spellings(&all[1])[1]));
     assert_eq!(written.with(&all), ["a log", "an address"]);
+}
+
+#[tokio::test]
+async fn what_opens_a_link_is_in_no_log_event_or_document() {
+    let start = || Stack::start("link-codes", &[("LOG", "debug")]);
+    let stack = tokio::task::spawn_blocking(start).await.unwrap();
+    let browser = stack.browser();
+    let email = browser.signs_up("Ada").await;
+    let form = browser.opens("/recover").await.form("/recover").with("email", &email);
+    browser.sends(&form).await.expect(200);
+    let welcome = stack.mail(&email, "Welcome to Ticketing", 1).await;
+    let recovery = stack.mail(&email, "Choose a new password", 1).await;
+    let links = [
+        ("/verify", link_in(&welcome, "/verify"), 200),
+        ("/disown", link_in(&welcome, "/disown"), 409),
+        ("/recover/new", link_in(&recovery, "/recover/new"), 200),
+        ("/recover/new", link_in(&recovery, "/recover/new"), 409),
+    ];
+    for (page, link, status) in &links {
+        let form = browser.opens(link).await.form(page);
+        let has_password = form.value("password").is_some();
+        let form = if has_password { form.with("password", "battery staple") } else { form };
+        browser.sends(&form).await.expect(*status);
+    }
+    // The last mail is sent, so everything before it is published.
+    stack.mail(&email, "Your password was changed", 1).await;
+    let mut written = Written::default();
+    let messages = events(&mut written, &stack).await;
+    assert!(messages > 2, "{messages} messages");
+    documents(&mut written, &stack).await;
+    for service in workspace::services() {
+        let metrics = stack.admin_port(&service).get("/metrics").await;
+        written.add(format!("the metrics of {service}"), metrics.text);
+    }
+    logs(&mut written, &stack);
+    let codes = links.map(|(_, link, _)| link.split_once('=').unwrap().1.to_owned());
+    assert_eq!(written.with(&codes), Vec::<&str>::new());
+    written.add("a log", format!("GET /verify?code={}", codes[0]));
+    assert_eq!(written.with(&codes), ["a log"]);
 }
 
 /// Two places that are checked in at the seller's own door, paid. Returns the paths of listing and order, and the codes.
@@ -159,8 +199,8 @@ async fn mails(written: &mut Written, stack: &Stack, order: &str, buyer: &PlainB
     }
 }
 
-/// Every message of every stream, with its headers.
-async fn events(written: &mut Written, stack: &Stack) {
+/// Every message of every stream, with its headers. Returns how many there are.
+async fn events(written: &mut Written, stack: &Stack) -> usize {
     let context = jetstream::new(stack.nats().await.unwrap());
     let mut names = context.stream_names();
     let mut count = 0;
@@ -185,7 +225,7 @@ async fn events(written: &mut Written, stack: &Stack) {
             );
         }
     }
-    assert!(count > 10, "{count} messages");
+    count
 }
 
 /// Every document of every service.

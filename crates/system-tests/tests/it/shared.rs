@@ -10,6 +10,7 @@ type Settings = &'static [(&'static str, &'static str)];
 
 static DEFAULT: OnceLock<Stack> = OnceLock::new();
 static SHORT_RESERVATIONS: OnceLock<Stack> = OnceLock::new();
+static VERIFIED_EMAILS: OnceLock<Stack> = OnceLock::new();
 static EXCLUSIVE: Turns = Turns::new();
 static EXCLUSIVE_WITH_SHORT_RESERVATIONS: Turns = Turns::new();
 static EXCLUSIVE_WITH_TWO_STREAMS: Turns = Turns::new();
@@ -23,6 +24,11 @@ pub async fn default() -> &'static Stack {
 /// With reservations of five seconds.
 pub async fn short_reservations() -> &'static Stack {
     start(&SHORT_RESERVATIONS, "short-reservations", &[("RESERVATION_SECONDS", "5")]).await
+}
+
+/// Buying and selling takes a confirmed email address.
+pub async fn with_verified_emails() -> &'static Stack {
+    start(&VERIFIED_EMAILS, "verified-emails", &[("REQUIRE_VERIFIED_EMAIL", "true")]).await
 }
 
 /// For one test at a time, which may inject faults and must leave the stack working.

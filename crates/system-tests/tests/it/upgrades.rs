@@ -41,7 +41,7 @@ const COLLECTIONS: [(&str, &str, Reader); 17] = [
 ];
 /// Collections that exist only while the versions of a restored database are bumped, or hold only what is forgotten within
 /// minutes.
-const TEMPORARY: [&str; 2] = ["restores", "revocations"];
+const TEMPORARY: [&str; 3] = ["recoveries", "restores", "revocations"];
 
 fn round_trip<T: Serialize + DeserializeOwned>(
     document: Document,

@@ -142,7 +142,8 @@ mod tests {
     fn user() -> User {
         let email = EmailAddress::parse("kim@example.org").unwrap();
         let profile = Profile { email, name: None, phone: None };
-        User::sign_up(profile, "hash".to_owned(), Time::from_millis(0)).thing
+        let nonces = ["a".to_owned(), "b".to_owned()];
+        User::sign_up(profile, "hash".to_owned(), nonces, Time::from_millis(0)).thing
     }
 
     fn token(user: &User, now: Time) -> ApiToken {

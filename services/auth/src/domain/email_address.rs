@@ -37,6 +37,11 @@ impl EmailAddress {
         if is_valid { Ok(EmailAddress(address)) } else { Err(NotAnEmailAddress) }
     }
 
+    /// What a closed account has in place of its address: for each account its own, and nothing that anybody can sign up with.
+    pub fn of_closed(id: &str) -> Self {
+        EmailAddress(format!("closed:{id}"))
+    }
+
     /// Under which texts an account of this address may be stored, which was typed as `text`: the version before compared
     /// and stored domains as they were typed, in lower case. The most exact one is the first.
     pub fn stored_spellings(&self, text: &str) -> Vec<String> {

@@ -65,10 +65,10 @@ pub fn reason(text: &str) -> Result<String, String> {
 
 impl User {
     /// Bans the user: all of their sessions end, and they can't begin one. Once more with other words or another choice is
-    /// another act; with the same, none.
+    /// another act; with the same, none. A closed account stays closed.
     pub fn ban(&self, reason: &str, refund: bool, by: UserId, now: Time) -> Option<Change<User>> {
         let is_same = |ban: &Ban| ban.reason == reason && ban.refund == refund;
-        if self.ban.as_ref().is_some_and(is_same) {
+        if self.closed_at.is_some() || self.ban.as_ref().is_some_and(is_same) {
             return None;
         }
         let entry = AuditEntry {
@@ -144,7 +144,7 @@ mod tests {
     fn user() -> User {
         let email = EmailAddress::parse("kim@example.org").unwrap();
         let profile = Profile { email, name: None, phone: None };
-        User::sign_up(profile, "hash".to_owned(), Time::from_millis(0)).thing
+        User::sign_up(profile, "hash".to_owned(), Default::default(), Time::from_millis(0)).thing
     }
 
     #[test]

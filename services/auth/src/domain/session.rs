@@ -191,7 +191,7 @@ mod tests {
             name: None,
             phone: None,
         };
-        let user = User::sign_up(profile, "hash".to_owned(), begun).thing;
+        let user = User::sign_up(profile, "hash".to_owned(), Default::default(), begun).thing;
         let (id, secret) = (SessionId::new(begun), "secret".to_owned());
         Session::begin(id, &user, hash("1"), secret, Device::default(), begun)
     }

@@ -35,7 +35,7 @@ pub async fn handle(State(app): State<App>, headers: HeaderMap) -> Result<Json<A
     if !token.is_use_recorded(now) {
         app.store.record_use(&token, now).await?;
     }
-    let (access_token, expires_at) = app.token_issuer.issue_access(&token, now)?;
+    let (access_token, expires_at) = app.token_issuer.issue_access(&token, &user, now)?;
     let scopes = token.scopes.iter().map(Scope::as_str).collect();
     Ok(Json(AccessView { access_token, expires_at, scopes }))
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use httpkit::{CurrentUser, Result};
 use serde::Serialize;
 
+use crate::domain::User;
 use crate::state::App;
 use crate::view::UserView;
 
@@ -22,5 +23,7 @@ pub async fn handle(
         Some(signed_in) => app.store.user(signed_in.id).await?,
         None => None,
     };
-    Ok(Json(CurrentUserView { current_user: user.map(UserView::from) }))
+    let now = app.clock.now();
+    let view = |user: User| UserView::from(user.without_ended_links(now));
+    Ok(Json(CurrentUserView { current_user: user.map(view) }))
 }

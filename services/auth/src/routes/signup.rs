@@ -15,6 +15,7 @@ use crate::domain::password;
 use crate::domain::profile::{self, Profile};
 use crate::domain::{Device, EmailAddress, User};
 use crate::limits::{Limit, Use};
+use crate::nonces::nonces;
 use crate::sessions;
 use crate::state::App;
 use crate::store::InsertOutcome;
@@ -70,7 +71,7 @@ pub async fn handle(
     }
     let password_hash = app.passwords.hash(&caller, password).await?;
     let now = app.clock.now();
-    let created = User::sign_up(profile, password_hash, now);
+    let created = User::sign_up(profile, password_hash, nonces(), now);
     match app.store.insert_user(&created).await? {
         InsertOutcome::Inserted => {}
         InsertOutcome::EmailInUse => return Err(email_in_use()),

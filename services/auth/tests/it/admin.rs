@@ -1,6 +1,6 @@
 //! Admin commands: `auth republish …`.
 
-use common::events::{UserCreated, UserUpdated};
+use common::events::{LinkPurpose, UserCreated, UserUpdated};
 use store::RESTORE_VERSION_OFFSET;
 
 use super::*;
@@ -42,13 +42,33 @@ async fn every_session_is_revoked_after_a_restore_and_by_nothing_less() {
     auth.refresh(&cookie(&signed_in, "refresh")).await.expect(200);
 }
 
+/// As with a used refresh token: a link that has led into the account since would do so again.
+#[tokio::test]
+async fn no_link_leads_into_an_account_after_a_restore() {
+    let auth = World::start().await;
+    let user = auth.sign_up("kim@example.org").await.body;
+    let recovery = auth.recovery_code(&user).await;
+    let verification = auth.code(&user, LinkPurpose::Verification).await;
+    let operator = auth.infra.program("auth");
+    operator.run(&["republish", "--restored"]).await.expect_success();
+    let body = json!({ "code": recovery, "password": "battery staple" });
+    auth.post("/api/users/recovery/confirm", body).await.problem(409, "link-invalid");
+    let body = json!({ "code": verification });
+    auth.post("/api/users/verification/confirm", body).await.expect(204);
+}
+
 #[tokio::test]
 async fn help_names_every_command_and_the_settings() {
     let auth = World::start().await;
     let help = auth.infra.program("auth").run(&["--help"]).await;
-    for expected in
-        ["dead-letters", "republish", "generate-keys", "JWT_PRIVATE_KEY", "NATS_MONITOR_URL"]
-    {
+    for expected in [
+        "dead-letters",
+        "republish",
+        "generate-keys",
+        "JWT_PRIVATE_KEY",
+        "LINK_KEYS",
+        "NATS_MONITOR_URL",
+    ] {
         assert!(help.expect_success().contains(expected), "{expected} is not in:\n{}", help.stdout);
     }
     assert!(help.stdout.starts_with("Signs users up, in and out"), "{}", help.stdout);

@@ -1,11 +1,15 @@
 //! auth through its HTTP API, on a real MongoDB and a real NATS.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where an expectation is violated")]
+
 mod admin;
 mod currentuser;
 mod keys;
 mod limits;
+mod links;
 mod load;
 mod moderation;
+mod profile;
 mod queries;
 mod refresh;
 mod sessions;
@@ -78,6 +82,7 @@ async fn args(infra: &Infra) -> Vec<String> {
     let mut args = infra.args("auth");
     args.extend(["--jwt-private-key".to_owned(), infra.private_key_file().display().to_string()]);
     args.extend(["--redis-url".to_owned(), infra.redis_url().await]);
+    args.extend(["--link-keys".to_owned(), infra.link_key_file().display().to_string()]);
     args
 }
 

@@ -21,7 +21,7 @@ async fn sign_in(auth: &World, email: &str) -> Response {
 }
 
 impl World {
-    fn client_of(&self, response: &Response) -> Client {
+    pub fn client_of(&self, response: &Response) -> Client {
         self.service.client().cookie("session", &cookie(response, "session"))
     }
 }

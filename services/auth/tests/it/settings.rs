@@ -65,6 +65,7 @@ fn a_missing_setting_is_named() {
         "--nats-url",
         "--jwt-private-key",
         "--redis-url",
+        "--link-keys",
     ] {
         assert!(error.contains(name), "{name}: {error}");
     }

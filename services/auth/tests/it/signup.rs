@@ -23,7 +23,7 @@ async fn a_new_user_is_created_and_signed_in() {
     assert_eq!(
         user,
         json!({
-            "id": user["id"], "email": "kim@example.org",
+            "id": user["id"], "email": "kim@example.org", "emailVerified": false,
             "name": "Kim Håkansson", "phone": "+49 (0)30 / 123-45.67",
         })
     );
@@ -56,12 +56,15 @@ async fn an_idempotency_key_is_ignored() {
 async fn name_and_phone_may_be_omitted_or_empty() {
     let auth = World::start().await;
     let user = auth.sign_up("kim@example.org").await.expect(201);
-    assert_eq!(user, json!({ "id": user["id"], "email": "kim@example.org" }));
+    assert_eq!(
+        user,
+        json!({ "id": user["id"], "email": "kim@example.org", "emailVerified": false })
+    );
 
     for (email, blank) in [("a@example.org", json!("")), ("b@example.org", Value::Null)] {
         let body = json!({ "email": email, "password": PASSWORD, "name": blank, "phone": blank });
         let user = auth.service.client().post(PATH, body).await.expect(201);
-        assert_eq!(user, json!({ "id": user["id"], "email": email }));
+        assert_eq!(user, json!({ "id": user["id"], "email": email, "emailVerified": false }));
     }
 }
 
@@ -272,16 +275,20 @@ async fn user_created_is_published_once() {
     auth.service.stop().await;
 
     let id: UserId = user["id"].as_str().unwrap().parse().unwrap();
+    let published = auth.infra.bus().published::<UserCreated>().await;
     let expected = common::events::User {
         id,
         email: "kim@example.org".to_owned(),
+        email_verified: false,
         name: Some("Kim".to_owned()),
         status: UserStatus::Active,
+        links: published[0].0.links.clone(),
+        password_change: None,
         ban: None,
         session_generation: 0,
         version: 1,
     };
-    assert_eq!(auth.infra.bus().published::<UserCreated>().await, [UserCreated(expected)]);
+    assert_eq!(published, [UserCreated(expected)]);
     let headers = &auth.infra.bus().headers::<UserCreated>().await[0];
     assert_eq!(headers["ce-type"], "user.created");
     assert_eq!(headers["ce-id"], format!("user.created:{id}:1"));

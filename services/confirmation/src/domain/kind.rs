@@ -1,6 +1,6 @@
 //! What a mail is about, and which of them an event of an order leads to.
 
-use common::events::{CancelReason, Handover, HandoverState, Order, OrderStatus};
+use common::events::{CancelReason, Handover, HandoverState, LinkPurpose, Order, OrderStatus};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,18 @@ const MAX_NOTIFIED_CHANGES: i64 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// To a new user.
+    /// To a new user, with the link that confirms the address.
     Welcome,
+    /// To a user who has asked for another such link.
+    Verification,
+    /// To a user whose password is forgotten.
+    Recovery,
+    /// To the address that a user wants to have.
+    EmailChange,
+    /// To the one that they have: it is to be replaced.
+    EmailChangeNotice,
+    /// To a user whose password was changed.
+    PasswordChanged,
     /// To the buyer: the order is complete.
     Paid,
     /// To the buyer: the reservation has expired, unpaid.
@@ -45,6 +55,11 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Welcome => "welcome",
+            Kind::Verification => "verification",
+            Kind::Recovery => "recovery",
+            Kind::EmailChange => "email_change",
+            Kind::EmailChangeNotice => "email_change_notice",
+            Kind::PasswordChanged => "password_changed",
             Kind::Paid => "paid",
             Kind::Expired => "expired",
             Kind::Refunded => "refunded",
@@ -105,11 +120,28 @@ impl Kind {
         (handover.changes <= MAX_NOTIFIED_CHANGES).then_some(kind)
     }
 
+    /// The mails that a link which was issued leads to. (That of the sign-up is in the welcome.)
+    pub fn about_link(purpose: LinkPurpose, at_sign_up: bool) -> &'static [Kind] {
+        match purpose {
+            LinkPurpose::Verification if at_sign_up => &[],
+            LinkPurpose::Verification => &[Kind::Verification],
+            LinkPurpose::Recovery => &[Kind::Recovery],
+            LinkPurpose::EmailChange => &[Kind::EmailChange, Kind::EmailChangeNotice],
+            // It is in each mail with a link that confirms the address.
+            LinkPurpose::Disown | LinkPurpose::Unknown => &[],
+        }
+    }
+
     /// Which of several mails of its kind about an order it is.
     pub(super) fn number(self, order: &Order) -> Option<i64> {
         match self {
             Kind::TicketSent | Kind::ProblemReported => order.handover.map(|it| it.changes),
             Kind::Welcome
+            | Kind::Verification
+            | Kind::Recovery
+            | Kind::EmailChange
+            | Kind::EmailChangeNotice
+            | Kind::PasswordChanged
             | Kind::Paid
             | Kind::Expired
             | Kind::Refunded
@@ -132,6 +164,11 @@ impl Kind {
             | Kind::SaleDisputed
             | Kind::SaleFailed => order.ticket.user_id,
             Kind::Welcome
+            | Kind::Verification
+            | Kind::Recovery
+            | Kind::EmailChange
+            | Kind::EmailChangeNotice
+            | Kind::PasswordChanged
             | Kind::Paid
             | Kind::Expired
             | Kind::Refunded
@@ -153,6 +190,11 @@ impl Kind {
                 now.status != OrderStatus::Complete || now.handover.is_some_and(is_solved)
             }
             Kind::Welcome
+            | Kind::Verification
+            | Kind::Recovery
+            | Kind::EmailChange
+            | Kind::EmailChangeNotice
+            | Kind::PasswordChanged
             | Kind::Paid
             | Kind::Refunded
             | Kind::Released

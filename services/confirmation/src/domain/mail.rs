@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use bson::Bson;
 use common::Time;
-use common::events::{Order, Versioned};
+use common::events::{AccountLink, LinkPurpose, Order, User, Versioned};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 use store::Change;
 
-use super::Kind;
+use super::{Kind, UserReplica};
 
 /// A lease without a renewal expires after this time.
 const LEASE: Duration = Duration::from_secs(5);
@@ -109,6 +109,12 @@ pub struct Mail {
     pub user_id: UserId,
     /// The order that it is about, as the event had it.
     pub order: Option<Order>,
+    /// The link that it is about.
+    #[serde(default)]
+    pub link: Option<AccountLink>,
+    /// The address that it goes to, whatever the user's is by then; none: the user's.
+    #[serde(default)]
+    pub to: Option<String>,
     pub status: Status,
     /// It can't be sent before the addressee's event has come.
     pub awaits_address: bool,
@@ -145,12 +151,36 @@ impl Mail {
         Mail { order: Some(order.clone()), ..mail }
     }
 
+    /// What has become of a user's account since the service was first started, mailed to the address that the event names.
+    pub fn about_account(user: &User, began_at: Time, now: Time) -> Vec<Mail> {
+        let links = user.links.iter().filter(|link| link.issued_at >= began_at).flat_map(|link| {
+            let kinds = Kind::about_link(link.purpose, link.at_sign_up);
+            kinds.iter().map(move |kind| Mail::about_link(user, link, *kind, now))
+        });
+        let change = user.password_change.as_ref().filter(|change| change.at >= began_at);
+        let changed = change.map(|change| {
+            let kind = Kind::PasswordChanged;
+            let id = MailId(format!("{}:{}:{}", kind.as_str(), user.id, change.at.millis()));
+            Mail { to: Some(change.email.clone()), ..Mail::new(id, kind, user.id, now) }
+        });
+        links.chain(changed).collect()
+    }
+
+    fn about_link(user: &User, link: &AccountLink, kind: Kind, now: Time) -> Mail {
+        let id = MailId(format!("{}:{}:{}", kind.as_str(), user.id, link.nonce));
+        let to = if kind == Kind::EmailChangeNotice { &user.email } else { &link.email };
+        let mail = Mail::new(id, kind, user.id, now);
+        Mail { link: Some(link.clone()), to: Some(to.clone()), ..mail }
+    }
+
     fn new(id: MailId, kind: Kind, user_id: UserId, now: Time) -> Mail {
         Mail {
             id,
             kind,
             user_id,
             order: None,
+            link: None,
+            to: None,
             status: Status::Queued,
             awaits_address: false,
             address: None,
@@ -178,6 +208,7 @@ impl Mail {
         self.kind == Kind::Unknown
             || self.status == Status::Unknown
             || self.order.as_ref().is_some_and(Versioned::has_unknown_value)
+            || self.link.as_ref().is_some_and(|link| link.purpose == LinkPurpose::Unknown)
     }
 
     /// Whether the order has changed since so that it would be untrue. (A replica that is older than the mail, which is
@@ -185,6 +216,26 @@ impl Mail {
     pub fn is_outdated(&self, now: &Order) -> bool {
         let is_newer = self.order.as_ref().is_none_or(|order| now.version > order.version);
         is_newer && self.kind.is_outdated(now)
+    }
+
+    /// The address that it goes to.
+    pub fn address_of<'a>(&'a self, user: &'a UserReplica) -> &'a str {
+        self.to.as_deref().unwrap_or(&user.email)
+    }
+
+    /// Why its link can't be opened any more, by what is known of its user: it was used, replaced or withdrawn, or it has ended.
+    pub fn link_over(&self, user: &UserReplica, now: Time) -> Option<&'static str> {
+        let link = self.link.as_ref()?;
+        // The owner of the address before learns of it whatever has become of it.
+        if self.kind == Kind::EmailChangeNotice {
+            None
+        } else if link.ends_at.is_some_and(|end| end <= now) {
+            Some("its link has ended")
+        } else if user.links.iter().all(|known| known.nonce != link.nonce) {
+            Some("its link was used or replaced")
+        } else {
+            None
+        }
     }
 
     /// A worker takes it, if it is due.

@@ -1,13 +1,13 @@
 //! What is known of users and orders, by their events.
 
 use common::Time;
-use common::events::{self, UserStatus};
+use common::events::{self, AccountLink, LinkPurpose, UserStatus};
 use common::ids::{OrderId, UserId};
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
 use store::Replica;
 
-/// The copy of a user: the address.
+/// The copy of a user: the address, and which links to it are outstanding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserReplica {
@@ -16,6 +16,10 @@ pub struct UserReplica {
     pub version: i64,
     pub email: String,
     pub name: Option<String>,
+    #[serde(default)]
+    pub email_verified: bool,
+    #[serde(default)]
+    pub links: Vec<AccountLink>,
     pub status: UserStatus,
 }
 
@@ -26,8 +30,21 @@ impl UserReplica {
             version: user.version,
             email: user.email.clone(),
             name: user.name.clone(),
+            email_verified: user.email_verified,
+            links: user.links.clone(),
             status: user.status,
         }
+    }
+
+    /// The name, once the address is the user's own: what somebody else has signed up with isn't mailed to its owner.
+    pub fn confirmed_name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.email_verified)
+    }
+
+    /// The outstanding link of a purpose.
+    pub fn link(&self, purpose: LinkPurpose, now: Time) -> Option<&AccountLink> {
+        let link = self.links.iter().find(|link| link.purpose == purpose);
+        link.filter(|link| link.ends_at.is_none_or(|end| now < end))
     }
 }
 

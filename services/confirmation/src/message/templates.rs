@@ -4,6 +4,7 @@ use askama::Template;
 use common::Place;
 
 use super::about::About;
+use super::account::Account;
 
 /// Of mails that say the facts of an order, and nothing else.
 macro_rules! templates {
@@ -38,22 +39,34 @@ templates! {
     sale_failed "sale-failed.txt" "sale-failed.html";
 }
 
-#[derive(Template)]
-#[template(path = "welcome.txt")]
-struct WelcomeText<'a> {
-    name: Option<&'a str>,
-    home: &'a str,
+/// Of mails about an account.
+macro_rules! account_templates {
+    ($($name:ident $text:literal $html:literal;)+) => {
+        $(pub fn $name(account: &Account) -> askama::Result<(String, String)> {
+            #[derive(Template)]
+            #[template(path = $text)]
+            struct Text<'a> {
+                account: &'a Account,
+            }
+            #[derive(Template)]
+            #[template(path = $html)]
+            struct Html<'a> {
+                account: &'a Account,
+                home: &'a str,
+            }
+            let home = account.home.as_str();
+            Ok((Text { account }.render()?, Html { account, home }.render()?))
+        })+
+    };
 }
 
-#[derive(Template)]
-#[template(path = "welcome.html")]
-struct WelcomeHtml<'a> {
-    name: Option<&'a str>,
-    home: &'a str,
-}
-
-pub fn welcome(name: Option<&str>, home: &str) -> askama::Result<(String, String)> {
-    Ok((WelcomeText { name, home }.render()?, WelcomeHtml { name, home }.render()?))
+account_templates! {
+    welcome "welcome.txt" "welcome.html";
+    verification "verification.txt" "verification.html";
+    recovery "recovery.txt" "recovery.html";
+    email_change "email-change.txt" "email-change.html";
+    email_change_notice "email-change-notice.txt" "email-change-notice.html";
+    password_changed "password-changed.txt" "password-changed.html";
 }
 
 #[derive(Template)]

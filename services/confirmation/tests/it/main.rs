@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where an expectation is violated")]
 
+mod account;
 mod admin;
 mod content;
 mod domain;

@@ -159,7 +159,9 @@ pub async fn serve(infra: &Infra, arguments: &[&str]) -> (App, TestService) {
     let relay = settings.mail.relay().unwrap();
     let mailer = relay.map(|relay| Mailer::new(relay, from.email.domain()).unwrap());
     let keys = settings.admissions.read().unwrap();
-    let letterhead = Letterhead { from, public_url: settings.server.public_url.clone(), keys };
+    let link_keys = settings.links.read().unwrap();
+    let public_url = settings.server.public_url.clone();
+    let letterhead = Letterhead { from, public_url, keys, link_keys };
     let service = app::service(app.clone(), infra.verifier(), letterhead, mailer);
     let service = TestService::serve(service).await;
     infra.bus().wait_for_consumers("confirmation", &CONSUMED).await;
@@ -170,6 +172,7 @@ pub fn settings(infra: &Infra, arguments: &[&str]) -> Settings {
     let mut all = infra.args("confirmation");
     all.extend(["--mail-from", FROM, "--smtp-timeout-seconds", "1"].map(str::to_owned));
     all.extend(["--admission-keys".to_owned(), infra.admission_key_file().display().to_string()]);
+    all.extend(["--link-keys".to_owned(), infra.link_key_file().display().to_string()]);
     all.extend(arguments.iter().map(ToString::to_string));
     Settings::parse_from(all)
 }

@@ -1,6 +1,6 @@
 //! The replica of a user.
 
-use common::events::{self, Ban};
+use common::events::{self, Ban, UserStatus};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,11 @@ pub struct UserReplica {
     pub version: i64,
     pub email: String,
     pub name: Option<String>,
+    #[serde(default)]
+    pub email_verified: bool,
+    /// Whether the account was closed by the owner of the address, who isn't its user.
+    #[serde(default)]
+    pub closed: bool,
     /// While the user is banned.
     #[serde(default)]
     pub ban: Option<Ban>,
@@ -26,7 +31,14 @@ impl UserReplica {
             version: event.version,
             email: event.email.clone(),
             name: event.name.clone(),
+            email_verified: event.email_verified,
+            closed: event.status == UserStatus::Closed,
             ban: event.ban,
         }
+    }
+
+    /// Whether the other party of a paid order sees the contact details: an address that nobody has confirmed may be a stranger's.
+    pub fn is_shown(&self, require_verified: bool) -> bool {
+        !self.closed && (self.email_verified || !require_verified)
     }
 }

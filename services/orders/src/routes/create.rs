@@ -64,6 +64,7 @@ async fn order(
     user: &CurrentUser,
     input: Input,
 ) -> Result<StoredResponse> {
+    user.require_verified(app.require_verified_email)?;
     let (ticket_id, wanted, seen_version) = input.parse()?;
     let ticket = find_ticket(app, ticket_id, seen_version).await?;
     user.require(Action::OrderTicket, Owners { seller: ticket.user_id, buyer: None })?;

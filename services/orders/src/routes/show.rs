@@ -9,6 +9,7 @@ use httpkit::extract::PathId;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 
+use crate::domain::UserReplica;
 use crate::state::App;
 use crate::view::OrderView;
 
@@ -23,11 +24,13 @@ pub async fn handle(
         Some(id) => app.store.user(id).await?,
         None => None,
     };
+    let is_shown = |user: &UserReplica| user.is_shown(app.require_verified_email);
     let (version, paid_at, seller) = (order.version, order.paid_at, order.seller_id);
     let was_paid = order.was_paid();
-    let mut view = OrderView::of(order, app.clock.now()).with_contact(counterparty);
+    let mut view =
+        OrderView::of(order, app.clock.now()).with_contact(counterparty.filter(is_shown));
     if was_paid {
-        view = view.with_receipt(paid_at, app.store.user(seller).await?);
+        view = view.with_receipt(paid_at, app.store.user(seller).await?.filter(is_shown));
     }
     Ok(personal(Some(version), Json(view)))
 }

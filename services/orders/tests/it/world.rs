@@ -50,6 +50,15 @@ impl World {
         World::serve(infra, app).await
     }
 
+    /// With a confirmed email address of buyers and sellers.
+    pub async fn with_verified_emails() -> World {
+        let infra = Infra::start().await;
+        let required = ["--require-verified-email", "true"].map(str::to_owned);
+        let settings = Settings::parse_from(infra.args("orders").into_iter().chain(required));
+        let app = App::connect(&settings.state, infra.clock.clone()).await.unwrap();
+        World::serve(infra, app).await
+    }
+
     pub async fn serve(infra: Infra, app: App) -> World {
         let service = TestService::serve(app::service(app.clone(), infra.verifier())).await;
         infra.bus().wait_for_consumers("orders", &CONSUMED).await;

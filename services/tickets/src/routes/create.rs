@@ -17,6 +17,7 @@ pub async fn handle(
     Idempotent(request, Body(body)): Idempotent<Body<TicketBody>>,
 ) -> Result<StoredResponse> {
     let create = async {
+        user.require_verified(app.require_verified_email)?;
         let now = app.clock.now();
         let created = Ticket::create(user.id, body.parse(&app.market, None, now)?, now);
         let response = view::created(&created.thing, &user, now)?;

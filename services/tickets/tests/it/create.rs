@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use common::events::TicketCreated;
 use serde_json::{Value, json};
+use service::Microservice as _;
 use testkit::Method;
 
 use crate::world::{World, path, text};
@@ -208,4 +209,20 @@ async fn a_compressed_body_is_refused_and_a_byte_order_mark_is_skipped() {
     post("identity", body.to_owned()).await.expect(201);
     post("identity", format!("\u{FEFF}{body}")).await.expect(201);
     post("identity", format!("\u{FEFF}\u{FEFF}{body}")).await.problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_has_confirmed_sells_nothing_while_that_is_required() {
+    let World { service, infra } = World::start().await;
+    let body = json!({ "title": "Motörhead", "price": "20.50" });
+    let unverified = infra.unverified_user();
+    service.client_as(&unverified).post("/api/tickets", body.clone()).await.expect(201);
+    drop(service);
+    let mut settings = crate::world::settings(&infra);
+    settings.state.verification.require_verified_email = true;
+    let service = tickets::app::Tickets::build(settings, infra.clock.clone()).await.unwrap();
+    let service = testkit::TestService::serve(service).await;
+    let refused = service.client_as(&unverified).post("/api/tickets", body.clone()).await;
+    refused.problem(403, "email-not-verified");
+    service.client_as(&infra.user()).post("/api/tickets", body).await.expect(201);
 }

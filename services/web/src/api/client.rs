@@ -173,6 +173,40 @@ impl Caller {
         Ok(body.current_user)
     }
 
+    /// Changes the user's own account. Another password comes with the cookies of a new session.
+    pub async fn change_account(&self, change: &impl Serialize) -> Result<Session, Failure> {
+        session(send(self.auth(Method::PATCH, "/api/users/me")?.json(change)).await?).await
+    }
+
+    /// Has another link sent that confirms the address.
+    pub async fn send_verification(&self) -> Result<(), Failure> {
+        send(self.auth(Method::POST, "/api/users/verification")?.json(&json!({}))).await.map(drop)
+    }
+
+    /// Opens the link that confirms an address.
+    pub async fn verify_email(&self, code: &str) -> Result<(), Failure> {
+        let request = self.auth(Method::POST, "/api/users/verification/confirm")?;
+        send(request.json(&json!({ "code": code }))).await.map(drop)
+    }
+
+    /// Has a link to another password sent, if there is an account of this address.
+    pub async fn send_recovery(&self, email: &str) -> Result<(), Failure> {
+        let request = self.auth(Method::POST, "/api/users/recovery")?;
+        send(request.json(&json!({ "email": email }))).await.map(drop)
+    }
+
+    /// Opens the link to another password, and signs in.
+    pub async fn recover(&self, code: &str, password: &str) -> Result<Session, Failure> {
+        let request = self.auth(Method::POST, "/api/users/recovery/confirm")?;
+        session(send(request.json(&json!({ "code": code, "password": password }))).await?).await
+    }
+
+    /// Opens the link that closes an account which the owner of the address hasn't signed up for.
+    pub async fn disown(&self, code: &str) -> Result<(), Failure> {
+        let request = self.auth(Method::POST, "/api/users/disown")?;
+        send(request.json(&json!({ "code": code }))).await.map(drop)
+    }
+
     /// Where the user is signed in.
     pub async fn sessions(&self) -> Result<Vec<UserSession>, Failure> {
         #[derive(Deserialize)]

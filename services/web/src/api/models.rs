@@ -18,9 +18,15 @@ pub struct List<T> {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct User {
     pub id: UserId,
     pub email: String,
+    /// (The version before confirmed no addresses.)
+    #[serde(default)]
+    pub email_verified: bool,
+    /// The address that takes effect once it is confirmed.
+    pub pending_email: Option<String>,
     pub name: Option<String>,
     pub phone: Option<String>,
 }

@@ -56,14 +56,19 @@ impl FieldError {
         self
     }
 
+    /// The same, in a new tab: the entries are kept.
+    pub fn linked_in_a_new_tab(self, address: impl Into<String>, text: &'static str) -> Self {
+        let mut error = self.linked(address, text);
+        error.link = error.link.map(|link| Link { new_tab: true, ..link });
+        error
+    }
+
     /// The visitor is signed out, perhaps in another tab: the entries are kept. `page` is the form's own.
     pub fn signed_out(page: &str) -> Self {
         let text = "You’re signed out. Your entries are still here. Sign in in a new tab, then \
             submit again.";
-        let mut error = FieldError::of_form(text)
-            .linked(with_query("/auth/signin", &[("next", page)]), "Sign in");
-        error.link = error.link.map(|link| Link { new_tab: true, ..link });
-        error
+        let address = with_query("/auth/signin", &[("next", page)]);
+        FieldError::of_form(text).linked_in_a_new_tab(address, "Sign in")
     }
 }
 

@@ -46,14 +46,17 @@ pub struct Input {
     password: String,
     #[serde(default)]
     name: String,
-    #[serde(default)]
-    phone: String,
     #[serde(default, skip_serializing)]
     next: String,
 }
 
+/// The rule of a new password.
+pub const PASSWORD_RULE: &str = "Password must be between 8 and 128 characters";
+/// How to choose one.
+pub const PASSWORD_HINT: &str =
+    "At least 8 characters. Three random words are easy to remember and hard to guess.";
 /// The longest name that auth accepts.
-const NAME_MAX_CHARS: usize = 100;
+pub const NAME_MAX_CHARS: usize = 100;
 
 impl Input {
     fn field_error(&self, field: &str) -> Option<FieldError> {
@@ -61,12 +64,8 @@ impl Input {
             "email" => {
                 Some(FieldError::on("email", "Enter an email address like name@example.com"))
             }
-            "password" => {
-                let rule = "Password must be between 8 and 128 characters";
-                Some(FieldError::on("password", rule))
-            }
+            "password" => Some(FieldError::on("password", PASSWORD_RULE)),
             "name" => Some(FieldError::on_line("name", "Name", &self.name, NAME_MAX_CHARS)),
-            "phone" => Some(FieldError::on("phone", "Enter a phone number like +420 777 123 456")),
             _ => None,
         }
     }

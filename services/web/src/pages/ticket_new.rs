@@ -82,6 +82,14 @@ pub async fn submit(
         Err(failure) if failure.is_not_signed_in() => {
             (StatusCode::UNPROCESSABLE_ENTITY, FieldError::signed_out("/tickets/new").into())
         }
+        Err(failure) if failure.refusal(&problem::EMAIL_NOT_VERIFIED).is_some() => {
+            let text = "Confirm your email address before you sell: open the link that we sent you, \
+                or get another one in your account. Your entries are still here.";
+            (
+                StatusCode::FORBIDDEN,
+                FieldError::of_form(text).linked_in_a_new_tab("/account", "My account").into(),
+            )
+        }
         Err(failure) if failure.refusal(&problem::IDEMPOTENCY_KEY_REUSED).is_some() => {
             typed.key = new_key();
             let listed = "You’ve already listed this ticket. To list another one, submit again.";

@@ -116,6 +116,21 @@ fn only_tickets_and_confirmation_have_the_key_of_admissions_and_as_a_file() {
 }
 
 #[test]
+fn only_auth_and_confirmation_have_the_key_of_links_and_as_a_file() {
+    for (place, pod, container) in containers() {
+        let volumes = list(pod, "/volumes");
+        let has = volumes.iter().any(|volume| volume["secret"]["secretName"] == "link-keys");
+        let may = [": auth/", ": confirmation/"].iter().any(|name| place.contains(name));
+        assert_eq!(has, may, "{place}");
+        assert!(
+            !container["env"].to_string().contains("secretKeyRef\":{\"name\":\"link"),
+            "{place}"
+        );
+        assert!(!container["envFrom"].to_string().contains("link-keys"), "{place}");
+    }
+}
+
+#[test]
 fn a_mongod_reads_its_key_file_alone() {
     let of_mongod = |(place, ..): &(String, _, _)| place.ends_with("-mongodb/keyfile");
     let copying: Vec<_> = containers().into_iter().filter(of_mongod).collect();

@@ -1,5 +1,6 @@
 //! The pages, in a browser without scripts.
 
+mod account;
 mod accounts;
 mod door;
 mod down;

@@ -167,8 +167,11 @@ fn contact_details(ticket: &Ticket, id: UserId) -> Case {
     let [first, second, third] = [1, 2, 3].map(|version| User {
         id,
         email: format!("{version}@example.com"),
+        email_verified: true,
         name: Some("Ada".to_owned()),
         status: UserStatus::Active,
+        links: Vec::new(),
+        password_change: None,
         ban: None,
         session_generation: 0,
         version,

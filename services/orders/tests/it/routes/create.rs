@@ -313,3 +313,17 @@ async fn the_version_that_the_buyer_saw_is_waited_for_before_the_price_is_judged
     let refused = world.client(&world.buyer).post("/api/orders", unknown).await;
     refused.problem(503, "unavailable");
 }
+
+#[tokio::test]
+async fn an_address_that_nobody_has_confirmed_buys_nothing_while_that_is_required() {
+    for world in [World::start().await, World::with_verified_emails().await] {
+        let ticket = world.ticket().await;
+        let response = world.try_to_order(&world.infra.unverified_user(), ticket.id).await;
+        if world.app.require_verified_email {
+            response.problem(403, "email-not-verified");
+            world.try_to_order(&world.buyer, ticket.id).await.expect(201);
+        } else {
+            response.expect(201);
+        }
+    }
+}

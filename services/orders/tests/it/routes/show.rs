@@ -121,3 +121,34 @@ async fn a_paid_order_has_a_receipt_which_its_refund_does_not_take_away() {
     let seen = world.seen(&order).await;
     assert_eq!((&seen["status"], &seen["receipt"]), (&json!("cancelled"), &receipt));
 }
+
+/// The account is from before the setting; or somebody has signed up with another's address, which its owner has disowned.
+#[tokio::test]
+async fn an_address_that_nobody_has_confirmed_is_not_shown_while_that_is_required() {
+    for world in [World::start().await, World::with_verified_emails().await] {
+        let is_required = world.app.require_verified_email;
+        let buyer = signed_up(&world.buyer, "Bo", world.infra.clock.now());
+        let seller = signed_up(&world.seller, "Sal", world.infra.clock.now());
+        let seller = common::events::User { email_verified: false, ..seller };
+        for user in [&buyer, &seller] {
+            world.bus().publish(&UserCreated(user.clone())).await;
+        }
+        let order = world.order(&world.ticket().await).await;
+        world.pay(&order).await;
+        let seen = async |user| world.client(user).get(&path(&order)).await.expect(200);
+        let of_seller = seen(&world.buyer).await;
+        assert_eq!(of_seller.get("contact").is_some(), !is_required, "{of_seller}");
+        assert_eq!(of_seller["receipt"].get("seller").is_some(), !is_required, "{of_seller}");
+        assert!(seen(&world.seller).await.get("contact").is_some(), "the buyer's is confirmed");
+
+        let closed = common::events::User {
+            email: "closed:1".to_owned(),
+            status: common::events::UserStatus::Closed,
+            version: 2,
+            ..buyer
+        };
+        world.bus().publish(&common::events::UserUpdated(closed)).await;
+        world.settled().await;
+        assert!(seen(&world.seller).await.get("contact").is_none());
+    }
+}

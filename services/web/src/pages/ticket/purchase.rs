@@ -48,6 +48,9 @@ pub async fn buy(
     let next: Next = match placed {
         Ok(order) if has_ended(&visitor, &order).await => Notice::ReservationEnded.at(&page),
         Ok(order) => format!("/orders/{}", order.id).into(),
+        Err(failure) if failure.refusal(&problem::EMAIL_NOT_VERIFIED).is_some() => {
+            Notice::VerifyToBuy.at("/account")
+        }
         Err(failure) => match PurchaseRefusal::of(&failure, form.quantity.is_some()) {
             Some(PurchaseRefusal::AlreadyReserved(order)) => format!("/orders/{order}").into(),
             Some(PurchaseRefusal::Notice(notice)) => notice.at(&page),
