@@ -26,15 +26,19 @@ struct Try {
 }
 
 /// Routes that anyone may call, or with a credential of their own.
-const WITHOUT_SESSION: [&str; 8] = [
+const WITHOUT_SESSION: [&str; 12] = [
     "/api/payments/webhook",
     "/api/users/.well-known/jwks.json",
     "/api/users/currentUser",
+    "/api/users/disown",
+    "/api/users/recovery",
+    "/api/users/recovery/confirm",
     "/api/users/refresh",
     "/api/users/signin",
     "/api/users/signout",
     "/api/users/signup",
     "/api/users/tokens/access",
+    "/api/users/verification/confirm",
 ];
 
 struct Sale {
@@ -84,6 +88,8 @@ fn tries(Sale { ticket, order, payment, somebody }: &Sale) -> Vec<Try> {
         (&delete, "/api/users/{id}/ban", format!("/api/users/{somebody}/ban"), Value::Null, None),
         (&delete, "/api/users/{id}/groups/{group}", format!("/api/users/{somebody}/groups/editors"), Value::Null, None),
         (&get, "/api/users/audit", "/api/users/audit".to_owned(), Value::Null, None),
+        (&Method::PATCH, "/api/users/me", "/api/users/me".to_owned(), none(), None),
+        (&post, "/api/users/verification", "/api/users/verification".to_owned(), Value::Null, None),
         (&get, "/api/users/sessions", "/api/users/sessions".to_owned(), Value::Null, None),
         (&delete, "/api/users/sessions/{id}", format!("/api/users/sessions/{somebody}"), Value::Null, None),
         (&get, "/api/users/tokens", "/api/users/tokens".to_owned(), Value::Null, None),
