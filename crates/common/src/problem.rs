@@ -36,6 +36,8 @@ problems! {
     ACCOUNT_BANNED = "account-banned" FORBIDDEN "The account is banned";
     EMAIL_NOT_VERIFIED = "email-not-verified" FORBIDDEN "The email address is not confirmed";
     NOT_ALLOWED = "not-allowed" FORBIDDEN "You are not allowed to do this";
+    INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The token doesn't allow this";
+    TOO_MANY_TOKENS = "too-many-tokens" CONFLICT "You have too many API tokens";
     CROSS_SITE = "cross-site" FORBIDDEN "The request came from another site";
     OWN_TICKET = "own-ticket" FORBIDDEN "You can't buy your own ticket";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";

@@ -4,11 +4,41 @@
 //! comes from the proxy next to us, and the one before it from the proxy before that; whatever precedes the entries of our
 //! own proxies is the client's claim.
 
-use std::net::{IpAddr, SocketAddr};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The client's address, as the middleware has determined it: an extractor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientIp(pub IpAddr);
+
+impl ClientIp {
+    /// Which client it is: one with IPv6 has a whole network of addresses (RFC 6177), and may use another one for each request.
+    pub fn network(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(_) => self.0,
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => address.into(),
+                None => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            },
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Outside of the middleware, all requests come from the same client.
+        let unspecified = ClientIp(Ipv4Addr::UNSPECIFIED.into());
+        Ok(parts.extensions.get::<ClientIp>().copied().unwrap_or(unspecified))
+    }
+}
 
 /// The client's address, where so many proxies in front of us are trusted; `peer` is the other end of the connection.
 ///

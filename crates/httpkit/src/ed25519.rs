@@ -3,12 +3,15 @@
 //! isn't there can't be confused with another.
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature::{self, Signer, Verifier};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use sha2::{Digest as _, Sha256};
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| Ok(Box::new(Ed25519Signer::new(*algorithm, key)?)),
@@ -16,20 +19,54 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// The private key in PEM (PKCS#8), to sign with.
-pub fn encoding_key(pem: &str) -> Result<EncodingKey> {
-    install_provider()?;
-    let key = SigningKey::from_pkcs8_pem(pem.trim());
-    let key = key.map_err(anyhow::Error::msg).context("not an Ed25519 private key in PEM")?;
-    Ok(EncodingKey::from_ed_der(key.as_bytes()))
+/// A private key, to sign with.
+pub struct PrivateKey {
+    /// What the tokens that it signs call it: the thumbprint of its public half.
+    pub kid: String,
+    pub encoding: EncodingKey,
 }
 
-/// The public key in PEM (SubjectPublicKeyInfo), to verify with.
-pub fn decoding_key(pem: &str) -> Result<DecodingKey> {
-    install_provider()?;
-    let key = VerifyingKey::from_public_key_pem(pem.trim());
-    let key = key.map_err(anyhow::Error::msg).context("not an Ed25519 public key in PEM")?;
-    Ok(DecodingKey::from_ed_der(key.as_bytes()))
+impl PrivateKey {
+    /// From PEM (PKCS#8).
+    pub fn from_pem(pem: &str) -> Result<Self> {
+        install_provider()?;
+        let key = SigningKey::from_pkcs8_pem(pem.trim());
+        let key = key.map_err(anyhow::Error::msg).context("not an Ed25519 private key in PEM")?;
+        let kid = thumbprint(&key.verifying_key());
+        Ok(PrivateKey { kid, encoding: EncodingKey::from_ed_der(key.as_bytes()) })
+    }
+
+    /// The header of the tokens that it signs.
+    pub fn header(&self) -> Header {
+        Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) }
+    }
+}
+
+/// A public key, to verify with.
+pub struct PublicKey {
+    /// What tokens call it: its thumbprint.
+    pub kid: String,
+    /// Its 32 bytes in base64url, as a JWK has them (RFC 8037 §2).
+    pub x: String,
+    pub decoding: DecodingKey,
+}
+
+impl PublicKey {
+    /// From PEM (SubjectPublicKeyInfo).
+    pub fn from_pem(pem: &str) -> Result<Self> {
+        install_provider()?;
+        let key = VerifyingKey::from_public_key_pem(pem.trim());
+        let key = key.map_err(anyhow::Error::msg).context("not an Ed25519 public key in PEM")?;
+        let (kid, x) = (thumbprint(&key), BASE64_URL_SAFE_NO_PAD.encode(key.as_bytes()));
+        Ok(PublicKey { kid, x, decoding: DecodingKey::from_ed_der(key.as_bytes()) })
+    }
+}
+
+/// The name of a key, computed from the key itself (RFC 7638): the SHA-256 of its JWK, with the members in this order.
+fn thumbprint(key: &VerifyingKey) -> String {
+    let x = BASE64_URL_SAFE_NO_PAD.encode(key.as_bytes());
+    let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(jwk))
 }
 
 /// Keys exist only once the provider does, so nothing is signed or verified before. All but the first call have no effect.
@@ -96,7 +133,7 @@ impl JwtVerifier for Ed25519Verifier {
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::{Header, Validation, decode, encode};
+    use jsonwebtoken::{Validation, decode, encode};
     use serde_json::{Value, json};
 
     use super::*;
@@ -108,6 +145,25 @@ mod tests {
     const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
         MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
         -----END PUBLIC KEY-----\n";
+
+    fn encoding_key(pem: &str) -> Result<EncodingKey> {
+        PrivateKey::from_pem(pem).map(|key| key.encoding)
+    }
+
+    fn decoding_key(pem: &str) -> Result<DecodingKey> {
+        PublicKey::from_pem(pem).map(|key| key.decoding)
+    }
+
+    /// The key and its thumbprint are those of RFC 8037, appendix A.3.
+    #[test]
+    fn a_key_is_called_by_its_thumbprint() {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        let key = VerifyingKey::from_bytes(&bytes.unwrap().try_into().unwrap()).unwrap();
+        assert_eq!(thumbprint(&key), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let (ours, public) =
+            (PrivateKey::from_pem(PRIVATE).unwrap(), PublicKey::from_pem(PUBLIC).unwrap());
+        assert_eq!(ours.header().kid, Some(public.kid));
+    }
 
     fn validation(algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use common::problem::{self, Problem, Violation};
+use common::scopes::Scope;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
@@ -64,6 +65,30 @@ impl Error {
     /// 401.
     pub fn not_signed_in() -> Self {
         Error::refused(&problem::NOT_SIGNED_IN, "Sign in first.")
+    }
+
+    /// 401, to a program.
+    pub fn invalid_access_token(is_api_token: bool) -> Self {
+        let detail = if is_api_token {
+            "This is an API token. Exchange it for an access token first: POST /api/users/tokens/access."
+        } else {
+            "The access token is invalid, expired or revoked. Exchange the API token for another one."
+        };
+        Error::refused(&problem::NOT_SIGNED_IN, detail)
+    }
+
+    /// 403, to a program; none if no scope allows it.
+    pub fn insufficient_scope(needed: Option<Scope>) -> Self {
+        match needed {
+            Some(scope) => {
+                let detail = format!("This takes a token with the scope {scope}.");
+                Error::refused(&problem::INSUFFICIENT_SCOPE, detail).with("scope", scope.as_str())
+            }
+            None => {
+                let detail = "No token allows this: sign in, in a browser.";
+                Error::refused(&problem::INSUFFICIENT_SCOPE, detail)
+            }
+        }
     }
 
     /// 403.
@@ -153,6 +178,10 @@ impl Error {
             || problem == &problem::REQUEST_IN_PROGRESS
         {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if problem == &problem::NOT_SIGNED_IN {
+            // RFC 9110 §11.6.1. Browsers don't ask for such a token.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = wait.and_then(|seconds| HeaderValue::from_str(&seconds).ok()) {
             headers.insert(header::RETRY_AFTER, wait);

@@ -26,6 +26,7 @@ pub mod validation;
 
 pub use auth::CurrentUser;
 pub use caller::Caller;
+pub use client_ip::ClientIp;
 pub use error::{Error, Result};
 pub use revocations::{Revocation, Revocations};
 pub use server::Service;

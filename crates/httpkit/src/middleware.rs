@@ -17,6 +17,7 @@ use tracing::{Instrument, field};
 use url::Url;
 use uuid::Uuid;
 
+use crate::auth::bearer;
 use crate::caller::Caller;
 use crate::client_ip;
 use crate::error::{Error, ErrorExtension};
@@ -123,6 +124,7 @@ pub(crate) async fn handle(
     let caller = Caller::default();
     let _gone = caller.gone_when_dropped();
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(client_ip::ClientIp(client_ip));
 
     async {
         let response = if is_cross_site(&method, request.headers(), &middleware.origin) {
@@ -271,7 +273,8 @@ fn request_id(headers: &HeaderMap) -> String {
 /// A page's origin is ours if it is that of `PUBLIC_URL`, or that of the very address that the request was sent to: a
 /// site may be open under another name as well, such as 127.0.0.1 for localhost.
 fn is_cross_site(method: &Method, headers: &HeaderMap, public_origin: &str) -> bool {
-    if method.is_safe() {
+    // Browsers add a cookie to another site's request, but never this header.
+    if method.is_safe() || bearer(headers).is_some() {
         return false;
     }
     if let Some(site) = headers.get("sec-fetch-site") {

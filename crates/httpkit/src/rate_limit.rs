@@ -2,10 +2,12 @@
 //! counted by each one for itself, in bounded memory.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::client_ip::ClientIp;
 
 /// How many seconds' requests a client may send at once: a page and what it loads.
 const BURST_SECONDS: u32 = 5;
@@ -38,24 +40,13 @@ impl RateLimiter {
                 clients.clear();
             }
         }
-        let due = clients.entry(network(client)).or_insert(now);
+        let due = clients.entry(ClientIp(client).network()).or_insert(now);
         let ahead = due.saturating_duration_since(now);
         if ahead > self.burst {
             return Err(ahead - self.burst);
         }
         *due = now + ahead + self.interval;
         Ok(())
-    }
-}
-
-/// A client with IPv6 has a whole network of addresses (RFC 6177), and may use another one for each request.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => address.into(),
-            None => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! An HTTP client for JSON, and responses with assertions that print the request and the body.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
@@ -26,10 +27,20 @@ impl Client {
         Self::build(url, reqwest::Client::builder().cookie_store(true))
     }
 
+    /// With connections that come from this address of this machine, such as 127.0.0.2.
+    pub fn from_address(url: &str, address: IpAddr) -> Self {
+        Self::build(url, reqwest::Client::builder().local_address(address))
+    }
+
     fn build(url: &str, builder: reqwest::ClientBuilder) -> Self {
         let builder = builder.redirect(reqwest::redirect::Policy::none()).no_proxy();
         let http = builder.build().expect("an HTTP client");
         Client { http, url: url.to_owned(), headers: HeaderMap::new() }
+    }
+
+    /// Where it sends its requests.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The same client with a header on every request.
@@ -56,6 +67,11 @@ impl Client {
         let cookies = HeaderValue::from_str(&cookies).expect("a cookie's value");
         client.headers.insert(COOKIE, cookies);
         client
+    }
+
+    /// The same client with this token on every request, as a program has it.
+    pub fn bearer(&self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
     }
 
     pub async fn get(&self, path: &str) -> Response {

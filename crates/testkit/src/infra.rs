@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use common::Clock;
+use common::scopes::Scope;
 use httpkit::auth::Verifier;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -124,6 +125,11 @@ impl Infra {
     /// The same user with a token that must be refused.
     pub fn forged(&self, user: &TestUser, forgery: Forgery) -> TestUser {
         tokens::forge(user, &self.clock, forgery)
+    }
+
+    /// The access token of a program that acts for the user, for these scopes.
+    pub fn access_token(&self, user: &TestUser, scopes: &[Scope]) -> String {
+        tokens::access(user, &self.clock, scopes)
     }
 
     /// The private key that signs the users' tokens (PKCS#8 PEM).

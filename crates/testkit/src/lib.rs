@@ -74,7 +74,7 @@ pub use program::{Program, ProgramOutput, RunningProgram, peak_memory};
 pub use redis::Redis;
 pub use server_sent_events::{EventStream, ServerSentEvent};
 pub use service::TestService;
-pub use tokens::{Forgery, TestUser};
+pub use tokens::{Forgery, Keys, TestUser, access_claims, claims};
 pub use wait::{all_published, eventually, looked_up, retry_every, retry_for};
 
 pub use reqwest::{Method, StatusCode};

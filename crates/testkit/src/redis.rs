@@ -63,8 +63,21 @@ impl Redis {
 
     /// Deletes all data: FLUSHALL.
     pub async fn flush(&self) {
-        let reply = command(self.port, "FLUSHALL").await;
-        assert_eq!(reply.as_deref(), Some("+OK"), "FLUSHALL");
+        self.order("FLUSHALL").await;
+    }
+
+    /// From now on it accepts connections and commands, and answers none.
+    pub async fn pause(&self) {
+        self.order("CLIENT PAUSE 600000 ALL").await;
+    }
+
+    /// From now on it refuses writes, as if its memory were full.
+    pub async fn refuse_writes(&self) {
+        self.order("CONFIG SET maxmemory 1").await;
+    }
+
+    async fn order(&self, text: &str) {
+        assert_eq!(command(self.port, text).await.as_deref(), Some("+OK"), "{text}");
     }
 
     /// Restarts it without its data: a lost disk.

@@ -54,6 +54,11 @@ impl TestService {
         self.client().cookie(self.session_cookie, &user.token)
     }
 
+    /// A program with this access token.
+    pub fn program(&self, access_token: &str) -> Client {
+        self.client().bearer(access_token)
+    }
+
     /// A client without a session and with a cookie jar, as a browser has.
     pub fn browser(&self) -> Client {
         Client::with_cookie_jar(&self.url)

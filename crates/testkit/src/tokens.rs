@@ -7,13 +7,14 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::Clock;
 use common::ids::{SessionId, UserId};
+use common::scopes::Scope;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use hmac::{Hmac, Mac};
-use httpkit::auth::{ADMIN, AUDIENCE, Claims, ISSUER};
-use httpkit::ed25519;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use httpkit::auth::{ADMIN, API_AUDIENCE, AUDIENCE, Claims, ISSUER};
+use httpkit::ed25519::PrivateKey;
+use jsonwebtoken::Header;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -39,19 +40,28 @@ pub enum Forgery {
     ChangedClaims,
     /// Signed with another key.
     OtherKey,
+    /// The same, which claims to be ours.
+    OtherKeyAsOurs,
+    /// Signed with our key, by a name that no key of ours has.
+    UnknownKeyId,
     OtherIssuer,
     OtherAudience,
+    /// For the other kind of client: a session token as an access token, or an access token as a session token.
+    OtherKind,
 }
 
 impl Forgery {
-    pub const ALL: [Forgery; 7] = [
+    pub const ALL: [Forgery; 10] = [
         Forgery::Expired,
         Forgery::NoSignature,
         Forgery::PublicKeyAsSecret,
         Forgery::ChangedClaims,
         Forgery::OtherKey,
+        Forgery::OtherKeyAsOurs,
+        Forgery::UnknownKeyId,
         Forgery::OtherIssuer,
         Forgery::OtherAudience,
+        Forgery::OtherKind,
     ];
 }
 
@@ -59,7 +69,7 @@ impl Forgery {
 pub struct Keys {
     pub private_pem: String,
     pub public_pem: String,
-    signing: EncodingKey,
+    signing: PrivateKey,
 }
 
 impl Keys {
@@ -69,20 +79,76 @@ impl Keys {
         KEYS.get_or_init(Keys::generate)
     }
 
-    fn generate() -> Keys {
-        let key = SigningKey::from_bytes(&rand::random());
-        let private_pem = key.to_pkcs8_pem(LineEnding::LF).expect("a new key has a PEM form");
+    /// The pair of a private key in PEM, such as that of a running system.
+    pub fn of_private(private_pem: &str) -> Keys {
+        let key = SigningKey::from_pkcs8_pem(private_pem).expect("a private key");
         let public_pem = key.verifying_key().to_public_key_pem(LineEnding::LF);
         Keys {
-            signing: ed25519::encoding_key(&private_pem).expect("httpkit reads our keys"),
-            private_pem: private_pem.to_string(),
-            public_pem: public_pem.expect("a new key has a PEM form"),
+            signing: PrivateKey::from_pem(private_pem).expect("httpkit reads our keys"),
+            private_pem: private_pem.to_owned(),
+            public_pem: public_pem.expect("a key has a PEM form"),
         }
     }
 
-    fn sign(&self, claims: &Claims) -> String {
-        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &self.signing)
-            .expect("claims can be signed")
+    fn generate() -> Keys {
+        let key = SigningKey::from_bytes(&rand::random());
+        Keys::of_private(&key.to_pkcs8_pem(LineEnding::LF).expect("a new key has a PEM form"))
+    }
+
+    /// A token with these claims.
+    pub fn sign(&self, claims: &Claims) -> String {
+        self.sign_as(&self.signing.header(), claims)
+    }
+
+    /// A token as the version before issued them: it doesn't name its key.
+    pub fn sign_without_key_id(&self, claims: &Claims) -> String {
+        self.sign_as(&Header { kid: None, ..self.signing.header() }, claims)
+    }
+
+    fn sign_as(&self, header: &Header, claims: &Claims) -> String {
+        jsonwebtoken::encode(header, claims, &self.signing.encoding).expect("claims can be signed")
+    }
+
+    /// A token that must be refused, made of claims that would be accepted.
+    pub fn forge(&self, valid: Claims, forgery: Forgery) -> String {
+        let header = self.signing.header();
+        let unsigned = |alg: &str| {
+            let header = json!({ "alg": alg, "typ": "JWT", "kid": header.kid });
+            format!("{}.{}", part(&header), part(&json!(valid)))
+        };
+        match forgery {
+            Forgery::Expired => {
+                let now = valid.iat;
+                self.sign(&Claims { iat: now - 900, exp: now, ..valid })
+            }
+            Forgery::NoSignature => format!("{}.", unsigned("none")),
+            Forgery::PublicKeyAsSecret => {
+                let message = unsigned("HS256");
+                let secret = self.public_pem.as_bytes();
+                let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length is a key");
+                mac.update(message.as_bytes());
+                let signature = BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+                format!("{message}.{signature}")
+            }
+            Forgery::ChangedClaims => {
+                let signed = self.sign(&valid);
+                let (header, rest) = signed.split_once('.').expect("a token has three parts");
+                let (_, signature) = rest.split_once('.').expect("a token has three parts");
+                let changed = Claims { groups: vec![ADMIN.to_owned()], ..valid };
+                format!("{header}.{}.{signature}", part(&json!(changed)))
+            }
+            Forgery::OtherKey => Keys::generate().sign(&valid),
+            Forgery::OtherKeyAsOurs => Keys::generate().sign_as(&header, &valid),
+            Forgery::UnknownKeyId => {
+                self.sign_as(&Header { kid: Some("unknown".to_owned()), ..header }, &valid)
+            }
+            Forgery::OtherIssuer => self.sign(&Claims { iss: "someone".to_owned(), ..valid }),
+            Forgery::OtherAudience => self.sign(&Claims { aud: "someone".to_owned(), ..valid }),
+            Forgery::OtherKind => {
+                let aud = if valid.aud == AUDIENCE { API_AUDIENCE } else { AUDIENCE };
+                self.sign(&Claims { aud: aud.to_owned(), ..valid })
+            }
+        }
     }
 }
 
@@ -113,39 +179,22 @@ pub fn admin(clock: &Clock) -> TestUser {
 /// The same user with a forged token.
 pub fn forge(user: &TestUser, clock: &Clock, forgery: Forgery) -> TestUser {
     let valid = claims(user.id, user.session, clock, &[]);
-    let token = match forgery {
-        Forgery::Expired => {
-            let now = clock.now().millis() / 1000;
-            Keys::ours().sign(&Claims { iat: now - 900, exp: now, ..valid })
-        }
-        Forgery::NoSignature => {
-            let header = json!({ "alg": "none", "typ": "JWT" });
-            format!("{}.{}.", part(&header), part(&json!(valid)))
-        }
-        Forgery::PublicKeyAsSecret => {
-            let header = json!({ "alg": "HS256", "typ": "JWT" });
-            let message = format!("{}.{}", part(&header), part(&json!(valid)));
-            let secret = Keys::ours().public_pem.as_bytes();
-            let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length is a key");
-            mac.update(message.as_bytes());
-            let signature = BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
-            format!("{message}.{signature}")
-        }
-        Forgery::ChangedClaims => {
-            let signed = Keys::ours().sign(&valid);
-            let (header, rest) = signed.split_once('.').expect("a token has three parts");
-            let (_, signature) = rest.split_once('.').expect("a token has three parts");
-            let changed = Claims { groups: vec![ADMIN.to_owned()], ..valid };
-            format!("{header}.{}.{signature}", part(&json!(changed)))
-        }
-        Forgery::OtherKey => Keys::generate().sign(&valid),
-        Forgery::OtherIssuer => Keys::ours().sign(&Claims { iss: "someone".to_owned(), ..valid }),
-        Forgery::OtherAudience => Keys::ours().sign(&Claims { aud: "someone".to_owned(), ..valid }),
-    };
-    TestUser { token, ..user.clone() }
+    TestUser { token: Keys::ours().forge(valid, forgery), ..user.clone() }
 }
 
-fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) -> Claims {
+/// The access token of a program that acts for the user, for these scopes.
+pub fn access(user: &TestUser, clock: &Clock, scopes: &[Scope]) -> String {
+    Keys::ours().sign(&access_claims(user.id, user.session, clock, scopes))
+}
+
+/// What an access token says.
+pub fn access_claims(user: UserId, session: SessionId, clock: &Clock, scopes: &[Scope]) -> Claims {
+    let scope = Some(scopes.iter().copied().collect());
+    Claims { aud: API_AUDIENCE.to_owned(), scope, ..claims(user, session, clock, &[]) }
+}
+
+/// What a session token says.
+pub fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) -> Claims {
     const TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
     Claims {
         iss: ISSUER.to_owned(),
@@ -156,6 +205,7 @@ fn claims(user: UserId, session: SessionId, clock: &Clock, groups: &[&str]) -> C
         iat: clock.now().millis() / 1000,
         exp: (clock.now() + TTL).millis() / 1000,
         groups: groups.iter().map(ToString::to_string).collect(),
+        scope: None,
         verified: true,
     }
 }

@@ -16,6 +16,8 @@ pub struct Environment {
     /// Whether the user has set a mail server of their own.
     pub has_mail_server: bool,
     pub has_public_url: bool,
+    /// Whether the user has limited how many accounts are created from one address.
+    pub has_sign_up_limit: bool,
     /// Where cargo puts its results: the parent of `debug` and `release`.
     pub target: PathBuf,
 }
@@ -32,6 +34,7 @@ impl Environment {
                 .filter(|key| key.as_encoded_bytes().starts_with(b"sk_test_")),
             has_mail_server: is_set("SMTP_URL") || is_set("SENDGRID_API_KEY"),
             has_public_url: is_set("PUBLIC_URL"),
+            has_sign_up_limit: is_set("SIGN_UPS_PER_HOUR"),
             target: this_program
                 .ancestors()
                 .nth(2)

@@ -198,11 +198,17 @@ impl LaunchContext<'_> {
             }
         } else {
             env.push(("MONGO_URI", mongo::uri(self.mongod, service).into()));
-            env.push(("REDIS_URL", local("redis", self.redis)));
+            if ["auth", "expiration"].contains(&service) {
+                env.push(("REDIS_URL", local("redis", self.redis)));
+            }
         }
         let without = match service {
             "auth" => {
                 env.push(("JWT_PRIVATE_KEY", key("private.pem")));
+                // Everyone here has the same address.
+                if !self.environment.has_sign_up_limit {
+                    env.push(("SIGN_UPS_PER_HOUR", "1000000".into()));
+                }
                 env.push(("LINK_KEYS", key("links.key")));
                 secrets_but(&["JWT_PRIVATE_KEY", "LINK_KEYS"])
             }
@@ -262,6 +268,7 @@ mod tests {
             has_mail_server: stripe.is_none(),
             stripe_test_key: None,
             has_public_url: false,
+            has_sign_up_limit: false,
             target: PathBuf::new(),
         };
         let context = LaunchContext {

@@ -1,7 +1,7 @@
 //! The map: every route and the background task of the service. It has no listeners.
 
 use axum::Router;
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{delete, get, patch, post, put};
 use bus::Listeners;
@@ -15,12 +15,14 @@ use crate::domain::User;
 use crate::first_admin;
 use crate::recoveries;
 use crate::routes::{
-    add_to_group, audit, ban, change, currentuser, disown, end_all_sessions, end_session,
-    find_user, recover, refresh, remove_from_group, request_recovery, request_verification,
-    sessions, show_user, signin, signout, signup, unban, verify,
+    access_token, add_to_group, audit, ban, change, create_token, currentuser, disown,
+    end_all_sessions, end_session, find_user, jwks, recover, refresh, remove_from_group,
+    request_recovery, request_verification, revoke_token, sessions, show_user, signin, signout,
+    signup, tokens, unban, verify,
 };
 use crate::state::{App, Settings};
 use crate::store::Store;
+use crate::write_limit::limit_writes;
 
 pub fn routes(state: App) -> Router {
     Router::new()
@@ -38,6 +40,10 @@ pub fn routes(state: App) -> Router {
         .route("/api/users/disown", post(disown::handle))
         .route("/api/users/sessions", get(sessions::handle).delete(end_all_sessions::handle))
         .route("/api/users/sessions/{id}", delete(end_session::handle))
+        .route("/api/users/tokens", get(tokens::handle).post(create_token::handle))
+        .route("/api/users/tokens/access", post(access_token::handle))
+        .route("/api/users/tokens/{id}", delete(revoke_token::handle))
+        .route("/api/users/.well-known/jwks.json", get(jwks::handle))
         .route("/api/users", get(find_user::handle))
         .route("/api/users/audit", get(audit::handle))
         .route("/api/users/{id}", get(show_user::handle))
@@ -46,6 +52,7 @@ pub fn routes(state: App) -> Router {
             "/api/users/{id}/groups/{group}",
             put(add_to_group::handle).delete(remove_from_group::handle),
         )
+        .layer(from_fn_with_state(state.clone(), limit_writes))
         .layer(map_response(no_store))
         .with_state(state)
 }
@@ -75,11 +82,13 @@ impl Microservice for Auth {
             first_admin::appoint(&app, email).await?;
         }
         let service = app.context.service_with_sessions(routes(app.clone()), &app.verifier);
-        let of_recoveries = app.clone();
+        let (limits, of_recoveries) = (app.limits.clone(), app.clone());
         Ok(service
+            .background("redis", |stop| limits.keep_connected(stop))
             .background("recoveries", |stop| recoveries::run(of_recoveries, stop))
             .background("relay", app.context.relay(app.store.documents()))
-            .background("relay of sessions", app.context.relay(app.store.sessions())))
+            .background("relay of sessions", app.context.relay(app.store.sessions()))
+            .background("relay of tokens", app.context.relay(app.store.api_tokens())))
     }
 
     async fn admin(
@@ -89,15 +98,15 @@ impl Microservice for Auth {
         let context = ServiceContext::connect("auth", &settings, clock.clone()).await?;
         let store = Store::open(&context.database, clock).await?;
         let admin = AdminCommands::new(&context, listeners(), store.documents());
-        Ok(admin.with_documents(store.sessions()))
+        Ok(admin.with_documents(store.sessions()).with_documents(store.api_tokens()))
     }
 }
 
-/// Middleware: a response is for one user alone. (Errors set the header themselves.)
+/// Middleware: a response is for one user alone, unless its handler says otherwise. (Errors set the header themselves.)
 async fn no_store(mut response: Response) -> Response {
     if response.status().is_success() {
         let no_store = HeaderValue::from_static("no-store");
-        response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(no_store);
     }
     response
 }

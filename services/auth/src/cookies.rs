@@ -53,13 +53,23 @@ impl SessionCookies {
     }
 
     fn cookie(self, name: &'static str, value: String, life: Duration) -> Cookie<'static> {
-        let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
-        Cookie::build((name, value))
-            .path("/")
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .secure(self.secure)
-            .max_age(time::Duration::seconds(seconds))
-            .build()
+        lasting_cookie(name, value, life, self.secure)
     }
+}
+
+/// A cookie that lasts so long.
+pub fn lasting_cookie(
+    name: &'static str,
+    value: String,
+    life: Duration,
+    secure: bool,
+) -> Cookie<'static> {
+    let seconds = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
+    Cookie::build((name, value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(secure)
+        .max_age(time::Duration::seconds(seconds))
+        .build()
 }

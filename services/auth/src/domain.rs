@@ -1,5 +1,6 @@
 //! Users and sessions, and their transitions. Pure: times and hashes are parameters.
 
+pub mod api_token;
 pub mod change;
 pub mod email_address;
 pub mod links;
@@ -14,6 +15,7 @@ use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
 
+pub use api_token::{ApiToken, NewToken};
 pub use change::ProfileChange;
 pub use email_address::EmailAddress;
 pub use links::LinkRefusal;

@@ -1,18 +1,16 @@
-//! `auth generate-keys`: the pair of keys that session tokens are signed and verified with, the key of the links that users are
-//! mailed, and that of the codes that open doors, which auth itself doesn't use.
+//! `auth generate-keys` and `auth rotate-keys`: the pair of keys that session tokens are signed and verified with, the key of the
+//! links that users are mailed, and that of the codes that open doors, which auth itself doesn't use.
 
-use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Parser;
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
-use tempfile::NamedTempFile;
+
+use crate::key_files::{Existing, PRIVATE, PUBLIC, create_private, public_half, write};
+
+pub mod rotation;
 
 /// Creates private.pem and public.pem, an Ed25519 pair that signs sessions, admissions.pem, which signs the codes that open doors,
 /// and links.key, the key of the links that users are mailed. Existing files stay as they are.
@@ -24,10 +22,18 @@ struct GenerateKeys {
     out: PathBuf,
 }
 
-/// The command `auth generate-keys …`.
-pub fn main() -> ExitCode {
-    let GenerateKeys { out } = GenerateKeys::parse_from(std::env::args_os().skip(1));
-    match generate(&out) {
+/// A command that needs no settings: it creates the files that they name. None: it is another one.
+pub fn main(command: &str) -> Option<ExitCode> {
+    let args = std::env::args_os().skip(1);
+    Some(match command {
+        "generate-keys" => exit(generate(&GenerateKeys::parse_from(args).out)),
+        "rotate-keys" => exit(rotation::run(rotation::RotateKeys::parse_from(args))),
+        _ => return None,
+    })
+}
+
+fn exit(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -43,46 +49,32 @@ pub fn generate(out: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
     for file in [&private, &out.join("admissions.pem")] {
         if !file.try_exists()? {
-            let key = SigningKey::from_bytes(&rand::random());
-            let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| anyhow!(error))?;
-            create(file, pem.as_bytes(), 0o600)?;
+            create_private(file)?;
         }
     }
     let links = out.join("links.key");
     if !links.try_exists()? {
-        create(&links, account_links::generate(rand::random()).as_bytes(), 0o600)?;
+        write(
+            &links,
+            account_links::generate(rand::random()).as_bytes(),
+            PRIVATE,
+            Existing::Stays,
+        )?;
     }
     if !public.try_exists()? {
-        let pem = fs::read_to_string(&private)
-            .with_context(|| format!("could not read {}", private.display()))?;
-        let key = SigningKey::from_pkcs8_pem(&pem)
-            .map_err(|error| anyhow!("{}: {error}", private.display()))?;
-        let pem = key.verifying_key().to_public_key_pem(LineEnding::LF);
-        create(&public, pem.map_err(|error| anyhow!(error))?.as_bytes(), 0o644)?;
+        write(&public, public_half(&private)?.as_bytes(), PUBLIC, Existing::Stays)?;
     }
     Ok(())
 }
 
-/// Creates the file atomically; one that another process has created meanwhile stays as it is.
-fn create(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
-    let attempt = || -> anyhow::Result<()> {
-        let folder = path.parent().context("the path has no folder")?;
-        // A temporary file is readable by its owner only, from the beginning.
-        let mut file = NamedTempFile::new_in(folder)?;
-        file.write_all(text)?;
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        file.as_file().sync_all()?;
-        match file.persist_noclobber(path) {
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
-            result => drop(result?),
-        }
-        Ok(File::open(folder)?.sync_all()?)
-    };
-    attempt().with_context(|| format!("could not write {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use ed25519_dalek::SigningKey;
+    use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+    use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePublicKey};
+
     use super::*;
 
     #[test]

@@ -7,9 +7,9 @@ use auth::keys;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // This command creates the files that the settings name, so it can't depend on the settings.
-    if std::env::args_os().nth(1).is_some_and(|command| command == "generate-keys") {
-        return keys::main();
+    let command = std::env::args().nth(1).unwrap_or_default();
+    match keys::main(&command) {
+        Some(outcome) => outcome,
+        None => service::main::<Auth>().await,
     }
-    service::main::<Auth>().await
 }

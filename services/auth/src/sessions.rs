@@ -23,6 +23,7 @@ pub async fn begin(
     let (id, secret) = (token.session(), rotation_secret());
     let session = Session::begin(id, user, token.hash(), secret, device, now);
     app.store.insert_session(&session).await?;
+    app.known_devices.remember(cookies, user.id, now)?;
     set_cookies(app, user, &session, &token, now, cookies)
 }
 
@@ -45,6 +46,14 @@ pub async fn end(app: &App, session: SessionId) -> Result<()> {
     let now = app.clock.now();
     app.store.end_session(session, now).await?;
     refuse(app, Revocation::Session(session), now);
+    Ok(())
+}
+
+/// The same of an API token, whose access tokens name it as their session.
+pub async fn revoke_api_token(app: &App, token: SessionId) -> Result<()> {
+    let now = app.clock.now();
+    app.store.revoke_api_token(token, now).await?;
+    refuse(app, Revocation::Session(token), now);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The settings of the service, and the state that its handlers and background tasks share.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use tokio::sync::Notify;
 
 use crate::cookies::SessionCookies;
 use crate::domain::EmailAddress;
+use crate::known_devices::KnownDevices;
+use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::store::Store;
 use crate::tokens::TokenIssuer;
@@ -23,7 +26,7 @@ use crate::tokens::TokenIssuer;
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "auth",
-    after_help = "`auth generate-keys --out DIR` creates the pair of keys that the settings name."
+    after_help = "`auth generate-keys --out DIR` creates the pair of keys that the settings name, and `auth rotate-keys` replaces it."
 )]
 pub struct Settings {
     #[command(flatten)]
@@ -35,6 +38,13 @@ pub struct Settings {
     #[arg(long, env = "JWT_PRIVATE_KEY")]
     pub jwt_private_key: PathBuf,
 
+    /// Where rate limits are counted, by all replicas together; while it is down, each limits by itself
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// Number of accounts that may be created from one client IP per hour
+    #[arg(long, env = "SIGN_UPS_PER_HOUR", default_value = "20")]
+    pub sign_ups_per_hour: NonZeroU32,
     #[command(flatten)]
     pub links: LinkSettings,
 
@@ -69,6 +79,8 @@ pub struct App {
     /// Wakes the task that issues the links to another password.
     pub(crate) wake_recoveries: Arc<Notify>,
     pub(crate) cookies: SessionCookies,
+    pub(crate) known_devices: KnownDevices,
+    pub(crate) limits: Limits,
     pub(crate) verifier: Verifier,
     pub(crate) clock: Clock,
     pub(crate) context: ServiceContext,
@@ -90,10 +102,13 @@ impl App {
             "JWT_PRIVATE_KEY: its public half is not among JWT_PUBLIC_KEYS ({}), so no service would accept its tokens",
             server.jwt_public_keys.display()
         );
+        let limits = Limits::connect(&settings.redis_url, settings.sign_ups_per_hour).await?;
         let context = ServiceContext::connect("auth", &settings.context, clock.clone()).await?;
         Ok(App {
             store: Store::open(&context.database, clock.clone()).await?,
             passwords: Passwords::start().await?,
+            known_devices: KnownDevices::new(&token_issuer, &verifier, &server.public_url),
+            limits,
             token_issuer,
             link_keys: settings.links.read()?,
             wake_recoveries: Arc::default(),

@@ -1,4 +1,6 @@
-//! All of auth's MongoDB: `users` and `sessions`, whose documents embed the outbox, and `recoveries`.
+//! All of auth's MongoDB: `users`, `sessions` and `api_tokens`, whose documents embed the outbox, and `recoveries`.
+
+mod api_tokens;
 
 use bson::doc;
 use common::events::{AccountLink, LinkPurpose, UserStatus};
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::mongo::{document, index, partial_index, ttl_index, unique_index};
 use store::{Aggregate, Change, Documents, OutboxMessage, Result, TimedCollection};
 
-use crate::domain::{AuditEntry, EmailAddress, Session, User};
+use crate::domain::{ApiToken, AuditEntry, EmailAddress, Session, User};
 
 /// The unique index that allows one user per email address.
 const EMAIL: &str = "email";
@@ -93,6 +95,7 @@ pub struct RecoveryRequest {
 pub struct Store {
     users: Documents<User>,
     sessions: Documents<Session>,
+    api_tokens: Documents<ApiToken>,
     recoveries: TimedCollection<RecoveryRequest>,
 }
 
@@ -105,9 +108,15 @@ impl Store {
         let users = Documents::open(database, clock.clone(), [email, audit]).await?;
         let of_user = index("of_user_by_use", doc! { "userId": 1, "rotatedAt": -1 });
         let indexes = [ttl_index("expired", doc! { "expiresAt": 1 }), of_user];
-        let sessions = Documents::open(database, clock, indexes).await?;
+        let sessions = Documents::open(database, clock.clone(), indexes).await?;
+        let indexes = [
+            unique_index("by_hash", doc! { "hash": 1 }, None),
+            ttl_index("expired", doc! { "expiresAt": 1 }),
+            index("of_user", doc! { "userId": 1, "createdAt": -1 }),
+        ];
+        let api_tokens = Documents::open(database, clock, indexes).await?;
         let recoveries = TimedCollection::new(database, "recoveries");
-        Ok(Store { users, sessions, recoveries })
+        Ok(Store { users, sessions, api_tokens, recoveries })
     }
 
     /// For the relay and the admin commands.
@@ -118,6 +127,11 @@ impl Store {
     /// The same.
     pub fn sessions(&self) -> &Documents<Session> {
         &self.sessions
+    }
+
+    /// The same.
+    pub fn api_tokens(&self) -> &Documents<ApiToken> {
+        &self.api_tokens
     }
 
     /// Stores a new user with their event. Of several concurrent requests for one address, the unique index admits one.

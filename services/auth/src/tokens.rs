@@ -10,26 +10,26 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::Time;
 use common::ids::{SessionId, UserId};
 use hmac::{Hmac, Mac};
-use httpkit::auth::{AUDIENCE, Claims, ISSUER, Verifier};
-use httpkit::ed25519;
+use httpkit::auth::{API_AUDIENCE, API_TOKEN_PREFIX, AUDIENCE, Claims, ISSUER, Verifier};
+use httpkit::ed25519::PrivateKey;
 use httpkit::revocations::TOKEN_LIFE;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Session, TokenHash, User};
+use crate::domain::{ApiToken, Session, TokenHash, User};
 
 /// How many rotations ago a token may have been current to be recognised: ten days of continuous use.
 const MAX_ROTATIONS: usize = 1_000;
 
 /// Signs session tokens with the private key.
 #[derive(Clone)]
-pub struct TokenIssuer(Arc<EncodingKey>);
+pub struct TokenIssuer(Arc<PrivateKey>);
 
 impl TokenIssuer {
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
         let pem = std::fs::read_to_string(path)
             .with_context(|| format!("JWT_PRIVATE_KEY: can't read {}", path.display()))?;
-        let key = ed25519::encoding_key(&pem).with_context(|| {
+        let key = PrivateKey::from_pem(&pem).with_context(|| {
             format!("JWT_PRIVATE_KEY: {}: expected an Ed25519 key (PKCS#8, PEM)", path.display())
         })?;
         Ok(TokenIssuer(Arc::new(key)))
@@ -44,9 +44,28 @@ impl TokenIssuer {
         })
     }
 
-    fn sign(&self, claims: &Claims) -> anyhow::Result<String> {
-        let header = Header::new(Algorithm::EdDSA);
-        jsonwebtoken::encode(&header, claims, &self.0).context("signing a session token")
+    /// An access token, for a program. It names no group: no program is an administrator.
+    pub fn issue_access(
+        &self,
+        token: &ApiToken,
+        user: &User,
+        now: Time,
+    ) -> anyhow::Result<(String, Time)> {
+        let expires = (now + TOKEN_LIFE).min(token.expires_at);
+        let signed = self.sign(&Claims {
+            aud: API_AUDIENCE.to_owned(),
+            generation: token.generation,
+            exp: expires.millis() / 1000,
+            scope: Some(token.scopes),
+            verified: user.email_verified,
+            ..claims(token.user_id, token.id, now)
+        })?;
+        Ok((signed, expires))
+    }
+
+    /// Signs whatever a token says.
+    pub fn sign(&self, claims: &impl Serialize) -> anyhow::Result<String> {
+        jsonwebtoken::encode(&self.0.header(), claims, &self.0.encoding).context("signing a token")
     }
 
     /// Whether `verifier` accepts the tokens that this issues.
@@ -68,6 +87,7 @@ fn claims(user: UserId, session: SessionId, now: Time) -> Claims {
         exp: (now + TOKEN_LIFE).millis() / 1000,
         groups: Vec::new(),
         verified: false,
+        scope: None,
     }
 }
 
@@ -125,6 +145,16 @@ impl RefreshToken {
         mac.update(self.text().as_bytes());
         Ok(RefreshToken { session: self.session, secret: mac.finalize().into_bytes().into() })
     }
+}
+
+/// A new API token: `tkt_` and 32 random bytes, base64url.
+pub fn random_api_token() -> String {
+    format!("{API_TOKEN_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))
+}
+
+/// What is stored of it. A plain hash suffices for 256 random bits.
+pub fn api_token_hash(token: &str) -> TokenHash {
+    TokenHash::new(BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(token)))
 }
 
 /// A new session's key for [`RefreshToken::successor`].

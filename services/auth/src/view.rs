@@ -3,9 +3,10 @@
 use common::Time;
 use common::events::{AccountLink, LinkPurpose, UserStatus};
 use common::ids::{SessionId, UserId};
+use common::scopes::Scope;
 use serde::Serialize;
 
-use crate::domain::{Act, AuditEntry, Ban, Session, User};
+use crate::domain::{Act, ApiToken, AuditEntry, Ban, Session, User};
 
 /// A user, as they see themselves.
 #[derive(Debug, Serialize)]
@@ -63,6 +64,32 @@ impl SessionView {
             expires_at: session.expires_at,
             address: session.device.address,
             user_agent: session.device.user_agent,
+        }
+    }
+}
+
+/// An API token, as its user sees it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiTokenView {
+    id: SessionId,
+    name: String,
+    scopes: Vec<&'static str>,
+    created_at: Time,
+    expires_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Time>,
+}
+
+impl From<ApiToken> for ApiTokenView {
+    fn from(token: ApiToken) -> Self {
+        ApiTokenView {
+            id: token.id,
+            name: token.name,
+            scopes: token.scopes.iter().map(Scope::as_str).collect(),
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            last_used_at: token.last_used_at,
         }
     }
 }

@@ -14,11 +14,16 @@ use crate::domain::OrderReplica;
 use crate::state::App;
 
 /// The order of the path, for its buyer. One that was just placed may not have arrived here yet, and is waited for.
-async fn order_of_buyer(app: &App, user: &CurrentUser, id: OrderId) -> Result<OrderReplica> {
+async fn order_of_buyer(
+    app: &App,
+    user: &CurrentUser,
+    action: Action,
+    id: OrderId,
+) -> Result<OrderReplica> {
     let disconnected = || app.consumers.is_disconnected(Stream::Orders);
     let find = async || app.store.order(id).await;
     let found = read_your_writes(id.created_at(), app.clock.now(), disconnected, find).await?;
     let order = found.ok_or_else(|| Error::not_found(OrderId::NAMES))?;
-    user.require(Action::BuyerMails, order.owners())?;
+    user.require(action, order.owners())?;
     Ok(order)
 }

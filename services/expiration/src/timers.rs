@@ -4,14 +4,12 @@
 //! Redis is fast, but not the record. Nothing waits for it: while it is down, timers are stored in MongoDB only, and after
 //! a reconnect the queue is rebuilt from there ([`TimerQueue::connect`]).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use common::Time;
 use common::durability::DurabilityError;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands, AsyncConnectionConfig, Client, Pipeline, RedisResult};
+use redis::{AsyncCommands, Pipeline, RedisResult};
+use redis_connection::RedisConnection;
 
 use crate::domain::Schedule;
 
@@ -19,16 +17,14 @@ use crate::domain::Schedule;
 const QUEUE: &str = "expiration:due";
 /// Exists as long as Redis has lost nothing: FLUSHALL, or a new and empty Redis, removes it.
 const COMPLETE: &str = "expiration:filled";
-/// How long connecting, or a response, may take.
+/// How long a response may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The timer queue.
 #[derive(Clone)]
 pub struct TimerQueue {
-    client: Client,
-    /// None while Redis is unavailable. The first error of any kind drops the connection (the crate's own manager keeps
-    /// one that no longer responds): the command may be lost, so the queue is rebuilt.
-    connection: Arc<Mutex<Option<MultiplexedConnection>>>,
+    /// The first error of any kind drops the connection: the command may be lost, so the queue is rebuilt.
+    redis: RedisConnection,
 }
 
 /// The timers that are due according to Redis.
@@ -40,30 +36,22 @@ pub struct DueTimers {
 
 impl TimerQueue {
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        let client = Client::open(url).context("REDIS_URL: expected redis://host:port")?;
-        let timers = TimerQueue { client, connection: Arc::default() };
-        timers.disconnect();
-        Ok(timers)
+        Ok(TimerQueue { redis: RedisConnection::new(url, TIMEOUT)? })
     }
 
     pub fn is_connected(&self) -> bool {
-        self.connection().is_some()
+        self.redis.is_connected()
     }
 
     /// Connects. From here on [`TimerQueue::update`] reaches Redis; the caller then inserts what was stored in MongoDB
     /// before. In this sequence no timer is missed between the two.
     pub async fn connect(&self) -> anyhow::Result<()> {
-        let config = config();
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        self.set_connection(Some(connection));
-        Ok(())
+        Ok(self.redis.connect().await?)
     }
 
     /// Whether Redis is configured to keep what it acknowledges.
     pub async fn check_durability(self) -> Result<(), DurabilityError> {
-        let config = config();
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        let mut connection = connection.map_err(anyhow::Error::from)?;
+        let mut connection = self.redis.open().await.map_err(anyhow::Error::from)?;
         match redis::cmd("INFO").query_async::<String>(&mut connection).await {
             Ok(info) => check_info(&info).map_err(DurabilityError::Misconfigured),
             // Not every managed Redis permits INFO.
@@ -77,7 +65,7 @@ impl TimerQueue {
 
     /// Drops the connection, because Redis may lack timers: after the next connect the queue is rebuilt.
     pub fn disconnect(&self) {
-        self.set_connection(None);
+        self.redis.disconnect();
     }
 
     /// Updates the timers of these schedules. A failure isn't returned, so that listeners don't depend on Redis: the timers are
@@ -109,14 +97,14 @@ impl TimerQueue {
         if scored.is_empty() {
             return Ok(());
         }
-        self.run(async |connection| connection.zadd_multiple(QUEUE, &scored).await).await
+        self.redis.run(async |connection| connection.zadd_multiple(QUEUE, &scored).await).await
     }
 
     pub async fn remove(&self, orders: &[String]) -> RedisResult<()> {
         if orders.is_empty() {
             return Ok(());
         }
-        self.run(async |connection| connection.zrem(QUEUE, orders).await).await
+        self.redis.run(async |connection| connection.zrem(QUEUE, orders).await).await
     }
 
     /// Up to `limit` orders whose timers are due, the earliest first.
@@ -124,43 +112,14 @@ impl TimerQueue {
         let mut commands = Pipeline::new();
         commands.exists(COMPLETE).zrangebyscore_limit(QUEUE, "-inf", now.millis(), 0, limit);
         let (is_complete, orders) =
-            self.run(async |connection| commands.query_async(connection).await).await?;
+            self.redis.run(async |connection| commands.query_async(connection).await).await?;
         Ok(DueTimers { orders, is_complete })
     }
 
     /// Records that the queue contains every timer.
     pub async fn mark_complete(&self) -> RedisResult<()> {
-        self.run(async |connection| connection.set(COMPLETE, 1).await).await
+        self.redis.run(async |connection| connection.set(COMPLETE, 1).await).await
     }
-
-    async fn run<T>(
-        &self,
-        command: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
-    ) -> RedisResult<T> {
-        let Some(mut connection) = self.connection().clone() else {
-            return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
-        };
-        let result = command(&mut connection).await;
-        if result.is_err() {
-            self.disconnect();
-        }
-        result
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_connection(&self, connection: Option<MultiplexedConnection>) {
-        metrics::gauge!("redis_connected").set(if connection.is_some() { 1.0 } else { 0.0 });
-        *self.connection() = connection;
-    }
-}
-
-fn config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(TIMEOUT))
-        .set_response_timeout(Some(TIMEOUT))
 }
 
 /// Refuses a configuration with which Redis would lose timers that it has acknowledged: the sweep of MongoDB would publish

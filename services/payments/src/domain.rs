@@ -7,6 +7,7 @@
 
 mod attempt;
 mod capture;
+pub mod card_testing;
 mod card_token;
 mod disputes;
 mod facts;

@@ -53,6 +53,11 @@ pub struct StateSettings {
     #[arg(long, env = "PAYMENT_ATTEMPTS", default_value_t = 3,
           value_parser = clap::value_parser!(i64).range(1..=20))]
     pub payment_attempts: i64,
+
+    /// How many cards of one buyer may be declined within a day, for whichever orders
+    #[arg(long, env = "DECLINES_PER_DAY", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub declines_per_day: u32,
 }
 
 /// The state that handlers, listeners and the background worker share.
@@ -63,6 +68,7 @@ pub struct App {
     pub clock: Clock,
     pub consumers: ConsumerHealth,
     pub limits: Limits,
+    pub declines_per_day: usize,
     return_to: Url,
     pub webhook_secrets: Arc<[String]>,
     /// Wakes the task that works on webhooks.
@@ -90,6 +96,7 @@ impl App {
             clock,
             consumers: context.consumers.clone(),
             limits: Limits { max_declines: settings.payment_attempts },
+            declines_per_day: usize::try_from(settings.declines_per_day)?,
             webhook_secrets: settings
                 .stripe_webhook_secret
                 .iter()

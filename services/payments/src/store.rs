@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use bson::doc;
 use bus::Failure;
 use common::events::RefundRequired;
-use common::ids::{OrderId, PaymentId};
+use common::ids::{OrderId, PaymentId, UserId};
 use common::{Clock, Time, events};
 use futures::TryStreamExt;
 use futures::future::ready;
@@ -19,7 +19,8 @@ use quick_cache::sync::Cache;
 use store::{Change, Documents, GroupCommit, RequestIdentity, TimedCollection, mongo};
 
 use crate::domain::{
-    CardToken, EventSweep, Limits, OrderPayment, PARKED_AFTER, RequestOutcome, WebhookEvent,
+    CardToken, EventSweep, Limits, OrderPayment, PARKED_AFTER, PaymentRefusal, RequestOutcome,
+    WebhookEvent,
 };
 use crate::waiting::{Changes, Subscription};
 
@@ -62,6 +63,11 @@ impl Store {
                 "awaiting_action",
                 doc! { "charge.status": 1, "_id": 1 },
                 doc! { "charge.status": "action_required" },
+            ),
+            mongo::partial_index(
+                "declines_of_buyer",
+                doc! { "order.buyerId": 1, "charge.declinedAt": 1 },
+                doc! { "charge.declinedAt.0": { "$exists": true } },
             ),
             mongo::partial_index(
                 "work",
@@ -135,6 +141,21 @@ impl Store {
         }
         let ours = doc! { "charge.intent": { "$in": intents, "$type": "string" } };
         Ok(self.documents.collection().find(ours).await?.try_collect().await?)
+    }
+
+    /// When cards of this buyer were declined since then, for whichever order.
+    pub async fn declines(&self, buyer: UserId, since: Time) -> store::Result<Vec<Time>> {
+        let declined = doc! {
+            "order.buyerId": buyer,
+            "charge.declinedAt": { "$gt": since },
+            "charge.declinedAt.0": { "$exists": true },
+        };
+        let payments = self.documents.collection();
+        let found = payments.find(declined).hint(Hint::Name("declines_of_buyer".to_owned()));
+        let found: Vec<OrderPayment> = found.await?.try_collect().await?;
+        let times = found.into_iter().filter_map(|found| found.payment);
+        let times = times.flat_map(|payment| payment.declined_at);
+        Ok(times.filter(|at| *at > since).collect())
     }
 
     /// The orders whose payment waits for the buyer's bank, in the order of their ids, after this one.
@@ -285,20 +306,25 @@ impl Store {
         Ok(orders.into_iter().filter(|order| known.contains(&order.id)).collect())
     }
 
-    /// Begins an attempt, unless the request is a repeat. None: there is no such order.
+    /// Begins an attempt, unless the request is a repeat, or the buyer has to `wait` before they try another card. None: there is
+    /// no such order.
     pub async fn begin_attempt(
         &self,
         known: &OrderPayment,
         request: &RequestIdentity,
         token: &CardToken,
         limits: Limits,
+        wait: Option<Duration>,
         clock: &Clock,
     ) -> httpkit::Result<Option<Begun>> {
         let mut is_new = false;
         let begin = |payment: &OrderPayment| -> httpkit::Result<_> {
             let change = payment.begin_attempt_for(request, token, limits, clock.now())?;
             is_new = change.is_some();
-            Ok(change)
+            match wait {
+                Some(wait) if is_new => Err(PaymentRefusal::TooManyCards(wait).into()),
+                Some(_) | None => Ok(change),
+            }
         };
         let begun = self.documents.change_known(known, begin).await?;
         Ok(begun.map(|payment| if is_new { Begun::New(payment) } else { Begun::Repeat(payment) }))

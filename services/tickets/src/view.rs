@@ -132,6 +132,6 @@ fn respond(
 
 /// Middleware: the response depends on the session cookie, which every cache in between has to know.
 pub async fn vary_by_cookie(mut response: Response) -> Response {
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Cookie"));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Cookie, Authorization"));
     response
 }

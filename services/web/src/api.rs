@@ -8,7 +8,7 @@ mod models;
 pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft, Wanted};
 pub use failure::{Failure, Refusal};
 pub use models::{
-    Account, AccountBan, Admission, Admitted, CheckedIn, Contact, Door, Handover, HandoverState,
-    List, Order, OrderedTicket, Payment, PaymentStatus, Receipt, ReportedOrder, Ticket,
-    TicketStatus, User, UserAct, UserSession,
+    Account, AccountBan, Admission, Admitted, ApiToken, CheckedIn, Contact, Door, Handover,
+    HandoverState, List, NewApiToken, Order, OrderedTicket, Payment, PaymentStatus, Receipt,
+    ReportedOrder, Ticket, TicketStatus, User, UserAct, UserSession,
 };

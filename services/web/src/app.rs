@@ -85,6 +85,8 @@ pub fn routes(app: App) -> Router {
         .route("/account/sessions", get(pages::sessions::show))
         .route("/account/sessions/end", get(pages::sessions::back).post(pages::sessions::end_all))
         .route("/account/sessions/{id}/end", get(pages::sessions::back).post(pages::sessions::end))
+        .route("/account/tokens", get(pages::tokens::show).post(pages::tokens::create))
+        .route("/account/tokens/{id}/revoke", get(pages::tokens::back).post(pages::tokens::revoke))
         .merge(pdf)
         .route("/{*rest}", any(pages::errors::not_found))
         .method_not_allowed_fallback(pages::errors::method_not_allowed)

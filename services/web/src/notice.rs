@@ -72,6 +72,7 @@ notices! {
     Disowned = "disowned" Good "The account is closed. You won’t get any more email about it.";
     VerifyToBuy = "verify-to-buy" Bad "Confirm your email address before you buy. Nothing is reserved yet.";
     SessionEnded = "session-ended" Good "That device is signed out.";
+    TokenRevoked = "token-revoked" Good "The token is revoked. Programs that use it are refused from now on.";
     SignedOutEverywhere = "signed-out-everywhere" Good "You are signed out everywhere.";
     Listed = "listed" Good "Your ticket is on sale.";
     Edited = "edited" Good "Your changes have been saved.";

@@ -32,4 +32,5 @@ mod ticket_form;
 pub mod ticket_new;
 pub mod ticket_orders;
 pub mod ticket_sale;
+pub mod tokens;
 pub mod verify;

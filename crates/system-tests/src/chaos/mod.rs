@@ -26,7 +26,7 @@ use anyhow::{Context as _, Result};
 
 pub use faults::{Kind, targets};
 pub use report::Report;
-pub use rolling_restart::{RollingRestart, rolling_restart, rolling_upgrade};
+pub use rolling_restart::{RollingRestart, restart, rolling_restart, rolling_upgrade};
 
 use crate::Stack;
 use crate::checker::{Invariant, Servers, Violation, check};
@@ -39,7 +39,8 @@ pub const RESERVATION: Duration = Duration::from_secs(8);
 /// More than must be in flight at any time: after an immediate failure, a client waits a moment.
 const CLIENTS: usize = 32;
 /// The settings of a stack for fault injection.
-pub const SETTINGS: [(&str, &str); 1] = [("RESERVATION_SECONDS", "8")];
+pub const SETTINGS: [(&str, &str); 2] =
+    [("RESERVATION_SECONDS", "8"), ("DECLINES_PER_DAY", "1000000")];
 
 pub struct Options {
     pub kills: usize,

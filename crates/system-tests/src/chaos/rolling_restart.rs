@@ -123,7 +123,7 @@ async fn restart_all(
 }
 
 /// Ends a process, and waits until another one has taken its place and is ready.
-async fn restart(stack: &Stack, name: &str, signal: Signal) -> Result<()> {
+pub async fn restart(stack: &Stack, name: &str, signal: Signal) -> Result<()> {
     let processes = stack.processes();
     let old = processes.wait_for(name).await?;
     ensure!(old.send(signal), "{name} has exited already");

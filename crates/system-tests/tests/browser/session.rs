@@ -71,3 +71,36 @@ async fn a_lost_device_is_signed_out_and_then_all_of_them() {
         inspection.passes();
     }
 }
+
+#[tokio::test]
+async fn a_token_for_a_program_is_created_shown_once_and_revoked() {
+    for scripts in [Scripts::On, Scripts::Off] {
+        let stack = default_stack().await;
+        let kim = member(stack, "person", scripts).await;
+        let browser = &kim.browser;
+        let mut inspection = Inspection::default();
+        browser.visit("/account").await;
+        browser.follow("to-tokens").await;
+        browser.shows("no-tokens").await;
+        browser.fill("name", "Ledger").await;
+        browser.press("create-token").await;
+        browser.shows("form-errors").await;
+        if let Scripts::On = scripts {
+            inspection.page(browser, "tokens-refused").await;
+        }
+        browser.choose("orders:read").await;
+        browser.press("create-token").await;
+        browser.shows("new-token").await;
+        browser.shows("token-row").await;
+        if let Scripts::On = scripts {
+            inspection.page(browser, "tokens").await;
+        }
+        browser.visit("/account/tokens").await;
+        browser.shows("token-row").await;
+        browser.no_longer_shows("new-token").await;
+        browser.press("revoke-token").await;
+        browser.shows("notice-token-revoked").await;
+        browser.shows("no-tokens").await;
+        inspection.passes();
+    }
+}

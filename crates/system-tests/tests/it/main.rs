@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod api_tokens;
 mod bus_users;
 mod client_disconnects;
 mod codes;
@@ -14,6 +15,7 @@ mod degraded;
 mod documents;
 mod durability_checks;
 mod gateway;
+mod key_rotation;
 mod kubernetes;
 mod layers;
 mod live;

@@ -6,11 +6,12 @@ use axum::extract::State;
 use common::problem::Violation;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
-use httpkit::{Caller, CurrentUser, Error, Result};
+use httpkit::{Caller, ClientIp, CurrentUser, Error, Result};
 use serde::{Deserialize, Deserializer};
 use tower_cookies::Cookies;
 
 use crate::domain::{Device, EmailAddress, ProfileChange, User, password, profile};
+use crate::limits::{Limit, Use};
 use crate::nonces::nonce;
 use crate::sessions;
 use crate::state::App;
@@ -89,6 +90,7 @@ pub async fn handle(
     State(app): State<App>,
     signed_in: CurrentUser,
     caller: Caller,
+    client: ClientIp,
     cookies: Cookies,
     device: Device,
     Body(input): Body<Input>,
@@ -98,7 +100,18 @@ pub async fn handle(
     let now = app.clock.now();
     let before = app.store.user(signed_in.id).await?.ok_or_else(Error::not_signed_in)?;
     if let Some(typed) = current_password {
+        // Whoever has the session may not guess the password.
+        let limit = Use::of(Limit::SignIn, &[&before.id]);
+        let counted = app.limits.allow(&[limit]).await?;
         check(&app, &caller, typed, &before).await?;
+        app.limits.give_back(counted).await;
+    }
+    if let Some(email) = &change.email {
+        let limits = [
+            Use::of(Limit::Mail, &[&client.network()]),
+            Use::of(Limit::MailTo, &[&email.as_str()]),
+        ];
+        let _ = app.limits.allow(&limits).await?;
     }
     if let Some(password) = password {
         change.password_hash = Some(app.passwords.hash(&caller, password).await?);

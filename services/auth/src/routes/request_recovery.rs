@@ -4,13 +4,14 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use httpkit::Result;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
+use httpkit::{ClientIp, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::EmailAddress;
+use crate::limits::{Limit, Use};
 use crate::state::App;
 
 /// An omitted member counts as an empty one, so that its violation is reported.
@@ -22,11 +23,15 @@ pub struct Input {
 
 pub async fn handle(
     State(app): State<App>,
+    client: ClientIp,
     Body(input): Body<Input>,
 ) -> Result<(StatusCode, Json<Value>)> {
     let mut rules = Rules::default();
     let email = rules.check("email", EmailAddress::parse(&input.email));
     let email = email.ok_or_else(|| rules.into_error())?;
+    let limits =
+        [Use::of(Limit::Mail, &[&client.network()]), Use::of(Limit::MailTo, &[&email.as_str()])];
+    let _ = app.limits.allow(&limits).await?;
     let spellings = email.stored_spellings(&input.email);
     app.store.request_recovery(&email, &spellings, app.clock.now()).await?;
     app.wake_recoveries.notify_one();

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{ClientIp, CurrentUser, Error, Result};
 
 use crate::domain::User;
+use crate::limits::{Limit, Use};
 use crate::nonces::nonces;
 use crate::state::App;
 use crate::view::UserView;
@@ -13,7 +14,11 @@ use crate::view::UserView;
 pub async fn handle(
     State(app): State<App>,
     signed_in: CurrentUser,
+    client: ClientIp,
 ) -> Result<(StatusCode, Json<UserView>)> {
+    let limits =
+        [Use::of(Limit::Mail, &[&client.network()]), Use::of(Limit::MailTo, &[&signed_in.id])];
+    let _ = app.limits.allow(&limits).await?;
     let now = app.clock.now();
     let request = |user: &User| Ok::<_, Error>(Some(user.request_verification(nonces(), now)?));
     let user = app.store.change_user(signed_in.id, request).await?;

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
-use httpkit::{Caller, Result};
+use httpkit::{Caller, ClientIp, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
 use super::errors::{account_banned, invalid_credentials};
-use crate::domain::{Device, EmailAddress, password};
+use crate::domain::{Device, EmailAddress, User, password};
+use crate::limits::{Limit, Use};
 use crate::sessions;
 use crate::state::App;
 use crate::view::UserView;
@@ -24,15 +25,16 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// The texts under which the account may be stored, and the password as it was typed.
-    fn parse(self) -> Result<(Vec<String>, String)> {
+    /// The address, the texts under which its account may be stored, and the password as it was typed.
+    fn parse(self) -> Result<(EmailAddress, Vec<String>, String)> {
         let mut rules = Rules::default();
         let email = rules.check("email", EmailAddress::parse(&self.email));
         // The minimum length is a rule for new passwords only.
         let password = Some(self.password).filter(|password| !password.is_empty());
         let password = rules.check("password", password.ok_or("must not be empty"));
-        let spellings = email.map(|email| email.stored_spellings(&self.email));
-        spellings.zip(password).ok_or_else(|| rules.into_error())
+        let (email, password) = email.zip(password).ok_or_else(|| rules.into_error())?;
+        let spellings = email.stored_spellings(&self.email);
+        Ok((email, spellings, password))
     }
 }
 
@@ -41,26 +43,49 @@ pub async fn handle(
     cookies: Cookies,
     caller: Caller,
     device: Device,
+    client: ClientIp,
     Body(body): Body<SignIn>,
 ) -> Result<Json<UserView>> {
-    let (spellings, typed) = body.parse()?;
+    let (email, spellings, typed) = body.parse()?;
     if password::is_too_long(&typed) {
         return Err(invalid_credentials());
     }
     let now = app.clock.now();
     let found = app.store.user_by_email(&spellings).await?;
-    let hash = found.as_ref().map(|user| user.password_hash.as_str());
-    let normal = password::normalise(&typed);
-    let differs = normal != typed;
-    let mut is_correct = app.passwords.verify(&caller, normal, hash).await?;
-    // The version before hashed passwords as they were typed.
-    if !is_correct && differs {
-        is_correct = app.passwords.verify(&caller, typed, hash).await?;
+    let known = found.as_ref().and_then(|user| app.known_devices.recognise(&cookies, user.id, now));
+    let limits = match known {
+        Some(device) => vec![Use::of(Limit::SignInFromKnownDevice, &[&email.as_str(), &device.0])],
+        None => vec![
+            Use::of(Limit::SignIn, &[&email.as_str(), &client.network()]),
+            Use::of(Limit::SignInFromAnywhere, &[&email.as_str()]),
+        ],
+    };
+    let counted = app.limits.allow(&limits).await?;
+    let is_correct = is_correct(&app, &caller, typed, found.as_ref()).await;
+    // Only a guess counts: not a sign-in, nor what was refused because too many waited.
+    if !matches!(is_correct, Ok(false)) {
+        app.limits.give_back(counted).await;
     }
+    let is_correct = is_correct?;
     let user = found.filter(|_| is_correct).ok_or_else(invalid_credentials)?;
     if let Some(ban) = &user.ban {
         return Err(account_banned(&ban.reason));
     }
     sessions::begin(&app, &user, device, now, &cookies).await?;
     Ok(Json(user.into()))
+}
+
+/// Whether the user has this password; false without a user.
+async fn is_correct(
+    app: &App,
+    caller: &Caller,
+    typed: String,
+    user: Option<&User>,
+) -> Result<bool> {
+    let hash = user.map(|user| user.password_hash.as_str());
+    let normal = password::normalise(&typed);
+    let differs = normal != typed;
+    // The version before hashed passwords as they were typed.
+    Ok(app.passwords.verify(caller, normal, hash).await?
+        || differs && app.passwords.verify(caller, typed, hash).await?)
 }

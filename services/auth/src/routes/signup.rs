@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
-use httpkit::{Caller, Result};
+use httpkit::{Caller, ClientIp, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
 
@@ -14,6 +14,7 @@ use super::errors::email_in_use;
 use crate::domain::password;
 use crate::domain::profile::{self, Profile};
 use crate::domain::{Device, EmailAddress, User};
+use crate::limits::{Limit, Use};
 use crate::nonces::nonces;
 use crate::sessions;
 use crate::state::App;
@@ -58,9 +59,12 @@ pub async fn handle(
     cookies: Cookies,
     caller: Caller,
     device: Device,
+    client: ClientIp,
     Body(body): Body<SignUp>,
 ) -> Result<impl IntoResponse> {
     let (profile, password, spellings) = body.parse()?;
+    // Also if the address has an account: who asks for many learns which ones do.
+    let _ = app.limits.allow(&[Use::of(Limit::SignUp, &[&client.network()])]).await?;
     // The unique index knows only the present spelling.
     if app.store.user_by_email(&spellings).await?.is_some() {
         return Err(email_in_use());

@@ -5,6 +5,7 @@
 mod admin;
 mod currentuser;
 mod keys;
+mod limits;
 mod links;
 mod load;
 mod moderation;
@@ -16,13 +17,14 @@ mod settings;
 mod signin;
 mod signout;
 mod signup;
+mod tokens;
 
 use auth::app::Auth;
 use auth::state::Settings;
 use clap::Parser;
 use serde_json::{Value, json};
 use service::Microservice as _;
-use testkit::{Infra, Response, TestService};
+use testkit::{Infra, Response, RunningProgram, TestService};
 
 const PASSWORD: &str = "correct horse";
 
@@ -67,15 +69,26 @@ impl World {
 
 /// One more replica of the service, on the same database and bus.
 async fn replica(infra: &Infra) -> TestService {
-    let service = Auth::build(settings(infra), infra.clock.clone()).await.expect("auth starts");
+    let settings = settings(infra).await;
+    let service = Auth::build(settings, infra.clock.clone()).await.expect("auth starts");
     TestService::serve_at(service, &infra.public_url).await
 }
 
-fn settings(infra: &Infra) -> Settings {
+async fn settings(infra: &Infra) -> Settings {
+    Settings::parse_from(args(infra).await)
+}
+
+async fn args(infra: &Infra) -> Vec<String> {
     let mut args = infra.args("auth");
     args.extend(["--jwt-private-key".to_owned(), infra.private_key_file().display().to_string()]);
+    args.extend(["--redis-url".to_owned(), infra.redis_url().await]);
     args.extend(["--link-keys".to_owned(), infra.link_key_file().display().to_string()]);
-    Settings::parse_from(args)
+    args
+}
+
+/// The service in a process of its own.
+async fn program(infra: &Infra) -> RunningProgram {
+    infra.program("auth").with("REDIS_URL", infra.redis_url().await).serve(infra).await
 }
 
 fn credentials(email: &str) -> Value {

@@ -187,11 +187,7 @@ async fn a_member_of_a_group_has_it_from_their_next_session_on_and_loses_it_at_o
 async fn the_first_administrator_is_named_by_a_setting_once_the_account_exists() {
     let auth = World::start().await;
     let start = async || {
-        let mut args = auth.infra.args("auth");
-        let key = auth.infra.private_key_file().display().to_string();
-        args.extend(["--jwt-private-key".to_owned(), key]);
-        let key = auth.infra.link_key_file().display().to_string();
-        args.extend(["--link-keys".to_owned(), key]);
+        let mut args = args(&auth.infra).await;
         args.extend(["--admin-email".to_owned(), " KIM@example.org".to_owned()]);
         let service = Auth::build(Settings::parse_from(args), auth.infra.clock.clone()).await;
         TestService::serve(service.unwrap()).await

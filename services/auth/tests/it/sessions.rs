@@ -188,7 +188,7 @@ async fn what_was_revoked_is_known_after_a_restart_without_a_broker() {
     let database = auth.infra.database("auth").await;
     let copy = database.collection::<bson::Document>("revocations");
     eventually("the copy", || async { copy.find_one(bson::doc! {}).await.unwrap() }).await;
-    let mut settings = settings(&auth.infra);
+    let mut settings = settings(&auth.infra).await;
     settings.context.nats.nats_url = "nats://127.0.0.1:9".to_owned();
     let restarted = Auth::build(settings, auth.infra.clock.clone()).await.unwrap();
     let restarted = TestService::serve(restarted).await;

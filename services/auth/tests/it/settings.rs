@@ -9,7 +9,7 @@ async fn a_private_key_without_a_trusted_public_half_stops_the_start() {
     let infra = Infra::start().await;
     let folder = tempfile::tempdir().unwrap();
     auth::keys::generate(folder.path()).unwrap();
-    let mut settings = settings(&infra);
+    let mut settings = settings(&infra).await;
     settings.jwt_private_key = folder.path().join("private.pem");
     let error = Auth::build(settings, infra.clock.clone()).await.err().unwrap().to_string();
     assert!(error.starts_with("JWT_PRIVATE_KEY: its public half is not among"), "{error}");
@@ -23,7 +23,7 @@ async fn a_missing_or_invalid_key_stops_the_start_and_is_named() {
     std::fs::write(&garbage, "garbage").unwrap();
     let public = infra.public_key_file();
     for key in [folder.path().join("none.pem"), garbage, public] {
-        let mut settings = settings(&infra);
+        let mut settings = settings(&infra).await;
         settings.jwt_private_key = key.clone();
         let error = Auth::build(settings, infra.clock.clone()).await.err().unwrap();
         let error = format!("{error:#}");
@@ -37,7 +37,7 @@ async fn it_starts_with_generated_keys() {
     let infra = Infra::start().await;
     let folder = tempfile::tempdir().unwrap();
     auth::keys::generate(folder.path()).unwrap();
-    let mut settings = settings(&infra);
+    let mut settings = settings(&infra).await;
     settings.jwt_private_key = folder.path().join("private.pem");
     // A rotation: both the old and the new public key are trusted.
     let old = std::fs::read_to_string(infra.public_key_file()).unwrap();
@@ -64,6 +64,7 @@ fn a_missing_setting_is_named() {
         "--mongo-uri",
         "--nats-url",
         "--jwt-private-key",
+        "--redis-url",
         "--link-keys",
     ] {
         assert!(error.contains(name), "{name}: {error}");

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use common::ids::OrderId;
+use common::permissions::Action;
 use httpkit::extract::{OptionalBody, PathId};
 use httpkit::idempotency::{Idempotent, RequestIdentity};
 use httpkit::{CurrentUser, Error, Result};
@@ -21,7 +22,7 @@ pub async fn handle(
     PathId(id): PathId<OrderId>,
     Idempotent(request, OptionalBody(IgnoredAny)): Idempotent<OptionalBody<IgnoredAny>>,
 ) -> Result<StoredResponse> {
-    let order = super::order_of_buyer(&app, &user, id).await?;
+    let order = super::order_of_buyer(&app, &user, Action::ResendConfirmation, id).await?;
     let response = app.store.run_once(&request, resend(&app, &request, &order)).await?;
     app.wake_worker.notify_one();
     Ok(response)

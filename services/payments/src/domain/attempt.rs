@@ -205,6 +205,7 @@ impl OrderPayment {
             let is_last = limits.is_reached_by(payment.declines);
             payment.status = if is_last { Status::Failed } else { Status::Created };
             payment.last_decline = Some(code.to_owned());
+            payment.declined_at.push(now);
             payment.last_charge = charge.map(str::to_owned).or(payment.last_charge.take());
             Some(())
         })?;

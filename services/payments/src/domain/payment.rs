@@ -46,6 +46,9 @@ pub struct Payment {
     pub last_attempt: AttemptNumber,
     pub declines: i64,
     pub last_decline: Option<String>,
+    /// When cards were declined: those of all of a buyer's orders are counted. (Older documents have none.)
+    #[serde(default)]
+    pub declined_at: Vec<Time>,
     /// The newest of Stripe's charges (`ch_…`) whose decline is recorded: a different one is a new decline.
     pub last_charge: Option<String>,
     /// It was decided that the PaymentIntent is cancelled, which is written before that is sent and never revised: what
@@ -207,6 +210,7 @@ impl Payment {
             last_attempt: AttemptNumber::NONE,
             declines: 0,
             last_decline: None,
+            declined_at: Vec::new(),
             last_charge: None,
             cancelling: false,
             cancelled: false,

@@ -1,5 +1,7 @@
 //! Why the domain refuses. `routes/errors.rs` maps these to problems.
 
+use std::time::Duration;
+
 use store::KeyReusedError;
 
 /// Why a payment is refused.
@@ -15,6 +17,9 @@ pub enum PaymentRefusal {
     Refunded,
     #[error("too many cards were declined")]
     TooManyDeclines,
+    /// Of all of the buyer's orders, within a day.
+    #[error("the buyer has tried too many cards")]
+    TooManyCards(Duration),
     #[error("the order has expired")]
     OrderExpired,
     #[error("the order is cancelled")]

@@ -14,7 +14,7 @@ use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::domain::CardToken;
+use crate::domain::{CardToken, card_testing};
 use crate::response::{self, RESPONSE_TIMEOUT};
 use crate::state::App;
 use crate::store::Begun;
@@ -74,6 +74,10 @@ async fn begin(
         None => super::find_order(&app, &input.order_id).await?,
     };
     user.require(Action::Pay, payment.owners())?;
-    let begun = app.store.begin_attempt(&payment, &request, &token, app.limits, &app.clock).await?;
+    let now = app.clock.now();
+    let declines = app.store.declines(user.id, now - card_testing::PERIOD).await?;
+    let wait = card_testing::wait(declines, app.declines_per_day, now);
+    let begun = app.store.begin_attempt(&payment, &request, &token, app.limits, wait, &app.clock);
+    let begun = begun.await?;
     begun.ok_or_else(|| Error::not_found(OrderId::NAMES))
 }

@@ -9,6 +9,10 @@ impl From<PaymentRefusal> for Error {
     fn from(refusal: PaymentRefusal) -> Error {
         let (problem, detail) = match refusal {
             PaymentRefusal::KeyReused(error) => return error.into(),
+            PaymentRefusal::TooManyCards(wait) => {
+                let detail = "Too many of your cards were declined today. Try again later.";
+                return Error::too_many_requests(detail, wait);
+            }
             PaymentRefusal::InProgress => {
                 (&problem::PAYMENT_IN_PROGRESS, "A payment is in progress. Don't pay again.")
             }

@@ -270,7 +270,7 @@ async fn a_request_whose_process_crashed_gets_the_outcome_that_the_worker_record
         let store = &world.app.store;
         let (card, limits) = (token.parse().unwrap(), world.app.limits);
         let known = store.find(order.id).await.unwrap().unwrap();
-        let begun = store.begin_attempt(&known, &key, &card, limits, &world.app.clock).await;
+        let begun = store.begin_attempt(&known, &key, &card, limits, None, &world.app.clock).await;
         assert!(matches!(begun.unwrap(), Some(Begun::New(_))));
 
         // It waits for the worker, which claims the payment when the lease of the crashed process has expired.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where an expectation is violated")]
 
 mod admin;
+mod card_testing;
 mod create;
 mod decisions;
 mod gateway;

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use common::Time;
 use common::ids::{TicketId, UserId};
 use common::listing::Delivery;
-use common::permissions::{Action, Owners, Principal, may};
+use common::permissions::{Action, Owners, may};
 use httpkit::extract::PathId;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
@@ -54,7 +54,7 @@ pub async fn handle(
 ) -> Result<impl IntoResponse> {
     let (ticket, door) = require_staff(&app, &user, id).await?;
     let attendance = app.store.attendance(id).await?;
-    let principal = Principal { id: user.id, is_admin: user.is_admin() };
+    let principal = user.principal();
     let owners = Owners { seller: ticket.user_id, buyer: None };
     let manages = may(principal, Action::ManageDoor, owners);
     let view = DoorView::of(attendance, Some(door).filter(|_| manages));

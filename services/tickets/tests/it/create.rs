@@ -33,7 +33,7 @@ async fn a_new_ticket_is_returned_stored_and_published() {
     assert_eq!(response.header("location"), Some(path(&ticket).as_str()));
     assert_eq!(response.header("etag"), Some("\"1\""));
     assert_eq!(response.header("cache-control"), Some("no-store"));
-    assert_eq!(response.header("vary"), Some("Cookie"));
+    assert_eq!(response.header("vary"), Some("Cookie, Authorization"));
     assert_eq!(world.get(&seller, &ticket).await.expect(200), ticket);
 
     let event = world.infra.bus().wait_for::<TicketCreated>(|_| true).await.0;

@@ -245,12 +245,12 @@ async fn mine_lists_only_the_users_own_tickets() {
     let response = world.client_as(&seller).get("/api/tickets?mine=true").await;
     assert_eq!(response.expect(200), json!({ "tickets": [ticket], "next": null }));
     assert_eq!(response.header("cache-control"), Some("no-store"));
-    assert_eq!(response.header("vary"), Some("Cookie"));
+    assert_eq!(response.header("vary"), Some("Cookie, Authorization"));
 
     let all = world.service.client().get("/api/tickets?mine=false").await;
     assert_eq!(all.expect(200)["tickets"].as_array().unwrap().len(), 2);
     assert_eq!(all.header("cache-control"), Some("no-cache"));
-    assert_eq!(all.header("vary"), Some("Cookie"));
+    assert_eq!(all.header("vary"), Some("Cookie, Authorization"));
 }
 
 #[tokio::test]

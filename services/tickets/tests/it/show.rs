@@ -12,7 +12,7 @@ async fn anyone_can_see_a_ticket() {
     let response = world.service.client().get(&path(&ticket)).await;
     assert_eq!(response.expect(200), ticket);
     assert_eq!(response.header("etag"), Some("\"1\""));
-    assert_eq!(response.header("vary"), Some("Cookie"));
+    assert_eq!(response.header("vary"), Some("Cookie, Authorization"));
     assert_eq!(response.header("cache-control"), Some("no-cache"));
 
     let signed_in = world.get(&world.user(), &ticket).await;
@@ -31,7 +31,7 @@ async fn unknown_and_malformed_ids_are_not_found() {
     for id in ids {
         let response = client.get(&format!("/api/tickets/{id}")).await;
         response.problem(404, "not-found");
-        assert_eq!(response.header("vary"), Some("Cookie"));
+        assert_eq!(response.header("vary"), Some("Cookie, Authorization"));
     }
 }
 
@@ -92,7 +92,7 @@ async fn a_copy_of_the_current_version_is_not_sent_again() {
         let response = get(anyone(), seen).await;
         assert_eq!((response.status.as_u16(), response.text.as_str()), (304, ""), "{seen}");
         assert_eq!(response.header("etag"), Some("\"1\""));
-        assert_eq!(response.header("vary"), Some("Cookie"));
+        assert_eq!(response.header("vary"), Some("Cookie, Authorization"));
         assert_eq!(response.header("cache-control"), Some("no-cache"));
     }
     for seen in ["\"2\"", "1", "", "\"11\""] {

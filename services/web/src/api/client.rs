@@ -15,8 +15,8 @@ use serde_json::json;
 use url::Url;
 
 use super::{
-    Account, Admission, Admitted, Door, Failure, List, Order, Payment, Refusal, ReportedOrder,
-    Ticket, User, UserAct, UserSession,
+    Account, Admission, Admitted, ApiToken, Door, Failure, List, NewApiToken, Order, Payment,
+    Refusal, ReportedOrder, Ticket, User, UserAct, UserSession,
 };
 
 /// The timeout of a call.
@@ -226,6 +226,31 @@ impl Caller {
     /// Ends all of them, and returns the cookies that clear this one.
     pub async fn end_all_sessions(&self) -> Result<Vec<HeaderValue>, Failure> {
         Ok(cookies(&send(self.auth(Method::DELETE, "/api/users/sessions")?).await?))
+    }
+
+    /// The user's API tokens.
+    pub async fn api_tokens(&self) -> Result<Vec<ApiToken>, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            tokens: Vec<ApiToken>,
+        }
+        let body: Body = ask(self.auth(Method::GET, "/api/users/tokens")?).await?;
+        Ok(body.tokens)
+    }
+
+    /// Creates one, and returns what is never shown again.
+    pub async fn create_api_token(&self, new: &NewApiToken) -> Result<String, Failure> {
+        #[derive(Deserialize)]
+        struct Body {
+            token: String,
+        }
+        let body: Body = ask(self.auth(Method::POST, "/api/users/tokens")?.json(new)).await?;
+        Ok(body.token)
+    }
+
+    pub async fn revoke_api_token(&self, id: SessionId) -> Result<(), Failure> {
+        let request = self.auth(Method::DELETE, &format!("/api/users/tokens/{id}"))?;
+        send(request).await.map(drop)
     }
 
     /// For administrators: the account of this address.

@@ -6,7 +6,7 @@ use common::listing::{Delivery, Listing};
 use common::money::Currency;
 use common::{Money, Quantity, Time};
 use httpkit::auth::ADMIN;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A page of a list, and the cursor of the next one.
 #[derive(Debug, Deserialize)]
@@ -78,6 +78,25 @@ pub struct UserSession {
     pub last_used_at: Time,
     pub address: Option<String>,
     pub user_agent: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiToken {
+    pub id: SessionId,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub expires_at: Time,
+    pub last_used_at: Option<Time>,
+}
+
+/// A token to be created.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewApiToken {
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub expires_in_days: i64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

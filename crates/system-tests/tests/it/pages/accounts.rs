@@ -1,7 +1,8 @@
 //! Where a user is signed in, and what administrators do to accounts.
 
+use serde_json::json;
 use system_tests::{Page, PlainBrowser, Stack};
-use testkit::eventually;
+use testkit::{Client, eventually};
 
 use super::problems::administrator;
 use crate::shared;
@@ -49,6 +50,49 @@ async fn a_user_ends_one_session_and_then_all_of_them() {
     // As after signing in again: the address of a form leads to the page.
     let (again, _) = signs_in(stack, &email).await;
     assert_eq!(again.opens("/account/sessions/end").await.path(), "/account/sessions");
+}
+
+#[tokio::test]
+async fn a_user_creates_a_token_uses_it_and_revokes_it() {
+    let stack = shared::default().await;
+    let browser = stack.browser();
+    browser.signs_up("Ada").await;
+    assert!(browser.opens("/account").await.has("to-tokens"));
+    let page = browser.opens("/account/tokens").await;
+    page.expect_part("no-tokens");
+    let form = page.form("/account/tokens");
+    let page = browser.sends(&form.with("name", "Ledger <b>")).await;
+    page.expect(422);
+    assert!(page.text("#scopes-error").contains("Choose what"));
+    assert_eq!(page.form("/account/tokens").value("name"), Some("Ledger <b>"));
+
+    let form = page.form("/account/tokens").ticked("scopes", "orders:read");
+    let page = browser.sends(&form).await;
+    page.expect(200);
+    let token = page.part("token");
+    assert_eq!(page.answer.header("cache-control"), Some("no-store"));
+    assert!(page.part("token-row").contains("Ledger <b>"));
+    assert!(page.part("token-row").contains("orders:read"));
+    let program = Client::new(&stack.url()).bearer(&token);
+    let access = program.post("/api/users/tokens/access", json!({})).await.expect(200);
+    let access = Client::new(&stack.url()).bearer(access["accessToken"].as_str().unwrap());
+    access.get("/api/orders").await.expect(200);
+
+    // It isn't shown again.
+    let page = browser.opens("/account/tokens").await;
+    assert!(!page.answer.text.contains(&token) && !page.has("token"));
+    assert!(page.part("token-row").contains("Last used"));
+    let revoke = page.attributes("[data-test='token-row'] form", "action").remove(0);
+    let page = browser.sends(&page.form(&revoke)).await;
+    page.expect_part("notice-token-revoked");
+    page.expect_part("no-tokens");
+    program.post("/api/users/tokens/access", json!({})).await.problem(401, "not-signed-in");
+    eventually("orders to refuse it", async || {
+        (access.get("/api/orders").await.status == 401).then_some(())
+    })
+    .await;
+    assert_eq!(browser.opens(&revoke).await.path(), "/account/tokens");
+    assert!(is_sign_in(&stack.browser().opens("/account/tokens").await));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod forms;
 mod guards;
 mod load;
 mod many;
-mod problems;
+pub mod problems;
 mod purchase;
 mod search;
 mod session;
