@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use common::Clock;
+use common::ids::OrderId;
+use http::StatusCode;
 use serde_json::json;
 
 use super::figures::Figure;
@@ -34,11 +37,13 @@ pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
         buyer.delete(&order).await?;
         free.push(until(&anyone, &url, "available", begun).await?);
     }
+    let refused = revocations(stack, &anyone).await?;
     let delays = [
         ("order → answered", answered),
         ("order → shown as reserved", reserved),
         ("order → awaiting payment", confirmed),
         ("cancelled → shown as available", free),
+        ("signed out everywhere → refused by each service", refused),
     ];
     let figures = delays.into_iter().flat_map(|(name, delays)| {
         let delays = Latencies::of(delays);
@@ -46,6 +51,36 @@ pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
             .map(|(percent, figure)| Figure::millis(name, figure, delays.percentile(percent)))
     });
     Ok(figures.collect())
+}
+
+/// How long the session of somebody who has signed out everywhere is still accepted, by the last service to refuse it.
+async fn revocations(stack: &Stack, anyone: &Visitor) -> Result<Vec<Duration>> {
+    // A 401 comes before anything is looked for.
+    let order = OrderId::new(Clock::system().now());
+    let private = [
+        format!("{}/api/tickets?mine=true", stack.url_of("tickets")),
+        format!("{}/api/orders", stack.url_of("orders")),
+        format!("{}/api/payments?orderId={order}", stack.url_of("payments")),
+        format!("{}/api/orders/{order}/mails", stack.url_of("confirmation")),
+    ];
+    let auth = stack.url_of("auth");
+    let mut delays = Vec::new();
+    for _ in 0..ROUNDS {
+        let user = anyone.sign_up(&auth).await?;
+        for url in &private {
+            ensure!(user.get(url).await?.status != StatusCode::UNAUTHORIZED, "{url} before");
+        }
+        let begun = Instant::now();
+        let ended = user.delete(&format!("{auth}/api/users/sessions")).await?;
+        ensure!(ended.status.is_success(), "signing out everywhere: {}", ended.status);
+        for url in &private {
+            while user.get(url).await?.status != StatusCode::UNAUTHORIZED {
+                ensure!(begun.elapsed() < TIMEOUT, "{url} doesn't refuse it");
+            }
+        }
+        delays.push(begun.elapsed());
+    }
+    Ok(delays)
 }
 
 /// Asks until it has this status.
