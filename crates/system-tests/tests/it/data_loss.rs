@@ -123,9 +123,18 @@ async fn payments_know(stack: &Stack, order: &str, status: &str) {
 
 /// Suspends a service, and waits until its last request for messages has expired: else one would wait in its socket.
 async fn suspend_consumer(stack: &Stack, service: &str) {
-    stack.signal(service, Signal::SIGSTOP);
     let jetstream = async_nats::jetstream::new(stack.nats().await.unwrap());
-    for stream in Stream::ALL.into_iter().filter(|it| it.listeners().contains(&service)) {
+    let consumed = || Stream::ALL.into_iter().filter(|it| it.listeners().contains(&service));
+    for stream in consumed() {
+        // The broker may have been wiped a moment ago.
+        eventually("the consumer", || async {
+            let stream = jetstream.get_stream(stream.name()).await.ok()?;
+            stream.consumer_info(service).await.ok()
+        })
+        .await;
+    }
+    stack.signal(service, Signal::SIGSTOP);
+    for stream in consumed() {
         let stream = jetstream.get_stream(stream.name()).await.unwrap();
         eventually("the last request to expire", || async {
             (stream.consumer_info(service).await.unwrap().num_waiting == 0).then_some(())

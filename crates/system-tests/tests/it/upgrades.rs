@@ -20,9 +20,10 @@ use crate::shared;
 type Reader = fn(Document) -> bson::error::Result<Document>;
 
 /// Every collection, with its service and the reader of its documents.
-const COLLECTIONS: [(&str, &str, Reader); 17] = [
+const COLLECTIONS: [(&str, &str, Reader); 18] = [
     ("auth", "users", round_trip::<auth::domain::User>),
     ("auth", "sessions", round_trip::<auth::domain::Session>),
+    ("auth", "api_tokens", round_trip::<auth::domain::ApiToken>),
     ("tickets", "tickets", round_trip::<tickets::domain::Ticket>),
     ("tickets", "reservations", round_trip::<tickets::domain::Reservation>),
     ("tickets", "doors", round_trip::<tickets::domain::Door>),
