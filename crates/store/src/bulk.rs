@@ -8,20 +8,26 @@ use serde::Deserialize;
 use crate::error::{DUPLICATE_KEY, Result};
 use crate::mongo;
 
+/// The reply to a command of several writes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reply {
+pub(crate) struct Reply {
+    /// How many documents they match or insert.
     n: i32,
     #[serde(default)]
-    write_errors: Vec<WriteError>,
-    write_concern_error: Option<Document>,
+    pub write_errors: Vec<WriteError>,
+    pub write_concern_error: Option<Document>,
+    #[serde(default)]
+    pub error_labels: Vec<String>,
 }
 
+/// Why a write was refused.
 #[derive(Deserialize)]
-struct WriteError {
-    index: usize,
-    code: i32,
-    errmsg: String,
+pub(crate) struct WriteError {
+    /// Its number in the command.
+    pub index: usize,
+    pub code: i32,
+    pub errmsg: String,
 }
 
 /// What became of several updates.

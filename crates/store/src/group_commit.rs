@@ -9,9 +9,9 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use mongodb::error::{CommandError, Error as DriverError, ErrorKind};
 use mongodb::{ClientSession, Database};
-use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bulk::{Reply, WriteError};
 use crate::error::Result;
 use crate::mongo;
 use crate::timed_collection::TimedCollection;
@@ -92,23 +92,6 @@ struct Committer {
     /// numbers of its own, which are lower.
     session: Option<ManuallyDrop<ClientSession>>,
     last: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reply {
-    #[serde(default)]
-    write_errors: Vec<WriteError>,
-    write_concern_error: Option<Document>,
-    #[serde(default)]
-    error_labels: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct WriteError {
-    index: usize,
-    code: i32,
-    errmsg: String,
 }
 
 impl Committer {
