@@ -218,7 +218,7 @@ impl Verifier {
             .map(|token| token.claims)
     }
 
-    /// The keys that it verifies with, for whoever else wants to.
+    /// The keys that it verifies with, for publishing them.
     pub fn public_keys(&self) -> &[PublicKey] {
         &self.0.keys
     }
