@@ -175,6 +175,8 @@ fn a_summary_that_is_written_without_its_guard_is_detected() {
     detects(&[Mutant::MarkIsFlag], Bounds { summaries: 2, ..one }, name);
     let two = Bounds { summaries: 2, consumers_summarise: true, ..PAIR };
     detects(&[Mutant::ConsumerDoesNotMark], two, name);
+    let consumer = Bounds { consumers_summarise: true, ..one };
+    detects(&[Mutant::OwnReservationNotAdded], consumer, name);
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! never written. The mark comes after the reservation and before the event's acknowledgement, so a crash between two of
 //! these steps is repaired by the redelivery.
 //!
-//! Of a listing of one, mark and summary are one write in the common case.
+//! Of a listing of one, mark and summary are one write in the common case, and the reservations are read while the newest is
+//! being written.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -59,6 +60,35 @@ fn mark() -> Document {
 /// Then it waits for the next pass.
 fn was_summarised_lately(ticket: &Ticket, now: Time) -> bool {
     ticket.summarised_at.is_some_and(|time| now < time + PAUSE)
+}
+
+type Listing<'a> = (&'a Ticket, &'a Order);
+
+/// The listings of one and those of many, each with its newest order: of a listing of one, replicas of the previous version
+/// need that.
+fn newest_by_listing<'a>(
+    tickets: &'a HashMap<TicketId, Ticket>,
+    applied: &[&'a Order],
+) -> (Vec<Listing<'a>>, Vec<Listing<'a>>) {
+    let mut newest: HashMap<TicketId, &Order> = HashMap::new();
+    for order in applied {
+        let known = newest.entry(order.ticket.id).or_insert(order);
+        if (known.hold, known.version) < (order.hold, order.version) {
+            *known = order;
+        }
+    }
+    newest
+        .into_iter()
+        .filter_map(|(id, order)| Some((tickets.get(&id)?, order)))
+        .partition(|(ticket, _)| !ticket.has_many())
+}
+
+/// Live reservations, with those that were written while they were read.
+fn with(live: Vec<Reservation>, written: Vec<Reservation>) -> Vec<Reservation> {
+    let mut all: HashMap<OrderId, Reservation> =
+        live.into_iter().map(|reservation| (reservation.order_id, reservation)).collect();
+    all.extend(written.into_iter().map(|reservation| (reservation.order_id, reservation)));
+    all.into_values().filter(|reservation| reservation.live).collect()
 }
 
 impl Store {
@@ -117,35 +147,17 @@ impl Store {
             }
             applied.push(order);
         }
-        let write = async |(version, change): &(i64, Change<Reservation>)| {
-            self.reservations.replace(*version, &change.thing, &change.events).await
-        };
-        let refused = self.reservations.insert_all(new).await?;
-        let written = join_all(changes.iter().map(write)).await;
-        let written = written.into_iter().collect::<Result<Vec<bool>>>()?;
-        if !refused.is_empty() || !written.into_iter().all(|is_written| is_written) {
+        let (of_one, of_many) = newest_by_listing(&tickets, &applied);
+        let ids: Vec<TicketId> = of_one.iter().map(|(ticket, _)| ticket.id).collect();
+        let own = new.iter().chain(changes.iter().map(|(_, change)| change));
+        let own: Vec<Reservation> = own.map(|change| change.thing.clone()).collect();
+        // What is being written is added to what is read.
+        let (written, live) =
+            join(self.write_reservations(new, changes), self.live_reservations(&ids)).await;
+        if !written? {
             return Ok(false);
         }
-        self.reflect(&tickets, &applied).await?;
-        Ok(true)
-    }
-
-    /// Makes the listings of orders that were applied show that.
-    async fn reflect(&self, tickets: &HashMap<TicketId, Ticket>, applied: &[&Order]) -> Result<()> {
-        // Of a listing of one, replicas of the previous version need its newest order.
-        let mut newest: HashMap<TicketId, &Order> = HashMap::new();
-        for order in applied {
-            let known = newest.entry(order.ticket.id).or_insert(order);
-            if (known.hold, known.version) < (order.hold, order.version) {
-                *known = order;
-            }
-        }
-        let (of_one, of_many): (Vec<_>, Vec<_>) = newest
-            .into_iter()
-            .filter_map(|(id, order)| Some((tickets.get(&id)?, order)))
-            .partition(|(ticket, _)| !ticket.has_many());
-        let ids: Vec<TicketId> = of_one.iter().map(|(ticket, _)| ticket.id).collect();
-        let live = self.live_reservations(&ids).await?;
+        let live = with(live?, own);
         let reflect = async |(ticket, order): &(&Ticket, &Order)| -> Result<()> {
             let of_it = live.iter().filter(|one| one.ticket_id == ticket.id).cloned().collect();
             let written = self.write_summary((ticket, of_it), Some(order), Mark::IsSummary).await?;
@@ -155,7 +167,23 @@ impl Store {
         let (reflected, marked) =
             join(join_all(of_one.iter().map(reflect)), self.mark_all(&of_many)).await;
         reflected.into_iter().collect::<Result<()>>()?;
-        marked
+        marked?;
+        Ok(true)
+    }
+
+    /// False: another writer was faster with one of them.
+    async fn write_reservations(
+        &self,
+        new: Vec<Change<Reservation>>,
+        changes: Vec<(i64, Change<Reservation>)>,
+    ) -> Result<bool> {
+        let write = async |(version, change): &(i64, Change<Reservation>)| {
+            self.reservations.replace(*version, &change.thing, &change.events).await
+        };
+        let refused = self.reservations.insert_all(new).await?;
+        let written = join_all(changes.iter().map(write)).await;
+        let written = written.into_iter().collect::<Result<Vec<bool>>>()?;
+        Ok(refused.is_empty() && written.into_iter().all(|is_written| is_written))
     }
 
     /// As [`Store::mark`], of listings of many that were read before: by one command.

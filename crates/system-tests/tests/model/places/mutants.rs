@@ -37,6 +37,8 @@ pub enum Mutant {
     MarkIsFlag,
     /// The summary that a consumer has computed itself is no mark.
     ConsumerDoesNotMark,
+    /// A consumer computes the summary from what it has read before it wrote its own reservation.
+    OwnReservationNotAdded,
     /// A change is marked after its message was acknowledged.
     MarkedTooLate,
     /// The unique index on the buyer's slots is missing.

@@ -129,30 +129,39 @@ impl PlacesModel {
         (may && state.summaries[worker] == SummaryWorker::Idle).then_some(next)
     }
 
-    /// Then it reads the reservations. A consumer has written its own before, or it stops.
+    /// Then it reads the reservations. A consumer adds its own as it writes it, before or after that.
     pub fn compute_summary(&self, state: &State, worker: usize) -> Option<State> {
         let SummaryWorker::Begun { marks, event } = state.summaries[worker] else { return None };
+        let is_added = !self.is_mutant(Mutant::OwnReservationNotAdded);
+        let reservations = state.purchases.iter().enumerate().filter_map(|(index, purchase)| {
+            let known = purchase.reservation;
+            let own = event.filter(|event| is_added && order_of(*event) == Some(index));
+            let written = own.and_then(|event| self.follow(known, event));
+            written.map_or(known, |change| Some(change.thing))
+        });
+        let summary = Summary::of(reservations);
+        let mut next = state.clone();
+        next.summaries[worker] = SummaryWorker::Computed { marks, event, summary };
+        Some(next)
+    }
+
+    /// It writes. A consumer's summary is a mark, too: what others have computed meanwhile is without its change. Then it
+    /// acknowledges the event, unless a mark was faster: then it marks the listing. A consumer whose own reservation wasn't
+    /// written, or is a newer one by now, stops.
+    pub fn write_summary(&self, state: &State, worker: usize) -> Option<State> {
+        let SummaryWorker::Computed { marks, event, summary } = state.summaries[worker] else {
+            return None;
+        };
         let is_applied = event.is_none_or(|event| {
             let Event::Order { order, version, .. } = event else { return false };
             let known = state.purchases[usize::from(order)].reservation;
             known.is_some_and(|known| known.version == version)
         });
-        let summary = Summary::of(state.reservations());
-        let mut next = state.clone();
-        next.summaries[worker] = if is_applied {
-            SummaryWorker::Computed { marks, event, summary }
-        } else {
-            SummaryWorker::Idle
-        };
-        Some(next)
-    }
-
-    /// It writes. A consumer's summary is a mark, too: what others have computed meanwhile is without its change. Then it
-    /// acknowledges the event, unless a mark was faster: then it marks the listing.
-    pub fn write_summary(&self, state: &State, worker: usize) -> Option<State> {
-        let SummaryWorker::Computed { marks, event, summary } = state.summaries[worker] else {
-            return None;
-        };
+        if !is_applied {
+            let mut stopped = state.clone();
+            stopped.summaries[worker] = SummaryWorker::Idle;
+            return Some(stopped);
+        }
         let listing = state.listing;
         let written = if self.is_mutant(Mutant::SummaryUnguarded) {
             Some(Listing { summary, summarised: listing.marks, ..listing })
@@ -225,4 +234,10 @@ impl PlacesModel {
 fn is_of(event: Event, purchase: usize, reservation: Reservation) -> bool {
     let Event::Order { order, version, .. } = event else { return false };
     usize::from(order) == purchase && version == reservation.version
+}
+
+/// Which purchase an order's event is of.
+fn order_of(event: Event) -> Option<usize> {
+    let Event::Order { order, .. } = event else { return None };
+    Some(usize::from(order))
 }
