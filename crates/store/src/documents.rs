@@ -12,14 +12,14 @@ use httpkit::idempotency::RequestIdentity;
 use mongodb::{Database, IndexModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
 
 use crate::bulk;
 use crate::error::{ConflictError, Error, Result};
 use crate::group_commit::GroupCommit;
+use crate::handoff::Handoff;
 use crate::mongo;
 use crate::obligation_fields;
-use crate::outbox::OutboxMessage;
+use crate::outbox::{OutboxEntry, OutboxMessage};
 use crate::stored_request::{self, StoredRequest, StoredResponse};
 use crate::timed_collection::TimedCollection;
 
@@ -77,7 +77,7 @@ impl<T> Change<T> {
 pub struct Documents<T> {
     pub(crate) documents: TimedCollection<Document>,
     pub(crate) clock: Clock,
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) handoff: Arc<Handoff>,
     commits: GroupCommit,
     kind: PhantomData<fn() -> T>,
 }
@@ -87,7 +87,7 @@ impl<T> Clone for Documents<T> {
         Documents {
             documents: self.documents.clone(),
             clock: self.clock.clone(),
-            wake: Arc::clone(&self.wake),
+            handoff: Arc::clone(&self.handoff),
             commits: self.commits.clone(),
             kind: PhantomData,
         }
@@ -115,7 +115,7 @@ impl<T: Aggregate> Documents<T> {
         })
         .await?;
         let commits = GroupCommit::start(&documents);
-        Ok(Documents { documents, clock, wake: Arc::default(), commits, kind: PhantomData })
+        Ok(Documents { documents, clock, handoff: Arc::default(), commits, kind: PhantomData })
     }
 
     /// The same documents for background tasks, through their own connections.
@@ -180,17 +180,18 @@ impl<T: Aggregate> Documents<T> {
         events: &[OutboxMessage],
         beside: Document,
     ) -> Result<()> {
-        let mut document = self.document(thing, events)?;
+        let entries = self.entries(events);
+        let mut document = self.document(thing, &entries)?;
         document.extend(beside);
         self.commits.insert(document).await?;
-        self.wake.notify_one();
+        self.handoff.put(thing.id(), entries);
         Ok(())
     }
 
     /// A new object as it is stored.
-    fn document(&self, thing: &T, events: &[OutboxMessage]) -> bson::error::Result<Document> {
+    fn document(&self, thing: &T, events: &[OutboxEntry]) -> bson::error::Result<Document> {
         let mut document = mongo::document(thing)?;
-        document.insert("outbox", self.entries(events)?);
+        document.insert("outbox", bson_of(events)?);
         document.insert("outboxPending", !events.is_empty());
         document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
@@ -203,16 +204,24 @@ impl<T: Aggregate> Documents<T> {
         if new.is_empty() {
             return Ok(new);
         }
-        let documents = new.iter().map(|Change { thing, events }| self.document(thing, events));
+        let entries: Vec<Vec<OutboxEntry>> =
+            new.iter().map(|change| self.entries(&change.events)).collect();
+        let documents = new.iter().zip(&entries);
+        let documents = documents.map(|(change, entries)| self.document(&change.thing, entries));
         let documents = documents.collect::<bson::error::Result<Vec<_>>>()?;
-        let inserted = self.documents.insert_many(documents).ordered(false).await;
-        self.wake.notify_one();
-        let refused = match inserted {
-            Ok(_) => return Ok(Vec::new()),
+        let refused = match self.documents.insert_many(documents).ordered(false).await {
+            Ok(_) => Vec::new(),
             Err(error) => bulk::duplicates_of(error)?,
         };
-        let new = new.into_iter().enumerate();
-        Ok(new.filter(|(index, _)| refused.contains(index)).map(|(_, change)| change).collect())
+        let mut existing = Vec::new();
+        for (index, (change, entries)) in new.into_iter().zip(entries).enumerate() {
+            if refused.contains(&index) {
+                existing.push(change);
+            } else {
+                self.handoff.put(change.thing.id(), entries);
+            }
+        }
+        Ok(existing)
     }
 
     /// Replaces the object, if it is still at the version that the change was decided on, together with the events that
@@ -322,11 +331,14 @@ impl<T: Aggregate> Documents<T> {
         fields.extend(beside);
         if !events.is_empty() {
             fields.insert("outboxPending", true);
-            update.insert("$push", doc! { "outbox": { "$each": self.entries(events)? } });
+            let entries = bson_of(&self.entries(events))?;
+            update.insert("$push", doc! { "outbox": { "$each": entries } });
         }
         update.insert("$set", fields);
         let matches = self.commits.update(filter, update).await?;
-        self.wake.notify_one();
+        if matches && !events.is_empty() {
+            self.handoff.announce_change();
+        }
         Ok(matches)
     }
 
@@ -413,8 +425,12 @@ impl<T: Aggregate> Documents<T> {
         }
     }
 
-    fn entries(&self, events: &[OutboxMessage]) -> bson::error::Result<Vec<Bson>> {
+    fn entries(&self, events: &[OutboxMessage]) -> Vec<OutboxEntry> {
         let now = self.clock.now();
         events.iter().map(|event| event.to_entry(now)).collect()
     }
+}
+
+fn bson_of(entries: &[OutboxEntry]) -> bson::error::Result<Vec<Bson>> {
+    entries.iter().map(OutboxEntry::to_bson).collect()
 }

@@ -7,6 +7,7 @@ mod bulk;
 pub mod documents;
 mod error;
 mod group_commit;
+mod handoff;
 pub mod mongo;
 mod obligation_fields;
 mod obligations;

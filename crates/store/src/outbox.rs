@@ -55,15 +55,14 @@ impl OutboxMessage {
     }
 
     /// As it is stored on its document.
-    pub(crate) fn to_entry(&self, time: Time) -> bson::error::Result<Bson> {
-        let entry = OutboxEntry {
+    pub(crate) fn to_entry(&self, time: Time) -> OutboxEntry {
+        OutboxEntry {
             id: self.id.clone(),
             subject: self.subject.to_string(),
             time,
             data: self.data.clone(),
             traceparent: telemetry::traceparent(),
-        };
-        mongo::document(&entry).map(Bson::Document)
+        }
     }
 }
 
@@ -75,4 +74,18 @@ pub(crate) struct OutboxEntry {
     pub time: Time,
     pub data: String,
     pub traceparent: Option<String>,
+}
+
+impl OutboxEntry {
+    pub fn to_bson(&self) -> bson::error::Result<Bson> {
+        mongo::document(self).map(Bson::Document)
+    }
+}
+
+/// A document with events to publish.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Pending {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub outbox: Vec<OutboxEntry>,
 }

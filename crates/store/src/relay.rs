@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::documents::{Aggregate, Documents};
+use crate::handoff::Written;
 use crate::mongo;
-use crate::outbox::OutboxEntry;
+use crate::outbox::{OutboxEntry, Pending};
 use crate::relay_back_off::RelayBackOff;
 
 /// How often the relay looks for what a killed process left behind.
@@ -27,20 +28,13 @@ const MEASURED: i64 = 10_000;
 /// How many documents' events are published concurrently.
 const CONCURRENCY: usize = 64;
 /// How many documents one query returns.
-const BATCH: i64 = 256;
-
-/// A document with events to publish.
-#[derive(Deserialize)]
-struct Pending {
-    #[serde(rename = "_id")]
-    id: String,
-    outbox: Vec<OutboxEntry>,
-}
+const BATCH: u16 = 256;
 
 /// What the relay remembers from one pass to the next.
 #[derive(Default)]
 struct Relay {
     back_off: RelayBackOff,
+    swept: Option<Instant>,
     streams_checked: Option<Instant>,
     measured: Option<Instant>,
     replay: Option<JoinHandle<()>>,
@@ -48,7 +42,7 @@ struct Relay {
 }
 
 impl<T: Aggregate> Documents<T> {
-    /// Publishes pending events, at once when this process writes some and every second in any case, until `stop` is
+    /// Publishes events, at once when this process writes some, and every second what else is pending, until `stop` is
     /// cancelled; then once more. Beside that it reminds of what is unanswered.
     pub async fn relay(self, bus: Bus, stop: CancellationToken) {
         let mut relay = Relay::default();
@@ -57,9 +51,10 @@ impl<T: Aggregate> Documents<T> {
             if stop.is_cancelled() {
                 break;
             }
+            let next = relay.swept.map_or_else(Instant::now, |swept| swept + SWEEP);
             tokio::select! {
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(SWEEP) => {}
+                () = self.handoff.arrival() => {}
+                () = tokio::time::sleep_until(next) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -97,7 +92,17 @@ impl<T: Aggregate> Documents<T> {
                 tracing::warn!(collection = T::COLLECTION, %error, "could not measure the outbox");
             }
         }
-        if let Err(error) = self.relay_pending(bus, &mut relay.back_off, None).await {
+        let Written { new, must_read } = self.handoff.take();
+        let must_read = must_read || stop.is_cancelled() || is_due(relay.swept, SWEEP);
+        let relayed = if must_read {
+            // What is new is read with the rest.
+            relay.swept = Some(Instant::now());
+            self.relay_pending(bus, &mut relay.back_off, None).await
+        } else {
+            let relayed = self.publish_all(bus, &mut relay.back_off, new).await;
+            relayed.and_then(|failure| failure.map_or(Ok(()), Err))
+        };
+        if let Err(error) = relayed {
             // The streams may be missing: a wiped broker has none.
             relay.streams_checked = None;
             metrics::counter!("outbox_relay_failures_total", "collection" => T::COLLECTION)
@@ -176,36 +181,55 @@ impl<T: Aggregate> Documents<T> {
             if pending.is_empty() {
                 return failure.map_or(Ok(()), Err);
             }
-            anyhow::ensure!(bus.is_connected(), "NATS is disconnected");
-            let mut outcomes = futures::stream::iter(pending)
-                .map(|document| async move {
-                    let outcome = publish(bus, &document).await;
-                    (document, outcome)
-                })
-                .buffer_unordered(CONCURRENCY);
-            let (mut published, mut failed) = (Vec::new(), 0_usize);
-            while let Some((document, outcome)) = outcomes.next().await {
-                match outcome {
-                    Ok(()) => {
-                        back_off.published(&document.id);
-                        published.push(document);
-                    }
-                    Err(error) => {
-                        back_off.failed(&document.id);
-                        failed += 1;
-                        failure = Some(error.context(document.id));
-                    }
-                }
-                if published.is_empty() && failed >= CONCURRENCY {
-                    break;
-                }
-            }
-            if published.is_empty() {
-                back_off.outage();
+            let is_last = pending.len() < usize::from(BATCH);
+            failure = self.publish_all(bus, back_off, pending).await?.or(failure);
+            if back_off.is_outage() || is_last && back_off.failing().is_empty() {
                 return failure.map_or(Ok(()), Err);
             }
+        }
+    }
+
+    /// Publishes the events of these documents, and removes them from their outboxes. Returns one of the failures; all
+    /// others were published, unless nothing at all could be.
+    async fn publish_all(
+        &self,
+        bus: &Bus,
+        back_off: &mut RelayBackOff,
+        pending: Vec<Pending>,
+    ) -> anyhow::Result<Option<anyhow::Error>> {
+        if pending.is_empty() {
+            return Ok(None);
+        }
+        anyhow::ensure!(bus.is_connected(), "NATS is disconnected");
+        let mut outcomes = futures::stream::iter(pending)
+            .map(|document| async move {
+                let outcome = publish(bus, &document).await;
+                (document, outcome)
+            })
+            .buffer_unordered(CONCURRENCY);
+        let (mut published, mut failed, mut failure) = (Vec::new(), 0_usize, None);
+        while let Some((document, outcome)) = outcomes.next().await {
+            match outcome {
+                Ok(()) => {
+                    back_off.published(&document.id);
+                    published.push(document);
+                }
+                Err(error) => {
+                    back_off.failed(&document.id);
+                    failed += 1;
+                    failure = Some(error.context(document.id));
+                }
+            }
+            if published.is_empty() && failed >= CONCURRENCY {
+                break;
+            }
+        }
+        if published.is_empty() {
+            back_off.outage();
+        } else {
             self.remove(&published).await?;
         }
+        Ok(failure)
     }
 
     /// Documents with events to publish from before this time, without these.
@@ -219,7 +243,7 @@ impl<T: Aggregate> Documents<T> {
         }
         let documents = self.documents.clone_with_type::<Pending>();
         let pending = documents.find(filter).projection(doc! { "outbox": 1 });
-        let pending = pending.read_concern(mongo::majority()).limit(BATCH).await?;
+        let pending = pending.read_concern(mongo::majority()).limit(BATCH.into()).await?;
         Ok(pending.try_collect().await?)
     }
 

@@ -61,6 +61,11 @@ impl RelayBackOff {
         failing.not_before = now + back_off(failing.failures, FIRST_PAUSE, LONGEST_PAUSE);
     }
 
+    /// Whether nothing was published since the last failure.
+    pub fn is_outage(&self) -> bool {
+        self.is_outage
+    }
+
     /// Nothing at all was published, and something should have been: the pauses stay short until it is clear whose fault
     /// that is.
     pub fn outage(&mut self) {

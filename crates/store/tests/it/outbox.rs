@@ -1,7 +1,7 @@
 //! What is committed is published, once and in order, whatever crashes in between.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
 use common::events::ExpirationComplete;
@@ -43,6 +43,31 @@ async fn the_next_process_publishes_what_a_crashed_one_left_in_the_outbox() {
     relay(&infra, &things).await;
     relayed(&infra).await;
     assert_eq!(versions(&infra).await.into_values().collect::<Vec<_>>(), [[1]]);
+}
+
+/// A sweep reads twice if it finds something; there is one a second.
+#[tokio::test]
+async fn what_is_new_is_published_without_being_read() {
+    const MANY: usize = 200;
+    let infra = Infra::start().await;
+    let things = open(&infra).await;
+    relay(&infra, &things).await;
+    relayed(&infra).await;
+    let database = infra.database("expiration").await;
+    let begun = Instant::now();
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    for _ in 0..MANY {
+        let change = Thing::new(infra.clock.now());
+        things.insert(&change.thing, &change.events).await.unwrap();
+    }
+    relayed(&infra).await;
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let profile = database.collection::<Document>("system.profile");
+    let reads = doc! { "op": "query", "command.filter.outboxPending": true };
+    let reads = profile.count_documents(reads).await.unwrap();
+    let sweeps = begun.elapsed().as_secs() + 2;
+    assert!(reads <= 2 * sweeps, "{reads} reads for {MANY} documents in {sweeps} sweeps");
+    assert_eq!(versions(&infra).await.len(), MANY);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const CONCURRENCY: usize = 32;
 const ORDERS: usize = 128;
 /// What `docs/protocol.md` says.
 const PER_ORDER: f64 = 6.0;
-const PER_SALE: f64 = 16.0;
+const PER_SALE: f64 = 14.0;
 /// The listing; and of those who come first, and of one at a time after that, what is taken.
 const PER_REFUSAL: f64 = 2.0;
 const REFUSALS: usize = 256;
