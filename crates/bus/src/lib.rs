@@ -5,6 +5,7 @@
 //! ([`Bus::watch`]: an ephemeral subscription, for live pages).
 
 mod advisories;
+pub mod asyncapi;
 mod connection;
 pub mod consume;
 mod consumer;

@@ -27,8 +27,8 @@ pub struct User {
 /// The users of all services, out of the catalogue.
 pub fn users() -> Vec<User> {
     let of_stream = |stream: Stream| {
-        let listeners = stream.listeners().iter().chain(stream.watchers()).copied();
-        listeners.chain([stream.publisher()])
+        let watchers = stream.watchers().iter().copied();
+        stream.consumers().into_iter().chain(watchers).chain([stream.publisher()])
     };
     let names: BTreeSet<&'static str> = Stream::ALL.into_iter().flat_map(of_stream).collect();
     names.into_iter().map(User::of).collect()
@@ -37,7 +37,7 @@ pub fn users() -> Vec<User> {
 impl User {
     fn of(name: &'static str) -> Self {
         let owned = |stream: &Stream| stream.publisher() == name;
-        let consumed = |stream: &Stream| stream.listeners().contains(&name);
+        let consumed = |stream: &Stream| stream.consumers().contains(&name);
         let watched = |stream: &Stream| stream.watchers().contains(&name);
         let streams = |which: &dyn Fn(&Stream) -> bool| {
             Stream::ALL.into_iter().filter(which).map(Stream::name).collect::<Vec<_>>()

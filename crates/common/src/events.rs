@@ -7,11 +7,12 @@
 //! A value of an enum that a later version adds decodes to `Unknown`, which is never written: it would replace what the
 //! later version means. A consumer leaves such an event to that version, and retries it.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -74,14 +75,10 @@ impl Stream {
         }
     }
 
-    /// The services that consume it: each has a durable consumer of its own name.
-    pub fn listeners(self) -> &'static [&'static str] {
-        match self {
-            Stream::Users => &["orders", "confirmation", "tickets"],
-            Stream::Payments => &["orders", "confirmation"],
-            Stream::Tickets | Stream::Expiration => &["orders"],
-            Stream::Orders => &["tickets", "expiration", "payments", "confirmation"],
-        }
+    /// The services that consume events of it: each has a durable consumer of its own name.
+    pub fn consumers(self) -> BTreeSet<&'static str> {
+        let own = Subject::ALL.iter().filter(|subject| subject.stream() == self);
+        own.flat_map(|subject| subject.consumers()).copied().collect()
     }
 
     /// The services of which each process follows the stream for itself, without a durable consumer (`bus::Bus::watch`).
@@ -132,7 +129,7 @@ pub trait Event: Versioned + Serialize + DeserializeOwned + Send + Sync + 'stati
 }
 
 macro_rules! events {
-    ($($stream:ident: $($subject:literal $name:ident($data:ty) $doc:literal;)+)+) => {
+    ($($stream:ident: $($subject:literal $name:ident($data:ty) => [$($consumer:ident)*] $doc:literal;)+)+) => {
         /// The NATS subject of an event, which is also its CloudEvents type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Subject {
@@ -160,6 +157,27 @@ macro_rules! events {
             pub const fn stream(self) -> Stream {
                 match self {
                     $($(Subject::$name => Stream::$stream,)+)+
+                }
+            }
+
+            /// What has happened.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $($(Subject::$name => $doc,)+)+
+                }
+            }
+
+            /// The services with a listener for it.
+            pub const fn consumers(self) -> &'static [&'static str] {
+                match self {
+                    $($(Subject::$name => &[$(stringify!($consumer)),*],)+)+
+                }
+            }
+
+            /// The schema of its data, as it is published.
+            pub fn schema(self, generator: &mut SchemaGenerator) -> Schema {
+                match self {
+                    $($(Subject::$name => generator.subschema_for::<$data>(),)+)+
                 }
             }
 
@@ -203,29 +221,48 @@ macro_rules! events {
 
 events! {
     Users:
-        "user.created" UserCreated(User) "Someone signed up.";
-        "user.updated" UserUpdated(User) "A user changed, was banned, or has signed out everywhere.";
-        "user.session_ended" UserSessionEnded(EndedSession) "A session has ended: its tokens are refused.";
+        "user.created" UserCreated(User) => [orders confirmation]
+            "Someone signed up.";
+        "user.updated" UserUpdated(User) => [orders confirmation tickets]
+            "A user changed, was banned, or has signed out everywhere.";
+        "user.session_ended" UserSessionEnded(EndedSession) => []
+            "A session has ended: its tokens are refused.";
     Tickets:
-        "ticket.created" TicketCreated(Ticket) "A ticket was listed.";
-        "ticket.updated" TicketUpdated(Ticket) "A ticket was edited, reserved, released or sold.";
-        "ticket.deleted" TicketDeleted(Ticket) "A listing was removed permanently.";
-        "ticket.reserved" TicketReserved(Reserved) "An order's places are reserved in tickets.";
+        "ticket.created" TicketCreated(Ticket) => [orders]
+            "A ticket was listed.";
+        "ticket.updated" TicketUpdated(Ticket) => [orders]
+            "A ticket was edited, reserved, released or sold.";
+        "ticket.deleted" TicketDeleted(Ticket) => [orders]
+            "A listing was removed permanently.";
+        "ticket.reserved" TicketReserved(Reserved) => [orders]
+            "An order's places are reserved in tickets.";
     Orders:
-        "order.created" OrderCreated(Order) "A buyer reserved places of a listing.";
-        "order.cancelled" OrderCancelled(Order) "An order ended without a sale, or its sale was refunded.";
-        "order.updated" OrderUpdated(Order) "An order changed in a way that no other event covers.";
-        "order.completed" OrderCompleted(Order) "An order's places were sold.";
-        "order.refund_required" OrderRefundRequired(RefundRequired) "A payment can't be honoured, and must be released or refunded.";
+        "order.created" OrderCreated(Order) => [tickets expiration payments confirmation]
+            "A buyer reserved places of a listing.";
+        "order.cancelled" OrderCancelled(Order) => [tickets expiration payments confirmation]
+            "An order ended without a sale, or its sale was refunded.";
+        "order.updated" OrderUpdated(Order) => [payments confirmation]
+            "An order changed in a way that no other event covers.";
+        "order.completed" OrderCompleted(Order) => [tickets expiration payments confirmation]
+            "An order's places were sold.";
+        "order.refund_required" OrderRefundRequired(RefundRequired) => [payments]
+            "A payment can't be honoured, and must be released or refunded.";
     Expiration:
-        "expiration.complete" ExpirationComplete(Expiration) "A reservation expired, by the timer's clock.";
+        "expiration.complete" ExpirationComplete(Expiration) => [orders]
+            "A reservation expired, by the timer's clock.";
     Payments:
-        "payment.created" PaymentCreated(Payment) "The money is authorised (the name is historical).";
-        "payment.captured" PaymentCaptured(Payment) "The card was charged.";
-        "payment.failed" PaymentFailed(FailedPayment) "A card was declined, or the payment ended unpaid.";
-        "payment.released" PaymentReleased(ReleasedPayment) "What was authorised is released: nothing was charged.";
-        "payment.refunded" PaymentRefunded(Refund) "A charge was refunded in full.";
-        "payment.disputed" PaymentDisputed(DisputedPayment) "The cardholder's bank disputes a charge, or has decided.";
+        "payment.created" PaymentCreated(Payment) => [orders]
+            "The money is authorised (the name is historical).";
+        "payment.captured" PaymentCaptured(Payment) => [orders]
+            "The card was charged.";
+        "payment.failed" PaymentFailed(FailedPayment) => [orders]
+            "A card was declined, or the payment ended unpaid.";
+        "payment.released" PaymentReleased(ReleasedPayment) => [orders confirmation]
+            "What was authorised is released: nothing was charged.";
+        "payment.refunded" PaymentRefunded(Refund) => [orders confirmation]
+            "A charge was refunded in full.";
+        "payment.disputed" PaymentDisputed(DisputedPayment) => [orders]
+            "The cardholder's bank disputes a charge, or has decided.";
 }
 
 impl fmt::Display for Subject {
@@ -328,7 +365,7 @@ impl<T: Extensible> Extensible for Option<T> {
 }
 
 /// Whether a user may use the marketplace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
     /// May buy and sell.
@@ -343,7 +380,9 @@ pub enum UserStatus {
 }
 
 /// What a link that a user is mailed is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkPurpose {
     /// The address is the user's own.
@@ -373,7 +412,7 @@ impl LinkPurpose {
 }
 
 /// A link that was issued and not used yet. What opens it is computed from this with a key: nothing here is secret.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountLink {
     /// What it is for. A user has one of each purpose at most: a newer one replaces the older.
@@ -392,7 +431,7 @@ pub struct AccountLink {
 }
 
 /// A change of a user's password.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordChange {
     /// When it was, by auth's clock.
@@ -402,7 +441,7 @@ pub struct PasswordChange {
 }
 
 /// A user, without anything secret.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The aggregate.
@@ -434,7 +473,7 @@ pub struct User {
 }
 
 /// What the ban of a user means for their orders and listings. (Why they were banned is between them and the administrators.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ban {
     /// When it was decided, by auth's clock.
@@ -444,7 +483,7 @@ pub struct Ban {
 }
 
 /// A session that has ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndedSession {
     /// The aggregate.
@@ -456,7 +495,7 @@ pub struct EndedSession {
 }
 
 /// A listing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ticket {
     /// The aggregate.
@@ -477,7 +516,7 @@ pub struct Ticket {
 }
 
 /// An order's places are reserved in tickets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reserved {
     /// The aggregate: one reservation per order.
@@ -489,7 +528,7 @@ pub struct Reserved {
 }
 
 /// The state of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OrderStatus {
     /// Reserved; tickets hasn't confirmed the reservation yet.
     #[serde(rename = "created")]
@@ -500,7 +539,7 @@ pub enum OrderStatus {
     /// Paid.
     #[serde(rename = "complete")]
     Complete,
-    /// Ended; [`CancelReason`] says why.
+    /// Ended; its `cancelReason` says why.
     #[serde(rename = "cancelled")]
     Cancelled,
     /// A value of a later version.
@@ -541,7 +580,7 @@ impl OrderStatus {
 }
 
 /// Why an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Its buyer cancelled it.
@@ -580,7 +619,7 @@ impl CancelReason {
 }
 
 /// How far the delivery of a ticket has come, as its seller and its buyer say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandoverState {
     /// The seller has sent it, or sent it again.
@@ -608,7 +647,7 @@ impl HandoverState {
 
 /// The delivery of an order's tickets. What the buyer has written about a problem is not in it: only the order's page and the API
 /// show that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Handover {
     /// How far it has come.
@@ -618,7 +657,7 @@ pub struct Handover {
 }
 
 /// An order, whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", from = "ReadOrder")]
 pub struct Order {
     /// The aggregate.
@@ -659,7 +698,7 @@ pub struct Order {
 }
 
 /// An order as an event of any version carries it. In the previous version, an order was for a whole listing of one.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ReadOrder {
     id: OrderId,
@@ -704,7 +743,7 @@ impl From<ReadOrder> for Order {
 }
 
 /// A ticket as it was ordered, whatever becomes of the listing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderedTicket {
     /// Which ticket.
@@ -717,7 +756,7 @@ pub struct OrderedTicket {
 }
 
 /// Why a payment must be released or refunded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundReason {
     /// The order had expired, and the ticket was no longer available.
@@ -734,7 +773,7 @@ pub enum RefundReason {
 }
 
 /// What orders requires of payments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RefundRequired {
     /// The aggregate.
@@ -751,7 +790,7 @@ pub struct RefundRequired {
 }
 
 /// A reminder that a reservation has expired; orders' clock decides whether it has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expiration {
     /// The aggregate.
@@ -761,7 +800,7 @@ pub struct Expiration {
 }
 
 /// A payment that is authorised, or captured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
     /// Which payment.
@@ -782,7 +821,7 @@ pub struct Payment {
 }
 
 /// A declined card, or a payment that ended unpaid.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedPayment {
     /// Which payment.
@@ -801,7 +840,7 @@ pub struct FailedPayment {
 }
 
 /// A payment that was authorised and never captured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleasedPayment {
     /// Which payment.
@@ -820,7 +859,7 @@ pub struct ReleasedPayment {
 }
 
 /// What has become of a dispute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStatus {
     /// The bank hasn't decided; the charge can't be refunded meanwhile.
@@ -847,7 +886,7 @@ impl DisputeStatus {
 }
 
 /// A charge that the cardholder's bank disputes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DisputedPayment {
     /// Which payment.
@@ -872,7 +911,7 @@ fn always() -> bool {
 }
 
 /// A full refund that has succeeded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refund {
     /// Which payment.

@@ -20,6 +20,7 @@ pub mod money;
 pub mod permissions;
 pub mod places;
 pub mod problem;
+mod schema;
 pub mod scopes;
 pub mod settings;
 pub mod text;

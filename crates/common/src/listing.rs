@@ -1,6 +1,7 @@
 //! What a seller writes about a ticket. One type, embedded wherever it travels: in tickets' documents, in events,
 //! in replicas, in orders (as it was ordered), and in what the API shows. A new field is added here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
@@ -8,7 +9,7 @@ use crate::money::{self, Currency, Money};
 use crate::places::Quantity;
 
 /// How buyers get in with what they have bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// A ticket of somebody else's event, which the seller sends to the buyer. A code of ours would open no door there.
@@ -37,7 +38,7 @@ impl Delivery {
 
 /// What is for sale, and for how much. What is absent is null, never omitted: documents are updated field by field
 /// (`$set`), where an omitted field would keep its old value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
     /// One line: event, section, row and seat.

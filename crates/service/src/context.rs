@@ -1,6 +1,7 @@
 //! What a service that stores something works with: its database, the bus and the time, whether it serves or runs an
 //! admin command.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use bus::{Bus, ConsumerHealth, Listeners};
 use common::Clock;
 use common::back_off::back_off;
 use common::durability::DurabilityError;
+use common::events::Subject;
 use futures::future::BoxFuture;
 use httpkit::auth::Verifier;
 use httpkit::{Revocations, Service};
@@ -139,15 +141,17 @@ impl ServiceContext {
     ///
     /// # Panics
     ///
-    /// If the catalogue doesn't name this service among the consumers of a stream: NATS would refuse it.
+    /// If these aren't the events that the catalogue says this service consumes: others read there what it does, and NATS
+    /// refuses other streams.
     pub fn consume<S>(&self, listeners: Listeners<S>) -> impl BackgroundTask + use<S>
     where
         S: Clone + Send + Sync + 'static,
     {
-        for stream in listeners.streams() {
-            let known = stream.listeners().contains(&self.name);
-            assert!(known, "{} isn't among the listeners of {stream:?}", self.name);
-        }
+        let is_consumed = |subject: &Subject| subject.consumers().contains(&self.name);
+        let catalogued: BTreeSet<Subject> =
+            Subject::ALL.iter().copied().filter(is_consumed).collect();
+        let listened = BTreeSet::from_iter(listeners.subjects());
+        assert!(listened == catalogued, "{} consumes {listened:?}", self.name);
         let (consumers, clock) = (self.consumers.clone(), self.clock.clone());
         let database = self.background.clone();
         let ready = move || {

@@ -1,6 +1,5 @@
 //! Reading a snapshot from the servers: MongoDB, NATS, Redis, Stripe's double, and the local mailbox.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -146,7 +145,7 @@ impl Servers {
         let mut last_sequences = Vec::new();
         for stream in Stream::ALL {
             let name = stream.name();
-            let mut missing: BTreeSet<&str> = stream.listeners().iter().copied().collect();
+            let mut missing = stream.consumers();
             let stream = self.jetstream.get_stream(name).await.context(name)?;
             last_sequences.push(stream.cached_info().state.last_sequence);
             let mut consumers = stream.consumers();

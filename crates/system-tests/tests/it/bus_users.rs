@@ -82,7 +82,7 @@ fn forbidden(user: &User) -> Vec<String> {
         };
         let stream_name = stream.name();
         forbidden.extend(calls.iter().map(|call| format!("$JS.API.STREAM.{call}.{stream_name}")));
-        for other in stream.listeners().iter().filter(|other| **other != name) {
+        for other in stream.consumers().into_iter().filter(|other| *other != name) {
             forbidden.extend([
                 format!("$JS.API.CONSUMER.CREATE.{stream_name}.{other}"),
                 format!("$JS.API.CONSUMER.DURABLE.CREATE.{stream_name}.{other}"),
@@ -143,7 +143,7 @@ async fn every_consumer_of_the_catalogue_exists_and_no_service_lacks_a_permissio
     let jetstream = jetstream::new(stack.nats().await.unwrap());
     for stream in Stream::ALL {
         let listeners: BTreeSet<String> =
-            stream.listeners().iter().map(ToString::to_string).collect();
+            stream.consumers().into_iter().map(str::to_owned).collect();
         eventually(&format!("the consumers of {}", stream.name()), || async {
             let stream = jetstream.get_stream(stream.name()).await.ok()?;
             let consumers: Vec<_> = stream.consumers().try_collect().await.ok()?;

@@ -124,7 +124,7 @@ async fn payments_know(stack: &Stack, order: &str, status: &str) {
 /// Suspends a service, and waits until its last request for messages has expired: else one would wait in its socket.
 async fn suspend_consumer(stack: &Stack, service: &str) {
     let jetstream = async_nats::jetstream::new(stack.nats().await.unwrap());
-    let consumed = || Stream::ALL.into_iter().filter(|it| it.listeners().contains(&service));
+    let consumed = || Stream::ALL.into_iter().filter(|it| it.consumers().contains(&service));
     for stream in consumed() {
         // The broker may have been wiped a moment ago.
         eventually("the consumer", || async {
@@ -154,7 +154,7 @@ async fn a_database_is_restored() {
     let stack = shared::exclusive_for_data_loss().await;
     for service in workspace::services_with_database() {
         let service = service.as_str();
-        let consumed = Stream::ALL.into_iter().filter(|it| it.listeners().contains(&service));
+        let consumed = Stream::ALL.into_iter().filter(|it| it.consumers().contains(&service));
         let publishers: Vec<_> = consumed.map(Stream::publisher).collect();
         if publishers.is_empty() {
             continue;

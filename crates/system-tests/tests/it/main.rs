@@ -4,6 +4,7 @@
 
 mod alerts;
 mod api_tokens;
+mod asyncapi;
 mod bus_users;
 mod client_disconnects;
 mod codes;

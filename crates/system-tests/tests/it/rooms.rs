@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::events::{Stream, Subject};
+use common::events::Subject;
 use system_tests::workspace;
 
 /// The most lines that a `main.rs` may have: arguments in, connect, run.
@@ -121,12 +121,11 @@ fn handlers(directory: &Path, others: &[&str], wrong: &mut Vec<String>) {
     }
 }
 
-/// Each listener is named for an event, of a stream that the service consumes.
+/// Each listener is named for an event that the service consumes.
 fn listeners(service: &str, directory: &Path, wrong: &mut Vec<String>) {
-    let consumes = |stream: &Stream| stream.listeners().contains(&service);
     let events: BTreeSet<String> = Subject::ALL
         .iter()
-        .filter(|subject| consumes(&subject.stream()))
+        .filter(|subject| subject.consumers().contains(&service))
         .map(|subject| subject.as_str().replace('.', "_"))
         .collect();
     for (name, file) in modules(directory).filter(|(name, _)| !events.contains(name)) {
