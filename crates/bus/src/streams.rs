@@ -68,7 +68,7 @@ impl Bus {
         for stream in self.own_streams() {
             let created_by = HashMap::from([(CREATED_BY[0].to_owned(), self.service().to_owned())]);
             let wanted = self.config(stream.name(), &[stream.subjects()]);
-            self.ensure(Config { metadata: created_by, ..wanted }).await?;
+            self.ensure(stream.name(), Config { metadata: created_by, ..wanted }).await?;
         }
         Ok(())
     }
@@ -77,14 +77,14 @@ impl Bus {
     pub(crate) async fn ensure_dead_letter_streams(&self) -> anyhow::Result<()> {
         let dead = self.config(DEAD, &[DEAD_SUBJECTS]);
         let max_age = dead.max_age * DEAD_RETENTION_FACTOR;
-        self.ensure(Config { max_age, discard: DiscardPolicy::New, ..dead }).await?;
-        self.ensure(Config {
+        self.ensure(DEAD, Config { max_age, discard: DiscardPolicy::New, ..dead }).await?;
+        let advisories = Config {
             retention: RetentionPolicy::WorkQueue,
             max_age: ADVISORIES_MAX_AGE,
             max_bytes: ADVISORIES_MAX_BYTES,
             ..self.config(ADVISORIES, &ADVISORIES_SUBJECTS)
-        })
-        .await
+        };
+        self.ensure(ADVISORIES, advisories).await
     }
 
     /// The streams of this service that it had to create, and to which documents of this kind haven't been republished.
@@ -160,14 +160,15 @@ impl Bus {
         }
     }
 
-    async fn ensure(&self, wanted: Config) -> anyhow::Result<()> {
-        let name = wanted.name.clone();
-        let Some(Info { config: present, .. }) = self.info(&name).await? else {
+    async fn ensure(&self, name: &'static str, wanted: Config) -> anyhow::Result<()> {
+        let Some(Info { config: present, state, .. }) = self.info(name).await? else {
             let created = self.jetstream.create_stream(wanted).await;
             created.with_context(|| format!("creating the stream {name}"))?;
             tracing::info!(stream = name, "stream created");
             return Ok(());
         };
+        let fill = state.bytes as f64 / present.max_bytes as f64;
+        metrics::gauge!("stream_fill_ratio", "stream" => name).set(fill);
         let declared = |config: &Config| {
             let Config { subjects, num_replicas, duplicate_window, no_ack, .. } = config;
             let Config { max_age, max_bytes, discard, .. } = config;

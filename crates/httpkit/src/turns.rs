@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::error::{Error, Result};
@@ -15,7 +16,11 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// A fixed number of requests do such work at once. The others wait, as many as a service has in flight, for a limited
 /// time, and only as long as their caller does: work whose caller is gone isn't begun.
 #[derive(Clone, Debug)]
-pub struct Turns(Arc<Semaphore>);
+pub struct Turns {
+    /// As the metric of the waits calls it.
+    work: &'static str,
+    turns: Arc<Semaphore>,
+}
 
 /// Work may be done until it is dropped.
 #[derive(Debug)]
@@ -25,21 +30,24 @@ pub struct Turn {
 }
 
 impl Turns {
-    pub fn new(concurrency: usize) -> Self {
-        Turns(Arc::new(Semaphore::new(concurrency)))
+    pub fn new(work: &'static str, concurrency: usize) -> Self {
+        Turns { work, turns: Arc::new(Semaphore::new(concurrency)) }
     }
 
     /// Waits for a turn; 503 if there is none in time.
     pub async fn take(&self, caller: &Caller) -> Result<Turn> {
         let unavailable = |why: &str| Error::Unavailable(anyhow!("not begun: {why}"));
-        tokio::select! {
+        let begun = Instant::now();
+        let turn = tokio::select! {
             biased;
             () = caller.gone() => Err(unavailable("the caller is gone")),
-            turn = Arc::clone(&self.0).acquire_owned() => {
+            turn = Arc::clone(&self.turns).acquire_owned() => {
                 turn.map(|permit| Turn { _permit: permit }).map_err(|_| unavailable("the service stops"))
             }
             () = tokio::time::sleep(TIMEOUT) => Err(unavailable("too many requests before this one")),
-        }
+        };
+        metrics::histogram!("queue_wait_seconds", "work" => self.work).record(begun.elapsed());
+        turn
     }
 }
 
@@ -49,7 +57,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_is_taken_by_who_still_waits_and_refused_after_a_while() {
-        let turns = Turns::new(1);
+        let turns = Turns::new("work", 1);
         let caller = Caller::default();
         let turn = turns.take(&caller).await.unwrap();
 

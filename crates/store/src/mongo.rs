@@ -6,6 +6,8 @@ use anyhow::Context;
 use bson::{Document, doc};
 use common::back_off::back_off;
 use common::durability::DurabilityError;
+use mongodb::event::EventHandler;
+use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, Database, IndexModel};
 use serde::Serialize;
@@ -28,15 +30,20 @@ const BACKGROUND_CONNECTIONS: (u32, u32) = (1, 8);
 /// Writes are acknowledged by a majority and from the journal: what is acknowledged survives a kill of
 /// any process and a failover.
 pub async fn connect(uri: &str, service: &str) -> anyhow::Result<Database> {
-    open(uri, service.to_owned(), REQUEST_CONNECTIONS).await
+    open(uri, service.to_owned(), "requests", REQUEST_CONNECTIONS).await
 }
 
 /// Connects once more, with a pool of connections for background tasks.
 pub async fn connect_in_background(uri: &str, service: &str) -> anyhow::Result<Database> {
-    open(uri, format!("{service} background"), BACKGROUND_CONNECTIONS).await
+    open(uri, format!("{service} background"), "background", BACKGROUND_CONNECTIONS).await
 }
 
-async fn open(uri: &str, app: String, (min, max): (u32, u32)) -> anyhow::Result<Database> {
+async fn open(
+    uri: &str,
+    app: String,
+    pool: &'static str,
+    (min, max): (u32, u32),
+) -> anyhow::Result<Database> {
     let mut options = ClientOptions::parse(uri).await.context("MONGO_URI")?;
     options.app_name = Some(app);
     options.server_selection_timeout = Some(SERVER_SELECTION_TIMEOUT);
@@ -44,6 +51,11 @@ async fn open(uri: &str, app: String, (min, max): (u32, u32)) -> anyhow::Result<
     options.min_pool_size = Some(min);
     options.max_pool_size = Some(max);
     options.write_concern = Some(durable());
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+        if let CmapEvent::ConnectionCheckedOut(taken) = event {
+            metrics::histogram!("mongodb_pool_wait_seconds", "pool" => pool).record(taken.duration);
+        }
+    }));
     let client = Client::with_options(options).context("MONGO_URI")?;
     client
         .default_database()

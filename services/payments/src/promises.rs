@@ -11,7 +11,20 @@ use crate::domain::PARKED_AFTER;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 const REFUNDED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub const PROMISES: [Promise; 3] = [
+/// The worker looks twice a second, and what can't be done is due later.
+const BEGUN_WITHIN: Duration = Duration::from_secs(60);
+
+pub const PROMISES: [Promise; 5] = [
+    Promise {
+        name: "payment_is_worked_on",
+        collection: "payments",
+        broken: |now| doc! { "workAt": { "$type": "date", "$lt": now - BEGUN_WITHIN } },
+    },
+    Promise {
+        name: "webhook_is_handled",
+        collection: "webhooks",
+        broken: |now| doc! { "nextRunAt": { "$type": "date", "$lt": now - BEGUN_WITHIN } },
+    },
     Promise {
         name: "payment_is_answered",
         collection: "payments",

@@ -63,7 +63,7 @@ impl App {
             market: settings.market.clone(),
             require_verified_email: settings.verification.require_verified_email,
             clock,
-            lists: Turns::new(CONCURRENT_LISTS),
+            lists: Turns::new("lists", CONCURRENT_LISTS),
             context,
         })
     }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use httpkit::extract::Body;
 use httpkit::validation::Rules;
 use httpkit::{Caller, ClientIp, Result};
@@ -46,13 +47,40 @@ pub async fn handle(
     client: ClientIp,
     Body(body): Body<SignIn>,
 ) -> Result<Json<UserView>> {
+    let outcome = sign_in(&app, &cookies, &caller, device, &client, body).await;
+    metrics::counter!("sign_ins_total", "result" => result(&outcome)).increment(1);
+    Ok(Json(outcome?.into()))
+}
+
+/// As the metric calls it.
+fn result(outcome: &Result<User>) -> &'static str {
+    match outcome {
+        Ok(_) => "signed_in",
+        Err(error) => match error.problem().status {
+            StatusCode::UNAUTHORIZED => "wrong",
+            StatusCode::FORBIDDEN => "banned",
+            StatusCode::TOO_MANY_REQUESTS => "limited",
+            status if status.is_server_error() => "failed",
+            _ => "invalid",
+        },
+    }
+}
+
+async fn sign_in(
+    app: &App,
+    cookies: &Cookies,
+    caller: &Caller,
+    device: Device,
+    client: &ClientIp,
+    body: SignIn,
+) -> Result<User> {
     let (email, spellings, typed) = body.parse()?;
     if password::is_too_long(&typed) {
         return Err(invalid_credentials());
     }
     let now = app.clock.now();
     let found = app.store.user_by_email(&spellings).await?;
-    let known = found.as_ref().and_then(|user| app.known_devices.recognise(&cookies, user.id, now));
+    let known = found.as_ref().and_then(|user| app.known_devices.recognise(cookies, user.id, now));
     let limits = match known {
         Some(device) => vec![Use::of(Limit::SignInFromKnownDevice, &[&email.as_str(), &device.0])],
         None => vec![
@@ -61,7 +89,7 @@ pub async fn handle(
         ],
     };
     let counted = app.limits.allow(&limits).await?;
-    let is_correct = is_correct(&app, &caller, typed, found.as_ref()).await;
+    let is_correct = is_correct(app, caller, typed, found.as_ref()).await;
     // Only a guess counts: not a sign-in, nor what was refused because too many waited.
     if !matches!(is_correct, Ok(false)) {
         app.limits.give_back(counted).await;
@@ -71,8 +99,8 @@ pub async fn handle(
     if let Some(ban) = &user.ban {
         return Err(account_banned(&ban.reason));
     }
-    sessions::begin(&app, &user, device, now, &cookies).await?;
-    Ok(Json(user.into()))
+    sessions::begin(app, &user, device, now, cookies).await?;
+    Ok(user)
 }
 
 /// Whether the user has this password; false without a user.

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use common::ids::{Id, OrderId};
 use common::permissions::Action;
+use http::StatusCode;
 use httpkit::extract::Body;
 use httpkit::idempotency::{Idempotent, RequestIdentity};
 use httpkit::middleware::with_timeout;
@@ -33,6 +34,30 @@ pub async fn handle(
     State(app): State<App>,
     user: CurrentUser,
     Idempotent(request, Body(input)): Idempotent<Body<Input>>,
+) -> Result<Response> {
+    let response = pay(app, user, request, input).await;
+    metrics::counter!("checkouts_total", "outcome" => outcome(&response)).increment(1);
+    response
+}
+
+/// As the metric calls it.
+fn outcome(response: &Result<Response>) -> &'static str {
+    match response {
+        Ok(response) if response.status() == StatusCode::CREATED => "paid",
+        Ok(_) => "in_progress",
+        Err(error) => match error.problem().status {
+            StatusCode::PAYMENT_REQUIRED => "declined",
+            status if status.is_server_error() => "failed",
+            _ => "refused",
+        },
+    }
+}
+
+async fn pay(
+    app: App,
+    user: CurrentUser,
+    request: RequestIdentity,
+    input: Input,
 ) -> Result<Response> {
     let deadline = Instant::now() + RESPONSE_TIMEOUT;
     loop {
