@@ -129,6 +129,12 @@ impl Service {
         self
     }
 
+    /// The same service without this background task: to try whether its absence is noticed.
+    pub fn without(mut self, background: &str) -> Self {
+        self.background.retain(|(name, _)| *name != background);
+        self
+    }
+
     /// A token to cancel at the beginning of the shutdown, before requests in flight are waited for: for responses
     /// that stream for as long as the client stays.
     pub fn on_stop(mut self, token: CancellationToken) -> Self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::Document;
+use bson::{Document, doc};
 use common::{Clock, Time};
 use mongodb::Database;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,8 @@ use crate::timed_collection::TimedCollection;
 
 /// How often the documents are counted.
 const PERIOD: Duration = Duration::from_secs(15);
+/// The relay is woken by each write.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(30);
 /// More are counted as so many.
 const MOST: u64 = 1000;
 
@@ -23,6 +25,18 @@ pub struct Promise {
     pub collection: &'static str,
     /// Finds them at this time, by an index.
     pub broken: fn(Time) -> Document,
+}
+
+impl Promise {
+    /// What a collection's outboxes hold is published at once. The relay measures them, too; this notices a relay that does
+    /// nothing.
+    pub const fn published(name: &'static str, collection: &'static str) -> Self {
+        Promise { name, collection, broken: unpublished }
+    }
+}
+
+fn unpublished(now: Time) -> Document {
+    doc! { "outboxPending": true, "outbox.0.time": { "$lt": now - PUBLISHED_WITHIN } }
 }
 
 /// Background task: counts the documents that break each promise. Every replica reports the same.

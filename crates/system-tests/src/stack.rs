@@ -71,7 +71,12 @@ impl Stack {
 
     /// A client of a service's admin port: `/readyz`, `/metrics`.
     pub fn admin_port(&self, service: &str) -> Client {
-        Client::new(&format!("http://127.0.0.1:{}", port(&self.ports[service]["admin"])))
+        Client::new(&format!("http://{}", self.admin_address(service)))
+    }
+
+    /// The address of that port.
+    pub fn admin_address(&self, service: &str) -> String {
+        format!("127.0.0.1:{}", port(&self.ports[service]["admin"]))
     }
 
     /// A service's database, for tests that read or write it directly.

@@ -48,7 +48,7 @@ enum Repeat {
     For(Duration),
 }
 
-const PROOFS: [Proof; 8] = [
+const PROOFS: [Proof; 9] = [
     Proof {
         name: "chaos-500",
         takes: "40 minutes",
@@ -104,6 +104,24 @@ const PROOFS: [Proof; 8] = [
             "--",
             "--ignored",
             "late_payments",
+        ],
+        repeat: Repeat::Once,
+    },
+    Proof {
+        name: "alerts",
+        takes: "45 minutes; needs Debian's package prometheus",
+        shows: "a missing worker, a missing relay, a stuck consumer and a dead mail server raise their alerts, and health raises none",
+        program: Program::Xtask,
+        args: &[
+            "test",
+            "--",
+            "-p",
+            "system-tests",
+            "--test",
+            "it",
+            "--",
+            "--ignored",
+            "alerts_live",
         ],
         repeat: Repeat::Once,
     },

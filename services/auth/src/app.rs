@@ -13,6 +13,7 @@ use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
 use crate::first_admin;
+use crate::promises::PROMISES;
 use crate::recoveries;
 use crate::routes::{
     access_token, add_to_group, audit, ban, change, create_token, currentuser, disown,
@@ -86,6 +87,7 @@ impl Microservice for Auth {
         Ok(service
             .background("redis", |stop| limits.keep_connected(stop))
             .background("recoveries", |stop| recoveries::run(of_recoveries, stop))
+            .background("promises", app.context.watch(&PROMISES))
             .background("relay", app.context.relay(app.store.documents()))
             .background("relay of sessions", app.context.relay(app.store.sessions()))
             .background("relay of tokens", app.context.relay(app.store.api_tokens())))

@@ -14,6 +14,7 @@ mod known_devices;
 pub mod limits;
 mod nonces;
 mod passwords;
+pub mod promises;
 mod recoveries;
 mod routes;
 mod sessions;

@@ -10,7 +10,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(15);
 /// payments answers within seconds, once Stripe does.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
-pub const PROMISES: [Promise; 2] = [
+pub const PROMISES: [Promise; 3] = [
+    Promise::published("orders_are_published", "orders"),
     Promise {
         name: "reservation_ends_in_time",
         collection: "orders",

@@ -14,7 +14,8 @@ const REFUNDED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The worker looks twice a second, and what can't be done is due later.
 const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 
-pub const PROMISES: [Promise; 5] = [
+pub const PROMISES: [Promise; 6] = [
+    Promise::published("payments_are_published", "payments"),
     Promise {
         name: "payment_is_worked_on",
         collection: "payments",

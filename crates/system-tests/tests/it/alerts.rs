@@ -3,9 +3,17 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use system_tests::workspace;
-use testkit::environment;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+use system_tests::{Prometheus, workspace};
+use testkit::{environment, retry_every};
+
+use crate::shared;
+
+/// What is counted every quarter of a minute must have been.
+const TIMEOUT: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_secs(1);
 const RULES: &str = "infra/observability/rules.yaml";
 
 fn read(path: &str) -> String {
@@ -52,7 +60,8 @@ fn every_promise_of_the_services_raises_an_alert_and_stands_in_its_runbook() {
         ) else {
             continue;
         };
-        for rest in source.split("name: \"").skip(1) {
+        let names = ["name: \"", "published(\""].map(|before| source.split(before).skip(1));
+        for rest in names.into_iter().flatten() {
             let name = rest.split('"').next().unwrap();
             let alerts = ["PromiseBroken", "WorkLeftForPeople"].into_iter().filter(|alert| {
                 let (_, rule) = rules.split_once(&format!("- alert: {alert}")).unwrap();
@@ -101,4 +110,35 @@ fn each_alert_is_raised_by_what_it_is_about_and_by_nothing_else() {
             assert!(tests.contains(&format!("name: {alert} is {outcome}\n")), "{alert} {outcome}");
         }
     }
+}
+
+/// A panel that asks for what nobody measures stays empty, and nobody notices.
+#[tokio::test]
+async fn every_query_of_the_dashboard_returns_data() {
+    let stack = shared::default().await;
+    let Some(prometheus) = Prometheus::start(stack).await.unwrap() else { return };
+    let dashboard: Value =
+        serde_json::from_str(&read("infra/observability/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let mut empty: BTreeSet<&str> =
+        targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    assert!(empty.len() > 20);
+    // Rates need what happens between two scrapes.
+    let shown = retry_every(LOOK, TIMEOUT, async || {
+        let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+        let order = buyer.reserves(&seller.offers("Lakmé", "20.50").await).await;
+        buyer.pays(&order, "tok_visa").await.expect(201);
+        let wrong = json!({ "email": "nobody@example.com", "password": "a guess" });
+        stack.visitor().post("/api/users/signin", wrong).await;
+        let mut without_data = BTreeSet::new();
+        for query in std::mem::take(&mut empty) {
+            if prometheus.query(query).await.unwrap().is_empty() {
+                without_data.insert(query);
+            }
+        }
+        empty.clone_from(&without_data);
+        if without_data.is_empty() { Ok(()) } else { Err(without_data) }
+    });
+    shown.await.unwrap_or_else(|empty| panic!("no data: {empty:#?}"));
 }

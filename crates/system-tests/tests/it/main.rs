@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod alerts_live;
 mod api_tokens;
 mod asyncapi;
 mod bus_users;

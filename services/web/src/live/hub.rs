@@ -53,7 +53,10 @@ pub struct Subscription {
 
 impl Default for Hub {
     fn default() -> Self {
-        Hub { name: format!("{:08x}", rand::random::<u32>()), state: Mutex::default() }
+        let name = format!("{:08x}", rand::random::<u32>());
+        let hub = Hub { name, state: Mutex::default() };
+        hub.state().record_gauge();
+        hub
     }
 }
 
