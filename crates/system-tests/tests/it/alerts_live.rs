@@ -17,19 +17,28 @@ const RAISED_WITHIN: Duration = Duration::from_secs(15 * 60);
 const QUIET_WITHIN: Duration = Duration::from_secs(8 * 60);
 const LOOK: Duration = Duration::from_secs(1);
 const PAUSE_BETWEEN_SALES: Duration = Duration::from_millis(500);
+/// A session's token is valid for longer than these take.
+const SALES_OF_A_SESSION: usize = 200;
+/// Every so many sales, one is refunded.
+const REFUNDED: usize = 4;
 
-/// One sale after the other, whatever becomes of it.
+/// One sale after the other, whatever becomes of it; some are refunded.
 async fn sell(stack: &Stack) {
-    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
     loop {
-        let ticket = seller.offers("Lakmé", "20.50").await;
-        let order = buyer.orders(&ticket).await;
-        if let Some(order) = order.body["id"].as_str() {
-            buyer.pays(order, "tok_visa").await;
-            // What isn't paid would take one of the buyer's places for unpaid orders.
-            buyer.cancels(order).await;
+        let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+        for number in 0..SALES_OF_A_SESSION {
+            let ticket = seller.offers("Lakmé", "20.50").await;
+            let order = buyer.orders(&ticket).await;
+            if let Some(order) = order.body["id"].as_str() {
+                let payment = buyer.pays(order, "tok_visa").await;
+                // What isn't paid would take one of the buyer's places for unpaid orders.
+                buyer.cancels(order).await;
+                if let (0, Some(payment)) = (number % REFUNDED, payment.body["id"].as_str()) {
+                    seller.refunds(payment).await;
+                }
+            }
+            sleep(PAUSE_BETWEEN_SALES).await;
         }
-        sleep(PAUSE_BETWEEN_SALES).await;
     }
 }
 
