@@ -87,3 +87,59 @@ fn pairs(value: &str) -> impl Iterator<Item = Option<(String, String)>> {
         (!key.is_empty()).then(|| (key.to_owned(), value.to_owned()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        tracing: TracingSettings,
+    }
+
+    fn with(argument: &str, value: &str) -> Result<TracingSettings, String> {
+        let parsed = Program::try_parse_from(["program", &format!("--{argument}={value}")]);
+        parsed.map(|program| program.tracing).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_have_the_values_of_opentelemetry() {
+        let off = Program::try_parse_from(["program"]).unwrap().tracing;
+        assert_eq!(off.otel_exporter_otlp_endpoint, None);
+        assert_eq!(off.otel_traces_sampler, Sampler::ParentBasedAlwaysOn);
+        for (name, sampler) in [
+            ("always_on", Sampler::AlwaysOn),
+            ("always_off", Sampler::AlwaysOff),
+            ("traceidratio", Sampler::TraceIdRatio),
+            ("parentbased_always_on", Sampler::ParentBasedAlwaysOn),
+            ("parentbased_always_off", Sampler::ParentBasedAlwaysOff),
+            ("parentbased_traceidratio", Sampler::ParentBasedTraceIdRatio),
+        ] {
+            assert_eq!(with("otel-traces-sampler", name).unwrap().otel_traces_sampler, sampler);
+        }
+        let on = with("otel-exporter-otlp-endpoint", "http://collector:4318").unwrap();
+        assert_eq!(on.otel_exporter_otlp_endpoint.unwrap().as_str(), "http://collector:4318/");
+        let described = with("otel-resource-attributes", "a=1, b.c = x=y,").unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(described.attributes(), [pair("a", "1"), pair("b.c", "x=y")]);
+    }
+
+    #[test]
+    fn an_odd_value_is_refused_with_the_name_of_the_setting() {
+        for (argument, value) in [
+            ("otel-exporter-otlp-endpoint", "https://collector:4318"),
+            ("otel-exporter-otlp-endpoint", "collector:4318"),
+            ("otel-exporter-otlp-endpoint", ""),
+            ("otel-traces-sampler", "sometimes"),
+            ("otel-traces-sampler-arg", "1.5"),
+            ("otel-traces-sampler-arg", "NaN"),
+            ("otel-resource-attributes", "production"),
+        ] {
+            let refused = with(argument, value).unwrap_err();
+            assert!(refused.contains(argument), "{value}: {refused}");
+        }
+    }
+}

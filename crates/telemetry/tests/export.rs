@@ -1,7 +1,5 @@
 //! What reaches a collector. One test, as the export is the process's.
 
-#![expect(clippy::unwrap_used, reason = "a failing step fails the test")]
-
 use telemetry::spans::{self, Batch, Handling, HttpRequest};
 use telemetry::{Sampler, TracingSettings};
 use testkit::{Collector, ReceivedSpan};

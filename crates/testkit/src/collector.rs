@@ -11,9 +11,9 @@ use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
+use opentelemetry_proto::tonic::trace::v1::{Span as ProtoSpan, Status};
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -104,7 +104,7 @@ async fn receive(State(received): State<Received>, body: Bytes) -> StatusCode {
 }
 
 fn read(service: &str, span: &ProtoSpan) -> ReceivedSpan {
-    let status = span.status.as_ref().map(|status| status.code());
+    let status = span.status.as_ref().map(Status::code);
     ReceivedSpan {
         service: service.to_owned(),
         trace: hex(&span.trace_id),
