@@ -22,6 +22,7 @@ use crate::obligation_fields;
 use crate::outbox::OutboxMessage;
 use crate::stored_request::{self, StoredRequest, StoredResponse};
 use crate::timed_collection::TimedCollection;
+use crate::traces;
 
 /// How often a change is decided again because another writer was faster.
 pub(crate) const MAX_ATTEMPTS: usize = 32;
@@ -41,6 +42,8 @@ pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'stati
     fn has_unknown_value(&self) -> bool;
     /// Whether it ever obliges another service ([`Aggregate::unanswered`]).
     const OBLIGES: bool = false;
+    /// Whether a background task works on it because of its changes ([`Documents::traces`]).
+    const IS_WORKED_ON: bool = false;
     /// The event by which it obliges another service, as long as that hasn't answered; it is republished until then.
     fn unanswered(&self) -> Option<OutboxMessage> {
         None
@@ -194,6 +197,7 @@ impl<T: Aggregate> Documents<T> {
         document.insert("outboxPending", !events.is_empty());
         document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
+        document.extend(traces::fields::<T>());
         Ok(document)
     }
 
@@ -303,6 +307,7 @@ impl<T: Aggregate> Documents<T> {
 
     fn in_new_version(&self, mut fields: Document) -> Document {
         fields.insert("changedAt", self.clock.now());
+        fields.extend(traces::fields::<T>());
         doc! { "$set": fields, "$inc": { "version": 1_i64 } }
     }
 
@@ -318,6 +323,7 @@ impl<T: Aggregate> Documents<T> {
         let mut update = doc! {};
         if !fields.is_empty() {
             fields.insert("changedAt", self.clock.now());
+            fields.extend(traces::fields::<T>());
         }
         fields.extend(beside);
         if !events.is_empty() {

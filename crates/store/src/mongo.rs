@@ -10,6 +10,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern,
 use mongodb::{Client, Database, IndexModel};
 use serde::Serialize;
 
+use crate::command_spans;
 use crate::error::Result;
 
 /// How long an operation waits for a server to become available.
@@ -44,6 +45,7 @@ async fn open(uri: &str, app: String, (min, max): (u32, u32)) -> anyhow::Result<
     options.min_pool_size = Some(min);
     options.max_pool_size = Some(max);
     options.write_concern = Some(durable());
+    options.command_event_handler = command_spans::handler();
     let client = Client::with_options(options).context("MONGO_URI")?;
     client
         .default_database()

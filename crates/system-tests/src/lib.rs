@@ -17,6 +17,7 @@ mod processes;
 pub mod program;
 pub mod search_load;
 mod stack;
+mod trace;
 pub mod workspace;
 
 pub use browser::Browser;
@@ -27,3 +28,4 @@ pub use person::Person;
 pub use plain::{Form, Page, PlainBrowser};
 pub use processes::{Process, Processes};
 pub use stack::{OtherWeb, Stack, free_port};
+pub use trace::{PURCHASE, Trace};

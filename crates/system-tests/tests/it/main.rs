@@ -29,5 +29,6 @@ mod revocations;
 mod rooms;
 mod shared;
 mod stale_processes;
+mod tracing;
 mod upgrades;
 mod walkthroughs;
