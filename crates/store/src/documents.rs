@@ -22,7 +22,7 @@ use crate::obligation_fields;
 use crate::outbox::OutboxMessage;
 use crate::stored_request::{self, StoredRequest, StoredResponse};
 use crate::timed_collection::TimedCollection;
-use crate::traces;
+use crate::trace_fields;
 
 /// How often a change is decided again because another writer was faster.
 pub(crate) const MAX_ATTEMPTS: usize = 32;
@@ -197,7 +197,7 @@ impl<T: Aggregate> Documents<T> {
         document.insert("outboxPending", !events.is_empty());
         document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
-        document.extend(traces::fields::<T>());
+        document.extend(trace_fields::fields(T::IS_WORKED_ON));
         Ok(document)
     }
 
@@ -307,7 +307,7 @@ impl<T: Aggregate> Documents<T> {
 
     fn in_new_version(&self, mut fields: Document) -> Document {
         fields.insert("changedAt", self.clock.now());
-        fields.extend(traces::fields::<T>());
+        fields.extend(trace_fields::fields(T::IS_WORKED_ON));
         doc! { "$set": fields, "$inc": { "version": 1_i64 } }
     }
 
@@ -323,7 +323,7 @@ impl<T: Aggregate> Documents<T> {
         let mut update = doc! {};
         if !fields.is_empty() {
             fields.insert("changedAt", self.clock.now());
-            fields.extend(traces::fields::<T>());
+            fields.extend(trace_fields::fields(T::IS_WORKED_ON));
         }
         fields.extend(beside);
         if !events.is_empty() {

@@ -23,6 +23,7 @@ mod run_once;
 pub mod settings;
 pub mod stored_request;
 mod timed_collection;
+mod trace_fields;
 mod traces;
 
 pub use documents::{Aggregate, Change, Documents};

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use bson::{Document, doc};
+use bson::doc;
 use futures::TryStreamExt;
 use serde::Deserialize;
 
@@ -21,15 +21,6 @@ impl Traces {
     pub fn of(&self, id: impl ToString) -> Option<&str> {
         // Without a collector, nothing is.
         if self.0.is_empty() { None } else { self.0.get(&id.to_string()).map(String::as_str) }
-    }
-}
-
-/// What is stored beside an object that has just changed.
-pub(crate) fn fields<T: Aggregate>() -> Document {
-    let is_stored = T::IS_WORKED_ON && telemetry::is_exporting();
-    match is_stored.then(telemetry::traceparent).flatten() {
-        Some(traceparent) => doc! { "traceparent": traceparent },
-        None => doc! {},
     }
 }
 
