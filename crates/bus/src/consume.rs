@@ -34,6 +34,19 @@ pub enum Failure {
     DependencyDown(anyhow::Error),
 }
 
+impl Failure {
+    /// Its kind, as a span has it. None: it only came too early.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        match self {
+            Failure::Permanent(_) => Some("permanent"),
+            Failure::Transient(_) => Some("transient"),
+            Failure::Unknown(_) => Some("unknown"),
+            Failure::RetryAt(_) => None,
+            Failure::DependencyDown(_) => Some("dependency_down"),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use async_nats::jetstream::consumer::{self, AckPolicy, pull};
@@ -15,9 +15,10 @@ use common::clock::Clock;
 use common::events::{Stream, Subject};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use telemetry::spans;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::advisories;
 use crate::connection::Bus;
@@ -241,8 +242,16 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     /// Handles messages together, and each alone if that fails, or if there is only one.
     async fn handle_batch(&self, kind: usize, messages: Vec<Message>) {
         if messages.len() > 1 {
-            let span = tracing::info_span!("events", messages = messages.len());
-            match self.handle_together(kind, &messages).instrument(span).await {
+            let log = tracing::info_span!(
+                "events",
+                messages = messages.len(),
+                trace_id = tracing::field::Empty,
+            );
+            let headers: Vec<Headers> = messages.iter().map(Headers::of).collect();
+            let all = headers.iter().map(|headers| headers.handling(self.bus.service()));
+            let batch = spans::Batch::begin(log, &all.collect::<Vec<_>>());
+            let handling = self.handle_together(kind, &messages);
+            match handling.instrument(batch.span().clone()).await {
                 Ok(()) => return,
                 Err(error) => {
                     let error = format!("{error:#}");
@@ -260,7 +269,9 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
         let _handling: Vec<_> =
             infos.iter().map(|info| self.health.handling(self.stream, info)).collect();
         let bodies: Vec<&[u8]> = messages.iter().map(|message| &*message.payload).collect();
+        let started = Instant::now();
         let outcome = self.listeners.handle_together(kind, &bodies).await;
+        let milliseconds = milliseconds_since(started);
         match outcome {
             Some(Ok(())) => {}
             Some(Err(failure)) => anyhow::bail!("{failure}"),
@@ -269,6 +280,10 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
         for (message, info) in messages.iter().zip(&infos) {
             self.failures().succeeded(key_of(info));
             record(message);
+            let headers = Headers::of(message);
+            let (event_id, trace_id) = (headers.id, headers.trace_id());
+            let subject = headers.subject;
+            tracing::info!(subject, event_id, trace_id, milliseconds, "event handled");
             if let Err(error) = message.ack().await {
                 tracing::warn!(%error, "could not acknowledge, message will be redelivered");
             }
@@ -277,16 +292,14 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
     }
 
     async fn handle(&self, message: Message) {
-        let header = |name: &str| {
-            message.headers.as_ref().and_then(|headers| headers.get(name)).map(ToString::to_string)
-        };
+        let headers = Headers::of(&message);
         let span = tracing::info_span!(
             "event",
-            subject = %message.subject,
-            event_id = header("ce-id"),
+            subject = headers.subject,
+            event_id = headers.id,
             trace_id = tracing::field::Empty,
         );
-        telemetry::continue_trace(&span, header(telemetry::TRACEPARENT).as_deref());
+        let span = spans::handle(span, &headers.handling(self.bus.service()));
         async {
             // Without an acknowledgement, JetStream redelivers the message.
             if let Err(error) = self.handle_until_acknowledged(&message).await {
@@ -303,10 +316,17 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
         let _handling = self.health.handling(self.stream, &info);
         let key = key_of(&info);
         let (deliveries, mut tries) = (info.delivered, 0);
+        let started = Instant::now();
         let kind = loop {
-            match self.listeners.handle(&message.subject, &message.payload).await {
+            let outcome = self.listeners.handle(&message.subject, &message.payload).await;
+            if let Some(kind) = outcome.as_ref().err().and_then(Failure::kind) {
+                spans::fail(&Span::current(), kind);
+            }
+            match outcome {
                 Ok(()) => {
                     self.failures().succeeded(key);
+                    let milliseconds = milliseconds_since(started);
+                    tracing::info!(deliveries, milliseconds, "event handled");
                     break AckKind::Ack;
                 }
                 Err(Failure::RetryAt(time)) => {
@@ -394,6 +414,38 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
 
 fn key_of(info: &Info<'_>) -> MessageKey {
     (info.stream_sequence, info.published.unix_timestamp_nanos())
+}
+
+fn milliseconds_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
+}
+
+/// What a message's headers say about it.
+struct Headers<'a> {
+    subject: &'a str,
+    id: Option<&'a str>,
+    traceparent: Option<&'a str>,
+}
+
+impl<'a> Headers<'a> {
+    fn of(message: &'a Message) -> Self {
+        let header = |name: &str| Some(message.headers.as_ref()?.get(name)?.as_str());
+        Headers {
+            subject: &message.subject,
+            id: header("ce-id"),
+            traceparent: header(telemetry::TRACEPARENT),
+        }
+    }
+
+    /// The second part of the `traceparent`.
+    fn trace_id(&self) -> Option<&'a str> {
+        self.traceparent?.split('-').nth(1)
+    }
+
+    fn handling(&self, consumer: &'a str) -> spans::Handling<'a> {
+        let Headers { subject, id, traceparent } = *self;
+        spans::Handling { subject, id, consumer, traceparent }
+    }
 }
 
 /// Messages that are handled together.

@@ -8,6 +8,7 @@ use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind};
 use async_nats::jetstream::{ErrorCode, Message};
 use common::Time;
 use common::events::Subject;
+use common::text::without_addresses;
 use futures::TryStreamExt;
 
 use crate::connection::Bus;
@@ -82,6 +83,7 @@ pub(crate) async fn publish_dead_letter(
         return Ok(());
     }
     metrics::counter!("dead_letters_total", "subject" => Subject::label(&subject)).increment(1);
+    let reason = &*without_addresses(reason);
     tracing::error!(subject, stream, sequence, deliveries, reason, "dead letter");
     Ok(())
 }

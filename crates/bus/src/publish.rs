@@ -4,6 +4,8 @@
 use async_nats::HeaderMap;
 use common::Time;
 use common::events::Subject;
+use telemetry::spans;
+use tracing::Instrument;
 
 use crate::connection::Bus;
 
@@ -40,10 +42,17 @@ impl Bus {
             headers.insert("ce-subject", aggregate);
         }
         headers.insert("content-type", "application/json");
-        if let Some(traceparent) = traceparent {
+        let span = spans::publish(subject, id, traceparent);
+        // With the span of its own, what handles the event follows from the publishing.
+        let own = spans::traceparent_of(&span);
+        if let Some(traceparent) = own.as_deref().or(traceparent) {
             headers.insert(telemetry::TRACEPARENT, traceparent);
         }
-        self.publish_message(subject, id, headers, data.to_owned()).await?;
+        let publishing = self.publish_message(subject, id, headers, data.to_owned());
+        if let Err(error) = publishing.instrument(span.clone()).await {
+            spans::fail(&span, "not_published");
+            return Err(error);
+        }
         metrics::counter!("events_published_total", "subject" => Subject::label(subject))
             .increment(1);
         tracing::debug!(event = id, "event published");

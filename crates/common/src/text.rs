@@ -4,6 +4,8 @@
 //! breaks, no control characters, nothing that changes the direction of what follows, and no characters without width,
 //! with which two texts would look the same. A text of which nothing is visible is empty.
 
+use std::borrow::Cow;
+
 /// Why a text is refused. The message continues the field's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
@@ -139,9 +141,38 @@ fn is_blank_symbol(char: char) -> bool {
     matches!(char, '\u{2800}' | '\u{1D159}' | '\u{FFFC}')
 }
 
+/// A text without the email addresses in it: for log lines and spans, of which some repeat what another program says.
+pub fn without_addresses(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let is_part = |char: char| char.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(char);
+    let mut cleaned = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, word) = rest.split_at(start);
+        let (word, after) = word.split_at(word.find(|char| !is_part(char)).unwrap_or(word.len()));
+        cleaned.push_str(before);
+        cleaned.push_str(if word.contains('@') { "[address]" } else { word });
+        rest = after;
+    }
+    cleaned.push_str(rest);
+    Cow::Owned(cleaned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_left_out() {
+        let said = "550 5.1.1 <ada+x@example.com>: unknown; {email: \"bert@bücher.example\"}.";
+        assert_eq!(
+            without_addresses(said),
+            "550 5.1.1 <[address]>: unknown; {email: \"[address]\"}."
+        );
+        assert_eq!(without_addresses("nothing, at all"), "nothing, at all");
+    }
 
     fn line(text: &str) -> Result<Option<String>, TextError> {
         one_line(text, 200)

@@ -30,6 +30,14 @@ impl ClientIp {
     }
 }
 
+/// What a log line says of a client's address: enough to recognise where a flood comes from, but not who it is.
+pub(crate) fn anonymised(address: IpAddr) -> IpAddr {
+    match ClientIp(address).network() {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
     type Rejection = Infallible;
 

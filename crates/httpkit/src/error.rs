@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use common::problem::{self, Problem, Violation};
 use common::scopes::Scope;
+use common::text::without_addresses;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
@@ -121,10 +122,12 @@ impl Error {
     pub(crate) fn log(&self) {
         match self {
             Error::Internal(cause) => {
-                tracing::error!(error = format!("{cause:#}"), "request failed");
+                let error = format!("{cause:#}");
+                tracing::error!(error = &*without_addresses(&error), "request failed");
             }
             Error::Unavailable(cause) => {
-                tracing::warn!(error = format!("{cause:#}"), "dependency down");
+                let error = format!("{cause:#}");
+                tracing::warn!(error = &*without_addresses(&error), "dependency down");
             }
             Error::Invalid(violations) => tracing::debug!(?violations, "request refused"),
             Error::Refused { problem, detail, .. } => {

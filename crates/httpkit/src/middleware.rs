@@ -9,11 +9,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use common::problem;
 use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use telemetry::spans;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, field};
+use tracing::{Instrument, Span, field};
 use url::Url;
 use uuid::Uuid;
 
@@ -103,17 +104,19 @@ pub(crate) async fn handle(
     let id = request_id(request.headers());
     let client_ip = middleware.client_ip(&request);
     client_ip::rewrite_forwarded_for(request.headers_mut(), client_ip);
+    let path = request.uri().path();
     let span = tracing::info_span!(
         "request",
         request_id = id,
-        %client_ip,
+        client_net = %client_ip::anonymised(client_ip),
         %method,
-        path = request.uri().path(),
+        path,
         trace_id = field::Empty,
     );
     let traceparent =
         request.headers().get(telemetry::TRACEPARENT).and_then(|value| value.to_str().ok());
-    telemetry::continue_trace(&span, traceparent);
+    let asked = spans::HttpRequest { method: method_label(&method), route: &route, path };
+    let span = spans::http_server(span, &asked, traceparent);
     let id_header = HeaderValue::from_str(&id).ok();
     if let Some(id) = id_header.clone() {
         // A handler that calls another service forwards it.
@@ -160,6 +163,7 @@ pub(crate) async fn handle(
         let status = response.status().as_u16();
         let elapsed = started.elapsed();
         tracing::info!(status, milliseconds = elapsed.as_secs_f64() * 1e3, "request completed");
+        spans::http_served(&Span::current(), status);
         record(&method, route, status, elapsed);
         response
     }

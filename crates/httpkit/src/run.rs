@@ -33,8 +33,14 @@ pub async fn run(
     server: ServerSettings,
     build: impl Future<Output = anyhow::Result<Service>>,
 ) -> ExitCode {
+    let spans = match telemetry::init_with(name, &server.log, &server.tracing) {
+        Ok(spans) => spans,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let result = async {
-        telemetry::init(name, &server.log).context("LOG")?;
         raise_file_limit();
         let api = bind("PORT", SocketAddr::new(server.host, server.port)).await?;
         let admin = bind("ADMIN_PORT", SocketAddr::new(server.host, server.admin_port)).await?;
@@ -44,13 +50,16 @@ pub async fn run(
         let service = service.requests_per_second(server.requests_per_second);
         service.serve(api, admin, &server.public_url, on_signal()?).await
     };
-    match result.await {
+    let code = match result.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "{name} stopped");
             ExitCode::FAILURE
         }
-    }
+    };
+    // Waits for the thread that sends them, which needs no runtime.
+    drop(tokio::task::spawn_blocking(|| spans.shut_down()).await);
+    code
 }
 
 /// Permits as many open files as the system lets this process have: each visitor with a live page takes one, and the limit

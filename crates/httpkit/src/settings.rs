@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use common::Clock;
+use telemetry::TracingSettings;
 use url::Url;
 
 use crate::auth::Verifier;
@@ -51,6 +52,9 @@ pub struct ServerSettings {
     /// Log filter, as directives of tracing-subscriber, such as info,orders=debug
     #[arg(long, env = "LOG", default_value = "info")]
     pub log: String,
+
+    #[command(flatten)]
+    pub tracing: TracingSettings,
 }
 
 impl ServerSettings {

@@ -22,6 +22,7 @@ use crate::obligation_fields;
 use crate::outbox::{OutboxEntry, OutboxMessage};
 use crate::stored_request::{self, StoredRequest, StoredResponse};
 use crate::timed_collection::TimedCollection;
+use crate::trace_fields;
 
 /// How often a change is decided again because another writer was faster.
 pub(crate) const MAX_ATTEMPTS: usize = 32;
@@ -41,6 +42,8 @@ pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'stati
     fn has_unknown_value(&self) -> bool;
     /// Whether it ever obliges another service ([`Aggregate::unanswered`]).
     const OBLIGES: bool = false;
+    /// Whether a background task works on it because of its changes ([`Documents::traces`]).
+    const IS_WORKED_ON: bool = false;
     /// The event by which it obliges another service, as long as that hasn't answered; it is republished until then.
     fn unanswered(&self) -> Option<OutboxMessage> {
         None
@@ -195,6 +198,7 @@ impl<T: Aggregate> Documents<T> {
         document.insert("outboxPending", !events.is_empty());
         document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
+        document.extend(trace_fields::fields(T::IS_WORKED_ON));
         Ok(document)
     }
 
@@ -312,6 +316,7 @@ impl<T: Aggregate> Documents<T> {
 
     fn in_new_version(&self, mut fields: Document) -> Document {
         fields.insert("changedAt", self.clock.now());
+        fields.extend(trace_fields::fields(T::IS_WORKED_ON));
         doc! { "$set": fields, "$inc": { "version": 1_i64 } }
     }
 
@@ -327,6 +332,7 @@ impl<T: Aggregate> Documents<T> {
         let mut update = doc! {};
         if !fields.is_empty() {
             fields.insert("changedAt", self.clock.now());
+            fields.extend(trace_fields::fields(T::IS_WORKED_ON));
         }
         fields.extend(beside);
         if !events.is_empty() {

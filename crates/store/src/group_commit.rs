@@ -9,7 +9,9 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use mongodb::error::{CommandError, Error as DriverError, ErrorKind};
 use mongodb::{ClientSession, Database};
+use telemetry::spans;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 use crate::bulk::{Reply, WriteError};
 use crate::error::Result;
@@ -42,6 +44,8 @@ pub struct GroupCommit {
 struct Write {
     statement: Document,
     result: oneshot::Sender<Result<bool>>,
+    /// That of who waits.
+    span: Span,
 }
 
 impl GroupCommit {
@@ -78,7 +82,8 @@ async fn commit(writes: &mpsc::Sender<Write>, statement: Document) -> Result<boo
     let (result, outcome) = oneshot::channel();
     // Neither happens before the process ends.
     let ended = || DriverError::custom("the task that writes has ended");
-    writes.send(Write { statement, result }).await.map_err(|_| ended())?;
+    let write = Write { statement, result, span: spans::commit() };
+    writes.send(write).await.map_err(|_| ended())?;
     outcome.await.map_err(|_| ended())?
 }
 
@@ -100,12 +105,17 @@ impl Committer {
         while writes.recv_many(&mut batch, LARGEST).await > 0 {
             // Who has given up waiting gets nothing written that wasn't sent.
             batch.retain(|write| !write.result.is_closed());
-            let (statements, waiting): (Vec<_>, Vec<_>) =
-                batch.drain(..).map(|write| (write.statement, write.result)).unzip();
-            if statements.is_empty() {
-                continue;
+            let (mut statements, mut waiting, mut spans) = (vec![], vec![], vec![]);
+            for Write { statement, result, span } in batch.drain(..) {
+                statements.push(statement);
+                waiting.push(result);
+                spans.push(span);
             }
-            let sent = tokio::time::timeout(TIMEOUT, self.send(statements)).await;
+            let Some(first) = spans.first().cloned() else { continue };
+            // One command is in one trace; the others are linked to it.
+            spans::together(&spans);
+            let sending = self.send(statements).instrument(first);
+            let sent = tokio::time::timeout(TIMEOUT, sending).await;
             let sent = sent.unwrap_or_else(|_| Err(DriverError::custom("MongoDB doesn't respond")));
             for (index, result) in waiting.into_iter().enumerate() {
                 // Who has stopped waiting since isn't interested.

@@ -4,7 +4,8 @@
 //! Boundary: it knows no ticket, order or payment. A service's queries live in its own `store.rs`.
 
 mod bulk;
-pub mod documents;
+mod command_spans;
+mod documents;
 mod error;
 mod group_commit;
 mod handoff;
@@ -23,6 +24,8 @@ mod run_once;
 pub mod settings;
 pub mod stored_request;
 mod timed_collection;
+mod trace_fields;
+mod traces;
 
 pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
@@ -38,3 +41,4 @@ pub use revocations::RevocationCopy;
 pub use settings::MongoSettings;
 pub use stored_request::{RETENTION, StoredRequest, StoredResponse};
 pub use timed_collection::{SCAN, TimedCollection};
+pub use traces::Traces;

@@ -12,6 +12,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern,
 use mongodb::{Client, Database, IndexModel};
 use serde::Serialize;
 
+use crate::command_spans;
 use crate::error::Result;
 
 /// How long an operation waits for a server to become available.
@@ -56,6 +57,7 @@ async fn open(
             metrics::histogram!("mongodb_pool_wait_seconds", "pool" => pool).record(taken.duration);
         }
     }));
+    options.command_event_handler = command_spans::handler();
     let client = Client::with_options(options).context("MONGO_URI")?;
     client
         .default_database()

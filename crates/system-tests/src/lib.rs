@@ -18,6 +18,7 @@ pub mod program;
 mod prometheus;
 pub mod search_load;
 mod stack;
+mod trace;
 pub mod workspace;
 
 pub use browser::Browser;
@@ -29,3 +30,4 @@ pub use plain::{Form, Page, PlainBrowser};
 pub use processes::{Process, Processes};
 pub use prometheus::Prometheus;
 pub use stack::{OtherWeb, Stack, free_port};
+pub use trace::{PURCHASE, Trace};

@@ -49,6 +49,7 @@
 mod batches;
 mod bus;
 mod client;
+mod collector;
 pub mod environment;
 pub mod fixtures;
 mod infra;
@@ -66,6 +67,7 @@ mod wait;
 pub use batches::batches;
 pub use bus::{Bus, DeadLetter};
 pub use client::{Client, Request, Response};
+pub use collector::{Collector, ReceivedSpan};
 pub use infra::{Infra, PUBLIC_URL};
 pub use mongod::StandaloneMongod;
 pub use nats::Nats;

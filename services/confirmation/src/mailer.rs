@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use common::text::without_addresses;
 use lettre::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::Noop;
 use lettre::transport::smtp::extension::ClientId;
+use telemetry::spans;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use crate::settings::{Encryption, Relay};
 
@@ -35,6 +38,18 @@ pub enum SendError {
     /// The conversation broke off, or took too long: the server may have accepted it.
     #[error("{0}")]
     Unknown(String),
+}
+
+impl SendError {
+    /// Its kind, as a span has it.
+    fn kind(&self) -> &'static str {
+        match self {
+            SendError::Refused(_) => "refused",
+            SendError::Deferred(_) => "deferred",
+            SendError::Unreachable(_) => "unreachable",
+            SendError::Unknown(_) => "unknown",
+        }
+    }
 }
 
 /// Sends mails to one server. Cheap to clone.
@@ -75,8 +90,18 @@ impl Mailer {
         })))
     }
 
-    /// Sends a mail, within the time limit. (lettre has one for the connection alone.)
-    pub async fn send(&self, message: &Message) -> Result<(), SendError> {
+    /// Sends a mail of this kind, within the time limit. (lettre has one for the connection alone.)
+    pub async fn send(&self, message: &Message, kind: &str) -> Result<(), SendError> {
+        let (host, port) = &self.0.address;
+        let span = spans::mail(kind, host, *port);
+        let sent = self.deliver(message).instrument(span.clone()).await;
+        if let Err(error) = &sent {
+            spans::fail(&span, error.kind());
+        }
+        sent
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), SendError> {
         let limit = self.0.timeout;
         let mut connection = match timeout(limit, self.connection()).await {
             Ok(Ok(connection)) => connection,
@@ -136,7 +161,7 @@ impl Mailer {
     }
 }
 
-/// With its causes, in one line.
+/// With its causes, in one line, without the addresses that a server repeats.
 fn described(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -147,5 +172,6 @@ fn described(error: &Error) -> String {
         }
         source = cause.source();
     }
+    let text = without_addresses(&text);
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(500).collect()
 }

@@ -23,6 +23,7 @@ const ID_INDEX: &str = "_id_";
 
 impl Aggregate for Mail {
     const COLLECTION: &'static str = "mails";
+    const IS_WORKED_ON: bool = true;
 
     fn id(&self) -> String {
         self.id.to_string()

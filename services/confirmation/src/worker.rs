@@ -9,10 +9,12 @@ use common::back_off::back_off;
 use common::events::UserStatus;
 use lettre::Message;
 use store::Change;
+use telemetry::spans;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::domain::{Mail, RENEWAL, UserReplica};
 use crate::mailer::{Mailer, SendError};
@@ -46,6 +48,8 @@ pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: Cancell
         match app.store.due(app.clock.now(), limit).await {
             Ok(due) if !due.is_empty() => {
                 let mut permit = Some(first);
+                let ids = due.iter().map(|due| due.mail.id.clone());
+                let traces = app.store.documents().traces(ids).await;
                 for due in due {
                     let Some(permit) =
                         permit.take().or_else(|| Arc::clone(&permits).try_acquire_owned().ok())
@@ -53,13 +57,15 @@ pub async fn run(app: App, letterhead: Letterhead, mailer: Mailer, stop: Cancell
                         break;
                     };
                     let sender = Arc::clone(&sender);
-                    tasks.spawn(async move {
+                    let span = spans::work("work on mail", traces.of(&due.mail.id));
+                    let work = async move {
                         if let Err(error) = sender.send(&due).await {
                             let id = &due.mail.id;
                             tracing::warn!(mail = %id, %error, "mail not handled, will retry");
                         }
                         drop(permit);
-                    });
+                    };
+                    tasks.spawn(work.instrument(span));
                 }
                 continue;
             }
@@ -137,7 +143,10 @@ impl Sender {
 
     async fn send_to(&self, mail: &Mail, user: &UserReplica) -> store::Result<()> {
         let outcome = match self.with_lease(mail, self.compose(mail, user)).await {
-            Ok(message) => self.with_lease(mail, self.mailer.send(&message)).await,
+            Ok(message) => {
+                let sending = self.mailer.send(&message, mail.kind.as_str());
+                self.with_lease(mail, sending).await
+            }
             Err(error) => Err(SendError::Refused(format!("it can't be written: {error:#}"))),
         };
         let (id, kind) = (&mail.id, mail.kind.as_str());

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use common::Time;
 use futures::{StreamExt, TryStreamExt};
+use telemetry::spans;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::domain::{ExpiryDecision, Schedule};
 use crate::state::App;
@@ -141,12 +143,16 @@ async fn expire_all(
     app: &App,
     schedules: Vec<Schedule>,
 ) -> Vec<(Schedule, store::Result<Outcome>)> {
+    let ids = schedules.iter().map(|schedule| &schedule.order_id);
+    let traces = app.store.documents().traces(ids).await;
     let expiring = schedules.into_iter().map(|schedule| {
         let app = app.clone();
-        async move {
+        let span = spans::work("expire reservation", traces.of(schedule.order_id));
+        let expire = async move {
             let outcome = expire(&app, &schedule).await;
             (schedule, outcome)
-        }
+        };
+        expire.instrument(span)
     });
     futures::stream::iter(expiring).buffer_unordered(CONCURRENCY).collect().await
 }

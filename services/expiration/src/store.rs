@@ -14,6 +14,7 @@ use crate::domain::{Schedule, State};
 
 impl Aggregate for Schedule {
     const COLLECTION: &'static str = "schedules";
+    const IS_WORKED_ON: bool = true;
 
     fn id(&self) -> String {
         self.order_id.to_string()

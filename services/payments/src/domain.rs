@@ -78,6 +78,7 @@ pub struct OrderPayment {
 impl Aggregate for OrderPayment {
     const COLLECTION: &'static str = "payments";
     const OBLIGES: bool = true;
+    const IS_WORKED_ON: bool = true;
     fn id(&self) -> String {
         self.order_id.to_string()
     }

@@ -30,6 +30,8 @@ use stripe_payment::payment_method::{
     CreatePaymentMethodType,
 };
 use stripe_types::{RangeBoundsTs, RangeQueryTs};
+use telemetry::spans;
+use tracing::Instrument;
 use url::Url;
 
 use crate::domain::{
@@ -92,6 +94,7 @@ pub struct ListedEvent {
 #[derive(Clone)]
 pub struct Gateway {
     client: Client,
+    server: Url,
 }
 
 impl Gateway {
@@ -102,7 +105,30 @@ impl Gateway {
             .request_strategy(RequestStrategy::Once)
             .build()
             .context("STRIPE_KEY, STRIPE_URL")?;
-        Ok(Gateway { client })
+        Ok(Gateway { client, server: url.clone() })
+    }
+
+    /// Sends a request, in a span. (Stripe gets no `traceparent`: it isn't a part of the system.)
+    async fn call<T>(
+        &self,
+        method: &str,
+        template: &str,
+        request: impl Future<Output = Result<T, StripeError>>,
+    ) -> StripeResult<T> {
+        let host = self.server.host_str().unwrap_or_default();
+        let span = spans::http_client(method, host, self.server.port(), template);
+        let response = request.instrument(span.clone()).await;
+        match &response {
+            Ok(_) => spans::http_responded(&span, 200),
+            Err(StripeError::Stripe(_, status)) => spans::http_responded(&span, *status),
+            Err(StripeError::Timeout) => spans::fail(&span, "timeout"),
+            Err(
+                StripeError::JSONDeserialize(_)
+                | StripeError::ClientError(_)
+                | StripeError::ConfigError(_),
+            ) => spans::fail(&span, "no_response"),
+        }
+        response.map_err(error)
     }
 
     /// Creates the order's PaymentIntent, for cards only. Returns its id.
@@ -127,7 +153,7 @@ impl Gateway {
             .metadata([(ORDER.to_owned(), order.to_string())]);
         let request =
             request.customize().request_strategy(with_key(&format!("pi:{order}:{number}"))?);
-        let intent = request.send(&self.client).await.map_err(error)?;
+        let intent = self.call("POST", "/v1/payment_intents", request.send(&self.client)).await?;
         compare_intent(&intent, total)?;
         Ok(intent.id.to_string())
     }
@@ -145,7 +171,7 @@ impl Gateway {
             .card(CreatePaymentMethodCard::TokenParams(card));
         let request =
             request.customize().request_strategy(with_key(&format!("pm:{order}:{number}"))?);
-        let method = request.send(&self.client).await.map_err(error)?;
+        let method = self.call("POST", "/v1/payment_methods", request.send(&self.client)).await?;
         Ok(method.id.to_string())
     }
 
@@ -169,13 +195,21 @@ impl Gateway {
         };
         let request =
             request.customize().request_strategy(with_key(&format!("confirm:{order}:{number}"))?);
-        intent_state(&request.send(&self.client).await.map_err(error)?, total)
+        intent_state(
+            &self
+                .call("POST", "/v1/payment_intents/{intent}/confirm", request.send(&self.client))
+                .await?,
+            total,
+        )
     }
 
     /// The PaymentIntent, with what is refunded of it.
     pub async fn retrieve_intent(&self, intent: &str, total: &Total) -> StripeResult<IntentState> {
         let request = RetrievePaymentIntent::new(intent);
-        match intent_state(&request.send(&self.client).await.map_err(error)?, total)? {
+        match intent_state(
+            &self.call("GET", "/v1/payment_intents/{intent}", request.send(&self.client)).await?,
+            total,
+        )? {
             IntentState::Succeeded(_) => {
                 Ok(IntentState::Succeeded(self.retrieve_refunds(intent, total).await?))
             }
@@ -197,7 +231,7 @@ impl Gateway {
             if let Some(last) = last.take() {
                 request = request.starting_after(last);
             }
-            let page = request.send(&self.client).await.map_err(error)?;
+            let page = self.call("GET", "/v1/payment_intents", request.send(&self.client)).await?;
             listed.extend(page.data.iter().filter_map(listed_intent));
             last = page.data.last().map(|intent| intent.id.to_string());
             if !page.has_more || last.is_none() {
@@ -225,7 +259,7 @@ impl Gateway {
         if let Some(after) = after {
             request = request.starting_after(after);
         }
-        let page = request.send(&self.client).await.map_err(error)?;
+        let page = self.call("GET", "/v1/events", request.send(&self.client)).await?;
         let last = page.data.last().map(|event| event.id.to_string());
         let listed = |event: &stripe_core::Event| ListedEvent {
             id: event.id.to_string(),
@@ -249,13 +283,23 @@ impl Gateway {
         let request = CapturePaymentIntent::new(intent);
         let request =
             request.customize().request_strategy(with_key(&format!("capture:{payment}:{number}"))?);
-        intent_state(&request.send(&self.client).await.map_err(error)?, total)
+        intent_state(
+            &self
+                .call("POST", "/v1/payment_intents/{intent}/capture", request.send(&self.client))
+                .await?,
+            total,
+        )
     }
 
     /// Cancels an uncaptured PaymentIntent permanently. Safe to repeat without a key: it names the object.
     pub async fn cancel_intent(&self, intent: &str, total: &Total) -> StripeResult<IntentState> {
         let request = CancelPaymentIntent::new(intent);
-        intent_state(&request.send(&self.client).await.map_err(error)?, total)
+        intent_state(
+            &self
+                .call("POST", "/v1/payment_intents/{intent}/cancel", request.send(&self.client))
+                .await?,
+            total,
+        )
     }
 
     /// Refunds this amount of the PaymentIntent; without one, all that is not refunded yet.
@@ -273,7 +317,7 @@ impl Gateway {
         }
         let request =
             request.customize().request_strategy(with_key(&format!("refund:{payment}:{number}"))?);
-        let refund = request.send(&self.client).await.map_err(error)?;
+        let refund = self.call("POST", "/v1/refunds", request.send(&self.client)).await?;
         let state = refund_state(&refund, total)?;
         match amount.filter(|amount| amount.minor() != refund.amount) {
             Some(requested) => Err(mismatch(format!(
@@ -292,7 +336,7 @@ impl Gateway {
         total: &Total,
     ) -> StripeResult<Vec<Dispute>> {
         let request = ListDispute::new().payment_intent(intent).limit(PER_PAGE);
-        let page = request.send(&self.client).await.map_err(error)?;
+        let page = self.call("GET", "/v1/disputes", request.send(&self.client)).await?;
         for dispute in &page.data {
             if dispute.amount > total.amount.minor() || !has_currency(&dispute.currency, total) {
                 let (id, amount) = (&dispute.id, Money::from_minor(dispute.amount));
@@ -312,7 +356,7 @@ impl Gateway {
             if let Some(last) = last.take() {
                 request = request.starting_after(last);
             }
-            let page = request.send(&self.client).await.map_err(error)?;
+            let page = self.call("GET", "/v1/refunds", request.send(&self.client)).await?;
             // The newest come first.
             for refund in &page.data {
                 match refund_state(refund, total)? {

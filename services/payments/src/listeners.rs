@@ -10,6 +10,7 @@ pub mod order_updated;
 use bus::Failure;
 use common::events::{self, Order};
 use futures::future::join_all;
+use tracing::Instrument;
 
 use crate::domain::OrderPayment;
 use crate::state::App;
@@ -33,7 +34,7 @@ async fn follow_known(
         app.store.follow(order, known, permit.is_some(), app.limits, now).await?;
     match permit {
         Some(permit) if is_leased => {
-            app.executions.spawn(permit, worker::execute(app.clone(), payment));
+            app.executions.spawn(permit, worker::execute(app.clone(), payment).in_current_span());
         }
         Some(_) | None if payment.next_run_at.is_some() => app.wake_worker.notify_one(),
         Some(_) | None => {}

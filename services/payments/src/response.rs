@@ -192,7 +192,7 @@ async fn reload(app: &App, order: OrderId) -> Option<OrderPayment> {
     const TIMEOUT: Duration = Duration::from_secs(2);
     let store = app.store.clone();
     // In a task of its own, so that the driver's future isn't dropped before it is done.
-    let find = tokio::spawn(async move { store.find(order).await });
+    let find = tokio::spawn(async move { store.find(order).await }.in_current_span());
     tokio::time::timeout(TIMEOUT, find).await.ok()?.ok()?.ok()?
 }
 

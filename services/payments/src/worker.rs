@@ -12,8 +12,10 @@ use common::Time;
 use common::back_off::back_off;
 use common::ids::OrderId;
 use store::Change;
+use telemetry::spans;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::domain::{self, GatewayError, Next, OrderPayment, Step, StripeResult, Transition};
 use crate::state::App;
@@ -46,13 +48,17 @@ pub async fn run(app: App, stop: CancellationToken) {
     while !stop.is_cancelled() {
         match app.store.find_due(app.clock.now()).await {
             Ok(due) => {
+                let ids = due.iter().map(|payment| payment.order_id);
+                let traces = app.store.documents().traces(ids).await;
                 for payment in due {
                     let Some(permit) = app.executions.acquire().await else { return };
                     let worker = app.clone();
-                    app.executions.spawn(permit, async move {
+                    let span = spans::work("work on payment", traces.of(payment.order_id));
+                    let work = async move {
                         let order = payment.order_id;
                         report(order, claim_and_execute(&worker, payment).await);
-                    });
+                    };
+                    app.executions.spawn(permit, work.instrument(span));
                 }
             }
             Err(error) => tracing::warn!(%error, "could not query due payments, will retry"),

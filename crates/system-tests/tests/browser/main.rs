@@ -19,4 +19,5 @@ mod session;
 mod shared;
 mod stripe_js;
 mod the_browser;
+mod tracing;
 mod zones;

@@ -23,15 +23,15 @@ fn spellings(code: &str) -> Vec<String> {
 
 /// Everything that was written somewhere: by its name, for the message of a failure.
 #[derive(Default)]
-struct Written(BTreeMap<String, String>);
+pub struct Written(BTreeMap<String, String>);
 
 impl Written {
-    fn add(&mut self, name: impl Into<String>, text: impl AsRef<[u8]>) {
+    pub fn add(&mut self, name: impl Into<String>, text: impl AsRef<[u8]>) {
         self.0.insert(name.into(), String::from_utf8_lossy(text.as_ref()).into_owned());
     }
 
     /// Those with one of the codes.
-    fn with(&self, codes: &[String]) -> Vec<&str> {
+    pub fn with(&self, codes: &[String]) -> Vec<&str> {
         let spellings: Vec<_> = codes.iter().flat_map(|code| spellings(code)).collect();
         let has_one = |text: &str| spellings.iter().any(|spelling| text.contains(spelling));
         let found = self.0.iter().filter(|(_, text)| has_one(text));
@@ -134,7 +134,7 @@ async fn what_opens_a_link_is_in_no_log_event_or_document() {
 }
 
 /// Two places that are checked in at the seller's own door, paid. Returns the paths of listing and order, and the codes.
-async fn sale(seller: &PlainBrowser, buyer: &PlainBrowser) -> (String, String, Vec<String>) {
+pub async fn sale(seller: &PlainBrowser, buyer: &PlainBrowser) -> (String, String, Vec<String>) {
     let form = seller.opens("/tickets/new").await.form("/tickets/new");
     let form = form.with("title", "Motörhead").with("price", "20").with("quantity", "3");
     let form = form.with("delivery", "checked_in_here");

@@ -31,5 +31,6 @@ mod revocations;
 mod rooms;
 mod shared;
 mod stale_processes;
+mod tracing;
 mod upgrades;
 mod walkthroughs;

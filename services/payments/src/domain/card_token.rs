@@ -1,14 +1,22 @@
 //! What the buyer's browser gets from Stripe in exchange for a card.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// A token (`tok_…`), a PaymentMethod (`pm_…`) or a ConfirmationToken (`ctoken_…`, of the Payment Element). Whether it
 /// exists, only Stripe knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CardToken(String);
+
+/// Without the token: this is what a log line has.
+impl fmt::Debug for CardToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CardToken")
+    }
+}
 
 /// The text can't be one. Displays as the broken rule, which continues the field's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,8 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use telemetry::spans;
+use tracing::Instrument;
 use url::Url;
 
 use super::{
@@ -485,7 +487,7 @@ impl Caller {
             request = request.header(header::COOKIE, cookies.join("; "));
         }
         if let Some(traceparent) = telemetry::traceparent() {
-            request = request.header("traceparent", traceparent);
+            request = request.header(telemetry::TRACEPARENT, traceparent);
         }
         Ok(request)
     }
@@ -493,7 +495,7 @@ impl Caller {
 
 /// A successful response; every other outcome is a failure.
 async fn send(request: RequestBuilder) -> Result<Response, Failure> {
-    let response = request.send().await.map_err(|error| Failure::Down(error.into()))?;
+    let response = exchange(request).await.map_err(|error| Failure::Down(error.into()))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -504,6 +506,26 @@ async fn send(request: RequestBuilder) -> Result<Response, Failure> {
         Ok(refusal) => Err(Failure::Down(anyhow::anyhow!("{refusal}"))),
         Err(_) => Err(Failure::Down(anyhow::anyhow!("{status} without a problem document"))),
     }
+}
+
+/// Sends the request, in a span that the service's own is a child of.
+async fn exchange(request: RequestBuilder) -> reqwest::Result<Response> {
+    let (client, request) = request.build_split();
+    let mut request = request?;
+    let url = request.url();
+    let host = url.host_str().unwrap_or_default();
+    let span = spans::http_client(request.method().as_str(), host, url.port(), url.path());
+    let traceparent = spans::traceparent_of(&span).and_then(|it| it.try_into().ok());
+    if let Some(traceparent) = traceparent {
+        request.headers_mut().insert(telemetry::TRACEPARENT, traceparent);
+    }
+    let response = client.execute(request).instrument(span.clone()).await;
+    match &response {
+        Ok(response) => spans::http_responded(&span, response.status().as_u16()),
+        Err(error) if error.is_timeout() => spans::fail(&span, "timeout"),
+        Err(_) => spans::fail(&span, "no_response"),
+    }
+    response
 }
 
 async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
