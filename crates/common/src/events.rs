@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
@@ -328,7 +329,7 @@ impl<T: Extensible> Extensible for Option<T> {
 }
 
 /// Whether a user may use the marketplace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
     /// May buy and sell.
@@ -489,7 +490,7 @@ pub struct Reserved {
 }
 
 /// The state of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum OrderStatus {
     /// Reserved; tickets hasn't confirmed the reservation yet.
     #[serde(rename = "created")]
@@ -541,7 +542,7 @@ impl OrderStatus {
 }
 
 /// Why an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Its buyer cancelled it.
@@ -580,7 +581,7 @@ impl CancelReason {
 }
 
 /// How far the delivery of a ticket has come, as its seller and its buyer say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandoverState {
     /// The seller has sent it, or sent it again.
@@ -820,7 +821,7 @@ pub struct ReleasedPayment {
 }
 
 /// What has become of a dispute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStatus {
     /// The bank hasn't decided; the charge can't be refunded meanwhile.

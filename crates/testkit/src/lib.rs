@@ -54,6 +54,7 @@ pub mod fixtures;
 mod infra;
 mod mongod;
 mod nats;
+pub mod openapi;
 mod process;
 mod profile;
 mod program;

@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use common::problem;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{Caller, ClientIp, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
+use utoipa::ToSchema;
 
 use super::errors::{account_banned, invalid_credentials};
 use crate::domain::{Device, EmailAddress, User, password};
@@ -16,11 +19,13 @@ use crate::state::App;
 use crate::view::UserView;
 
 /// An omitted member counts as an empty one, so that its violation is reported with the others.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct SignIn {
     #[serde(default)]
+    #[schema(required = true, example = "ada@example.com")]
     email: String,
     #[serde(default)]
+    #[schema(required = true, min_length = 1, example = "correct horse battery")]
     password: String,
 }
 
@@ -73,6 +78,14 @@ pub async fn handle(
     }
     sessions::begin(&app, &user, device, now, &cookies).await?;
     Ok(Json(user.into()))
+}
+
+pub fn call() -> Call {
+    Call::post("signIn", "/api/users/signin", "Sign in")
+        .body::<SignIn>()
+        .ok::<UserView>("The user, who is signed in.")
+        .with_headers(&["Set-Cookie"])
+        .refused(&[&problem::INVALID_CREDENTIALS, &problem::ACCOUNT_BANNED])
 }
 
 /// Whether the user has this password; false without a user.
