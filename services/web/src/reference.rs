@@ -2,6 +2,7 @@
 //! into (`openapi.json`, which a test keeps up to date). So the page is there also while a service is away.
 
 mod schema;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use schema::{Member, Type};
+pub use text::Text;
 
 /// The document, as programs read it.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
@@ -70,28 +72,8 @@ pub struct Schema {
     pub members: Vec<Member>,
     /// Of a text that is one of these.
     pub names: Vec<String>,
-}
-
-/// A text with names of the code in between.
-pub struct Text(pub Vec<Span>);
-
-pub struct Span {
-    pub is_code: bool,
-    pub text: String,
-}
-
-impl Text {
-    fn of(text: &str) -> Text {
-        let span = |(number, text): (usize, &str)| Span {
-            is_code: number % 2 == 1,
-            text: text.to_owned(),
-        };
-        Text(text.split('`').enumerate().map(span).filter(|span| !span.text.is_empty()).collect())
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+    /// Of what has neither members nor names.
+    pub kind: Option<Type>,
 }
 
 /// What is read of the document.
@@ -151,19 +133,20 @@ impl Reference {
         }
         let schemas = components.schemas.iter();
         let schemas = schemas.map(|(name, schema)| Schema::of(name, schema, &components.schemas));
-        let schemas =
-            schemas.filter(|schema| !schema.members.is_empty() || !schema.names.is_empty());
         Reference { groups, schemas: schemas.collect() }
     }
 }
 
 impl Schema {
     fn of(name: &str, schema: &Value, schemas: &BTreeMap<String, Value>) -> Schema {
+        let (members, names) = (schema::members(schema, schemas), schema::names(schema));
+        let is_plain = members.is_empty() && names.is_empty();
         Schema {
             name: name.to_owned(),
             text: Text::of(schema["description"].as_str().unwrap_or_default()),
-            members: schema::members(schema, schemas),
-            names: schema::names(schema),
+            members,
+            names,
+            kind: is_plain.then(|| schema::kind(schema)),
         }
     }
 }
@@ -347,7 +330,7 @@ mod tests {
             && problem.status == "409"));
         assert!(reserve.body.iter().any(|member| member.name == "ticketId" && member.is_required));
         let cancel = call("orders-cancel");
-        let id = "01968d38-4f80-7c3a-9d2e-4b1d00001111";
+        let id = "01968d38-4f80-7c3a-9d2e-4b1d00003333";
         assert_eq!(cancel.example, format!("curl -b jar -X DELETE \"$BASE/api/orders/{id}\""));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use common::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
 use common::problem::{self, Problem};
 use common::scopes::Scope;
 use http::{Method, StatusCode};
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Components, Direction, problems, without_null};
+use super::components::{Components, Direction, without_null};
+use super::problems;
 
 /// Any JSON object.
 #[derive(ToSchema)]
@@ -34,6 +36,7 @@ pub struct Call {
     text: &'static str,
     credential: Credential,
     parameters: Vec<Value>,
+    has_query: bool,
     body: Option<Body>,
     responses: Vec<Response>,
     refusals: Vec<&'static Problem>,
@@ -97,6 +100,7 @@ impl Call {
             text: "",
             credential: Credential::None,
             parameters: Vec::new(),
+            has_query: false,
             body: None,
             responses: Vec::new(),
             refusals: Vec::new(),
@@ -131,6 +135,7 @@ impl Call {
 
     /// The parameters of the query.
     pub fn query<P: IntoParams>(mut self) -> Call {
+        self.has_query = true;
         let parameters = P::into_params(|| Some(ParameterIn::Query));
         self.parameters.extend(parameters.into_iter().map(|parameter| {
             let mut parameter = json!(parameter);
@@ -143,7 +148,7 @@ impl Call {
 
     /// A list in pages: `limit` and `cursor`.
     pub fn paged(self) -> Call {
-        self.parameter("limit").parameter("cursor")
+        Call { has_query: true, ..self }.parameter("limit").parameter("cursor")
     }
 
     /// `Idempotency-Key`.
@@ -302,11 +307,7 @@ impl Call {
             all.extend([&problem::MALFORMED, &problem::INVALID]);
             all.extend([&problem::TOO_LARGE, &problem::UNSUPPORTED_MEDIA_TYPE]);
         }
-        if self
-            .parameters
-            .iter()
-            .any(|it| !it.to_string().contains("Match") && !it.to_string().contains("Key"))
-        {
+        if self.has_query {
             all.push(&problem::INVALID);
         }
         match self.credential {
@@ -344,7 +345,8 @@ impl Call {
 
     /// The operation, whose schemas and responses are added to the components.
     pub(super) fn render(self, tag: &str, components: &mut Components) -> Value {
-        let mut parameters: Vec<Value> = self.segments().map(path_parameter).collect();
+        let parameter = |name| path_parameter(name, &self.path);
+        let mut parameters: Vec<Value> = self.segments().map(parameter).collect();
         parameters.extend(self.parameters.iter().cloned());
         let mut operation = json!({
             "tags": [tag],
@@ -391,9 +393,23 @@ impl Response {
     }
 }
 
-fn path_parameter(name: &str) -> Value {
+fn path_parameter(name: &str, path: &str) -> Value {
+    let example = match name {
+        "group" => json!(crate::auth::ADMIN),
+        "user" => example::<UserId>(),
+        _ if path.starts_with("/api/tickets") => example::<TicketId>(),
+        _ if path.starts_with("/api/orders") => example::<OrderId>(),
+        _ if path.starts_with("/api/payments") => example::<PaymentId>(),
+        _ if path.contains("/sessions/") || path.contains("/tokens/") => example::<SessionId>(),
+        _ => example::<UserId>(),
+    };
     json!({
         "name": name, "in": "path", "required": true,
-        "schema": { "type": "string", "examples": ["01968d38-4f80-7c3a-9d2e-4b1d00001111"] },
+        "schema": { "type": "string", "examples": [example] },
     })
+}
+
+/// The one that stands in the type's schema.
+fn example<T: ToSchema>() -> Value {
+    json!(T::schema())["example"].clone()
 }

@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::Components;
+use super::components::Components;
 
 /// An error.
 #[derive(ToSchema)]

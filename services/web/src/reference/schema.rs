@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Text;
+use super::text::Text;
 
 /// A member of an object, or a parameter.
 pub struct Member {
@@ -82,7 +82,7 @@ fn about(schema: &Value) -> String {
     if own.is_empty() { text(&schema["oneOf"][0]["description"]) } else { own }
 }
 
-fn kind(schema: &Value) -> Type {
+pub(super) fn kind(schema: &Value) -> Type {
     if let Some(name) = referred(schema) {
         return Type { words: String::new(), schema: Some(name) };
     }
