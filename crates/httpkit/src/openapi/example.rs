@@ -38,11 +38,8 @@ fn of(schema: &Value, schemas: &Value) -> Value {
     if let Some(first) = schema["oneOf"].as_array().and_then(|any| any.first()) {
         return of(first, schemas);
     }
-    let kind = match &schema["type"] {
-        Value::Array(kinds) => &kinds[0],
-        kind => kind,
-    };
-    match kind.as_str() {
+    let kinds = &schema["type"];
+    match kinds.as_str().or_else(|| kinds[0].as_str()) {
         Some("array") => json!([of(&schema["items"], schemas)]),
         Some("object") => Value::Object(members(schema, schemas)),
         Some("boolean") => json!(false),

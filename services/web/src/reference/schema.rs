@@ -91,15 +91,13 @@ pub(super) fn kind(schema: &Value) -> Type {
     {
         return kind(first);
     }
-    let name = match &schema["type"] {
-        Value::Array(names) => names.first().map(text).unwrap_or_default(),
-        name => text(name),
-    };
+    let names = &schema["type"];
+    let name = names.as_str().or_else(|| names[0].as_str()).unwrap_or_default();
     if name == "array" {
         let Type { words, schema } = kind(&schema["items"]);
         return Type { words: format!("a list of {words}").trim_end().to_owned(), schema };
     }
-    let mut words = match name.as_str() {
+    let mut words = match name {
         "integer" => "a whole number".to_owned(),
         "boolean" => "true or false".to_owned(),
         "number" => "a number".to_owned(),
