@@ -13,6 +13,9 @@ use jiff::fmt::temporal::Pieces;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// An instant, in whole milliseconds: what BSON's date can hold.
 ///
@@ -20,6 +23,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// it compares and indexes as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
+
+/// As JSON has it.
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let time = ObjectBuilder::new().schema_type(Type::String).format(Some(DATE_TIME));
+        let time = time.description(Some("RFC 3339, in UTC, with milliseconds."));
+        time.examples(["2030-05-01T19:00:00.000Z"]).into()
+    }
+}
+
+const DATE_TIME: SchemaFormat = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+
+impl ToSchema for Time {}
 
 impl Time {
     /// The last instant that is still written with a year of four digits.

@@ -15,6 +15,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::ids::{OrderId, PaymentId, SessionId, TicketId, UserId};
@@ -365,7 +366,7 @@ impl<T: Extensible> Extensible for Option<T> {
 }
 
 /// Whether a user may use the marketplace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
     /// May buy and sell.
@@ -528,7 +529,7 @@ pub struct Reserved {
 }
 
 /// The state of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub enum OrderStatus {
     /// Reserved; tickets hasn't confirmed the reservation yet.
     #[serde(rename = "created")]
@@ -580,7 +581,7 @@ impl OrderStatus {
 }
 
 /// Why an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// Its buyer cancelled it.
@@ -619,7 +620,7 @@ impl CancelReason {
 }
 
 /// How far the delivery of a ticket has come, as its seller and its buyer say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandoverState {
     /// The seller has sent it, or sent it again.
@@ -859,7 +860,7 @@ pub struct ReleasedPayment {
 }
 
 /// What has become of a dispute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStatus {
     /// The bank hasn't decided; the charge can't be refunded meanwhile.

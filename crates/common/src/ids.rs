@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use bson::Bson;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Time;
@@ -17,9 +18,10 @@ pub trait Id: FromStr {
 }
 
 macro_rules! id {
-    ($($(#[$doc:meta])* $name:ident = $names:literal),+ $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident = $names:literal, such as $example:literal),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+        #[schema(value_type = String, format = "uuid", example = $example)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -95,15 +97,15 @@ macro_rules! id {
 
 id! {
     /// A user, who buys or sells.
-    UserId = "user",
+    UserId = "user", such as "01968d38-4f80-7c3a-9d2e-4b1d00001111",
     /// A ticket for sale.
-    TicketId = "ticket",
+    TicketId = "ticket", such as "01968d38-4f80-7c3a-9d2e-4b1d00002222",
     /// One buyer's reservation of a ticket, and what became of it.
-    OrderId = "order",
+    OrderId = "order", such as "01968d38-4f80-7c3a-9d2e-4b1d00003333",
     /// The one payment of an order.
-    PaymentId = "payment",
+    PaymentId = "payment", such as "01968d38-4f80-7c3a-9d2e-4b1d00004444",
     /// A signed-in session: a family of refresh tokens.
-    SessionId = "session",
+    SessionId = "session", such as "01968d38-4f80-7c3a-9d2e-4b1d00005555",
 }
 
 /// A text that isn't an id.

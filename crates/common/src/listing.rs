@@ -3,13 +3,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::money::{self, Currency, Money};
 use crate::places::Quantity;
 
 /// How buyers get in with what they have bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// A ticket of somebody else's event, which the seller sends to the buyer. A code of ours would open no door there.
@@ -113,17 +114,25 @@ impl Listing {
 
 /// What is for sale, as the API shows it on a ticket and on an order: the price of one place is a decimal string. How many
 /// there are, and how they are sold, is a matter of the ticket alone.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Listing, description = "What is for sale.")]
 pub struct ListingView {
+    /// One line: event, section, row and seat.
+    #[schema(example = "Tosca, row 7")]
     title: String,
+    /// Of one place.
     #[serde(serialize_with = "money::as_decimal")]
     price: Money,
     currency: Currency,
+    /// When the event begins; absent if the ticket is valid on any date.
     #[serde(skip_serializing_if = "Option::is_none")]
     date: Option<Time>,
+    /// In which `date` is shown (IANA).
+    #[schema(example = "Europe/Vienna")]
     time_zone: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "State Opera")]
     venue: Option<String>,
     delivery: Delivery,
 }

@@ -1,10 +1,14 @@
 //! Money: integer minor units everywhere inside, a decimal string in the API, never a float.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// An amount in minor units (cents) of the deployment's currency.
 ///
@@ -12,6 +16,17 @@ use serde_json::value::RawValue;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Money(i64);
+
+/// As responses have it ([`as_decimal`]).
+impl PartialSchema for Money {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?\d+\.\d{2}$"));
+        let text = text.description(Some("An amount of money, with two decimals."));
+        text.examples(["20.50"]).into()
+    }
+}
+
+impl ToSchema for Money {}
 
 impl Money {
     /// The highest price of a ticket: 999,999.99.
@@ -74,6 +89,23 @@ impl AmountInput {
     }
 }
 
+impl PartialSchema for AmountInput {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let text = text.pattern(Some(r"^\d{1,12}(\.\d{1,2})?$"));
+        let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+        let either = OneOfBuilder::new().item(text).item(number);
+        let either = either.description(Some("An amount of money, with at most two decimals."));
+        either.examples(["20.50"]).into()
+    }
+}
+
+impl ToSchema for AmountInput {
+    fn name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+}
+
 impl<'de> Deserialize<'de> for AmountInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
@@ -87,8 +119,9 @@ impl<'de> Deserialize<'de> for AmountInput {
 }
 
 /// An ISO 4217 code, in lower case as Stripe writes it; only currencies with two decimals.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(pattern = "^[a-z]{3}$", example = "usd")]
 pub struct Currency(String);
 
 /// Stripe's currencies that don't have two decimals.

@@ -4,12 +4,16 @@ use std::fmt;
 
 use bson::Bson;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::money::Money;
 
 /// One of a listing's places: from 1 to its [`Quantity`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(transparent)]
+#[schema(minimum = 1, example = 7, description = "The number of a place.")]
 pub struct Place(u16);
 
 impl Place {
@@ -41,9 +45,21 @@ impl fmt::Display for Place {
 
 /// How many places.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
 )]
 #[serde(transparent)]
+#[schema(minimum = 0, example = 2)]
 pub struct Quantity(u16);
 
 impl Quantity {

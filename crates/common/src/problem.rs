@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A kind of refusal.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,9 +78,10 @@ problems! {
 }
 
 /// One broken rule: what is wrong, and with which field of the body or the query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Violation {
     /// The rule, as it continues the field's name: *price* — *must be at least 0.50*.
+    #[schema(example = "must not be empty")]
     pub message: String,
     /// The member of the body, or the query parameter; none for the request as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,7 @@ use crate::extract;
 /// The header, as an IETF draft names it:
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 const HEADER: &str = "idempotency-key";
-const MAX_LENGTH: usize = 255;
+pub(crate) const MAX_LENGTH: usize = 255;
 
 /// What makes two requests the same one: the user, the key, and the content.
 #[derive(Clone, Debug)]

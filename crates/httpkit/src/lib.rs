@@ -13,6 +13,7 @@ pub mod extract;
 mod graceful_shutdown;
 pub mod idempotency;
 pub mod middleware;
+pub mod openapi;
 pub mod paging;
 mod rate_limit;
 pub mod response;

@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::openapi::assert_documented;
 use crate::server_sent_events::EventStream;
 
 /// An HTTP client. Cheap to clone; `cookie` and `header` return one that always sends them.
@@ -103,15 +104,17 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: &str) -> Request {
-        let what = format!("{method} {path}");
-        let request = self.http.request(method, format!("{}{path}", self.url));
-        Request { what, request: request.headers(self.headers.clone()) }
+        let request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        let request = request.headers(self.headers.clone());
+        Request { what: format!("{method} {path}"), method, path: path.to_owned(), request }
     }
 }
 
 /// A request builder.
 pub struct Request {
     what: String,
+    method: Method,
+    path: String,
     request: reqwest::RequestBuilder,
 }
 
@@ -145,13 +148,15 @@ impl Request {
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error:?}"))
     }
 
-    /// Sends it to a server that may be down.
+    /// Sends it to a server that may be down. A response must be one that the API's documents describe.
     pub async fn try_send(self) -> reqwest::Result<Response> {
         let response = self.request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Response { what: self.what, status, headers, body, text })
+        let response = Response { what: self.what, status, headers, body, text };
+        assert_documented(&self.method, &self.path, &response);
+        Ok(response)
     }
 
     /// Opens a stream of server-sent events; the status if it is refused.

@@ -20,6 +20,8 @@ pub const KUBECTL: &str = "TEST_KUBECTL";
 pub const MONGOSH: &str = "TEST_MONGOSH";
 /// Checks the alerts; unset where it can't be had.
 pub const PROMTOOL: &str = "TEST_PROMTOOL";
+/// Where Python finds schemathesis.
+pub const SCHEMATHESIS: &str = "TEST_SCHEMATHESIS";
 /// Marks every process that a test starts, so that stale ones can be found.
 pub const MARK: &str = "TICKETING_TEST_ROOT";
 /// The log filter of the services; without it, logs are off.

@@ -55,6 +55,7 @@ pub mod fixtures;
 mod infra;
 mod mongod;
 mod nats;
+pub mod openapi;
 mod process;
 mod profile;
 mod program;

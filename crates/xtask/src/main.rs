@@ -33,6 +33,7 @@ mod proof;
 mod report;
 mod root;
 mod routes;
+mod schemathesis;
 mod servers;
 mod services;
 mod stack;

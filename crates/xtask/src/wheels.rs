@@ -162,7 +162,7 @@ pub async fn lock(servers: &Path, report: &Report) -> Result<File> {
     Ok(file)
 }
 
-async fn ensure_pip(file: &str) -> Result<()> {
+pub async fn ensure_pip(file: &str) -> Result<()> {
     let mut command = Command::new("python3");
     command.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     let has_pip = command.status().await.is_ok_and(|status| status.success());

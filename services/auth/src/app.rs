@@ -8,12 +8,14 @@ use bus::Listeners;
 use common::Clock;
 use http::{HeaderValue, header};
 use httpkit::Service;
+use httpkit::openapi;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
 use crate::first_admin;
 use crate::promises::PROMISES;
+use crate::openapi::SNAPSHOT;
 use crate::recoveries;
 use crate::routes::{
     access_token, add_to_group, audit, ban, change, create_token, currentuser, disown,
@@ -27,6 +29,7 @@ use crate::write_limit::limit_writes;
 
 pub fn routes(state: App) -> Router {
     Router::new()
+        .route("/api/auth/openapi.json", openapi::serve(SNAPSHOT))
         .route("/api/users/signup", post(signup::handle))
         .route("/api/users/signin", post(signin::handle))
         .route("/api/users/signout", post(signout::handle))

@@ -13,6 +13,7 @@ pub mod keys;
 mod known_devices;
 pub mod limits;
 mod nonces;
+pub mod openapi;
 mod passwords;
 pub mod promises;
 mod recoveries;

@@ -11,6 +11,7 @@ use httpkit::extract::parse_id;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 use store::Change;
+use utoipa::ToSchema;
 
 use crate::domain::User;
 use crate::state::App;
@@ -62,9 +63,11 @@ async fn moderate(
 }
 
 /// The code of a link, as a page sends it; one that can't be a code opens nothing, too.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(description = "What the address of a mailed link has.")]
 pub struct LinkCode {
     #[serde(default)]
+    #[schema(required = true, example = "01968d38…")]
     code: String,
 }
 

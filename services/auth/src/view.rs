@@ -5,15 +5,19 @@ use common::events::{AccountLink, LinkPurpose, UserStatus};
 use common::ids::{SessionId, UserId};
 use common::scopes::Scope;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Act, ApiToken, AuditEntry, Ban, Session, User};
 
 /// A user, as they see themselves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = User)]
 pub struct UserView {
     id: UserId,
+    #[schema(example = "ada@example.com")]
     email: String,
+    /// Whether it is confirmed.
     email_verified: bool,
     /// The address that takes effect once the link is opened that was mailed there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,15 +43,18 @@ impl From<User> for UserView {
 }
 
 /// A session, as its user sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
 pub struct SessionView {
     id: SessionId,
     /// Whether it is the one that asks.
     current: bool,
     created_at: Time,
+    /// When it was last continued.
     last_used_at: Time,
     expires_at: Time,
+    /// From where that was.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,14 +76,18 @@ impl SessionView {
 }
 
 /// An API token, as its user sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiToken)]
 pub struct ApiTokenView {
     id: SessionId,
+    #[schema(example = "Ledger")]
     name: String,
+    #[schema(value_type = Vec<Scope>)]
     scopes: Vec<&'static str>,
     created_at: Time,
     expires_at: Time,
+    /// When it was last exchanged, to the minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_at: Option<Time>,
 }
@@ -95,8 +106,9 @@ impl From<ApiToken> for ApiTokenView {
 }
 
 /// An account, as administrators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Account)]
 pub struct AccountView {
     #[serde(flatten)]
     user: UserView,
@@ -124,8 +136,9 @@ impl From<User> for AccountView {
 }
 
 /// One act of an administrator.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
 pub struct AuditView {
     /// Whose account it was about.
     user_id: UserId,

@@ -7,18 +7,21 @@ use common::Clock;
 use common::events::Subject;
 use httpkit::Service;
 use httpkit::auth::Verifier;
+use httpkit::openapi;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
 use crate::domain::Mail;
 use crate::mailer::Mailer;
 use crate::message::Letterhead;
+use crate::openapi::SNAPSHOT;
 use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 use crate::{listeners, routes, worker};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
+        .route("/api/confirmation/openapi.json", openapi::serve(SNAPSHOT))
         .route("/api/orders/{id}/mails", get(routes::mails::handle))
         .route("/api/orders/{id}/resend-confirmation", post(routes::resend::handle))
         .with_state(state)

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod listeners;
 pub mod mailer;
 pub mod message;
+pub mod openapi;
 pub mod promises;
 pub mod routes;
 pub mod settings;

@@ -4,14 +4,20 @@ use common::Time;
 use httpkit::Result;
 use serde::Serialize;
 use store::StoredResponse;
+use utoipa::ToSchema;
 
-use crate::domain::{Mail, MailId};
+use crate::domain::{Kind, Mail, MailId, Status};
 
-#[derive(Serialize)]
+/// A mail.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Mail)]
 pub struct MailView {
+    #[schema(value_type = String, example = "paid:01968d38-4f80-7c3a-9d2e-4b1d00003333")]
     id: MailId,
+    #[schema(value_type = Kind)]
     kind: &'static str,
+    #[schema(value_type = Status)]
     status: &'static str,
     /// Where it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,17 +8,20 @@ use common::events::Subject;
 use http::Method;
 use httpkit::Service;
 use httpkit::auth::Verifier;
+use httpkit::openapi;
 use httpkit::settings::ServerSettings;
 use service::Microservice;
 use service::{AdminCommands, HttpState};
 
 use crate::domain::Order;
+use crate::openapi::SNAPSHOT;
 use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 use crate::{listeners, routes, sweep};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
+        .route("/api/orders/openapi.json", openapi::serve(SNAPSHOT))
         .route("/api/orders", get(routes::list::handle).post(routes::create::handle))
         .route("/api/orders/problems", get(routes::problems::handle))
         .route("/api/orders/{id}", get(routes::show::handle).delete(routes::cancel::handle))

@@ -7,6 +7,7 @@ mod bans;
 pub mod domain;
 pub mod effects;
 pub mod listeners;
+pub mod openapi;
 pub mod promises;
 pub mod recovery;
 pub mod reserve;

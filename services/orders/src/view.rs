@@ -1,13 +1,14 @@
 //! An order as the API shows it.
 
 use common::display::receipt_number;
-use common::events::{CancelReason, OrderedTicket};
+use common::events::{CancelReason, HandoverState, OrderStatus, OrderedTicket};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::ListingView;
 use common::{Money, Place, Quantity, Time, money};
 use httpkit::Result;
 use serde::Serialize;
 use store::StoredResponse;
+use utoipa::ToSchema;
 
 use crate::domain::{Handover, Order, UserReplica};
 
@@ -17,26 +18,38 @@ pub fn created(order: &Order, now: Time) -> Result<StoredResponse> {
     StoredResponse::created(format!("/api/orders/{}", order.id), order.version, &view)
 }
 
-#[derive(Serialize)]
+/// An order.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Order)]
 pub struct OrderView {
     id: OrderId,
+    /// The buyer.
     user_id: UserId,
+    #[schema(value_type = OrderStatus)]
     status: &'static str,
+    /// While it is `cancelled`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CancelReason>)]
     cancel_reason: Option<&'static str>,
+    /// Until then it is reserved. An unpaid order is cancelled at that second.
     expires_at: Time,
     quantity: Quantity,
+    /// Their numbers.
     places: Vec<Place>,
     #[serde(serialize_with = "money::as_decimal")]
     total: Money,
+    /// As it was ordered.
     ticket: TicketView,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_id: Option<PaymentId>,
+    /// The other party's, while it is `complete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<Contact>,
+    /// Where the seller delivers, once a party has said something about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     handover: Option<HandoverView>,
+    /// Once it was paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<Receipt>,
     version: i64,
@@ -44,7 +57,8 @@ pub struct OrderView {
 }
 
 /// An order whose buyer has reported a problem, with whom to ask about it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportedOrder)]
 pub struct ReportedOrderView {
     #[serde(flatten)]
     order: OrderView,
@@ -61,9 +75,11 @@ impl ReportedOrderView {
 }
 
 /// What seller and buyer have said about the handover of the ticket.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Handover)]
 struct HandoverView {
+    #[schema(value_type = HandoverState)]
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<Time>,
@@ -73,17 +89,20 @@ struct HandoverView {
     problem: Option<ProblemView>,
 }
 
-#[derive(Serialize)]
+/// What the buyer misses.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeliveryProblem)]
 struct ProblemView {
     message: String,
     reported_at: Time,
 }
 
 /// That of an order that was paid, also after its refund.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Receipt {
+    /// It never changes.
     number: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     paid_at: Option<Time>,
@@ -92,7 +111,7 @@ struct Receipt {
 }
 
 /// The contact details of a party of a paid order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Contact {
     email: String,
@@ -101,7 +120,8 @@ struct Contact {
 }
 
 /// The ticket as it was ordered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderedTicket)]
 struct TicketView {
     id: TicketId,
     #[serde(flatten)]

@@ -8,16 +8,19 @@ use common::Clock;
 use common::events::Subject;
 use httpkit::Service;
 use httpkit::auth::Verifier;
+use httpkit::openapi;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
 use crate::domain::OrderPayment;
+use crate::openapi::SNAPSHOT;
 use crate::promises::PROMISES;
 use crate::state::{App, Settings, StateSettings};
 use crate::{admin, listeners, response, routes, sweep, webhooks, worker};
 
 pub fn routes(state: HttpState<App>) -> Router {
     Router::new()
+        .route("/api/payments/openapi.json", openapi::serve(SNAPSHOT))
         .route("/api/payments", post(routes::create::handle).get(routes::list::handle))
         .route("/api/payments/webhook", post(routes::webhook::handle))
         .route("/api/payments/{id}", get(routes::show::handle))

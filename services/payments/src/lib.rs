@@ -9,6 +9,7 @@ pub mod domain;
 pub mod executions;
 pub mod gateway;
 pub mod listeners;
+pub mod openapi;
 pub mod promises;
 pub mod reconcile;
 pub mod response;

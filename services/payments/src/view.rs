@@ -1,17 +1,26 @@
 //! A payment as the API shows it.
 
+use std::borrow::Cow;
+
 use common::Time;
+use common::events::DisputeStatus;
 use common::ids::{OrderId, PaymentId, UserId};
 use common::money::{self, Currency, Money};
 use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::{Limits, OrderPayment, Status, Version};
 
-#[derive(Serialize)]
+/// A payment.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Payment)]
 pub struct PaymentView {
     id: PaymentId,
     order_id: OrderId,
+    #[schema(value_type = Status)]
     status: &'static str,
     #[serde(serialize_with = "money::as_decimal")]
     amount: Money,
@@ -19,13 +28,18 @@ pub struct PaymentView {
     #[serde(serialize_with = "money::as_decimal")]
     amount_refunded: Money,
     currency: Currency,
+    /// How many cards were declined.
+    #[schema(example = 0)]
     declines: i64,
     /// Why the last card was declined.
     #[serde(skip_serializing_if = "Option::is_none")]
     decline_code: Option<String>,
     /// How many more cards may be tried.
+    #[schema(example = 3)]
     attempts_left: i64,
+    /// The PaymentIntent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "pi_3PqT2L…")]
     stripe_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_refund_id: Option<String>,
@@ -37,18 +51,45 @@ pub struct PaymentView {
     /// The page of the buyer's bank.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_url: Option<String>,
+    #[schema(value_type = i64)]
     pub version: Version,
     created_at: Time,
 }
 
 /// The newest dispute of the charge.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Dispute)]
 struct DisputeView {
     id: String,
-    /// `open`, `won` or `lost`.
+    #[schema(value_type = DisputeStatus)]
     status: &'static str,
     #[serde(serialize_with = "money::as_decimal")]
     amount: Money,
+}
+
+/// As [`Status::as_str`] spells it.
+impl PartialSchema for Status {
+    fn schema() -> RefOr<Schema> {
+        let names = [
+            Status::Created,
+            Status::Processing,
+            Status::ActionRequired,
+            Status::Captured,
+            Status::Refunding,
+            Status::Refunded,
+            Status::Released,
+            Status::Failed,
+            Status::ChargedBack,
+        ];
+        let names = names.map(Status::as_str);
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
+    }
+}
+
+impl ToSchema for Status {
+    fn name() -> Cow<'static, str> {
+        "PaymentStatus".into()
+    }
 }
 
 impl PaymentView {

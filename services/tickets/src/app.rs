@@ -10,10 +10,12 @@ use common::events::Subject;
 use http::Method;
 use httpkit::Service;
 use httpkit::auth::Verifier;
+use httpkit::openapi;
 use httpkit::settings::ServerSettings;
 use service::{AdminCommands, HttpState, Microservice};
 
 use crate::listeners::{follow_all, order_cancelled, order_completed, order_created, user_updated};
+use crate::openapi::SNAPSHOT;
 use crate::promises::PROMISES;
 use crate::routes::{
     admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
@@ -30,6 +32,7 @@ pub fn routes(state: HttpState<App>, keys: AdmissionKeys) -> Router {
         .route("/api/tickets/{id}/door/invitation", post(invitation::handle))
         .route("/api/tickets/{id}/door/staff", post(join::handle))
         .route("/api/tickets/{id}/door/staff/{user}", routing::delete(dismiss::handle))
+        .route("/api/tickets/openapi.json", openapi::serve(SNAPSHOT))
         .route("/api/tickets", get(list::handle).post(create::handle))
         .route("/api/tickets/{id}", get(show::handle).put(edit::handle).delete(delete::handle))
         .layer(map_response(view::vary_by_cookie))

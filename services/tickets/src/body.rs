@@ -1,32 +1,61 @@
 //! The body of `POST` and `PUT`: what a seller writes about a ticket.
 
-use common::listing::Listing;
+use common::listing::{Delivery, Listing};
 use common::money::AmountInput;
 use common::settings::MarketSettings;
 use common::{Quantity, Time};
 use httpkit::Error;
 use httpkit::validation::Rules;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::draft::{self, Draft};
 
 /// The body as it was sent. Its rules are checked by [`TicketBody::parse`], all of them, so that one response reports
 /// every violation.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewTicket, description = "What a seller writes about a ticket.")]
 pub struct TicketBody {
+    /// One line.
+    #[schema(required = true, nullable = false, min_length = 1, example = "Tosca, row 7")]
     pub title: Option<String>,
+    /// Of one place; at least `MIN_PRICE`, at most 999999.99.
+    #[schema(required = true, nullable = false)]
     pub price: Option<AmountInput>,
+    /// Line breaks are allowed.
     pub description: Option<String>,
+    /// In the future; in a PUT, the date that the ticket has may be past.
+    #[schema(format = DateTime, example = "2030-05-01T19:00:00+02:00")]
     pub date: Option<String>,
+    /// An IANA name; `TIME_ZONE` if it is omitted.
+    #[schema(example = "Europe/Vienna")]
     pub time_zone: Option<String>,
+    /// One line.
+    #[schema(example = "State Opera")]
     pub venue: Option<String>,
+    /// How many places it has: 1 if it is omitted, in a PUT as many as before. It only grows.
+    #[schema(minimum = 1, maximum = 1000, example = 2)]
     pub quantity: Option<i64>,
+    /// How many places one order may have; 10 if it is omitted.
+    #[schema(minimum = 1, maximum = 1000)]
     pub max_per_order: Option<i64>,
+    /// An order takes all places, whose total is at most 999999.99.
     pub sold_together: Option<bool>,
+    /// Nobody can order for now; in a PUT as before if it is omitted.
     pub closed: Option<bool>,
+    /// How buyers get in: the seller sends the original of somebody else's event, or our codes are checked at the seller's own door.
+    /// `seller_delivers` if it is omitted, in a PUT as before.
+    #[schema(value_type = Option<Delivery>)]
     pub delivery: Option<String>,
 }
+
+/// How long its texts may be.
+pub const MAX_CHARS: [(&str, usize); 3] = [
+    ("title", draft::MAX_TITLE_CHARS),
+    ("description", draft::MAX_DESCRIPTION_CHARS),
+    ("venue", draft::MAX_VENUE_CHARS),
+];
 
 impl TicketBody {
     /// Refuses with one violation for every broken rule. `current` is the listing that is edited: how many places it has,

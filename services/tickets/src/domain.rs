@@ -15,6 +15,7 @@ use common::listing::Listing;
 use common::{Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Change, OutboxMessage};
+use utoipa::ToSchema;
 
 pub use door::{Attendance, Door, JoinRefusal, Staff};
 pub use draft::Draft;
@@ -75,8 +76,9 @@ pub struct Ticket {
 }
 
 /// The status of a ticket, as the API shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TicketStatus)]
 pub enum Status {
     Available,
     Reserved,

@@ -7,6 +7,7 @@ pub mod app;
 pub mod body;
 pub mod domain;
 pub mod listeners;
+pub mod openapi;
 pub mod promises;
 pub mod routes;
 mod search_index;

@@ -10,27 +10,40 @@ use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
 use serde::Serialize;
 use store::StoredResponse;
+use utoipa::ToSchema;
 
 use crate::domain::{Status, Ticket};
 
-#[derive(Debug, Serialize)]
+/// A ticket.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct TicketView {
+#[schema(as = Ticket)]
+pub struct TicketView {
     id: TicketId,
     #[serde(flatten)]
     listing: ListingView,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// The seller.
     user_id: UserId,
+    /// How many places it has.
     quantity: Quantity,
+    /// Places that can be ordered now.
     available: Quantity,
+    #[schema(value_type = u16, example = 0)]
     reserved: Quantity,
+    #[schema(value_type = u16, example = 0)]
     sold: Quantity,
+    /// How many places one order may have.
+    #[schema(value_type = u16, example = 10)]
     max_per_order: Quantity,
+    /// Whether an order takes all places.
     sold_together: bool,
     status: Status,
+    /// When the first reservation ends, while it is `reserved`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_until: Option<Time>,
+    /// Of a listing of one: for its seller, that order's buyer, and administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
     version: i64,
@@ -98,6 +111,16 @@ pub fn created(ticket: &Ticket, seller: &CurrentUser, now: Time) -> Result<Store
     StoredResponse::created(format!("/api/tickets/{}", ticket.id), ticket.version, &view)
 }
 
+/// One page of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tickets)]
+pub struct Page {
+    tickets: Vec<TicketView>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required = true)]
+    next: Option<String>,
+}
+
 /// One page of a list, with the cursor of the next one.
 pub fn page(
     tickets: Vec<Ticket>,
@@ -105,11 +128,6 @@ pub fn page(
     viewer: Option<&CurrentUser>,
     now: Time,
 ) -> Response {
-    #[derive(Serialize)]
-    struct Page {
-        tickets: Vec<TicketView>,
-        next: Option<String>,
-    }
     let view = |ticket| TicketView::of(ticket, viewer, now);
     let page = Page { tickets: tickets.into_iter().map(view).collect(), next };
     respond(None, viewer, Json(page))

@@ -31,6 +31,7 @@ pub fn routes(app: App) -> Router {
     let pdf = Router::new();
     let pages = Router::new()
         .route("/", get(pages::browse::show))
+        .route("/docs", get(pages::docs::show))
         .route("/auth/signup", get(pages::signup::show).post(pages::signup::submit))
         .route("/auth/signin", get(pages::signin::show).post(pages::signin::submit))
         .route("/auth/signout", get(pages::signout::show).post(pages::signout::submit))
@@ -96,6 +97,7 @@ pub fn routes(app: App) -> Router {
     Router::new()
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
+        .route("/docs/openapi.json", get(pages::docs::document))
         .route("/robots.txt", get(pages::sitemap::robots))
         .route("/sitemap.xml", get(pages::sitemap::index))
         .route("/sitemaps/{number}", get(pages::sitemap::file))

@@ -14,6 +14,7 @@ pub mod live;
 pub mod notice;
 pub mod page;
 pub mod pages;
+mod reference;
 mod revocations;
 pub mod session;
 pub mod sitemap;

@@ -7,6 +7,7 @@ pub mod account_password;
 pub mod admin;
 pub mod browse;
 pub mod disown;
+pub mod docs;
 pub mod door;
 pub mod errors;
 pub mod order;

@@ -104,6 +104,8 @@ async fn the_pages_for_anybody() {
     inspection.page(&browser, "browse-nothing-found").await;
     browser.visit("/?min_price=a+lot&from=2020-13-45").await;
     inspection.page(&browser, "browse-refused").await;
+    browser.visit("/docs").await;
+    inspection.page(&browser, "docs").await;
 
     let body = json!({
         "title": "La Traviata, box 4", "price": "140.00", "venue": "La Scala, Milano", "timeZone": "Europe/Rome",

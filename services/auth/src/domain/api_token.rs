@@ -20,7 +20,7 @@ pub const MAX_TOKENS: usize = 50;
 pub const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// It isn't recorded more often that one was used.
 const USE_PERIOD: Duration = Duration::from_secs(60);
-const MAX_NAME_CHARS: usize = 100;
+pub const MAX_NAME_CHARS: usize = 100;
 
 /// What is stored of an API token: enough to recognise it, not enough to use it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,13 +7,14 @@ use common::ids::UserId;
 use common::text::{self, TextError};
 use serde::{Deserialize, Serialize};
 use store::Change;
+use utoipa::ToSchema;
 
 use super::User;
 
-const MAX_REASON_CHARS: usize = 500;
+pub const MAX_REASON_CHARS: usize = 500;
 
 /// Why a user can't use the marketplace, and what becomes of their orders.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ban {
     /// For the user and for administrators. It is in no event.
@@ -39,7 +40,8 @@ pub struct AuditEntry {
     pub group: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What an administrator did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     Banned,

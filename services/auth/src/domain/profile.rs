@@ -8,9 +8,9 @@ use common::text::{self, TextError};
 
 use super::email_address::EmailAddress;
 
-const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
-const MAX_NAME_CHARS: usize = 100;
-const MAX_PHONE_CHARS: usize = 32;
+pub const PASSWORD_CHARS: RangeInclusive<usize> = 8..=128;
+pub const MAX_NAME_CHARS: usize = 100;
+pub const MAX_PHONE_CHARS: usize = 32;
 /// A number has at most 15 digits (ITU-T E.164).
 const PHONE_DIGITS: RangeInclusive<usize> = 3..=15;
 

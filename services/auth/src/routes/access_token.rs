@@ -6,19 +6,24 @@ use common::Time;
 use common::scopes::Scope;
 use http::HeaderMap;
 use httpkit::auth::bearer;
+use httpkit::openapi::Call;
 use httpkit::{Error, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::errors::invalid_api_token;
 use crate::limits::{Limit, Use};
 use crate::state::App;
 use crate::tokens::api_token_hash;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AccessToken)]
 pub struct AccessView {
+    #[schema(example = "eyJhbGciOiJFZERTQSIsImtpZCI6…")]
     access_token: String,
     expires_at: Time,
+    #[schema(value_type = Vec<Scope>)]
     scopes: Vec<&'static str>,
 }
 
@@ -38,4 +43,11 @@ pub async fn handle(State(app): State<App>, headers: HeaderMap) -> Result<Json<A
     let (access_token, expires_at) = app.token_issuer.issue_access(&token, &user, now)?;
     let scopes = token.scopes.iter().map(Scope::as_str).collect();
     Ok(Json(AccessView { access_token, expires_at, scopes }))
+}
+
+pub fn call() -> Call {
+    Call::post("accessToken", "/api/users/tokens/access", "Exchange an API token for an access token")
+        .text("For programs: at their start, and every quarter of an hour. Sixty at once, then one in ten seconds.")
+        .with("apiToken")
+        .ok::<AccessView>("The access token.")
 }

@@ -5,10 +5,12 @@ use axum::Json;
 use axum::extract::State;
 use common::problem::Violation;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{Caller, ClientIp, CurrentUser, Error, Result};
 use serde::{Deserialize, Deserializer};
 use tower_cookies::Cookies;
+use utoipa::ToSchema;
 
 use crate::domain::{Device, EmailAddress, ProfileChange, User, password, profile};
 use crate::limits::{Limit, Use};
@@ -17,16 +19,21 @@ use crate::sessions;
 use crate::state::App;
 use crate::view::UserView;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserChange)]
 pub struct Input {
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, example = "Ada")]
     name: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
     phone: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, min_length = 8, max_length = 128)]
     password: Option<Option<String>>,
     /// Asked for with another password or address.
     #[serde(default)]
@@ -131,6 +138,19 @@ pub async fn handle(
         sessions::begin(&app, &user, device, now, &cookies).await?;
     }
     Ok(Json(user.into()))
+}
+
+pub fn call() -> Call {
+    Call::patch("change", "/api/users/me", "Change one's own account")
+        .text(
+            "What is absent stays; null takes away the name or the phone number. Another password or address takes `currentPassword`; \
+             another password ends all other sessions, another address takes effect once it is confirmed.",
+        )
+        .signed_in()
+        .body::<Input>()
+        .max_chars(&[("name", profile::MAX_NAME_CHARS), ("phone", profile::MAX_PHONE_CHARS)])
+        .ok::<UserView>("The user.")
+        .with_headers(&["Set-Cookie"])
 }
 
 async fn check(app: &App, caller: &Caller, typed: String, user: &User) -> Result<()> {

@@ -2,11 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use common::problem;
+use common::scopes::Scope;
 use http::StatusCode;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::errors::too_many_tokens;
 use crate::domain::api_token::{self, MAX_TOKENS};
@@ -18,13 +22,19 @@ use crate::view::ApiTokenView;
 const DEFAULT_LIFE_DAYS: i64 = 90;
 
 /// An omitted member counts as an empty one, so that its violation is reported with the others.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewApiToken, description = "An API token to be created.")]
 pub struct Input {
+    /// One line.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, example = "Ledger")]
     name: String,
     #[serde(default)]
+    #[schema(required = true, min_items = 1, value_type = Vec<Scope>, example = json!(["orders:read"]))]
     scopes: Vec<String>,
+    /// 90 if it is omitted.
+    #[schema(minimum = 1, maximum = 365, example = 30)]
     expires_in_days: Option<i64>,
 }
 
@@ -42,10 +52,12 @@ impl Input {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedApiToken)]
 pub struct CreatedView {
     #[serde(flatten)]
     view: ApiTokenView,
+    #[schema(example = "tkt_4rHk…")]
     token: String,
 }
 
@@ -64,4 +76,13 @@ pub async fn handle(
     let stored = ApiToken::create(&user, new, api_token_hash(&token), now);
     app.store.insert_api_token(&stored).await?;
     Ok((StatusCode::CREATED, Json(CreatedView { view: stored.into(), token })))
+}
+
+pub fn call() -> Call {
+    Call::post("createToken", "/api/users/tokens", "Create an API token")
+        .signed_in()
+        .body::<Input>()
+        .max_chars(&[("name", api_token::MAX_NAME_CHARS)])
+        .returns::<CreatedView>(StatusCode::CREATED, "The token, which is shown this once.")
+        .refused(&[&problem::TOO_MANY_TOKENS])
 }

@@ -2,16 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::User;
 use crate::state::App;
 use crate::view::UserView;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SignedIn)]
 pub struct CurrentUserView {
+    #[schema(required = true)]
     current_user: Option<UserView>,
 }
 
@@ -26,4 +30,18 @@ pub async fn handle(
     let now = app.clock.now();
     let view = |user: User| UserView::from(user.without_ended_links(now));
     Ok(Json(CurrentUserView { current_user: user.map(view) }))
+}
+
+pub fn call() -> Call {
+    Call::get("currentUser", "/api/users/currentuser", "Show who is signed in")
+        .for_viewers()
+        .ok::<CurrentUserView>("The user, or null.")
+}
+
+/// The same, as it is spelled elsewhere.
+pub fn alias() -> Call {
+    Call::get("currentUserAlias", "/api/users/currentUser", "Show who is signed in")
+        .text("An alias of `/api/users/currentuser`.")
+        .for_viewers()
+        .ok::<CurrentUserView>("The user, or null.")
 }

@@ -3,8 +3,10 @@
 
 use axum::extract::State;
 use common::events::LinkPurpose;
+use common::problem;
 use http::StatusCode;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::{Error, Result};
 
 use super::errors::link_invalid;
@@ -23,4 +25,15 @@ pub async fn handle(State(app): State<App>, Body(input): Body<LinkCode>) -> Resu
     let user = app.store.change_user(code.user(), disown).await?.ok_or_else(link_invalid)?;
     sessions::ended_all(&app, &user);
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::post(
+        "disown",
+        "/api/users/disown",
+        "Close an account that somebody else has opened with one's address",
+    )
+    .body::<LinkCode>()
+    .no_content("It is closed.")
+    .refused(&[&problem::LINK_INVALID])
 }

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 use tower_cookies::Cookies;
 
@@ -20,4 +21,11 @@ pub async fn handle(
     sessions::ended_all(&app, &user.ok_or_else(Error::not_signed_in)?);
     app.cookies.clear(&cookies);
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::delete("endAllSessions", "/api/users/sessions", "Sign out everywhere")
+        .signed_in()
+        .no_content("All sessions and API tokens have ended.")
+        .with_headers(&["Set-Cookie"])
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use common::ids::{Id as _, SessionId};
 use http::StatusCode;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 use tower_cookies::Cookies;
 
@@ -27,4 +28,11 @@ pub async fn handle(
         app.cookies.clear(&cookies);
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::delete("endSession", "/api/users/sessions/{id}", "End a session")
+        .signed_in()
+        .no_content("It has ended.")
+        .with_headers(&["Set-Cookie"])
 }

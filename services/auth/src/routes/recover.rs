@@ -4,11 +4,14 @@
 use axum::Json;
 use axum::extract::State;
 use common::events::LinkPurpose;
+use common::problem;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{Caller, Error, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
+use utoipa::ToSchema;
 
 use super::errors::{account_banned, link_invalid};
 use super::{LinkCode, opened_by};
@@ -19,11 +22,14 @@ use crate::view::UserView;
 
 const PURPOSE: [LinkPurpose; 1] = [LinkPurpose::Recovery];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Recovery)]
 pub struct Input {
     #[serde(flatten)]
     code: LinkCode,
     #[serde(default)]
+    /// 8 to 128 characters.
+    #[schema(required = true, min_length = 8, max_length = 128, example = "correct horse battery")]
     password: String,
 }
 
@@ -54,4 +60,13 @@ pub async fn handle(
     sessions::ended_all(&app, &user);
     sessions::begin(&app, &user, device, now, &cookies).await?;
     Ok(Json(user.into()))
+}
+
+pub fn call() -> Call {
+    Call::post("recover", "/api/users/recovery/confirm", "Replace a forgotten password")
+        .text("All sessions end, the address counts as confirmed, and the user is signed in.")
+        .body::<Input>()
+        .ok::<UserView>("The user, who is signed in.")
+        .with_headers(&["Set-Cookie"])
+        .refused(&[&problem::LINK_INVALID, &problem::ACCOUNT_BANNED])
 }

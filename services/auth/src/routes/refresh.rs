@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use common::Time;
+use httpkit::openapi::Call;
 use httpkit::{Error, Result};
 use tower_cookies::Cookies;
 
@@ -32,6 +33,14 @@ pub async fn handle(
     }
     app.cookies.clear(&cookies);
     Err(Error::not_signed_in())
+}
+
+pub fn call() -> Call {
+    Call::post("refresh", "/api/users/refresh", "Continue a session")
+        .text("Both cookies are replaced, and the session lasts 30 days from then.")
+        .with("refresh")
+        .ok::<UserView>("The user, who stays signed in.")
+        .with_headers(&["Set-Cookie"])
 }
 
 /// The user and the continued session, with the successor of the presented token; none if the session has ended.

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use common::problem;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 
 use super::{membership, moderate};
@@ -16,4 +18,16 @@ pub async fn handle(
     let (id, group) = membership(&admin, &id, &group)?;
     let now = app.clock.now();
     moderate(&app, id, |user| user.remove_from_group(group, admin.id, now)).await
+}
+
+pub fn call() -> Call {
+    Call::delete(
+        "removeFromGroup",
+        "/api/users/{id}/groups/{group}",
+        "Make an administrator a user again",
+    )
+    .text("For another administrator. The group is `admin`.")
+    .signed_in()
+    .ok::<AccountView>("The account.")
+    .refused(&[&problem::NOT_ALLOWED])
 }

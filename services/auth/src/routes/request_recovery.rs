@@ -5,19 +5,24 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
+use httpkit::openapi::EmptyObject;
 use httpkit::validation::Rules;
 use httpkit::{ClientIp, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::domain::EmailAddress;
 use crate::limits::{Limit, Use};
 use crate::state::App;
 
 /// An omitted member counts as an empty one, so that its violation is reported.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewRecovery)]
 pub struct Input {
     #[serde(default)]
+    #[schema(required = true, example = "ada@example.com")]
     email: String,
 }
 
@@ -36,4 +41,14 @@ pub async fn handle(
     app.store.request_recovery(&email, &spellings, app.clock.now()).await?;
     app.wake_recoveries.notify_one();
     Ok((StatusCode::ACCEPTED, Json(json!({}))))
+}
+
+pub fn call() -> Call {
+    Call::post(
+        "requestRecovery",
+        "/api/users/recovery",
+        "Have a link mailed that replaces a forgotten password",
+    )
+    .body::<Input>()
+    .returns::<EmptyObject>(StatusCode::ACCEPTED, "It will be mailed, if there is such an account.")
 }

@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use common::problem;
 use http::StatusCode;
+use httpkit::openapi::Call;
 use httpkit::{ClientIp, CurrentUser, Error, Result};
 
 use crate::domain::User;
@@ -24,4 +26,15 @@ pub async fn handle(
     let user = app.store.change_user(signed_in.id, request).await?;
     let user = user.ok_or_else(Error::not_signed_in)?;
     Ok((StatusCode::ACCEPTED, Json(user.into())))
+}
+
+pub fn call() -> Call {
+    Call::post(
+        "requestVerification",
+        "/api/users/verification",
+        "Have another link mailed that confirms the address",
+    )
+    .signed_in()
+    .returns::<UserView>(StatusCode::ACCEPTED, "It will be mailed.")
+    .refused(&[&problem::ALREADY_VERIFIED])
 }

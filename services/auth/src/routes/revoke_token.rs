@@ -4,6 +4,7 @@ use axum::extract::State;
 use common::ids::SessionId;
 use http::StatusCode;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 
 use crate::sessions;
@@ -21,4 +22,10 @@ pub async fn handle(
     }
     sessions::revoke_api_token(&app, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::delete("revokeToken", "/api/users/tokens/{id}", "Revoke an API token")
+        .signed_in()
+        .no_content("It is revoked, and so are its access tokens.")
 }

@@ -2,8 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::state::App;
 use crate::view::SessionView;
@@ -11,7 +13,8 @@ use crate::view::SessionView;
 /// How many are listed, those that were used last.
 const LIMIT: i64 = 100;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Sessions)]
 pub struct SessionsView {
     sessions: Vec<SessionView>,
 }
@@ -21,4 +24,11 @@ pub async fn handle(State(app): State<App>, signed_in: CurrentUser) -> Result<Js
     let sessions = app.store.live_sessions(&user, app.clock.now(), LIMIT).await?;
     let view = |session| SessionView::of(session, signed_in.session);
     Ok(Json(SessionsView { sessions: sessions.into_iter().map(view).collect() }))
+}
+
+pub fn call() -> Call {
+    Call::get("sessions", "/api/users/sessions", "List one's sessions")
+        .text("Up to 100; those that were used last first.")
+        .signed_in()
+        .ok::<SessionsView>("The sessions.")
 }

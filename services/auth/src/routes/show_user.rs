@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use common::ids::{Id as _, UserId};
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 
 use super::account_of;
@@ -19,4 +21,12 @@ pub async fn handle(
     admin.require(Action::ViewUsers, account_of(id))?;
     let user = app.store.user(id).await?;
     Ok(Json(user.ok_or_else(|| Error::not_found(UserId::NAMES))?.into()))
+}
+
+pub fn call() -> Call {
+    Call::get("show", "/api/users/{id}", "Show an account")
+        .text("For administrators.")
+        .signed_in()
+        .ok::<AccountView>("The account.")
+        .refused(&[&problem::NOT_ALLOWED])
 }

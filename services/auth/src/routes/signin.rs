@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use common::problem;
 use http::StatusCode;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{Caller, ClientIp, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
+use utoipa::ToSchema;
 
 use super::errors::{account_banned, invalid_credentials};
 use crate::domain::{Device, EmailAddress, User, password};
@@ -17,11 +20,13 @@ use crate::state::App;
 use crate::view::UserView;
 
 /// An omitted member counts as an empty one, so that its violation is reported with the others.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct SignIn {
     #[serde(default)]
+    #[schema(required = true, example = "ada@example.com")]
     email: String,
     #[serde(default)]
+    #[schema(required = true, min_length = 1, example = "correct horse battery")]
     password: String,
 }
 
@@ -101,6 +106,14 @@ async fn sign_in(
     }
     sessions::begin(app, &user, device, now, cookies).await?;
     Ok(user)
+}
+
+pub fn call() -> Call {
+    Call::post("signIn", "/api/users/signin", "Sign in")
+        .body::<SignIn>()
+        .ok::<UserView>("The user, who is signed in.")
+        .with_headers(&["Set-Cookie"])
+        .refused(&[&problem::INVALID_CREDENTIALS, &problem::ACCOUNT_BANNED])
 }
 
 /// Whether the user has this password; false without a user.

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use httpkit::openapi::Call;
+use httpkit::openapi::EmptyObject;
 use httpkit::{CurrentUser, Result};
 use serde_json::{Value, json};
 use tower_cookies::Cookies;
@@ -29,4 +31,12 @@ pub async fn handle(
         sessions::end(&app, session.id).await?;
     }
     Ok(Json(json!({})))
+}
+
+pub fn call() -> Call {
+    Call::post("signOut", "/api/users/signout", "Sign out")
+        .text("The session ends. Anyone may call it, signed in or not.")
+        .for_viewers()
+        .ok::<EmptyObject>("Nobody is signed in.")
+        .with_headers(&["Set-Cookie"])
 }

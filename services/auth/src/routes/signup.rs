@@ -3,12 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use common::problem;
 use http::{StatusCode, header};
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{Caller, ClientIp, Result};
 use serde::Deserialize;
 use tower_cookies::Cookies;
+use utoipa::ToSchema;
 
 use super::errors::email_in_use;
 use crate::domain::password;
@@ -22,13 +25,20 @@ use crate::store::InsertOutcome;
 use crate::view::UserView;
 
 /// An omitted member counts as an empty one, so that its violation is reported with the others.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(description = "A new account.")]
 pub struct SignUp {
     #[serde(default)]
+    #[schema(required = true, example = "ada@example.com")]
     email: String,
     #[serde(default)]
+    /// 8 to 128 characters.
+    #[schema(required = true, min_length = 8, max_length = 128, example = "correct horse battery")]
     password: String,
+    /// One line.
+    #[schema(example = "Ada")]
     name: Option<String>,
+    /// 3 to 15 digits, as people write them.
     phone: Option<String>,
 }
 
@@ -80,4 +90,14 @@ pub async fn handle(
     sessions::begin(&app, &user, device, now, &cookies).await?;
     let location = [(header::LOCATION, "/api/users/currentuser")];
     Ok((StatusCode::CREATED, location, Json(UserView::from(user))))
+}
+
+pub fn call() -> Call {
+    Call::post("signUp", "/api/users/signup", "Create an account")
+        .text("Signing up signs in. `SIGN_UPS_PER_HOUR` limits the accounts from one IP address.")
+        .body::<SignUp>()
+        .max_chars(&[("name", profile::MAX_NAME_CHARS), ("phone", profile::MAX_PHONE_CHARS)])
+        .returns::<UserView>(StatusCode::CREATED, "The user, who is signed in.")
+        .with_headers(&["Location", "Set-Cookie"])
+        .refused(&[&problem::EMAIL_IN_USE])
 }

@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use common::ids::UserId;
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 
 use super::{account_of, moderate};
@@ -19,4 +21,12 @@ pub async fn handle(
     admin.require(Action::ModerateUser, account_of(id))?;
     let now = app.clock.now();
     moderate(&app, id, |user| user.unban(admin.id, now)).await
+}
+
+pub fn call() -> Call {
+    Call::delete("unban", "/api/users/{id}/ban", "Lift a ban")
+        .text("For another administrator. The listings go back on sale.")
+        .signed_in()
+        .ok::<AccountView>("The account.")
+        .refused(&[&problem::NOT_ALLOWED])
 }

@@ -2,9 +2,11 @@
 
 use axum::extract::State;
 use common::events::LinkPurpose;
+use common::problem;
 use http::StatusCode;
 use httpkit::Result;
 use httpkit::extract::Body;
+use httpkit::openapi::Call;
 use store::Change;
 
 use super::errors::{email_in_use, link_invalid};
@@ -34,6 +36,13 @@ pub async fn handle(State(app): State<App>, Body(input): Body<LinkCode>) -> Resu
     let changed = app.store.change_email(user.id, open).await?;
     changed.ok_or_else(email_in_use)?.ok_or_else(link_invalid)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::post("verify", "/api/users/verification/confirm", "Confirm an address")
+        .body::<LinkCode>()
+        .no_content("It is confirmed.")
+        .refused(&[&problem::LINK_INVALID, &problem::EMAIL_IN_USE])
 }
 
 fn change_email(user: &User) -> Result<Change<User>> {

@@ -9,6 +9,7 @@ mod limits;
 mod links;
 mod load;
 mod moderation;
+mod openapi;
 mod profile;
 mod queries;
 mod refresh;

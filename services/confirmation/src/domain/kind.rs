@@ -3,13 +3,17 @@
 use common::events::{CancelReason, Handover, HandoverState, LinkPurpose, Order, OrderStatus};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// So often the delivery of one order may change with a mail about it: nobody can have us send without end.
 const MAX_NOTIFIED_CHANGES: i64 = 20;
 
 /// What a mail is about, which implies to whom it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MailKind)]
 pub enum Kind {
     /// To a new user, with the link that confirms the address.
     Welcome,

@@ -19,6 +19,7 @@ use common::events::{AccountLink, LinkPurpose, Order, User, Versioned};
 use common::ids::UserId;
 use serde::{Deserialize, Serialize};
 use store::Change;
+use utoipa::ToSchema;
 
 use super::{Kind, UserReplica};
 
@@ -59,8 +60,9 @@ impl From<&MailId> for Bson {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MailStatus)]
 pub enum Status {
     /// It is to be sent.
     Queued,

@@ -5,16 +5,20 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::OrderId;
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::state::App;
 use crate::view::MailView;
 
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Mails)]
+pub struct List {
     mails: Vec<MailView>,
 }
 
@@ -27,4 +31,12 @@ pub async fn handle(
     let mails = app.store.mails_about(id).await?.into_iter();
     let mails = mails.filter(|mail| user.is_admin() || mail.user_id == order.order.user_id);
     Ok(personal(None, Json(List { mails: mails.map(MailView::of).collect() })))
+}
+
+pub fn call() -> Call {
+    Call::get("mails", "/api/orders/{id}/mails", "List the mails about an order")
+        .text("For its buyer, who sees those to themselves, and administrators. The oldest first.")
+        .signed_in()
+        .ok::<List>("The mails.")
+        .refused(&[&problem::NOT_ALLOWED])
 }

@@ -3,8 +3,11 @@
 use axum::extract::State;
 use common::ids::OrderId;
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::{OptionalBody, PathId};
 use httpkit::idempotency::{Idempotent, RequestIdentity};
+use httpkit::openapi::AnyObject;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 use serde::de::IgnoredAny;
 use store::StoredResponse;
@@ -12,6 +15,7 @@ use store::StoredResponse;
 use crate::domain::{Mail, OrderReplica};
 use crate::state::App;
 use crate::view;
+use crate::view::MailView;
 
 /// How often the number of a mail is chosen again because a concurrent request was faster.
 const MAX_ATTEMPTS: usize = 32;
@@ -26,6 +30,22 @@ pub async fn handle(
     let response = app.store.run_once(&request, resend(&app, &request, &order)).await?;
     app.wake_worker.notify_one();
     Ok(response)
+}
+
+pub fn call() -> Call {
+    Call::post(
+        "resend",
+        "/api/orders/{id}/resend-confirmation",
+        "Send the confirmation of an order again",
+    )
+    .text(
+        "For its buyer and administrators. At most once a minute, and three times within 24 hours.",
+    )
+    .signed_in()
+    .optional_body::<AnyObject>()
+    .idempotent()
+    .created::<MailView>("The mail, which is `queued`.")
+    .refused(&[&problem::NOT_ALLOWED, &problem::ORDER_NOT_COMPLETE])
 }
 
 /// The mail's id has its number, so that of two concurrent requests one decides again, and counts the other's mail.

@@ -9,6 +9,7 @@ mod domain;
 mod kills;
 mod listeners;
 mod mails;
+mod openapi;
 mod resend;
 mod second_server;
 mod settings;

@@ -3,9 +3,11 @@
 use axum::extract::State;
 use common::ids::OrderId;
 use common::permissions::Action;
+use common::problem;
 use http::StatusCode;
 use httpkit::conditional::IfMatch;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 
 use crate::state::App;
@@ -26,4 +28,18 @@ pub async fn handle(
     });
     order.await?.ok_or_else(|| Error::not_found("order"))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::delete("cancel", "/api/orders/{id}", "Cancel a reservation")
+        .text("For its buyer and administrators.")
+        .signed_in()
+        .if_match()
+        .no_content("It is cancelled; or it was before, by its buyer.")
+        .refused(&[
+            &problem::NOT_ALLOWED,
+            &problem::ORDER_COMPLETE,
+            &problem::ORDER_EXPIRED,
+            &problem::ORDER_CANCELLED,
+        ])
 }

@@ -5,22 +5,30 @@ use common::events::Stream;
 use common::ids::TicketId;
 use common::money::AmountInput;
 use common::permissions::{Action, Owners};
+use common::problem;
 use common::{Money, Quantity};
 use httpkit::extract::{Body, parse_id};
 use httpkit::idempotency::{Idempotent, RequestIdentity};
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 use store::{StoredResponse, read_your_writes};
+use utoipa::ToSchema;
 
 use crate::domain::TicketReplica;
 use crate::reserve::{Wanted, reserve};
 use crate::state::App;
+use crate::view::OrderView;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewOrder)]
 pub struct Input {
+    #[schema(value_type = TicketId)]
     ticket_id: String,
+    /// 1 if it is omitted, or all if they are sold together.
+    #[schema(minimum = 1, maximum = 1000, example = 2)]
     quantity: Option<i64>,
     /// The price of one place that the buyer saw: if it has changed since, nothing is ordered.
     price: Option<AmountInput>,
@@ -56,6 +64,30 @@ pub async fn handle(
     Idempotent(request, Body(input)): Idempotent<Body<Input>>,
 ) -> Result<StoredResponse> {
     app.store.run_once(&request, order(&app, &request, &user, input)).await
+}
+
+pub fn call() -> Call {
+    Call::post("create", "/api/orders", "Reserve places of a listing")
+        .text(
+            "For anyone but the ticket's seller. An order gets all of its places or none. A quantity beyond `maxPerOrder`, less than all of \
+             what is sold together, or a total beyond 999999.99 is invalid. `RESERVATIONS_PER_BUYER` limits a buyer's unpaid orders.",
+        )
+        .signed_in()
+        .body::<Input>()
+        .idempotent()
+        .created::<OrderView>("The order.")
+        .refused(&[
+            &problem::NOT_FOUND,
+            &problem::OWN_TICKET,
+            &problem::EMAIL_NOT_VERIFIED,
+            &problem::TICKET_RESERVED,
+            &problem::TICKET_SOLD,
+            &problem::TICKET_CLOSED,
+            &problem::TICKET_PAST,
+            &problem::NOT_ENOUGH_LEFT,
+            &problem::PRICE_CHANGED,
+            &problem::TOO_MANY_RESERVATIONS,
+        ])
 }
 
 async fn order(

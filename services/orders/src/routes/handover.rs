@@ -3,14 +3,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use common::events::HandoverState;
 use common::ids::OrderId;
 use common::permissions::Action;
+use common::problem;
 use common::problem::Violation;
 use common::text;
 use httpkit::extract::{Body, PathId};
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::Report;
 use crate::state::App;
@@ -18,9 +22,12 @@ use crate::view::OrderView;
 
 const MAX_MESSAGE_CHARS: usize = 1000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewHandover)]
 pub struct Input {
+    #[schema(value_type = HandoverState)]
     state: String,
+    /// What is wrong, of a problem.
     message: Option<String>,
 }
 
@@ -68,4 +75,18 @@ pub async fn handle(
     let order = order.await?.ok_or_else(|| Error::not_found("order"))?;
     let version = order.version;
     Ok(personal(Some(version), Json(OrderView::of(order, now))))
+}
+
+pub fn call() -> Call {
+    Call::put("handOver", "/api/orders/{id}/handover", "Say what became of a delivery")
+        .text("Its ticket's seller says `sent`; its buyer `received`, or `problem` with a message; an administrator any of them.")
+        .signed_in()
+        .body::<Input>()
+        .max_chars(&[("message", MAX_MESSAGE_CHARS)])
+        .ok_versioned::<OrderView>("The order.")
+        .refused(&[
+            &problem::NOT_ALLOWED,
+            &problem::ORDER_NOT_COMPLETE,
+            &problem::NOTHING_TO_HAND_OVER,
+        ])
 }

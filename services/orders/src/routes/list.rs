@@ -8,29 +8,41 @@ use common::events::OrderStatus;
 use common::ids::{TicketId, UserId};
 use common::problem::Violation;
 use httpkit::extract::Query;
+use httpkit::openapi::Call;
 use httpkit::paging::{self, Cursor};
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::state::App;
 use crate::store::{ListFilter, Party};
 use crate::view::OrderView;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub struct Input {
+    /// Those in one of these states; `active` stands for all but `cancelled`.
     #[serde(default)]
+    #[param(example = json!(["active"]))]
     status: Vec<String>,
+    #[param(ignore)]
     limit: Option<i64>,
+    #[param(ignore)]
     cursor: Option<String>,
+    /// `seller`: orders of the user's tickets, instead of their own orders.
+    #[param(pattern = "^(buyer|seller)$", example = "buyer")]
     r#as: Option<String>,
+    /// Orders of this listing.
     #[serde(rename = "ticketId")]
     ticket_id: Option<TicketId>,
 }
 
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Orders)]
+pub struct Page {
     orders: Vec<OrderView>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -66,6 +78,14 @@ pub async fn handle(
         .map(|last| Cursor::after(last.created_at.millis(), last.id, &filters).encode());
     let orders = orders.into_iter().map(|order| OrderView::of(order, now)).collect();
     Ok(personal(None, Json(Page { orders, next })))
+}
+
+pub fn call() -> Call {
+    Call::get("list", "/api/orders", "List a user's orders, the newest first")
+        .signed_in()
+        .query::<Input>()
+        .paged()
+        .ok::<Page>("A page.")
 }
 
 fn party(name: Option<&str>, user: UserId) -> Result<Party> {

@@ -9,11 +9,14 @@ use axum::response::IntoResponse;
 use common::Time;
 use common::ids::UserId;
 use common::permissions::{Action, Owners};
+use common::problem;
 use httpkit::extract::Query;
+use httpkit::openapi::Call;
 use httpkit::paging::{self, Cursor};
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::{Order, UserReplica};
 use crate::state::App;
@@ -25,9 +28,12 @@ pub struct Input {
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportedOrders)]
+pub struct Page {
     orders: Vec<ReportedOrderView>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -65,6 +71,15 @@ pub async fn handle(
     };
     let orders = orders.into_iter().map(view).collect();
     Ok(personal(None, Json(Page { orders, next })))
+}
+
+pub fn call() -> Call {
+    Call::get("problems", "/api/orders/problems", "List the orders with an unsolved problem")
+        .text("For administrators. The latest report first.")
+        .signed_in()
+        .paged()
+        .ok::<Page>("A page.")
+        .refused(&[&problem::NOT_ALLOWED])
 }
 
 /// The buyers and sellers of these orders.

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::OrderId;
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 
@@ -33,4 +35,12 @@ pub async fn handle(
         view = view.with_receipt(paid_at, app.store.user(seller).await?.filter(is_shown));
     }
     Ok(personal(Some(version), Json(view)))
+}
+
+pub fn call() -> Call {
+    Call::get("show", "/api/orders/{id}", "Show an order")
+        .text("For its buyer, its ticket's seller, and administrators.")
+        .signed_in()
+        .ok_versioned::<OrderView>("The order.")
+        .refused(&[&problem::NOT_ALLOWED])
 }

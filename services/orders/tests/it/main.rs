@@ -5,6 +5,7 @@
 mod admin;
 mod commands;
 mod listeners;
+mod openapi;
 mod outbox;
 mod places;
 mod previous_version;

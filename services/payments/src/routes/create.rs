@@ -6,27 +6,35 @@ use axum::extract::State;
 use axum::response::Response;
 use common::ids::{Id, OrderId};
 use common::permissions::Action;
+use common::problem;
 use http::StatusCode;
 use httpkit::extract::Body;
 use httpkit::idempotency::{Idempotent, RequestIdentity};
 use httpkit::middleware::with_timeout;
+use httpkit::openapi::Call;
 use httpkit::validation::Rules;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::domain::{CardToken, card_testing};
 use crate::response::{self, RESPONSE_TIMEOUT};
 use crate::state::App;
 use crate::store::Begun;
+use crate::view::PaymentView;
 
 /// How long it may take to begin an attempt.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewPayment)]
 pub struct Input {
+    #[schema(value_type = OrderId)]
     order_id: String,
+    /// What Stripe's form made of a card: `ctoken_…`, `tok_…` or `pm_…`.
+    #[schema(example = "tok_visa")]
     token: String,
 }
 
@@ -79,6 +87,30 @@ async fn pay(
             }
         }
     }
+}
+
+pub fn call() -> Call {
+    Call::post("create", "/api/payments", "Pay an order")
+        .text(
+            "For the order's buyer. A card is charged only for an order that is complete: the money is reserved on the card first. The \
+             response is 202 if the buyer's bank asks the buyer (`action_required`), or while the outcome is unknown (`processing`): \
+             don't pay again then.",
+        )
+        .signed_in()
+        .body::<Input>()
+        .idempotent()
+        .created::<PaymentView>("The card was charged.")
+        .accepted::<PaymentView>("The outcome isn't known yet.")
+        .refused(&[
+            &problem::NOT_FOUND,
+            &problem::NOT_ALLOWED,
+            &problem::CARD_DECLINED,
+            &problem::ORDER_CANCELLED,
+            &problem::ORDER_EXPIRED,
+            &problem::ALREADY_PAID,
+            &problem::PAYMENT_IN_PROGRESS,
+            &problem::PAYMENT_FAILED,
+        ])
 }
 
 /// Begins an attempt, if the order is the user's.

@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::{Id, PaymentId};
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use tokio::time::Instant;
@@ -45,4 +47,12 @@ pub async fn handle(
     let payment = response::wait_for_decision(&app, payment, deadline).await;
     let view = PaymentView::for_user(user.id, payment, app.limits).ok_or_else(missing)?;
     Ok(personal(Some(view.version.get()), Json(view)))
+}
+
+pub fn call() -> Call {
+    Call::post("refresh", "/api/payments/{id}/refresh", "Ask Stripe what has become of a payment")
+        .text("For its payer, who comes back from their bank.")
+        .signed_in()
+        .ok_versioned::<PaymentView>("The payment.")
+        .refused(&[&problem::NOT_ALLOWED])
 }

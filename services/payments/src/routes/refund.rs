@@ -4,17 +4,22 @@ use axum::extract::State;
 use axum::response::Response;
 use common::ids::{Id, PaymentId};
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::{OptionalBody, PathId};
 use httpkit::idempotency::Idempotent;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::Progress;
 use crate::response;
 use crate::state::App;
+use crate::view::PaymentView;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewRefund)]
 pub struct Input {
     /// Whether the order's places go back on sale. A seller whose event is off must not sell them to the next buyer, so it
     /// has to be said.
@@ -43,4 +48,14 @@ pub async fn handle(
         Progress::Finished(outcome) => response::respond(payment, outcome),
         Progress::InProgress { .. } | Progress::Unknown => Err(Error::conflict()),
     }
+}
+
+pub fn call() -> Call {
+    Call::post("refund", "/api/payments/{id}/refund", "Refund a buyer")
+        .text("For the ticket's seller and administrators. It ends the order.")
+        .signed_in()
+        .optional_body::<Input>()
+        .idempotent()
+        .accepted::<PaymentView>("It is `refunding`, and later `refunded`.")
+        .refused(&[&problem::NOT_ALLOWED, &problem::NOT_REFUNDABLE])
 }

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::{Id, PaymentId};
 use common::permissions::Action;
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 
@@ -22,4 +24,12 @@ pub async fn handle(
     user.require(Action::ViewPayment, payment.owners())?;
     let view = PaymentView::for_user(user.id, payment, app.limits).ok_or_else(missing)?;
     Ok(personal(Some(view.version.get()), Json(view)))
+}
+
+pub fn call() -> Call {
+    Call::get("show", "/api/payments/{id}", "Show a payment")
+        .text("For its payer, the ticket's seller, and administrators.")
+        .signed_in()
+        .ok_versioned::<PaymentView>("The payment.")
+        .refused(&[&problem::NOT_ALLOWED])
 }

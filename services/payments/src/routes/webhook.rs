@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use common::problem;
 use http::{HeaderMap, StatusCode};
+use httpkit::openapi::Call;
 use httpkit::{Error, Result};
 
 use crate::domain::{WebhookEvent, is_signed, is_useful};
@@ -32,4 +33,13 @@ pub async fn handle(State(app): State<App>, headers: HeaderMap, body: Bytes) -> 
         metrics::counter!("webhooks_total", "outcome" => "redundant").increment(1);
     }
     Ok(StatusCode::OK)
+}
+
+pub fn call() -> Call {
+    Call::post("webhook", "/api/payments/webhook", "Take an event of Stripe")
+        .text("For Stripe. The body is an event as Stripe defines it; it is stored, and worked on afterwards.")
+        .with("stripeSignature")
+        .foreign_body()
+        .empty("It is stored.")
+        .refused(&[&problem::MALFORMED, &problem::TOO_LARGE])
 }

@@ -9,6 +9,7 @@ mod decisions;
 mod gateway;
 mod idempotency;
 mod listeners;
+mod openapi;
 mod queries;
 mod races;
 mod reconcile;

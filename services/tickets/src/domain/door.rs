@@ -4,6 +4,7 @@ use common::ids::{TicketId, UserId};
 use common::{Quantity, Time};
 use serde::{Deserialize, Serialize};
 use store::{Aggregate, Change, OutboxMessage};
+use utoipa::ToSchema;
 
 use super::{Reservation, ReservationStatus};
 
@@ -108,7 +109,7 @@ impl Door {
 }
 
 /// How many have come in, and how many are still to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Attendance {
     pub r#in: Quantity,
     pub left: Quantity,

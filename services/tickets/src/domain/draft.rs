@@ -5,9 +5,9 @@
 use common::listing::{Delivery, Listing};
 use common::{Money, Quantity, Time, text, time_zone};
 
-const MAX_TITLE_CHARS: usize = 200;
-const MAX_DESCRIPTION_CHARS: usize = 5000;
-const MAX_VENUE_CHARS: usize = 200;
+pub const MAX_TITLE_CHARS: usize = 200;
+pub const MAX_DESCRIPTION_CHARS: usize = 5000;
+pub const MAX_VENUE_CHARS: usize = 200;
 
 /// What a seller writes about a ticket; every field satisfies its rule.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,29 +9,33 @@ use common::listing::Delivery;
 use common::permissions::{Action, Owners};
 use common::{Place, Time, problem};
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{CheckIn, ReservationStatus};
 use crate::state::App;
 
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Admissions)]
+pub struct List {
     admissions: Vec<View>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct View {
+#[schema(as = Admission)]
+pub struct View {
     place: Place,
     code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     checked_in: Option<CheckedIn>,
 }
 
-#[derive(Serialize)]
-struct CheckedIn {
+#[derive(Serialize, ToSchema)]
+pub struct CheckedIn {
     at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<String>,
@@ -66,4 +70,20 @@ pub async fn handle(
     let mut places = reservation.places.clone();
     places.sort_unstable();
     Ok(personal(None, Json(List { admissions: places.iter().map(view).collect() })))
+}
+
+pub fn call() -> Call {
+    Call::get(
+        "admissions",
+        "/api/orders/{id}/admissions",
+        "Show the codes that open the door for an order",
+    )
+    .text("For its buyer and administrators.")
+    .signed_in()
+    .ok::<List>("A code for each place.")
+    .refused(&[
+        &problem::NOT_ALLOWED,
+        &problem::ORDER_NOT_COMPLETE,
+        &problem::NOT_CHECKED_IN_HERE,
+    ])
 }

@@ -5,13 +5,16 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use common::ids::{OrderId, TicketId};
+use common::problem;
 use common::problem::Violation;
 use common::{Place, Time, text};
 use httpkit::extract::{Body, PathId};
 use httpkit::idempotency::Idempotent;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::errors::{Rejection, not_admitted};
 use crate::domain::{Attendance, CheckIn};
@@ -19,15 +22,21 @@ use crate::state::App;
 
 const MAX_GATE_CHARS: usize = 50;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Scan)]
 pub struct Input {
+    /// What the ticket's code says.
+    #[schema(example = "TKT1:6BF…")]
     code: String,
+    /// Where; one line.
+    #[schema(example = "North")]
     gate: Option<String>,
 }
 
-#[derive(Serialize)]
+/// Somebody who may come in.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Admitted {
+pub struct Admitted {
     order_id: OrderId,
     place: Place,
     at: Time,
@@ -64,4 +73,23 @@ pub async fn handle(
     let attendance = app.store.attendance(id).await?;
     let view = Admitted { order_id: admission.order, place, at, gate, attendance };
     Ok(personal(None, Json(view)))
+}
+
+pub fn call() -> Call {
+    Call::post("checkIn", "/api/tickets/{id}/checkin", "Let somebody in")
+        .text(
+            "For its seller, their door staff, and administrators. A code is admitted once. A scan that is sent again under its \
+             `Idempotency-Key` gets the first result.",
+        )
+        .signed_in()
+        .body::<Input>()
+        .max_chars(&[("gate", MAX_GATE_CHARS)])
+        .idempotent()
+        .ok::<Admitted>("Somebody may come in.")
+        .refused(&[
+            &problem::NOT_ALLOWED,
+            &problem::NOT_ADMITTED,
+            &problem::ALREADY_CHECKED_IN,
+            &problem::NOT_CHECKED_IN_HERE,
+        ])
 }

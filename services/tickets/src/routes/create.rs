@@ -1,15 +1,17 @@
 //! `POST /api/tickets`: lists a ticket for sale.
 
 use axum::extract::State;
+use common::problem;
 use httpkit::extract::Body;
 use httpkit::idempotency::Idempotent;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 use store::StoredResponse;
 
-use crate::body::TicketBody;
+use crate::body::{MAX_CHARS, TicketBody};
 use crate::domain::Ticket;
 use crate::state::App;
-use crate::view;
+use crate::view::{self, TicketView};
 
 pub async fn handle(
     State(app): State<App>,
@@ -25,4 +27,15 @@ pub async fn handle(
         Ok(response)
     };
     app.store.run_once(&request, create).await
+}
+
+pub fn call() -> Call {
+    Call::post("create", "/api/tickets", "List a ticket for sale")
+        .text("All broken rules are reported at once.")
+        .signed_in()
+        .body::<TicketBody>()
+        .max_chars(&MAX_CHARS)
+        .idempotent()
+        .created::<TicketView>("The ticket.")
+        .refused(&[&problem::EMAIL_NOT_VERIFIED])
 }

@@ -2,13 +2,15 @@
 
 use axum::extract::State;
 use common::ids::TicketId;
+use common::problem;
 use http::StatusCode;
 use httpkit::conditional::IfMatch;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 
 use super::edit::check_version;
-use super::errors::not_found;
+use super::errors::{CHANGE_REFUSALS, not_found};
 use crate::domain::Ticket;
 use crate::state::App;
 
@@ -24,4 +26,14 @@ pub async fn handle(
     };
     app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::delete("delete", "/api/tickets/{id}", "Remove a ticket")
+        .text("For its seller and administrators.")
+        .signed_in()
+        .if_match()
+        .no_content("It is removed.")
+        .refused(&[&problem::NOT_ALLOWED])
+        .refused(&CHANGE_REFUSALS)
 }

@@ -7,28 +7,36 @@ use common::Time;
 use common::ids::{TicketId, UserId};
 use common::listing::Delivery;
 use common::permissions::{Action, Owners, may};
+use common::problem;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::errors::{not_checked_in_here, not_found};
 use crate::domain::{Attendance, Door, Staff, Ticket};
 use crate::state::App;
 
-#[derive(Serialize)]
+/// The door of a listing.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Door)]
 pub(super) struct DoorView {
     #[serde(flatten)]
     attendance: Attendance,
+    /// Whoever has it can join the door staff.
     #[serde(skip_serializing_if = "Option::is_none")]
     invitation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     staff: Option<Vec<StaffView>>,
 }
 
-#[derive(Serialize)]
+/// One of the door staff.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DoorStaff)]
 pub(super) struct StaffView {
     user_id: UserId,
     name: String,
@@ -59,6 +67,14 @@ pub async fn handle(
     let manages = may(principal, Action::ManageDoor, owners);
     let view = DoorView::of(attendance, Some(door).filter(|_| manages));
     Ok(personal(None, Json(view)))
+}
+
+pub fn call() -> Call {
+    Call::get("door", "/api/tickets/{id}/door", "Show the door of a listing")
+        .text("For its seller, who also gets the invitation and the door staff; for the door staff, and for administrators.")
+        .signed_in()
+        .ok::<DoorView>("How many have come in.")
+        .refused(&[&problem::NOT_ALLOWED, &problem::NOT_CHECKED_IN_HERE])
 }
 
 /// The ticket and its door, for those who stand at it: its seller, whoever they have invited, and admins.

@@ -4,15 +4,17 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use common::ids::TicketId;
 use common::permissions::{Action, Owners};
+use common::problem;
 use httpkit::conditional::IfMatch;
 use httpkit::extract::{Body, PathId};
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 
-use super::errors::not_found;
-use crate::body::TicketBody;
+use super::errors::{CHANGE_REFUSALS, not_found};
+use crate::body::{MAX_CHARS, TicketBody};
 use crate::domain::Ticket;
 use crate::state::App;
-use crate::view;
+use crate::view::{self, TicketView};
 
 pub async fn handle(
     State(app): State<App>,
@@ -33,6 +35,21 @@ pub async fn handle(
     };
     let ticket = app.store.change(id, decide).await?.ok_or_else(not_found)?;
     Ok(view::one(ticket, Some(&user), now))
+}
+
+pub fn call() -> Call {
+    Call::put("edit", "/api/tickets/{id}", "Replace what its seller wrote about a ticket")
+        .text(
+            "For its seller and administrators. Omitted members are cleared, but for `quantity`, `closed` and `delivery`. Permission and \
+             state are checked before the body.",
+        )
+        .signed_in()
+        .if_match()
+        .body::<TicketBody>()
+        .max_chars(&MAX_CHARS)
+        .ok_versioned::<TicketView>("The ticket.")
+        .refused(&[&problem::NOT_ALLOWED])
+        .refused(&CHANGE_REFUSALS)
 }
 
 /// Refuses anyone but the seller and admins (403), another version than the one in `If-Match` (412), and a listing of one

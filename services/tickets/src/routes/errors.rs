@@ -1,9 +1,13 @@
 //! The problems that the domain's refusals become.
 
-use common::problem::{self, Violation};
+use common::problem::{self, Problem, Violation};
 use httpkit::Error;
 
 use crate::domain::{ChangeRefusal, CheckInRefusal, JoinRefusal};
+
+/// What a [`ChangeRefusal`] becomes, apart from an invalid body.
+pub(super) const CHANGE_REFUSALS: [&Problem; 3] =
+    [&problem::DETAILS_FIXED, &problem::TICKET_RESERVED, &problem::TICKET_SOLD];
 
 impl From<ChangeRefusal> for Error {
     fn from(refusal: ChangeRefusal) -> Error {

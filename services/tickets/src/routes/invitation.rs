@@ -4,8 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::TicketId;
+use common::problem;
 use http::StatusCode;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::response::personal;
 use httpkit::{CurrentUser, Error, Result};
 use rand::Rng;
@@ -30,4 +32,16 @@ pub async fn handle(
     let door = app.store.change_door(id, invite).await?;
     let view = DoorView::of(app.store.attendance(id).await?, Some(door));
     Ok((StatusCode::CREATED, personal(None, Json(view))))
+}
+
+pub fn call() -> Call {
+    Call::post(
+        "invite",
+        "/api/tickets/{id}/door/invitation",
+        "Make another invitation for door staff",
+    )
+    .text("For its seller and administrators. The invitation before is worth nothing then.")
+    .signed_in()
+    .returns::<DoorView>(StatusCode::CREATED, "The door, with the invitation.")
+    .refused(&[&problem::NOT_ALLOWED, &problem::NOT_CHECKED_IN_HERE])
 }

@@ -2,12 +2,15 @@
 
 use axum::extract::State;
 use common::ids::TicketId;
+use common::problem;
 use common::problem::Violation;
 use common::text;
 use http::StatusCode;
 use httpkit::extract::{Body, PathId};
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Error, Result};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::door::check_has_door;
 use super::errors::not_found;
@@ -16,9 +19,13 @@ use crate::state::App;
 
 const MAX_NAME_CHARS: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Joining)]
 pub struct Input {
+    #[schema(example = "k3Jd92nB0pQwX71LmZr4TaVy")]
     invitation: String,
+    /// For the seller; one line.
+    #[schema(required = true, nullable = false, min_length = 1, example = "Kim")]
     name: Option<String>,
 }
 
@@ -40,4 +47,14 @@ pub async fn handle(
     let join = |door: &Door| Ok::<_, Error>(door.join(&input.invitation, new.clone())?);
     app.store.change_door(id, join).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub fn call() -> Call {
+    Call::post("join", "/api/tickets/{id}/door/staff", "Join the door staff")
+        .text("For whoever has the invitation.")
+        .signed_in()
+        .body::<Input>()
+        .max_chars(&[("name", MAX_NAME_CHARS)])
+        .no_content("You belong to the door staff.")
+        .refused(&[&problem::NOT_ALLOWED, &problem::NOT_CHECKED_IN_HERE])
 }

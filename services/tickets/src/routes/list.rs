@@ -4,30 +4,48 @@ use axum::extract::State;
 use axum::response::Response;
 use common::Money;
 use httpkit::extract::Query;
+use httpkit::openapi::Call;
 use httpkit::paging::{self, Cursor};
 use httpkit::validation::Rules;
 use httpkit::{Caller, CurrentUser, Error, Result};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::domain::{DateBound, Search, SearchScope, Sort, Term};
 use crate::state::App;
 use crate::store::Position;
-use crate::view;
+use crate::view::{self, Page};
 
 /// As long as a title.
 const MAX_QUERY_CHARS: usize = 200;
 
 /// The query string as it was sent. An empty parameter, as a form sends it, counts as omitted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 pub struct Parameters {
+    /// Beginnings of words, each of a word of the title or the venue. Case, accents and punctuation make no difference.
+    #[param(max_length = 200, example = "tosca")]
     q: Option<String>,
+    /// Inclusive.
+    #[param(pattern = r"^\d{1,12}(\.\d{1,2})?$", example = "10")]
     min_price: Option<String>,
+    /// Inclusive.
+    #[param(pattern = r"^\d{1,12}(\.\d{1,2})?$", example = "100.00")]
     max_price: Option<String>,
+    /// A day, compared with each ticket's own local day, or a time; inclusive. Excludes tickets without a date.
+    #[param(example = "2030-01-30")]
     from: Option<String>,
+    /// A day or a time, inclusive. Excludes tickets without a date.
+    #[param(example = "2030-12-31")]
     to: Option<String>,
+    /// `-createdAt` (the newest first; if it is omitted), `price`, `-price`, or `date` (undated ones last).
+    #[param(pattern = "^(-createdAt|price|-price|date)$", example = "price")]
     sort: Option<String>,
+    #[param(ignore)]
     limit: Option<String>,
+    #[param(ignore)]
     cursor: Option<String>,
+    /// `true`: all of the user's own, including sold and past ones.
+    #[param(value_type = Option<bool>, example = false)]
     mine: Option<String>,
 }
 
@@ -47,6 +65,18 @@ pub async fn handle(
     let next = page.next.map(|last| Cursor::after(last.key, last.id, &search).encode());
     let tickets = app.store.recount(page.tickets, now).await?;
     Ok(view::page(tickets, next, viewer.as_ref(), now))
+}
+
+pub fn call() -> Call {
+    Call::get("list", "/api/tickets", "List the tickets on sale")
+        .text(
+            "Neither sold, nor closed, nor deleted, nor past their date. A page reads a bounded part of the catalogue: it may have fewer \
+             tickets than `limit`, or none, and yet a `next`.",
+        )
+        .for_viewers()
+        .query::<Parameters>()
+        .paged()
+        .ok::<Page>("A page.")
 }
 
 /// The parameters, parsed.

@@ -5,11 +5,12 @@ use axum::response::Response;
 use common::ids::TicketId;
 use httpkit::conditional::IfNoneMatch;
 use httpkit::extract::PathId;
+use httpkit::openapi::Call;
 use httpkit::{CurrentUser, Result};
 
 use super::errors::not_found;
 use crate::state::App;
-use crate::view;
+use crate::view::{self, TicketView};
 
 pub async fn handle(
     State(app): State<App>,
@@ -24,4 +25,11 @@ pub async fn handle(
     }
     let ticket = app.store.recount(vec![ticket], now).await?.pop().ok_or_else(not_found)?;
     Ok(view::one(ticket, viewer, now))
+}
+
+pub fn call() -> Call {
+    Call::get("show", "/api/tickets/{id}", "Show a ticket")
+        .for_viewers()
+        .if_none_match()
+        .ok_versioned::<TicketView>("The ticket.")
 }

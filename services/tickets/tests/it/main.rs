@@ -13,6 +13,7 @@ mod http;
 mod idempotency;
 mod list;
 mod listeners;
+mod openapi;
 mod places;
 mod previous_version;
 mod query_plans;

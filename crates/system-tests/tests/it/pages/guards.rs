@@ -19,7 +19,7 @@ async fn pages() -> Vec<Page> {
     let order = buyer.buys(&ticket).await.path().to_owned();
     let mut pages = Vec::new();
     for address in
-        ["/", "/?q=otello", &ticket, "/auth/signin", "/auth/signup", "/nowhere", "/tickets/1"]
+        ["/", "/?q=otello", &ticket, "/docs", "/auth/signin", "/auth/signup", "/nowhere", "/tickets/1"]
     {
         pages.push(anonymous.opens(address).await);
     }
