@@ -96,8 +96,8 @@ async fn a_capture_that_fails_is_continued_in_its_trace(
     ];
     let trace = eventually("the capture by the worker", async || {
         let spans = collector.spans();
-        let roots = spans.iter().filter(|span| span.name == PAYING && span.parent.is_none());
-        let trace = Trace::of(collector, &roots.skip(paid).next()?.trace);
+        let mut roots = spans.iter().filter(|span| span.name == PAYING && span.parent.is_none());
+        let trace = Trace::of(collector, &roots.nth(paid)?.trace);
         let is_whole = trace.missing(&continued).is_empty() && trace.orphans().is_empty();
         is_whole.then_some(trace)
     });
