@@ -10,7 +10,9 @@ use crate::money::{self, Currency, Money};
 use crate::places::Quantity;
 
 /// How buyers get in with what they have bought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// A ticket of somebody else's event, which the seller sends to the buyer. A code of ours would open no door there.

@@ -14,8 +14,8 @@ use service::{AdminCommands, ContextSettings, Microservice, ServiceContext};
 
 use crate::domain::User;
 use crate::first_admin;
-use crate::promises::PROMISES;
 use crate::openapi::SNAPSHOT;
+use crate::promises::PROMISES;
 use crate::recoveries;
 use crate::routes::{
     access_token, add_to_group, audit, ban, change, create_token, currentuser, disown,
