@@ -158,7 +158,7 @@ async fn four_faults_raise_their_alerts_and_health_raises_none() {
         pause_consumer(&stack, json!({})).await;
         quiet(&prometheus).await;
 
-        let mailbox = stack.processes().wait_for("mail-double").await.unwrap();
+        let mailbox = stack.processes().wait_for("mail").await.unwrap();
         mailbox.send(Signal::SIGSTOP);
         raised(&prometheus, "MailsWait").await;
         mailbox.send(Signal::SIGCONT);
