@@ -18,9 +18,16 @@ async fn pages() -> Vec<Page> {
     let spare = seller.lists("Falstaff", "10").await;
     let order = buyer.buys(&ticket).await.path().to_owned();
     let mut pages = Vec::new();
-    for address in
-        ["/", "/?q=otello", &ticket, "/docs", "/auth/signin", "/auth/signup", "/nowhere", "/tickets/1"]
-    {
+    for address in [
+        "/",
+        "/?q=otello",
+        &ticket,
+        "/docs",
+        "/auth/signin",
+        "/auth/signup",
+        "/nowhere",
+        "/tickets/1",
+    ] {
         pages.push(anonymous.opens(address).await);
     }
     for address in ["/", &ticket, "/orders", &order, "/account", "/auth/signout", "/tickets/new"] {
