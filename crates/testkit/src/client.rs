@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::openapi::assert_documented;
+use crate::openapi::{Received, assert_documented};
 use crate::server_sent_events::EventStream;
 
 /// An HTTP client. Cheap to clone; `cookie` and `header` return one that always sends them.
@@ -154,9 +154,9 @@ impl Request {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let response = Response { what: self.what, status, headers, body, text };
-        assert_documented(&self.method, &self.path, &response);
-        Ok(response)
+        let received = Received { status, headers: &headers, text: &text, body: &body };
+        assert_documented(&self.method, &self.path, &received);
+        Ok(Response { what: self.what, status, headers, body, text })
     }
 
     /// Opens a stream of server-sent events; the status if it is refused.

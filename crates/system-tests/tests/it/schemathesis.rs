@@ -5,7 +5,7 @@ use std::process::Command;
 use common::scopes::Scope;
 use serde_json::{Value, json};
 use system_tests::Stack;
-use testkit::{Client, environment};
+use testkit::{Client, environment, eventually};
 
 /// How many requests are generated for each call, of which there are more than fifty.
 const CASES_PER_CALL: &str = "50";
@@ -17,11 +17,28 @@ const SEED: &str = "20261129";
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance";
 
-/// A user's program with every scope, who sells and has bought something.
-async fn program(stack: &Stack) -> String {
+async fn sign_up(stack: &Stack, email: &str) -> Client {
     let session = stack.visitor();
-    let credentials = json!({ "email": "generated@example.com", "password": "correct horse" });
+    let credentials = json!({ "email": email, "password": "correct horse" });
     session.post("/api/users/signup", credentials).await.expect(201);
+    session
+}
+
+/// The program, with every scope, of a user who has bought something. By then each service has received events: until it has, it
+/// can't say that there is no such order, and responds 503.
+async fn program(stack: &Stack) -> String {
+    let seller = sign_up(stack, "seller@example.com").await;
+    let session = sign_up(stack, "generated@example.com").await;
+    let listing = json!({ "title": "Tosca", "price": "20.50" });
+    let ticket = seller.post("/api/tickets", listing).await.expect(201)["id"].clone();
+    let order = session.post("/api/orders", json!({ "ticketId": ticket })).await.expect(201);
+    let pay = json!({ "orderId": order["id"], "token": "tok_visa" });
+    session.post("/api/payments", pay).await.expect(201);
+    let mails = format!("/api/orders/{}/mails", order["id"].as_str().unwrap());
+    eventually("the mails to be known", async || {
+        (session.get(&mails).await.status == 200).then_some(())
+    })
+    .await;
     let scopes = Scope::ALL.map(Scope::as_str);
     let new = json!({ "name": "A program", "scopes": scopes });
     let token = session.post("/api/users/tokens", new).await.expect(201);
