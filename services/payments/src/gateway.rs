@@ -9,6 +9,8 @@ use anyhow::Context;
 use common::events::DisputeStatus;
 use common::ids::{OrderId, PaymentId};
 use common::{Money, Time};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use miniserde::json::Value;
 use stripe::{
     ApiErrors, ApiErrorsType, Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError,
@@ -109,26 +111,31 @@ impl Gateway {
     }
 
     /// Sends a request, in a span. (Stripe gets no `traceparent`: it isn't a part of the system.)
-    async fn call<T>(
-        &self,
-        method: &str,
-        template: &str,
-        request: impl Future<Output = Result<T, StripeError>>,
-    ) -> StripeResult<T> {
-        let host = self.server.host_str().unwrap_or_default();
-        let span = spans::http_client(method, host, self.server.port(), template);
-        let response = request.instrument(span.clone()).await;
-        match &response {
-            Ok(_) => spans::http_responded(&span, 200),
-            Err(StripeError::Stripe(_, status)) => spans::http_responded(&span, *status),
-            Err(StripeError::Timeout) => spans::fail(&span, "timeout"),
-            Err(
-                StripeError::JSONDeserialize(_)
-                | StripeError::ClientError(_)
-                | StripeError::ConfigError(_),
-            ) => spans::fail(&span, "no_response"),
-        }
-        response.map_err(error)
+    ///
+    /// In a box, as the client's futures are large: the steps of a payment, each of which has one, would overflow a stack.
+    fn call<'a, T: 'a>(
+        &'a self,
+        method: &'static str,
+        template: &'static str,
+        request: impl Future<Output = Result<T, StripeError>> + Send + 'a,
+    ) -> BoxFuture<'a, StripeResult<T>> {
+        let request = request.boxed();
+        Box::pin(async move {
+            let host = self.server.host_str().unwrap_or_default();
+            let span = spans::http_client(method, host, self.server.port(), template);
+            let response = request.instrument(span.clone()).await;
+            match &response {
+                Ok(_) => spans::http_responded(&span, 200),
+                Err(StripeError::Stripe(_, status)) => spans::http_responded(&span, *status),
+                Err(StripeError::Timeout) => spans::fail(&span, "timeout"),
+                Err(
+                    StripeError::JSONDeserialize(_)
+                    | StripeError::ClientError(_)
+                    | StripeError::ConfigError(_),
+                ) => spans::fail(&span, "no_response"),
+            }
+            response.map_err(error)
+        })
     }
 
     /// Creates the order's PaymentIntent, for cards only. Returns its id.
