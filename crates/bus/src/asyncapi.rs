@@ -1,5 +1,5 @@
 //! The events as an AsyncAPI document, out of the catalogue: what each is, who publishes it, who consumes it and as whom on
-//! the bus. `docs/asyncapi.json` is its committed form.
+//! the bus. `asyncapi.json` is its committed form, which web serves.
 //!
 //! <https://www.asyncapi.com/docs/reference/specification/v3.1.0>
 
@@ -12,7 +12,10 @@ use crate::connection::inbox_of;
 use crate::streams::{ADVISORIES, DEAD, DEAD_SUBJECTS};
 use crate::users::{User, users};
 
-/// The whole document.
+/// The document as it is committed; a test holds it against the catalogue.
+pub const COMMITTED: &str = include_str!("../asyncapi.json");
+
+/// The whole document, out of the catalogue.
 pub fn document() -> Value {
     let mut generator = generator();
     let messages: Map<String, Value> = each(|subject| message(subject, &mut generator));

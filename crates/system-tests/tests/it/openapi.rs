@@ -44,6 +44,8 @@ async fn the_api_is_described_on_a_page() {
     let calls = all["paths"].as_object().unwrap().values();
     let calls: usize = calls.map(|methods| methods.as_object().unwrap().len()).sum();
     assert_eq!(page.texts("[data-test='call']").len(), calls);
+    let events = stack.visitor().get("/docs/asyncapi.json").await.expect(200);
+    assert_eq!(events, bus::asyncapi::document());
     let ids = page.attributes("[id]", "id");
     for link in page.attributes("main a[href^='#']", "href") {
         assert!(ids.contains(&link.trim_start_matches('#').to_owned()), "{link}");

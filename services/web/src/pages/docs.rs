@@ -1,4 +1,4 @@
-//! `/docs`: the HTTP API for people, and `/docs/openapi.json` for programs.
+//! `/docs`: the HTTP API for people; for programs `/docs/openapi.json`, and `/docs/asyncapi.json` of the events.
 
 use askama::Template;
 use axum::extract::State;
@@ -35,11 +35,19 @@ pub async fn show(
     Ok(not_modified(&headers, DocsPage { frame, reference: &REFERENCE }.show()?))
 }
 
-pub async fn document() -> impl IntoResponse {
+pub async fn openapi() -> impl IntoResponse {
+    document(DOCUMENT)
+}
+
+pub async fn asyncapi() -> impl IntoResponse {
+    document(bus::asyncapi::COMMITTED)
+}
+
+fn document(text: &'static str) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-cache"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, DOCUMENT)
+    (headers, text)
 }
