@@ -100,4 +100,5 @@ form.addEventListener("input", event => {
 });
 
 send("ready");
-send("height", document.documentElement.scrollHeight);
+// Also once it is laid out: before that it has no height.
+new ResizeObserver(() => send("height", document.documentElement.scrollHeight)).observe(form);

@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::environment;
 
+/// Statuses with which the gateway answers any request whose head is too large; no service sees that.
+const OF_GATEWAY: [StatusCode; 2] =
+    [StatusCode::URI_TOO_LONG, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services");
 
 /// Asserts that the committed document of a service is what its code says. `UPDATE=1` rewrites it.
@@ -186,6 +189,9 @@ impl Contract {
     }
 
     fn check(&self, call: &Call, method: &Method, response: &Received<'_>) -> Result<(), String> {
+        if OF_GATEWAY.contains(&response.status) {
+            return Ok(());
+        }
         let status = response.status.as_u16();
         let described = resolve(&call.operation["responses"][status.to_string()], &call.document);
         if described.is_null() {
