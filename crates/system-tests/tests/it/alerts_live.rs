@@ -43,41 +43,43 @@ async fn sell(stack: &Stack) {
 }
 
 /// The programs of the stack, of which some are replaced by faulty ones.
-struct Programs(PathBuf);
+struct Programs {
+    /// Those that tests use.
+    sound: PathBuf,
+    /// Those that the stack runs.
+    running: PathBuf,
+}
 
 impl Programs {
     fn link() -> Programs {
-        let binaries = PathBuf::from(environment::required(environment::BIN_DIR));
-        let folder = workspace::root().join(".dev/system-tests/alerts-programs");
-        drop(fs::remove_dir_all(&folder));
-        fs::create_dir_all(&folder).unwrap();
-        for entry in fs::read_dir(&binaries).unwrap().flatten() {
+        let sound = PathBuf::from(environment::required(environment::BIN_DIR));
+        let running = workspace::root().join(".dev/system-tests/alerts-programs");
+        drop(fs::remove_dir_all(&running));
+        fs::create_dir_all(&running).unwrap();
+        for entry in fs::read_dir(&sound).unwrap().flatten() {
             let is_program = entry.file_type().unwrap().is_file()
                 && Path::new(&entry.file_name()).extension().is_none();
             if is_program {
-                fs::hard_link(entry.path(), folder.join(entry.file_name())).unwrap();
+                fs::hard_link(entry.path(), running.join(entry.file_name())).unwrap();
             }
         }
-        Programs(folder)
+        Programs { sound, running }
     }
 
     /// From its next start on, the service lacks this task.
     fn leave_out(&self, task: &str, service: &str) {
-        fs::write(self.0.join(service).with_extension("without"), task).unwrap();
+        fs::write(self.running.join(service).with_extension("without"), task).unwrap();
         self.replace(service, "without");
     }
 
     fn mend(&self, service: &str) {
-        let binaries = PathBuf::from(environment::required(environment::BIN_DIR));
-        let program = self.0.join(service);
-        fs::remove_file(&program).unwrap();
-        fs::hard_link(binaries.join(service), program).unwrap();
+        self.replace(service, service);
     }
 
     fn replace(&self, service: &str, by: &str) {
-        let program = self.0.join(service);
+        let program = self.running.join(service);
         fs::remove_file(&program).unwrap();
-        fs::hard_link(self.0.join(by), program).unwrap();
+        fs::hard_link(self.sound.join(by), program).unwrap();
     }
 }
 
@@ -127,7 +129,7 @@ async fn quiet(prometheus: &Prometheus) {
 async fn four_faults_raise_their_alerts_and_health_raises_none() {
     let programs = Programs::link();
     let root = workspace::root().join(".dev/system-tests/alerts");
-    let stack = Stack::start_programs(&programs.0, &root, 1, &[]).unwrap();
+    let stack = Stack::start_programs(&programs.running, &root, 1, &[]).unwrap();
     let prometheus = Prometheus::start(&stack).await.unwrap().expect("a Prometheus");
     let faults = async {
         let begun = Instant::now();
