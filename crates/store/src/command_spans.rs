@@ -10,7 +10,7 @@ use mongodb::event::command::{CommandEvent, CommandFailedEvent, CommandStartedEv
 use telemetry::spans;
 use tracing::Span;
 
-/// How many commands may be in progress. The driver reports the end of each, unless whoever waits for it gives up.
+/// How many commands may be in progress. The driver reports the end of each, unless the caller that waits for it gives up.
 const MOST: usize = 4096;
 
 /// What the driver is to call. None: nobody would see the spans, and the driver would copy each command for them.

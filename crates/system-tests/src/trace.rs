@@ -11,8 +11,8 @@ use testkit::{Collector, ReceivedSpan, retry_every};
 const INTERVAL: Duration = Duration::from_millis(250);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What paying is made of, by service and name: each list in this order. From the click to the card, to the mail, and to whoever
-/// else has to know.
+/// What paying is made of, by service and name: each list in this order. From the click to the card, to the mail, and to those who
+/// have to know.
 pub const PURCHASE: [&[(&str, &str)]; 4] = [
     &[
         PAYING,

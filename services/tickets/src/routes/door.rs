@@ -26,7 +26,7 @@ use crate::state::App;
 pub(super) struct DoorView {
     #[serde(flatten)]
     attendance: Attendance,
-    /// Whoever has it can join the door staff.
+    /// With it, one can join the door staff.
     #[serde(skip_serializing_if = "Option::is_none")]
     invitation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

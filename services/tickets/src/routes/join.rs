@@ -51,7 +51,7 @@ pub async fn handle(
 
 pub fn call() -> Call {
     Call::post("join", "/api/tickets/{id}/door/staff", "Join the door staff")
-        .text("For whoever has the invitation.")
+        .text("For those who have the invitation.")
         .signed_in()
         .body::<Input>()
         .max_chars(&[("name", MAX_NAME_CHARS)])
