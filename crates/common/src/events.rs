@@ -773,6 +773,19 @@ pub enum RefundReason {
     Unknown,
 }
 
+impl RefundReason {
+    /// As events and documents spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefundReason::TooLate => "too_late",
+            RefundReason::OrderCancelled => "order_cancelled",
+            RefundReason::TicketDeleted => "ticket_deleted",
+            RefundReason::Banned => "banned",
+            RefundReason::Unknown => "unknown",
+        }
+    }
+}
+
 /// What orders requires of payments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

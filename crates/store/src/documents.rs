@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 use common::Clock;
-use common::events::Event;
+use common::events::{Event, Subject};
 use futures::TryStreamExt;
 use httpkit::idempotency::RequestIdentity;
 use mongodb::{Database, IndexModel};
@@ -17,6 +17,7 @@ use crate::bulk;
 use crate::error::{ConflictError, Error, Result};
 use crate::group_commit::GroupCommit;
 use crate::handoff::Handoff;
+use crate::history::{self, History};
 use crate::mongo;
 use crate::obligation_fields;
 use crate::outbox::{OutboxEntry, OutboxMessage};
@@ -44,6 +45,13 @@ pub trait Aggregate: Serialize + DeserializeOwned + Unpin + Send + Sync + 'stati
     const OBLIGES: bool = false;
     /// Whether a background task works on it because of its changes ([`Documents::traces`]).
     const IS_WORKED_ON: bool = false;
+    /// Whether what has happened to it is kept on its document ([`Documents::history`]).
+    const KEEPS_HISTORY: bool = false;
+    /// What the name of an event that describes a change to this state doesn't say, for the history: such as why an order has
+    /// ended.
+    fn detail(&self, _event: Subject) -> Option<&'static str> {
+        None
+    }
     /// The event by which it obliges another service, as long as that hasn't answered; it is republished until then.
     fn unanswered(&self) -> Option<OutboxMessage> {
         None
@@ -196,6 +204,10 @@ impl<T: Aggregate> Documents<T> {
         let mut document = mongo::document(thing)?;
         document.insert("outbox", bson_of(events)?);
         document.insert("outboxPending", !events.is_empty());
+        let history = Self::history_of(thing, events)?;
+        if !history.is_empty() {
+            document.insert(history::FIELD, history);
+        }
         document.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
         document.insert("changedAt", self.clock.now());
         document.extend(trace_fields::fields(T::IS_WORKED_ON));
@@ -254,7 +266,9 @@ impl<T: Aggregate> Documents<T> {
         let mut filter = condition;
         filter.extend(doc! { "_id": thing.id(), "version": decided_on });
         beside.extend(obligation_fields::fields(thing.unanswered().is_some(), self.clock.now()));
-        self.write(filter, fields, beside, events).await
+        let entries = self.entries(events);
+        let history = Self::history_of(thing, &entries)?;
+        self.write_with(filter, fields, beside, &entries, history).await
     }
 
     /// Sets fields of an object in a new version, if it matches `condition`: a decision that a filter can make reads nothing.
@@ -320,16 +334,27 @@ impl<T: Aggregate> Documents<T> {
         doc! { "$set": fields, "$inc": { "version": 1_i64 } }
     }
 
-    /// Writes the object's fields, further fields, and events onto the document that the filter matches. False: none
-    /// matches.
+    /// Writes the object's fields, further fields, and events onto the document that the filter matches: nothing happens to
+    /// the object itself. False: none matches.
     pub(crate) async fn write(
+        &self,
+        filter: Document,
+        fields: Document,
+        beside: Document,
+        events: &[OutboxMessage],
+    ) -> Result<bool> {
+        self.write_with(filter, fields, beside, &self.entries(events), Vec::new()).await
+    }
+
+    async fn write_with(
         &self,
         filter: Document,
         mut fields: Document,
         beside: Document,
-        events: &[OutboxMessage],
+        events: &[OutboxEntry],
+        history: Vec<Bson>,
     ) -> Result<bool> {
-        let mut update = doc! {};
+        let mut push = doc! {};
         if !fields.is_empty() {
             fields.insert("changedAt", self.clock.now());
             fields.extend(trace_fields::fields(T::IS_WORKED_ON));
@@ -337,10 +362,15 @@ impl<T: Aggregate> Documents<T> {
         fields.extend(beside);
         if !events.is_empty() {
             fields.insert("outboxPending", true);
-            let entries = bson_of(&self.entries(events))?;
-            update.insert("$push", doc! { "outbox": { "$each": entries } });
+            push.insert("outbox", doc! { "$each": bson_of(events)? });
         }
-        update.insert("$set", fields);
+        if !history.is_empty() {
+            push.insert(history::FIELD, history::push(history));
+        }
+        let mut update = doc! { "$set": fields };
+        if !push.is_empty() {
+            update.insert("$push", push);
+        }
         let matches = self.commits.update(filter, update).await?;
         if matches && !events.is_empty() {
             self.handoff.announce_change();
@@ -428,6 +458,23 @@ impl<T: Aggregate> Documents<T> {
             Ok(()) => Ok(true),
             Err(error) if error.duplicate_of().is_some() => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What has happened to the object of this id. Nothing is known of one that doesn't exist.
+    pub async fn history(&self, id: impl ToString) -> Result<History> {
+        let documents = self.documents.clone_with_type::<History>();
+        let found = documents.find_one(doc! { "_id": id.to_string() });
+        let found = found.projection(doc! { "_id": 0, history::FIELD: 1 }).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// What a change to this state adds to the history.
+    fn history_of(thing: &T, events: &[OutboxEntry]) -> bson::error::Result<Vec<Bson>> {
+        if T::KEEPS_HISTORY {
+            history::entries(events, |event| thing.detail(event))
+        } else {
+            Ok(Vec::new())
         }
     }
 

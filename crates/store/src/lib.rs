@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod group_commit;
 mod handoff;
+mod history;
 pub mod mongo;
 mod obligation_fields;
 mod obligations;
@@ -30,6 +31,7 @@ mod traces;
 pub use documents::{Aggregate, Change, Documents};
 pub use error::{ConflictError, Error, KeyReusedError, REQUESTS, Result};
 pub use group_commit::GroupCommit;
+pub use history::{History, HistoryEntry};
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
 pub use outbox::OutboxMessage;

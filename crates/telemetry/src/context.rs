@@ -25,6 +25,12 @@ pub(crate) fn traceparent_of(span: &Span) -> Option<String> {
     headers.remove(TRACEPARENT)
 }
 
+/// The id of the trace that a `traceparent` names; none if it is malformed.
+pub fn trace_id_of(traceparent: &str) -> Option<String> {
+    let context = parse(traceparent)?;
+    Some(context.span().span_context().trace_id().to_string())
+}
+
 /// The span that a `traceparent` names; none if it is malformed.
 pub(crate) fn parse(traceparent: &str) -> Option<Context> {
     let headers = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);

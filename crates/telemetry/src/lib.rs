@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-pub use context::{TRACEPARENT, continue_trace, traceparent};
+pub use context::{TRACEPARENT, continue_trace, trace_id_of, traceparent};
 pub use export::Exporter;
 pub use metrics::metrics;
 pub use settings::{Sampler, TracingSettings};

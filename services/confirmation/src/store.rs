@@ -11,7 +11,7 @@ use store::mongo;
 use store::replicas;
 use store::{
     Aggregate, Change, Documents, OutboxMessage, RequestIdentity, Result, StoredResponse,
-    TimedCollection,
+    TimedCollection, Traces,
 };
 
 use crate::domain::{Mail, MailId, OrderReplica, Status, UserReplica};
@@ -180,6 +180,11 @@ impl Store {
         let mails = self.mails.collection();
         let found = mails.find(doc! { "order.id": order }).sort(doc! { "createdAt": 1, "_id": 1 });
         Ok(found.await?.try_collect().await?)
+    }
+
+    /// The traces in which these changed last.
+    pub async fn traces_of(&self, mails: &[Mail]) -> Traces {
+        self.mails.traces(mails.iter().map(|mail| &mail.id)).await
     }
 
     /// At most so many that are due, the longest first.

@@ -29,6 +29,10 @@ pub struct MailView {
     created_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<Time>,
+    /// The trace in which it changed last, for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "4bf92f3577b34da6a3ce929d0e0e4736")]
+    trace_id: Option<String>,
     version: i64,
 }
 
@@ -43,8 +47,14 @@ impl MailView {
             reason: mail.reason,
             created_at: mail.created_at,
             sent_at: mail.sent_at,
+            trace_id: None,
             version: mail.version,
         }
+    }
+
+    /// With its trace, if that is known.
+    pub fn with_trace(self, traceparent: Option<&str>) -> MailView {
+        MailView { trace_id: traceparent.and_then(telemetry::trace_id_of), ..self }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::store::Due;
 /// How often the worker polls when nothing wakes it.
 const PERIOD: Duration = Duration::from_millis(500);
 /// What becomes due, and what has been sent, within this time is looked for together.
-const GATHERING: Duration = Duration::from_millis(15);
+const GATHERING: Duration = Duration::from_millis(50);
 /// How many mails are sent concurrently.
 const CONCURRENCY: usize = 8;
 /// The pauses after an attempt that has led to nothing; the longest is after a deferral (4xx).

@@ -25,6 +25,7 @@ pub fn routes(state: HttpState<App>) -> Router {
         .route("/api/orders", get(routes::list::handle).post(routes::create::handle))
         .route("/api/orders/problems", get(routes::problems::handle))
         .route("/api/orders/{id}", get(routes::show::handle).delete(routes::cancel::handle))
+        .route("/api/orders/{id}/history", get(routes::history::handle))
         .route("/api/orders/{id}/handover", put(routes::handover::handle))
         .with_state(state)
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use common::events::{
     self, CancelReason, OrderCancelled, OrderCompleted, OrderCreated, OrderRefundRequired,
-    OrderStatus, OrderedTicket, RefundReason, RefundRequired,
+    OrderStatus, OrderedTicket, RefundReason, RefundRequired, Subject,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::listing::Delivery;
@@ -121,11 +121,24 @@ pub enum Expiry {
 impl Aggregate for Order {
     const COLLECTION: &'static str = "orders";
     const OBLIGES: bool = true;
+    const KEEPS_HISTORY: bool = true;
     fn id(&self) -> String {
         self.id.to_string()
     }
     fn version(&self) -> i64 {
         self.version
+    }
+    fn detail(&self, event: Subject) -> Option<&'static str> {
+        if event == Subject::OrderCancelled {
+            self.cancel_reason.map(CancelReason::as_str)
+        } else if event == Subject::OrderRefundRequired {
+            self.refund_required.map(RefundReason::as_str)
+        } else if event == Subject::OrderUpdated && self.status == OrderStatus::Complete {
+            // (One of an order that has ended is about its payment.)
+            self.handover.as_ref().map(|handover| handover.state.as_str())
+        } else {
+            None
+        }
     }
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot()

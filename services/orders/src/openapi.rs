@@ -19,6 +19,7 @@ pub fn document() -> Document {
             routes::show::call(),
             routes::cancel::call(),
             routes::handover::call(),
+            routes::history::call(),
         ],
     )
 }

@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod create;
 mod errors;
 pub mod handover;
+pub mod history;
 pub mod list;
 pub mod problems;
 pub mod show;

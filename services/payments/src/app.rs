@@ -24,6 +24,7 @@ pub fn routes(state: HttpState<App>) -> Router {
         .route("/api/payments", post(routes::create::handle).get(routes::list::handle))
         .route("/api/payments/webhook", post(routes::webhook::handle))
         .route("/api/payments/{id}", get(routes::show::handle))
+        .route("/api/payments/{id}/history", get(routes::history::handle))
         .route("/api/payments/{id}/refresh", post(routes::refresh::handle))
         .route("/api/payments/{id}/refund", post(routes::refund::handle))
         .with_state(state)

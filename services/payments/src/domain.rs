@@ -28,7 +28,7 @@ mod work;
 use std::time::Duration;
 
 use common::Time;
-use common::events::{self, CancelReason, DisputeStatus, OrderStatus};
+use common::events::{self, CancelReason, DisputeStatus, OrderStatus, Subject};
 use common::ids::OrderId;
 use common::permissions::Owners;
 use serde::{Deserialize, Serialize};
@@ -79,11 +79,22 @@ impl Aggregate for OrderPayment {
     const COLLECTION: &'static str = "payments";
     const OBLIGES: bool = true;
     const IS_WORKED_ON: bool = true;
+    const KEEPS_HISTORY: bool = true;
     fn id(&self) -> String {
         self.order_id.to_string()
     }
     fn version(&self) -> i64 {
         self.version.get()
+    }
+    fn detail(&self, event: Subject) -> Option<&'static str> {
+        let payment = self.payment.as_ref()?;
+        if event == Subject::PaymentFailed {
+            Some(if payment.status == Status::Failed { "final" } else { "declined" })
+        } else if event == Subject::PaymentDisputed {
+            Some(payment.dispute.as_ref()?.status.as_str())
+        } else {
+            None
+        }
     }
     fn snapshot_events(&self) -> Vec<OutboxMessage> {
         self.snapshot_event().into_iter().collect()

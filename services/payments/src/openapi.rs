@@ -17,6 +17,7 @@ pub fn document() -> Document {
             routes::create::call(),
             routes::webhook::call(),
             routes::show::call(),
+            routes::history::call(),
             routes::refresh::call(),
             routes::refund::call(),
         ],

@@ -2,6 +2,7 @@
 
 pub mod create;
 mod errors;
+pub mod history;
 pub mod list;
 pub mod refresh;
 pub mod refund;

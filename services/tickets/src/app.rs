@@ -18,7 +18,8 @@ use crate::listeners::{follow_all, order_cancelled, order_completed, order_creat
 use crate::openapi::SNAPSHOT;
 use crate::promises::PROMISES;
 use crate::routes::{
-    admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
+    admission_codes, checkin, checkins, create, delete, dismiss, door, edit, invitation, join,
+    list, show,
 };
 use crate::state::{App, Settings, StateSettings};
 use crate::store::TicketDocument;
@@ -27,6 +28,7 @@ use crate::{search_index, summaries, view};
 pub fn routes(state: HttpState<App>, keys: AdmissionKeys) -> Router {
     Router::new()
         .route("/api/orders/{id}/admissions", get(admission_codes::handle))
+        .route("/api/orders/{id}/checkins", get(checkins::handle))
         .route("/api/tickets/{id}/checkin", post(checkin::handle))
         .route("/api/tickets/{id}/door", get(door::handle))
         .route("/api/tickets/{id}/door/invitation", post(invitation::handle))

@@ -3,7 +3,8 @@
 use httpkit::openapi::{self, Document};
 
 use crate::routes::{
-    admission_codes, checkin, create, delete, dismiss, door, edit, invitation, join, list, show,
+    admission_codes, checkin, checkins, create, delete, dismiss, door, edit, invitation, join,
+    list, show,
 };
 
 /// What the service serves.
@@ -26,6 +27,7 @@ pub fn document() -> Document {
             join::call(),
             dismiss::call(),
             admission_codes::call(),
+            checkins::call(),
         ],
     )
 }

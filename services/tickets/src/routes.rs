@@ -2,6 +2,7 @@
 
 pub mod admission_codes;
 pub mod checkin;
+pub mod checkins;
 pub mod create;
 pub mod delete;
 pub mod dismiss;

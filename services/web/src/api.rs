@@ -3,10 +3,12 @@
 
 mod client;
 mod failure;
+mod history;
 mod models;
 
 pub use client::{Api, Caller, ServiceUrls, Session, TicketDraft, Wanted};
 pub use failure::{Failure, Refusal};
+pub use history::{CheckIn, HistoryEntry, Mail};
 pub use models::{
     Account, AccountBan, Admission, Admitted, ApiToken, CheckedIn, Contact, Door, Handover,
     HandoverState, List, NewApiToken, Order, OrderedTicket, Payment, PaymentStatus, Receipt,

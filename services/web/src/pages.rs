@@ -11,6 +11,7 @@ pub mod docs;
 pub mod door;
 pub mod errors;
 pub mod order;
+pub mod order_history;
 #[cfg(feature = "pdf")]
 pub mod order_pdf;
 pub mod order_tickets;

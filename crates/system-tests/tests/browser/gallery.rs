@@ -180,6 +180,9 @@ async fn the_pages_of_a_buyer() {
     browser.shows("order-paid").await;
     browser.shows("contact").await;
     inspection.page(browser, "order-paid").await;
+    browser.follow("to-history").await;
+    browser.shows("happened").await;
+    inspection.page(browser, "order-history").await;
     browser.finds_at(&first, "ticket-bought").await;
     inspection.page(browser, "ticket-mine").await;
 

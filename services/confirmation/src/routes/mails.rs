@@ -13,6 +13,7 @@ use httpkit::{CurrentUser, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::Mail;
 use crate::state::App;
 use crate::view::MailView;
 
@@ -28,9 +29,19 @@ pub async fn handle(
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
     let order = super::order_of_buyer(&app, &user, Action::BuyerMails, id).await?;
-    let mails = app.store.mails_about(id).await?.into_iter();
-    let mails = mails.filter(|mail| user.is_admin() || mail.user_id == order.order.user_id);
-    Ok(personal(None, Json(List { mails: mails.map(MailView::of).collect() })))
+    let mails = app.store.mails_about(id).await?;
+    let mails = if user.is_admin() {
+        let traces = app.store.traces_of(&mails).await;
+        let view = |mail: Mail| {
+            let trace = traces.of(&mail.id);
+            MailView::of(mail).with_trace(trace)
+        };
+        mails.into_iter().map(view).collect()
+    } else {
+        let own = mails.into_iter().filter(|mail| mail.user_id == order.order.user_id);
+        own.map(MailView::of).collect()
+    };
+    Ok(personal(None, Json(List { mails })))
 }
 
 pub fn call() -> Call {

@@ -3,6 +3,7 @@
 mod cancel;
 mod create;
 mod handover;
+mod history;
 mod idempotency;
 mod list;
 mod middleware;

@@ -7,6 +7,7 @@ mod card_testing;
 mod create;
 mod decisions;
 mod gateway;
+mod history;
 mod idempotency;
 mod listeners;
 mod openapi;

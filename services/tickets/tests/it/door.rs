@@ -70,6 +70,25 @@ async fn scan(client: &Client, ticket: &Value, code: &str, gate: &str) -> Respon
 }
 
 #[tokio::test]
+async fn the_parties_see_who_has_come_in_and_nobody_sees_a_code_there() {
+    let event = Event::start().await;
+    let checkins = format!("/api/orders/{}/checkins", event.order.id());
+    let shown = async |user: &TestUser| event.world.client_as(user).get(&checkins).await;
+    assert_eq!(shown(&event.buyer).await.expect(200), json!({ "checkins": [] }));
+    let codes = event.codes().await;
+    let at = event.world.clock().now();
+    event.scan(&event.seller, &codes[1], "Gate 2").await.expect(200);
+    let expected = json!({ "checkins": [{ "place": 5, "at": at, "gate": "Gate 2" }] });
+    for user in [&event.buyer, &event.seller, &event.world.infra.admin()] {
+        assert_eq!(shown(user).await.expect(200), expected);
+    }
+    shown(&event.world.user()).await.problem(403, "not-allowed");
+    event.world.service.client().get(&checkins).await.problem(401, "not-signed-in");
+    let nowhere = "/api/orders/0190a0a0-0000-7000-8000-000000000000/checkins";
+    event.world.client_as(&event.buyer).get(nowhere).await.problem(404, "not-found");
+}
+
+#[tokio::test]
 async fn a_code_is_admitted_once_and_a_second_scan_says_when_and_where() {
     let event = Event::start().await;
     assert_eq!(event.counts().await, (json!(0), json!(2)));

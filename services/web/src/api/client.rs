@@ -56,6 +56,10 @@ pub struct ServiceUrls {
     /// Base URL of payments, for /api/payments
     #[arg(long, env = "PAYMENTS_URL")]
     pub payments_url: Url,
+
+    /// Base URL of confirmation, for /api/orders/{id}/mails
+    #[arg(long, env = "CONFIRMATION_URL")]
+    pub confirmation_url: Url,
 }
 
 /// The API with one visitor's session.
@@ -452,16 +456,28 @@ impl Caller {
         self.request_with(&self.api.services.auth_url, method, path, self.refresh.as_deref())
     }
 
-    fn tickets_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+    pub(super) fn tickets_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
         self.request(&self.api.services.tickets_url, method, path)
     }
 
-    fn orders_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+    pub(super) fn orders_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
         self.request(&self.api.services.orders_url, method, path)
     }
 
-    fn payments_at(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+    pub(super) fn payments_at(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, Failure> {
         self.request(&self.api.services.payments_url, method, path)
+    }
+
+    pub(super) fn confirmation_at(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, Failure> {
+        self.request(&self.api.services.confirmation_url, method, path)
     }
 
     fn request(
@@ -528,7 +544,7 @@ async fn exchange(request: RequestBuilder) -> reqwest::Result<Response> {
     response
 }
 
-async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
+pub(super) async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
     read(send(request).await?).await
 }
 
@@ -561,6 +577,7 @@ mod tests {
             tickets_url: url("tickets"),
             orders_url: url("orders"),
             payments_url: url("payments"),
+            confirmation_url: url("confirmation"),
         };
         let api = Api::new(&services).unwrap();
         for prefix in ["", "__Host-"] {
@@ -578,6 +595,7 @@ mod tests {
             assert_eq!(cookies(caller.tickets_at(Method::GET, "/")), session);
             assert_eq!(cookies(caller.orders_at(Method::GET, "/")), session);
             assert_eq!(cookies(caller.payments_at(Method::GET, "/")), session);
+            assert_eq!(cookies(caller.confirmation_at(Method::GET, "/")), session);
         }
     }
 }

@@ -18,6 +18,7 @@ pub async fn alone(infra: &Infra) -> TestService {
         ("--tickets-url", nowhere),
         ("--orders-url", nowhere),
         ("--payments-url", nowhere),
+        ("--confirmation-url", nowhere),
     ];
     let args = flags.into_iter().flat_map(|(name, value)| [name, value]);
     let settings = Settings::parse_from(std::iter::once("web").chain(args));

@@ -8,6 +8,7 @@ mod errors;
 mod escaping;
 mod forms;
 mod guards;
+mod history;
 mod load;
 mod many;
 pub mod problems;
