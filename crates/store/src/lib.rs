@@ -35,7 +35,7 @@ pub use history::{History, HistoryEntry};
 /// What identifies a request that a document stores.
 pub use httpkit::idempotency::RequestIdentity;
 pub use outbox::OutboxMessage;
-pub use promises::Promise;
+pub use promises::{Broken, Promise};
 pub use read_your_writes::read_your_writes;
 pub use replicas::Replica;
 pub use republish::{RESTORE_VERSION_OFFSET, Republish, Republished};

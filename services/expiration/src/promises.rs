@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use store::Promise;
+use store::{Broken, Promise};
 
 /// The sweep finds what the timers missed within seconds.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(15);
@@ -13,6 +13,8 @@ pub const PROMISES: [Promise; 2] = [
     Promise {
         name: "expiry_is_published_in_time",
         collection: "schedules",
-        broken: |now| doc! { "state": "scheduled", "expiresAt": { "$lt": now - PUBLISHED_WITHIN } },
+        broken: Broken::Indexed(
+            |now| doc! { "state": "scheduled", "expiresAt": { "$lt": now - PUBLISHED_WITHIN } },
+        ),
     },
 ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use store::Promise;
+use store::{Broken, Promise};
 
 use crate::domain::PARKED_AFTER;
 
@@ -19,35 +19,39 @@ pub const PROMISES: [Promise; 6] = [
     Promise {
         name: "payment_is_worked_on",
         collection: "payments",
-        broken: |now| doc! { "workAt": { "$type": "date", "$lt": now - BEGUN_WITHIN } },
+        broken: Broken::Indexed(
+            |now| doc! { "workAt": { "$type": "date", "$lt": now - BEGUN_WITHIN } },
+        ),
     },
     Promise {
         name: "webhook_is_handled",
         collection: "webhooks",
-        broken: |now| doc! { "nextRunAt": { "$type": "date", "$lt": now - BEGUN_WITHIN } },
+        broken: Broken::Indexed(
+            |now| doc! { "nextRunAt": { "$type": "date", "$lt": now - BEGUN_WITHIN } },
+        ),
     },
     Promise {
         name: "payment_is_answered",
         collection: "payments",
-        broken: |now| {
+        broken: Broken::Indexed(|now| {
             let since = now - ANSWERED_WITHIN;
             doc! { "unanswered": true, "remindAt": { "$type": "date" }, "changedAt": { "$lt": since } }
-        },
+        }),
     },
     Promise {
         name: "refund_is_done_within_a_day",
         collection: "payments",
-        broken: |now| {
+        broken: Broken::Indexed(|now| {
             doc! {
                 "workAt": { "$type": "date" },
                 "charge.status": "refunding",
                 "changedAt": { "$lt": now - REFUNDED_WITHIN },
             }
-        },
+        }),
     },
     Promise {
         name: "payment_is_not_parked",
         collection: "payments",
-        broken: |_| doc! { "failures": { "$gte": i64::from(PARKED_AFTER) } },
+        broken: Broken::Indexed(|_| doc! { "failures": { "$gte": i64::from(PARKED_AFTER) } }),
     },
 ];

@@ -116,7 +116,12 @@ impl Store {
         let documents = Documents::open(database, clock.clone(), indexes::indexes()).await?;
         let live =
             mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true });
-        let reservations = Documents::open(database, clock.clone(), [live]).await?;
+        let checked_in = mongo::partial_index(
+            "checked_in",
+            doc! { "checkIns.place": 1 },
+            doc! { "checkIns.place": { "$exists": true } },
+        );
+        let reservations = Documents::open(database, clock.clone(), [live, checked_in]).await?;
         let doors = Documents::open(database, clock.clone(), []).await?;
         let search_index = SearchIndex::default();
         let sellers = TimedCollection::new(database, "sellers");

@@ -9,6 +9,7 @@ mod openapi;
 mod outbox;
 mod places;
 mod previous_version;
+mod promises;
 mod query_plans;
 mod recovery;
 mod reserve;

@@ -10,6 +10,7 @@ use service::Microservice as _;
 use testkit::{Client, Response, TestService, TestUser};
 use tickets::app::Tickets;
 use tickets::domain::{CheckIn, Reservation};
+use tickets::promises::PROMISES;
 
 use crate::world::{TestOrder, World, path, settings, text};
 
@@ -86,6 +87,21 @@ async fn the_parties_see_who_has_come_in_and_nobody_sees_a_code_there() {
     event.world.service.client().get(&checkins).await.problem(401, "not-signed-in");
     let nowhere = "/api/orders/0190a0a0-0000-7000-8000-000000000000/checkins";
     event.world.client_as(&event.buyer).get(nowhere).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn who_comes_in_unpaid_breaks_a_promise() {
+    let event = Event::start().await;
+    let database = event.world.infra.database("tickets").await;
+    let promise = PROMISES.iter().find(|it| it.name == "only_paid_places_come_in").unwrap();
+    let now = event.world.clock().now();
+    let broken = async || store::promises::count(&database, promise, now).await.unwrap();
+    event.scan(&event.seller, &event.codes().await[0], "Gate 2").await.expect(200);
+    assert_eq!(broken().await, 0);
+    let reservations = database.collection::<Document>("reservations");
+    let unpaid = doc! { "$set": { "status": "reserved" } };
+    reservations.update_one(doc! { "_id": event.order.id() }, unpaid).await.unwrap();
+    assert_eq!(broken().await, 1);
 }
 
 #[tokio::test]
