@@ -69,8 +69,11 @@ pub fn init_with(
     Ok(exporter)
 }
 
+/// Stripe's client warns of every declined card, and of what is tried again: the service says itself what it has come to.
+const QUIET: &str = "stripe=error";
+
 fn log_filter(directives: &str) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(directives).context("LOG")
+    EnvFilter::try_new(format!("{QUIET},{directives}")).context("LOG")
 }
 
 fn is_json() -> bool {

@@ -133,6 +133,31 @@ async fn without_a_collector_nothing_is_stored_for_a_trace() {
     }
 }
 
+/// Nobody has to look at a declined card: it is the buyer's. The history has the trace of the request.
+#[tokio::test]
+async fn a_declined_card_is_no_warning() {
+    let stack = shared::default().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let order = buyer.reserves(&seller.offers("Tosca", "20").await).await;
+    buyer.sees_order(&order, "awaiting:payment").await;
+    buyer.pays(&order, "tok_chargeDeclined").await.problem(402, "card-declined");
+    let payments = stack.database("payments").await.collection::<Document>("payments");
+    let stored = payments.find_one(doc! { "_id": &order }).await.unwrap().unwrap();
+    let history: store::History = bson::deserialize_from_document(stored).unwrap();
+    let declined = &history.history[0];
+    assert_eq!(declined.event, "payment.failed");
+    let trace = declined.trace_id.as_deref().unwrap();
+    let log = eventually("the line of the request", async || {
+        let log = stack.log("payments");
+        let is_of_it = |line: &str| line.contains(trace) && line.contains("request completed");
+        log.lines().any(is_of_it).then_some(log)
+    });
+    let log = log.await;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(trace)).collect();
+    let is_loud = |line: &&&str| line.contains("\"WARN\"") || line.contains("\"ERROR\"");
+    assert_eq!(lines.iter().find(is_loud), None);
+}
+
 /// Each line is an object; one of a request or an event names its trace.
 fn lines_have_a_trace(service: &str, log: &str) {
     let (mut requests, mut events) = (0, 0);
