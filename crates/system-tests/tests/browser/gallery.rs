@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use bson::{Document, doc};
 use common::{Clock, Time};
 use serde_json::json;
 use system_tests::{Browser, Stack};
 use tokio::sync::OnceCell;
 
 use crate::inspection::Inspection;
-use crate::people::{DECLINED_CARD, GOOD_CARD, POOR_CARD, member, member_at, visitor_at};
+use crate::people::{
+    DECLINED_CARD, GOOD_CARD, PASSWORD, POOR_CARD, member, member_at, visitor_at,
+};
 use crate::replica::Replica;
 use crate::shared::{Scripts, short_reservations};
 
@@ -349,6 +352,44 @@ async fn the_pages_of_a_listing_of_many() {
     other.orders_many(id, 2).await.expect(201);
     anybody.finds_at(&ticket, "ticket-reserved").await;
     inspection.page(&anybody, "many-all-reserved").await;
+    inspection.passes();
+}
+
+#[tokio::test]
+async fn the_pages_of_an_administrator() {
+    let stack = gallery().await;
+    let (seller, buyer) = (stack.person("seller").await, stack.person("buyer").await);
+    let order = buyer.reserves(&seller.offers("Euryanthe, stalls", "48.00").await).await;
+    buyer.pays(&order, GOOD_CARD).await.expect(201);
+    let admin = member(stack, "admin", Scripts::On).await;
+    let users = stack.database("auth").await.collection::<Document>("users");
+    let group = doc! { "$set": { "groups": ["admin"] } };
+    users.update_one(doc! { "email": &admin.email }, group).await.expect("MongoDB");
+    // The group is in the next session.
+    let browser = &admin.browser;
+    browser.visit("/auth/signout").await;
+    browser.press("sign-out").await;
+    browser.shows("notice-signed-out").await;
+    browser.visit("/auth/signin?next=/admin").await;
+    browser.fill("email", &admin.email).await;
+    browser.fill("password", PASSWORD).await;
+    browser.press("sign-in").await;
+    browser.arrives_at("/admin").await;
+    let mut inspection = Inspection::default();
+    inspection.page(browser, "admin").await;
+    browser.fill("email", &admin.email).await;
+    browser.press("find").await;
+    browser.shows("found-user").await;
+    inspection.page(browser, "admin-user").await;
+    browser.visit("/admin/audit").await;
+    inspection.page(browser, "admin-audit").await;
+    browser.visit("/admin").await;
+    browser.fill("id", &order).await;
+    browser.press("find-order").await;
+    browser.shows("trace").await;
+    inspection.page(browser, "admin-order-history").await;
+    browser.visit("/account/tokens").await;
+    inspection.page(browser, "tokens").await;
     inspection.passes();
 }
 
