@@ -9,9 +9,7 @@ use system_tests::{Browser, Stack};
 use tokio::sync::OnceCell;
 
 use crate::inspection::Inspection;
-use crate::people::{
-    DECLINED_CARD, GOOD_CARD, PASSWORD, POOR_CARD, member, member_at, visitor_at,
-};
+use crate::people::{DECLINED_CARD, GOOD_CARD, PASSWORD, POOR_CARD, member, member_at, visitor_at};
 use crate::replica::Replica;
 use crate::shared::{Scripts, short_reservations};
 
