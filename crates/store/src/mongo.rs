@@ -82,9 +82,9 @@ pub async fn ping(database: &Database) -> anyhow::Result<()> {
 }
 
 /// Does something at the start that needs MongoDB, which is waited for while it doesn't respond or refuses.
-pub async fn when_available<F>(attempt: impl Fn() -> F) -> Result<()>
+pub async fn when_available<T, F>(attempt: impl Fn() -> F) -> Result<T>
 where
-    F: Future<Output = Result<()>>,
+    F: Future<Output = Result<T>>,
 {
     const FIRST_PAUSE: Duration = Duration::from_millis(500);
     const LONGEST_PAUSE: Duration = Duration::from_secs(10);

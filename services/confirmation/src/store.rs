@@ -106,10 +106,13 @@ impl Store {
 
     /// When the service was first started, by whichever replica.
     pub async fn began_at(&self, now: Time) -> Result<Time> {
-        let first = doc! { "$setOnInsert": { "at": now } };
-        let beginning = self.beginnings.find_one_and_update(doc! { "_id": "first" }, first);
-        let beginning = beginning.upsert(true).return_document(ReturnDocument::After).await?;
-        Ok(beginning.map_or(now, |beginning| beginning.at))
+        mongo::when_available(|| async {
+            let first = doc! { "$setOnInsert": { "at": now } };
+            let beginning = self.beginnings.find_one_and_update(doc! { "_id": "first" }, first);
+            let beginning = beginning.upsert(true).return_document(ReturnDocument::After).await?;
+            Ok(beginning.map_or(now, |beginning| beginning.at))
+        })
+        .await
     }
 
     pub async fn apply_user(&self, user: &UserReplica) -> Result<()> {
