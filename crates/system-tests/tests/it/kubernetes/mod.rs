@@ -28,6 +28,7 @@ pub static OVERLAYS: LazyLock<BTreeMap<&str, Vec<Value>>> = LazyLock::new(|| {
         ("production with its databases inside", with_component("mongodb-three-nodes")),
         ("production with the Gateway API", with_component("gateway-api")),
         ("production with monitoring", with_component("monitoring")),
+        ("production with tracing", with_component("tracing")),
     ])
 });
 

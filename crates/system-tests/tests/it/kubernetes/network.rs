@@ -41,6 +41,7 @@ fn parties(objects: &[Value], gateway: &str) -> Vec<Party> {
     ours.chain([
         Party::of("gateway", Some((gateway, named("gateway"))), &[]),
         Party::of("monitoring", Some(("monitoring", named("prometheus"))), &[]),
+        Party::of("collector", Some(("observability", named("collector"))), &[4318]),
         Party::of("dns", Some(("kube-system", json!({ "k8s-app": "kube-dns" }))), &[53]),
         // With the labels of one of ours, which must not matter.
         Party::of("another namespace", Some(("default", named("web"))), &[3000, 4222]),
@@ -196,6 +197,7 @@ fn the_policies_allow_the_matrix_and_nothing_else() {
             "ingress-nginx",
             &[ALL, "production", "component monitoring"],
         ),
+        ("production with tracing", "ingress-nginx", &[ALL, "production", "component tracing"]),
     ] {
         let objects = &OVERLAYS[overlay];
         let (allowed, matrix) = (allowed(objects, gateway), matrix(headings, objects));
