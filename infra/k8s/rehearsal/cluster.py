@@ -95,9 +95,9 @@ def run(command: list[str], *, stdin: str | bytes | None = None, check: bool = T
     data = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(command, check=False, input=data, capture_output=True, env=env, cwd=ROOT)
     if check and done.returncode != 0:
-        raise RuntimeError(
-            f"{' '.join(command[:6])} … ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
-        )
+        # The last line is in the table.
+        *before, last = done.stderr.decode(errors="replace").strip().splitlines() or [""]
+        raise RuntimeError("\n".join([f"{' '.join(command[:6])} … ended with {done.returncode}: {last}", *before]))
     return done.stdout.decode(errors="replace")
 
 
@@ -124,7 +124,7 @@ class Tree:
     def __enter__(self) -> Path:
         self.folder = tempfile.TemporaryDirectory()
         archive = subprocess.run(
-            ["git", "archive", self.commit, "infra", "services"], check=True, capture_output=True, cwd=ROOT
+            ["git", "archive", self.commit, "README.md", "infra", "services"], check=True, capture_output=True, cwd=ROOT
         ).stdout
         subprocess.run(["tar", "--extract", "--directory", self.folder.name], input=archive, check=True)
         return Path(self.folder.name)

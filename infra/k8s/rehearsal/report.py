@@ -56,6 +56,8 @@ class Report:
         self.is_interrupted = True
 
     def finish(self, sales: Sales) -> int:
+        sales.look_again()
+        log(f"== looking at all {len(sales.sales)} sales once more")
         lost = sales.lost()
         print(f"\n{'step':<20} {'took':>7} {'sold':>6} {'requests':>9} {'failed':>7}  result")
         for row in self.rows:

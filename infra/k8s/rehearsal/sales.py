@@ -18,6 +18,11 @@ from .cluster import ROOT
 PASSWORD = "correct horse battery"
 # After a disturbance, events are on their way for some time.
 SETTLED_WITHIN = 60
+# How long one request is repeated, in seconds.
+PATIENCE = 120
+# The gateway and each service refuse more than 50 requests per second of one address: what is read to check sales, with the load beside it,
+# stays far below.
+READS_PER_SECOND = 30
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class Gateway:
         kind = http.client.HTTPSConnection if self.is_tls else http.client.HTTPConnection
         return kind(*self.address, timeout=15)
 
-    def tour(self) -> None:
+    def tour(self, tree: Path = ROOT) -> None:
         """The commands of README's tour, as a reader pastes them."""
-        text = (ROOT / "README.md").read_text().split("## A tour")[1].split("\n### ")[0]
+        text = (tree / "README.md").read_text().split("## A tour")[1].split("\n### ")[0]
         blocks = [block.split("```")[0] for block in text.split("```bash\n")[1:]]
         # curl's own file, since the name may resolve to nothing.
         with tempfile.TemporaryDirectory() as home:
@@ -101,9 +106,9 @@ class Person:
         except ValueError:
             return response.status, {}
 
-    def insist(self, method: str, path: str, body: object = None, *, until: tuple[int, ...], seconds: float = 120) -> dict:
+    def insist(self, method: str, path: str, body: object = None, *, until: tuple[int, ...]) -> dict:
         """Repeats a request as an application would, under one key, until one of these."""
-        key, end = str(uuid.uuid4()), time.monotonic() + seconds
+        key, end = str(uuid.uuid4()), time.monotonic() + PATIENCE
         while True:
             status, document = self.request(method, path, body, key)
             if status in until:
@@ -116,19 +121,16 @@ class Person:
 
     def sign_up(self) -> None:
         # 409 if the response to an earlier attempt was lost.
-        status = 0
-        while status not in (201, 409):
-            status, _ = self.request("POST", "/api/users/signup", self.account)
-            time.sleep(0 if status else 1)
-        if status == 409:
-            self.sign_in()
+        self.insist("POST", "/api/users/signup", self.account, until=(201, 409))
+        if not self.cookies:
+            self.insist("POST", "/api/users/signin", self.account, until=(200,))
 
-    def sign_in(self) -> None:
-        self.insist("POST", "/api/users/signin", self.account, until=(200,))
+    def refresh(self) -> None:
+        self.request("POST", "/api/users/refresh", {})
 
-    def refresh(self) -> int:
-        status, _ = self.request("POST", "/api/users/refresh", {})
-        return status
+    def is_signed_in(self) -> bool:
+        """Whether the session still makes tokens."""
+        return self.insist("POST", "/api/users/refresh", {}, until=(200, 401)).get("status") != 401
 
 
 @dataclass
@@ -140,15 +142,18 @@ class Sale:
 
 
 class Sales:
-    """Two sellers' and buyers' worth of load, and every sale that was acknowledged."""
+    """The load of two sellers and two buyers, and every sale that was acknowledged."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.total = Counts()
         self.lock = threading.Lock()
         self.sales: list[tuple[Person, Sale]] = []
+        self.checked: list[tuple[Person, Sale]] = []
         self.stopping = threading.Event()
         self.threads: list[threading.Thread] = []
+        # An address may sign up only so often: they are the same in every step.
+        self.pairs: list[tuple[Person, Person]] = []
         self.errors: list[str] = []
 
     def counts(self) -> Counts:
@@ -170,7 +175,8 @@ class Sales:
         if self.threads:
             return
         self.stopping.clear()
-        self.threads = [threading.Thread(target=self._sell, daemon=True) for _ in range(2)]
+        self.pairs = self.pairs or [(self.person(), self.person()) for _ in range(2)]
+        self.threads = [threading.Thread(target=self._sell, args=pair, daemon=True) for pair in self.pairs]
         for thread in self.threads:
             thread.start()
 
@@ -182,18 +188,18 @@ class Sales:
         self.threads = []
 
     def forget(self) -> None:
-        """For a database that is deleted on purpose. The sales until then were checked by `lost`."""
+        """For databases that are deleted on purpose. The sales until then were checked by `lost`."""
         with self.lock:
-            self.sales = []
+            self.sales, self.checked, self.pairs = [], [], []
 
-    def _sell(self) -> None:
-        seller, buyer = self.person(), self.person()
+    def _sell(self, seller: Person, buyer: Person) -> None:
         while not self.stopping.is_set():
             try:
                 self.sell(seller, buyer)
-            except TimeoutError as error:
-                self.errors.append(str(error))
-            self.stopping.wait(0.3)
+            except Exception as error:  # The load goes on, and the table shows it.
+                with self.lock:
+                    self.errors.append(f"{type(error).__name__}: {error}")
+            self.stopping.wait(1)
 
     def sell(self, seller: Person, buyer: Person) -> None:
         """A purchase from the listing to the acknowledged payment."""
@@ -207,7 +213,7 @@ class Sales:
             self.total = replace(self.total, sold=self.total.sold + 1)
 
     def _pay(self, buyer: Person, order: str) -> str:
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             status, document = buyer.request("POST", "/api/payments", {"orderId": order, "token": "tok_visa"})
             if status == 201:
@@ -223,17 +229,24 @@ class Sales:
             time.sleep(0.5)
         raise TimeoutError(f"order {order} couldn't be paid")
 
-    def lost(self) -> list[str]:
-        """What was acknowledged and isn't there: an order that isn't complete, a ticket that isn't sold, a payment that is missing."""
+    def look_again(self) -> None:
+        """`lost` looks at every sale, not only at those since it was last asked."""
         with self.lock:
-            sales = list(self.sales)
+            self.sales, self.checked = self.checked + self.sales, []
+
+    def lost(self) -> list[str]:
+        """What was acknowledged since this was last asked, and isn't there: an order that isn't complete, a ticket that isn't sold, a
+        payment that is missing. Also purchases that couldn't be made."""
+        with self.lock:
+            sales, errors = self.sales, self.errors
+            self.sales, self.checked, self.errors = [], self.checked + sales, []
         # The time runs from the first look at all of them, however long that takes.
         waiting = [(buyer, sale) for buyer, sale in sales if self._problems(buyer, sale)]
         end = time.monotonic() + SETTLED_WITHIN
         while waiting and time.monotonic() < end:
             time.sleep(1)
             waiting = [(buyer, sale) for buyer, sale in waiting if self._problems(buyer, sale)]
-        return [f"order {sale.order}: {', '.join(sale.problems)}" for _, sale in waiting] + self.errors
+        return [f"order {sale.order}: {', '.join(sale.problems)}" for _, sale in waiting] + errors
 
     def _problems(self, buyer: Person, sale: Sale) -> list[str]:
         sale.problems = []
@@ -242,6 +255,7 @@ class Sales:
             (f"/api/tickets/{sale.ticket}", "sold"),
             (f"/api/payments/{sale.payment}", "completed"),
         ]:
+            time.sleep(1 / READS_PER_SECOND)
             status, document = buyer.request("GET", path)
             if status == 401:
                 buyer.refresh()
