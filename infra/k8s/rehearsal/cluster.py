@@ -11,6 +11,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 K8S = ROOT / "infra/k8s"
 
+REMEMBERING = {
+    "target": {"kind": "Deployment", "name": "stripe-double"},
+    "patch": json.dumps(
+        [
+            {
+                "op": "replace",
+                "path": "/spec/template/spec/volumes/0",
+                "value": {"name": "data", "persistentVolumeClaim": {"claimName": "stripe-double"}},
+            }
+        ]
+    ),
+}
+
 
 class Cluster:
     namespace = "ticketing"
@@ -56,6 +69,13 @@ class Cluster:
         services = sorted(path.name for path in (tree / "services").iterdir())
         images = [{"name": f"ticketing/{name}", "newTag": tag} for name in [*services, "stripe-double", "mail-double"]]
         kustomization = {"resources": ["infra/k8s/overlays/dev"], "images": images}
+        double = "infra/k8s/components/stripe-double"
+        if "claim.yaml" not in (tree / double / "kustomization.yaml").read_text():
+            # In earlier releases the local Stripe forgot everything with its pod. Real Stripe doesn't.
+            claim = f"{double}/claim.yaml"
+            (tree / claim).write_text((ROOT / claim).read_text())
+            kustomization |= {"namespace": self.namespace, "patches": [REMEMBERING]}
+            kustomization["resources"].append(claim)
         (tree / "kustomization.yaml").write_text(json.dumps(kustomization))
         self.apply(tree)
 

@@ -3,7 +3,9 @@
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Service, ServiceAccount,
+};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Serialize;
@@ -23,6 +25,7 @@ fn through_its_type(object: &Value) -> Option<Value> {
     Some(match (text(object, "/apiVersion"), text(object, "/kind")) {
         ("v1", "Namespace") => round_trip::<Namespace>(object),
         ("v1", "ConfigMap") => round_trip::<ConfigMap>(object),
+        ("v1", "PersistentVolumeClaim") => round_trip::<PersistentVolumeClaim>(object),
         ("v1", "Service") => round_trip::<Service>(object),
         ("v1", "ServiceAccount") => round_trip::<ServiceAccount>(object),
         ("apps/v1", "Deployment") => round_trip::<Deployment>(object),

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use super::{read, repository};
+use super::{OVERLAYS, name, of_kind, read, repository};
 use crate::shared;
 
 fn python(script: &str, arguments: &[&str]) -> Output {
@@ -159,6 +159,50 @@ for allowed, outcome, word in [("all", Skipped, "enforces"), (LISTED[1:], Failed
 #[test]
 fn it_compares_what_policies_allow_with_the_matrix() {
     let output = python(POLICIES, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A payment that Stripe has authorised is captured later, maybe by another pod of the local one.
+#[test]
+fn the_local_stripe_forgets_nothing() {
+    let deployments = of_kind(&OVERLAYS["dev"], "Deployment");
+    let double = deployments.iter().find(|it| name(it) == "stripe-double").unwrap();
+    let data = &double["spec"]["template"]["spec"]["volumes"][0];
+    assert_eq!(data["persistentVolumeClaim"]["claimName"], "stripe-double");
+}
+
+/// Nor does that of an earlier release, which had no claim.
+const PREVIOUS: &str = r#"
+import json, tempfile
+from pathlib import Path
+from rehearsal.cluster import Cluster
+
+applied = []
+class Recording(Cluster):
+    def apply(self, overlay): applied.append(json.loads((overlay / "kustomization.yaml").read_text()))
+
+double = "infra/k8s/components/stripe-double"
+with tempfile.TemporaryDirectory() as name:
+    tree = Path(name)
+    (tree / "services/web").mkdir(parents=True)
+    (tree / double).mkdir(parents=True)
+    (tree / double / "kustomization.yaml").write_text("resources: [deployment.yaml]")
+    # From nothing, and back again.
+    Recording().apply_previous(tree, "v0.1.0")
+    Recording().apply_previous(tree, "v0.1.0")
+    assert (tree / double / "claim.yaml").exists()
+    (tree / double / "kustomization.yaml").write_text("resources: [claim.yaml, deployment.yaml]")
+    Recording().apply_previous(tree, "v0.2.0")
+assert applied.pop()["resources"] == ["infra/k8s/overlays/dev"]
+for kustomization in applied:
+    assert {"name": "ticketing/web", "newTag": "v0.1.0"} in kustomization["images"]
+    assert kustomization["resources"] == ["infra/k8s/overlays/dev", f"{double}/claim.yaml"], kustomization
+    assert "claimName" in kustomization["patches"][0]["patch"]
+"#;
+
+#[test]
+fn an_earlier_release_gets_a_local_stripe_that_forgets_nothing() {
+    let output = python(PREVIOUS, &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
