@@ -61,7 +61,7 @@ def workloads_of(cluster: Cluster) -> dict[str, dict]:
     """The pod template of each of our workloads."""
     found = {}
     for kind in ["deployment", "statefulset"]:
-        for item in cluster.get(kind, "--selector=app.kubernetes.io/part-of=ticketing")["items"]:
+        for item in cluster.get(kind)["items"]:
             found[item["metadata"]["name"]] = item["spec"]["template"]
     return found
 
