@@ -35,7 +35,7 @@ seller, buyer = sales.person(), sales.person()
 for _ in range(2):
     sales.sell(seller, buyer)
 assert Report().finish(sales) == 0
-sales.sales[1][1].order = sales.sales[1][1].order[:-4] + "0000"
+sales.checked[1][1].order = sales.checked[1][1].order[:-4] + "0000"
 # It waits for a minute until nothing is lost; not here.
 import rehearsal.sales
 rehearsal.sales.SETTLED_WITHIN = 1
