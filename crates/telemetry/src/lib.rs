@@ -15,7 +15,10 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -28,17 +31,13 @@ pub use switch::is_exporting;
 /// Starts logging. `filter` is `tracing_subscriber`'s directive syntax, such as `info,orders=debug`. Each request and each
 /// event has a trace's id, but spans go nowhere.
 pub fn init(service: &'static str, filter: &str) -> anyhow::Result<()> {
-    let lines = tracing_subscriber::fmt::layer();
-    let lines = if is_json() {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
-    } else {
-        lines.compact().boxed()
-    };
     let tracer = SdkTracerProvider::builder().build().tracer(service);
+    // Of a span, only its ids are needed.
+    let spans = export::layer(tracer).with_filter(filter_fn(is_span));
     tracing_subscriber::registry()
         .with(log_filter(filter)?)
-        .with(lines)
-        .with(tracing_opentelemetry::layer().with_tracer(tracer))
+        .with(lines())
+        .with(spans)
         .try_init()?;
     Ok(())
 }
@@ -54,19 +53,29 @@ pub fn init_with(
         init(service, filter)?;
         return Ok(Exporter::none());
     };
-    let lines = tracing_subscriber::fmt::layer();
-    let lines = if is_json() {
-        lines.fmt_fields(lines::fields()).event_format(lines::Lines).boxed()
-    } else {
-        lines.compact().boxed()
-    };
     // Each with a filter of its own: what is logged doesn't decide about what is traced.
     tracing_subscriber::registry()
-        .with(lines.with_filter(log_filter(filter)?))
+        .with(lines().with_filter(log_filter(filter)?))
         .with(export::layer(exporter.tracer(service)).with_filter(export::filter()))
         .try_init()?;
     switch::begin();
     Ok(exporter)
+}
+
+fn lines<S>() -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let lines = tracing_subscriber::fmt::layer();
+    if is_json() {
+        lines.fmt_fields(lines::Fields::default()).event_format(lines::Lines).boxed()
+    } else {
+        lines.compact().boxed()
+    }
+}
+
+fn is_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span()
 }
 
 /// Stripe's client warns of every declined card, and of what is tried again: the service says itself what it has come to.

@@ -1,10 +1,12 @@
-//! Log lines as JSON, where spans are exported too. As `tracing_subscriber` writes them without, in which the line's span is
-//! the innermost one: here that is the innermost which is about the whole request or event, as only a collector is interested
-//! in those within it.
+//! Log lines as JSON, as `tracing_subscriber` writes them, but for two things: nothing is parsed in order to be written again, and
+//! the line's span is the innermost that is about the whole request or event, as only a collector is interested in those within
+//! it.
 
 use std::fmt;
 
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
@@ -15,18 +17,37 @@ use crate::spans;
 /// Writes `{"timestamp":…,"level":…,…,"target":…,"span":{…,"name":…}}`.
 pub(crate) struct Lines;
 
-/// How fields are written.
-pub(crate) fn fields() -> JsonFields {
-    JsonFields::new()
+/// How fields are written: as an object, which later ones are added to.
+#[derive(Default)]
+pub(crate) struct Fields(JsonFields);
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        self.0.format_fields(writer, fields)
+    }
+
+    /// Each is recorded once.
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        let mut added = String::new();
+        self.0.format_fields(Writer::new(&mut added), fields)?;
+        let comma = if members(current).is_empty() { "" } else { "," };
+        let known = current.fields.strip_suffix('}').unwrap_or("{").len();
+        current.fields.truncate(known);
+        write!(current.as_writer(), "{comma}{}}}", members(&added))
+    }
 }
 
-impl<S> FormatEvent<S, JsonFields> for Lines
+impl<S> FormatEvent<S, Fields> for Lines
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, Fields>,
         mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -35,23 +56,30 @@ where
         line.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut line)?;
         let metadata = event.metadata();
-        write!(line, "\",\"level\":\"{}\"{}", metadata.level(), further(&fields))?;
-        write!(line, ",\"target\":\"{}\"", metadata.target())?;
+        write!(line, "\",\"level\":\"{}\",", metadata.level())?;
+        write_members(&mut line, &fields)?;
+        write!(line, "\"target\":\"{}\"", metadata.target())?;
         let is_logged = |span: &SpanRef<'_, S>| span.metadata().target() != spans::TARGET;
         if let Some(span) = context.event_scope().into_iter().flatten().find(is_logged) {
-            let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<JsonFields>>();
-            let fields = fields.map_or("", |fields| fields.as_str());
-            let fields = further(fields);
-            let fields = fields.strip_prefix(',').map(|it| format!("{it},")).unwrap_or_default();
-            write!(line, ",\"span\":{{{fields}\"name\":\"{}\"}}", span.name())?;
+            line.write_str(",\"span\":{")?;
+            if let Some(fields) = span.extensions().get::<FormattedFields<Fields>>() {
+                write_members(&mut line, fields)?;
+            }
+            write!(line, "\"name\":\"{}\"}}", span.name())?;
         }
         line.write_str("}\n")
     }
 }
 
-/// The fields of an object, to be added to others.
-fn further(object: &str) -> String {
-    let inner = object.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap_or_default();
-    if inner.is_empty() { String::new() } else { format!(",{inner}") }
+/// With a comma after each.
+fn write_members(line: &mut Writer<'_>, object: &str) -> fmt::Result {
+    match members(object) {
+        "" => Ok(()),
+        members => write!(line, "{members},"),
+    }
+}
+
+/// What is between the braces of an object.
+fn members(object: &str) -> &str {
+    object.strip_prefix('{').and_then(|it| it.strip_suffix('}')).unwrap_or_default()
 }
