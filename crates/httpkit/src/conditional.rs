@@ -1,9 +1,12 @@
 //! Conditional requests: entity tags that carry a version (RFC 9110 §8.8.3 and §13).
 
 use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::problem;
 use headers::{ETag, HeaderMapExt};
 use http::request::Parts;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -13,6 +16,12 @@ const EQUIVALENT: usize = 10_000;
 /// The entity tag of a version: `"7"`.
 pub fn etag(version: i64) -> Option<ETag> {
     format!("\"{version}\"").parse().ok()
+}
+
+/// The entity tag of a body without a version: the same for the same bytes.
+pub fn etag_of(body: &[u8]) -> Option<ETag> {
+    let digest = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..15]);
+    format!("\"{digest}\"").parse().ok()
 }
 
 /// The version that the client has seen (`If-Match: "7"`), if it named one.
@@ -30,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// The versions that the client has a copy of (`If-None-Match: "7"`). A malformed header names none.
+/// The tags that the client has a copy of (`If-None-Match: "7"`). A malformed header names none.
 pub struct IfNoneMatch(Option<headers::IfNoneMatch>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
@@ -42,12 +51,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    /// Whether the client has a copy of this version (RFC 9110 §13.1.2).
-    pub fn includes(&self, version: i64) -> bool {
-        let includes = |seen: &headers::IfNoneMatch| {
-            etag(version).is_some_and(|current| !seen.precondition_passes(&current))
-        };
-        self.0.as_ref().is_some_and(includes)
+    /// Whether the client has a copy with this tag (RFC 9110 §13.1.2).
+    pub fn includes(&self, current: &ETag) -> bool {
+        self.0.as_ref().is_some_and(|seen| !seen.precondition_passes(current))
     }
 }
 

@@ -8,7 +8,8 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use common::problem;
-use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
+use metrics::SharedString;
 use telemetry::spans;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -97,10 +98,8 @@ pub(crate) async fn handle(
     let started = Instant::now();
     let mut request = request.map(|body| unread_body::discard_when_dropped(body, BODY_LIMIT));
     let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    let route: Arc<str> = route.into();
     let id = request_id(request.headers());
     let client_ip = middleware.client_ip(&request);
     client_ip::rewrite_forwarded_for(request.headers_mut(), client_ip);
@@ -160,10 +159,11 @@ pub(crate) async fn handle(
             // The next request should go to another replica.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        let status = response.status().as_u16();
+        let status = response.status();
         let elapsed = started.elapsed();
-        tracing::info!(status, milliseconds = elapsed.as_secs_f64() * 1e3, "request completed");
-        spans::http_served(&Span::current(), status);
+        let milliseconds = elapsed.as_secs_f64() * 1e3;
+        tracing::info!(status = status.as_u16(), milliseconds, "request completed");
+        spans::http_served(&Span::current(), status.as_u16());
         record(&method, route, status, elapsed);
         response
     }
@@ -173,11 +173,11 @@ pub(crate) async fn handle(
 
 /// Counts a request. Every label has few values, whatever clients send: a method by its [`method_label`], and the route's
 /// pattern, not the path.
-fn record(method: &Method, route: String, status: u16, elapsed: Duration) {
-    let labels = [
-        ("method", method_label(method).to_owned()),
-        ("route", route),
-        ("status", status.to_string()),
+fn record(method: &Method, route: Arc<str>, status: StatusCode, elapsed: Duration) {
+    let labels: [(_, SharedString); 3] = [
+        ("method", method_label(method).into()),
+        ("route", route.into()),
+        ("status", Arc::<str>::from(status.as_str()).into()),
     ];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels[..2]).record(elapsed);

@@ -109,7 +109,12 @@ fn parameters() -> Value {
             }),
         ),
         "If-Match": header("If-Match", "Applies it at this version only; otherwise the response is 412.", tag.clone()),
-        "If-None-Match": header("If-None-Match", "The response is 304 if this version is current.", tag),
+        "If-None-Match": header("If-None-Match", "The response is 304 if what had this `ETag` is current.", tag),
+        "Cache-Control": header(
+            "Cache-Control",
+            "What others have done may be shown a second late, unless you send `no-cache`.",
+            json!({ "type": "string", "examples": ["no-cache"] }),
+        ),
         "limit": query(
             "limit",
             "The size of a page.",
@@ -132,7 +137,7 @@ fn headers() -> Value {
         })
     };
     json!({
-        "ETag": header("The version.", true, json!("\"7\"")),
+        "ETag": header("The version, or what stands for it.", true, json!("\"7\"")),
         "Location": header("The address of the resource.", true, json!("/api/orders/01968d38-4f80-7c3a-9d2e-4b1d00003333")),
         "Retry-After": header("The seconds to wait.", false, json!(1)),
         "Set-Cookie": header("The cookies `session` and `refresh`, or that they are to be deleted.", false, json!("session=eyJhbGciOi…")),

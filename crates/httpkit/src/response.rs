@@ -1,7 +1,7 @@
 //! The shapes of successful responses.
 
 use axum::response::{IntoResponse, Response};
-use headers::{CacheControl, HeaderMapExt};
+use headers::{CacheControl, ETag, HeaderMapExt};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::conditional::etag;
@@ -18,10 +18,15 @@ pub fn accepted(location: &str, body: impl IntoResponse) -> Response {
 
 /// A response for one user alone, with the version of the one resource that it shows.
 pub fn personal(version: Option<i64>, body: impl IntoResponse) -> Response {
+    tagged(version.and_then(etag), body)
+}
+
+/// The same with any entity tag.
+pub fn tagged(tag: Option<ETag>, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.typed_insert(CacheControl::new().with_no_store());
-    if let Some(tag) = version.and_then(etag) {
+    if let Some(tag) = tag {
         headers.typed_insert(tag);
     }
     response

@@ -171,9 +171,14 @@ impl Call {
     pub fn if_none_match(self) -> Call {
         self.parameter("If-None-Match").responds(
             StatusCode::NOT_MODIFIED,
-            "The version that you have is current.",
+            "What you have is current.",
             None,
         )
+    }
+
+    /// The response may be a second old, unless `Cache-Control` says otherwise.
+    pub fn shared(self) -> Call {
+        self.parameter("Cache-Control")
     }
 
     fn parameter(mut self, name: &str) -> Call {

@@ -12,8 +12,8 @@ use tokio::runtime;
 
 const REQUESTS: u64 = 500;
 /// What one may cost, and one by a user whose token is known. More is a decision.
-const ANYONE: u64 = 70;
-const SIGNED_IN: u64 = 78;
+const ANYONE: u64 = 60;
+const SIGNED_IN: u64 = 68;
 
 #[derive(Clone)]
 struct App(Verifier);
