@@ -288,6 +288,11 @@ impl Ticket {
         self.summary().next_release.is_some_and(|end| end <= now)
     }
 
+    /// When it is shown differently without a change: a reservation ends.
+    pub fn next_release(&self, now: Time) -> Option<Time> {
+        self.summary().next_release.filter(|end| *end > now)
+    }
+
     /// Whether searches find it: a reserved ticket is listed, because its reservation may expire.
     pub fn is_listed(&self) -> bool {
         !self.deleted && !self.is_closed() && self.summary().gone() < self.listing.quantity

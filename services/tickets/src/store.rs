@@ -11,6 +11,7 @@ mod search_index;
 mod sellers;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bson::{Binary, doc};
 use common::ids::TicketId;
@@ -101,6 +102,18 @@ impl Aggregate for TicketDocument {
     }
 }
 
+/// What has changed of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is new, or different, or gone.
+    Listing,
+    /// How many of its places are left.
+    Summary,
+}
+
+/// Is called after each write that readers can see, also after one that has failed: it may have been done.
+pub type OnChange = Arc<dyn Fn(TicketId, Changed) + Send + Sync>;
+
 #[derive(Clone)]
 pub struct Store {
     documents: Documents<TicketDocument>,
@@ -109,10 +122,11 @@ pub struct Store {
     search_index: SearchIndex,
     sellers: TimedCollection<SellerReplica>,
     clock: Clock,
+    on_change: OnChange,
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock) -> Result<Self> {
+    pub async fn open(database: &Database, clock: Clock, on_change: OnChange) -> Result<Self> {
         let documents = Documents::open(database, clock.clone(), indexes::indexes()).await?;
         let live =
             mongo::partial_index("live_of_ticket", doc! { "ticketId": 1 }, doc! { "live": true });
@@ -125,7 +139,7 @@ impl Store {
         let doors = Documents::open(database, clock.clone(), []).await?;
         let search_index = SearchIndex::default();
         let sellers = TimedCollection::new(database, "sellers");
-        Ok(Store { documents, reservations, doors, search_index, sellers, clock })
+        Ok(Store { documents, reservations, doors, search_index, sellers, clock, on_change })
     }
 
     /// The same store for background tasks, through their own connections.
@@ -137,7 +151,13 @@ impl Store {
             search_index: self.search_index.clone(),
             sellers: self.sellers.in_background(database),
             clock: self.clock.clone(),
+            on_change: Arc::clone(&self.on_change),
         }
+    }
+
+    /// The same store, which says nothing of its changes.
+    pub fn silent(&self) -> Self {
+        Store { on_change: Arc::new(|_, _| ()), ..self.clone() }
     }
 
     /// For the relay and the admin commands.
@@ -172,8 +192,11 @@ impl Store {
         response: &StoredResponse,
         new: Change<Ticket>,
     ) -> Result<()> {
+        let id = new.thing.id;
         let Change { thing, events } = document(new);
-        self.documents.insert_for(request, response, &thing, &events).await
+        let inserted = self.documents.insert_for(request, response, &thing, &events).await;
+        (self.on_change)(id, Changed::Listing);
+        inserted
     }
 }
 

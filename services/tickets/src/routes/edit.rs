@@ -34,7 +34,7 @@ pub async fn handle(
         Ok(ticket.edit(draft.clone())?)
     };
     let ticket = app.store.change(id, decide).await?.ok_or_else(not_found)?;
-    Ok(view::one(ticket, Some(&user), now))
+    Ok(view::changed(ticket, &user, now))
 }
 
 pub fn call() -> Call {

@@ -3,18 +3,20 @@
 use axum::extract::State;
 use axum::response::Response;
 use common::Money;
+use httpkit::conditional::IfNoneMatch;
 use httpkit::extract::Query;
 use httpkit::openapi::Call;
 use httpkit::paging::{self, Cursor};
+use httpkit::shared_reads::digest;
 use httpkit::validation::Rules;
-use httpkit::{Caller, CurrentUser, Error, Result};
+use httpkit::{Caller, CurrentUser, Error, MaxAge, Result};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::domain::{DateBound, Search, SearchScope, Sort, Term};
 use crate::state::App;
 use crate::store::Position;
-use crate::view::{self, Page};
+use crate::view::{Page, Shown};
 
 /// As long as a title.
 const MAX_QUERY_CHARS: usize = 200;
@@ -52,19 +54,39 @@ pub struct Parameters {
 pub async fn handle(
     State(app): State<App>,
     viewer: Option<CurrentUser>,
+    if_none_match: IfNoneMatch,
+    max_age: MaxAge,
     caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response> {
-    let ListRequest { search, limit, cursor } = parameters.parse(viewer.as_ref())?;
+    let viewer = viewer.as_ref();
+    let ListRequest { search, limit, cursor } = parameters.parse(viewer)?;
     let limit = paging::limit(limit)?;
     let after = cursor.map(|text| Cursor::decode(&text, &search)).transpose()?;
-    let _turn = app.lists.take(&caller).await?;
+    let query = (search, limit, after);
+    if query.0.scope == SearchScope::OnSale {
+        let read = read(&app, &caller, &query, None);
+        let shown = app.shared.lists.get(&digest(&query), max_age, &caller, read).await?;
+        if !shown.is_personal_for(viewer) {
+            return Ok(shown.respond(viewer, &if_none_match));
+        }
+    }
+    Ok(read(&app, &caller, &query, viewer).await?.respond(viewer, &if_none_match))
+}
+
+async fn read(
+    app: &App,
+    caller: &Caller,
+    (search, limit, after): &(Search, i64, Option<Cursor>),
+    viewer: Option<&CurrentUser>,
+) -> Result<Shown> {
+    let _turn = app.lists.take(caller).await?;
     let now = app.clock.now();
-    let after = after.map(|cursor| Position { key: cursor.key, id: cursor.id });
-    let page = app.store.page(&search, now, after, limit).await?;
-    let next = page.next.map(|last| Cursor::after(last.key, last.id, &search).encode());
+    let after = after.as_ref().map(|cursor| Position { key: cursor.key, id: cursor.id.clone() });
+    let page = app.store.page(search, now, after, *limit).await?;
+    let next = page.next.map(|last| Cursor::after(last.key, last.id, search).encode());
     let tickets = app.store.recount(page.tickets, now).await?;
-    Ok(view::page(tickets, next, viewer.as_ref(), now))
+    Shown::page(tickets, next, viewer, now)
 }
 
 pub fn call() -> Call {
@@ -76,7 +98,9 @@ pub fn call() -> Call {
         .for_viewers()
         .query::<Parameters>()
         .paged()
-        .ok::<Page>("A page.")
+        .shared()
+        .if_none_match()
+        .ok_versioned::<Page>("A page.")
 }
 
 /// The parameters, parsed.

@@ -20,7 +20,7 @@ use futures::future::{join, join_all};
 use mongodb::options::ReturnDocument;
 use store::{Change, ConflictError, Error, Result};
 
-use super::{Store, TicketDocument, document};
+use super::{Changed, Store, TicketDocument, document};
 use crate::domain::{Reservation, ReservationStatus, Ticket};
 
 /// Of a listing of many, an event is summarised with others if there was a summary less than this ago.
@@ -310,8 +310,10 @@ impl Store {
         let is_written = match change.map(document) {
             Some(Change { thing, events }) => {
                 // The ticket itself says which order it was written with.
-                let tickets = &self.documents;
-                tickets.replace_where(ticket.version, as_read, &thing, done, &events).await?
+                let (tickets, version) = (&self.documents, ticket.version);
+                let written = tickets.replace_where(version, as_read, &thing, done, &events).await;
+                (self.on_change)(id, Changed::Summary);
+                written?
             }
             None => {
                 done.insert("writtenHold", [ticket.hold, ticket.hold_version].to_vec());
@@ -375,7 +377,10 @@ impl Store {
             let Change { thing, events } = document(decide(&ticket)?);
             let as_read = doc! { "changes": ticket.changes };
             let tickets = &self.documents;
-            if tickets.replace_where(ticket.version, as_read, &thing, doc! {}, &events).await? {
+            let version = ticket.version;
+            let written = tickets.replace_where(version, as_read, &thing, doc! {}, &events).await;
+            (self.on_change)(id, Changed::Listing);
+            if written? {
                 return Ok(Some(thing.0));
             }
         }

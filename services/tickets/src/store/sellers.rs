@@ -9,7 +9,7 @@ use store::replicas::{self, Applied};
 use store::{Change, Result};
 
 use super::indexes::{Dimension, own_index};
-use super::{Store, TicketDocument, document};
+use super::{Changed, Store, TicketDocument, document};
 use crate::domain::{SellerReplica, Ticket};
 
 impl Store {
@@ -55,7 +55,8 @@ impl Store {
             let change: Option<Change<Ticket>> = ticket.suspend(suspended);
             Ok::<_, store::Error>(change.map(document))
         };
-        self.documents.change(id, decide).await?;
-        Ok(())
+        let changed = self.documents.change(id, decide).await;
+        (self.on_change)(id, Changed::Listing);
+        changed.map(drop)
     }
 }

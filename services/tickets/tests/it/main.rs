@@ -21,5 +21,6 @@ mod search;
 mod search_bounds;
 mod search_index;
 mod search_pages;
+mod shared;
 mod show;
 mod world;
