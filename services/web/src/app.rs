@@ -113,7 +113,7 @@ pub fn routes(app: App) -> Router {
 pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> {
     let app = App::new(settings, clock)?;
     let bus = Bus::connect(&app.settings.nats, "web").await?;
-    let (live, clock) = (app.live.clone(), app.clock.clone());
+    let (live, parts, clock) = (app.live.clone(), app.parts.clone(), app.clock.clone());
     let (revocations, users) = (app.verifier.revocations().clone(), bus.clone());
     let service = Service::new("web", routes(app))
         .render_errors(pages::errors::render)
@@ -121,7 +121,7 @@ pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Service> 
         .max_in_flight(MAX_IN_FLIGHT)
         .shed_first(&SHED_FIRST)
         .on_stop(live.stop.clone())
-        .background("live pages", |stop| live.run(bus, stop))
+        .background("live pages", move |stop| live.run(bus, parts, stop))
         .background("revocations", |stop| revocations::follow(revocations, users, clock, stop));
     Ok(service)
 }

@@ -14,6 +14,7 @@ pub mod live;
 pub mod notice;
 pub mod page;
 pub mod pages;
+mod parts;
 mod reference;
 mod revocations;
 pub mod session;

@@ -30,13 +30,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Bus, WatchEvent};
-use common::events::Stream;
+use common::events::{Stream, Subject};
 use tokio_util::sync::CancellationToken;
 
 pub use hub::Hub;
 use places::Places;
 pub use stream::open;
 pub use topic::Topic;
+
+use crate::parts::Parts;
 
 /// What all streams share.
 #[derive(Clone)]
@@ -64,27 +66,42 @@ impl Live {
     }
 
     /// Feeds the hub with the events of the bus, until `stop` is cancelled.
-    pub async fn run(self, bus: Bus, stop: CancellationToken) {
+    pub async fn run(self, bus: Bus, parts: Arc<Parts>, stop: CancellationToken) {
         let handle = |event: WatchEvent<'_>| match event {
-            WatchEvent::Resync(_) => self.hub.resync(),
+            WatchEvent::Resync(_) => self.resync(&parts),
             WatchEvent::CaughtUp(_) => {}
-            WatchEvent::Event { subject, data } => self.handle(subject, data),
+            WatchEvent::Event { subject, data } => self.handle(&parts, subject, data),
         };
         bus.watch([Stream::Tickets, Stream::Orders, Stream::Payments], stop, handle).await;
     }
 
-    fn handle(&self, subject: &str, data: &[u8]) {
+    fn handle(&self, parts: &Parts, subject: &str, data: &[u8]) {
         // A newer version of a service may publish events that this one doesn't know yet.
         let Ok(known) = subject.parse() else {
             tracing::warn!(subject, "unknown event, resyncing all pages");
-            return self.hub.resync();
+            return self.resync(parts);
         };
         match topic::invalidations(known, data) {
-            Ok(invalidations) => self.hub.publish(invalidations),
+            Ok(invalidations) => {
+                let is_listed = matches!(known, Subject::TicketCreated | Subject::TicketDeleted);
+                for invalidation in &invalidations {
+                    match invalidation.topic {
+                        Topic::Ticket(id) if is_listed => parts.forget_listing(id),
+                        Topic::Ticket(id) => parts.forget_ticket(id),
+                        Topic::Order(_) | Topic::User(_) => {}
+                    }
+                }
+                self.hub.publish(invalidations);
+            }
             Err(error) => {
                 tracing::warn!(subject, %error, "unreadable event, resyncing all pages");
-                self.hub.resync();
+                self.resync(parts);
             }
         }
+    }
+
+    fn resync(&self, parts: &Parts) {
+        parts.forget_all();
+        self.hub.resync();
     }
 }

@@ -203,6 +203,12 @@ impl Frame {
         }
     }
 
+    /// With a part that was read at this point of the event stream, or later.
+    pub fn with_part_of(self, app: &App, resume_token: &str) -> Frame {
+        let resume_token = app.live.hub.earlier(&self.resume_token, resume_token).to_owned();
+        Frame { resume_token, ..self }
+    }
+
     /// With a message that isn't about the last action.
     pub fn with_notice(self, notice: Notice) -> Frame {
         Frame { notice: Some(notice), ..self }

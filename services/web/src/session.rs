@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use httpkit::MaxAge;
 use httpkit::auth::{is_https, refresh_cookie, session_cookie};
 use tower_cookies::Cookies;
 use url::Url;
@@ -27,8 +28,13 @@ pub async fn with_session(State(app): State<App>, mut request: Request, next: Ne
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let cookies = request.extensions().get::<Cookies>().cloned();
     let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
-    let (visitor, renewed) = identify(&app, address.to_owned(), &headers, cookies).await;
+    let (mut visitor, renewed) = identify(&app, address.to_owned(), &headers, cookies).await;
     let had_flash = cookies_have_flash(&app, request.extensions().get::<Cookies>());
+    visitor.request = request.extensions().get().cloned().unwrap_or_default();
+    if had_flash {
+        // They have just done something, and are to see it.
+        visitor.max_age = MaxAge::NONE;
+    }
     request.extensions_mut().insert(visitor.clone());
     let mut response = next.run(request).await;
     let notice = response.extensions_mut().remove::<Notice>();
@@ -153,6 +159,8 @@ async fn identify(
         now,
         session_until,
         resume_token: resume_token.clone(),
+        max_age: MaxAge::of(headers),
+        request: httpkit::Caller::default(),
         reservations: Arc::default(),
     };
     let as_sent = headers.get(header::COOKIE).cloned();

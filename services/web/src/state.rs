@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::api::{Api, ServiceUrls};
 use crate::live::Live;
+use crate::parts::Parts;
 use crate::sitemap::Sitemap;
 use crate::stripe;
 
@@ -67,6 +68,7 @@ pub struct App {
     pub verifier: Verifier,
     pub clock: Clock,
     pub live: Live,
+    pub parts: Arc<Parts>,
     pub settings: Arc<Settings>,
     pub sitemap: Sitemap,
 }
@@ -78,7 +80,8 @@ impl App {
             Verifier::from_file(&server.jwt_public_keys, &server.public_url, clock.clone())?;
         let (api, sitemap) = (Api::new(&settings.services)?, Sitemap::default());
         let live = Live::new(settings.live_streams, settings.live_streams_per_visitor);
-        Ok(App { api, verifier, clock, live, settings: Arc::new(settings), sitemap })
+        let parts = Arc::new(Parts::new(&clock));
+        Ok(App { api, verifier, clock, live, parts, settings: Arc::new(settings), sitemap })
     }
 
     /// The absolute URL of a path of ours.

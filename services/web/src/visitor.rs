@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use common::{Time, problem};
 use http::request::Parts;
-use httpkit::{CurrentUser, Error};
+use httpkit::{CurrentUser, Error, MaxAge};
 use tokio::sync::OnceCell;
 
 use crate::api::{Caller, Failure, Order};
@@ -25,6 +25,10 @@ pub struct Visitor {
     pub session_until: Option<Time>,
     /// The point in the event stream that the page will at least reflect (`live`).
     pub resume_token: String,
+    /// How old what the page shows may be.
+    pub max_age: MaxAge,
+    /// Whether they still wait for it.
+    pub request: httpkit::Caller,
     pub(crate) reservations: Arc<OnceCell<Vec<Order>>>,
 }
 

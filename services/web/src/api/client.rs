@@ -148,6 +148,11 @@ impl Api {
 }
 
 impl Caller {
+    /// The API as anyone sees it.
+    pub fn anonymous(&self) -> Caller {
+        Caller { refresh: None, session: None, ..self.clone() }
+    }
+
     pub async fn sign_up(&self, form: &impl Serialize) -> Result<Session, Failure> {
         let request = self.auth(Method::POST, "/api/users/signup")?.json(form);
         session(send(request).await?).await
@@ -296,11 +301,11 @@ impl Caller {
     }
 
     pub async fn tickets(&self, query: &[(&str, &str)]) -> Result<List<Ticket>, Failure> {
-        ask(self.tickets_at(Method::GET, "/api/tickets")?.query(query)).await
+        ask(current(self.tickets_at(Method::GET, "/api/tickets")?).query(query)).await
     }
 
     pub async fn ticket(&self, id: TicketId) -> Result<Ticket, Failure> {
-        ask(self.tickets_at(Method::GET, &format!("/api/tickets/{id}"))?).await
+        ask(current(self.tickets_at(Method::GET, &format!("/api/tickets/{id}"))?)).await
     }
 
     pub async fn list_ticket(&self, draft: &TicketDraft, key: &str) -> Result<Ticket, Failure> {
@@ -507,6 +512,11 @@ impl Caller {
         }
         Ok(request)
     }
+}
+
+/// What is read now: a page reflects every event that came before.
+fn current(request: RequestBuilder) -> RequestBuilder {
+    request.header(header::CACHE_CONTROL, "no-cache")
 }
 
 /// A successful response; every other outcome is a failure.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use common::problem::{self, Problem, Violation};
 use httpkit::Error;
+use httpkit::shared_reads::Unread;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -92,6 +93,12 @@ impl From<Failure> for Error {
                 }
             }
         }
+    }
+}
+
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Failure {
+        Failure::Down(unread.into())
     }
 }
 

@@ -66,6 +66,11 @@ impl Hub {
         self.token(self.state().count)
     }
 
+    /// The earlier one of two of its resume tokens.
+    pub fn earlier<'a>(&self, one: &'a str, other: &'a str) -> &'a str {
+        if self.count_of(other) < self.count_of(one) { other } else { one }
+    }
+
     /// Notifies the subscriptions of these topics.
     pub fn publish(&self, invalidations: Vec<Invalidation>) {
         let state = &mut *self.state();

@@ -1,19 +1,23 @@
 //! `/`: the tickets on sale, searched and sorted. The address holds the whole search, and can be shared.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use common::money::Currency;
-use common::problem;
+use common::{Time, problem};
 use http::StatusCode;
 use httpkit::Result;
+use httpkit::shared_reads::digest;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::api::{Ticket, TicketStatus};
+use crate::api::{Failure, List, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, ticket_colour};
 use crate::forms::{FieldError, FormErrors, PageQuery, typed_amount, with_query};
 use crate::page::{Cache, Frame, Page};
+use crate::parts::{Found, Part};
 use crate::state::App;
 use crate::visitor::Visitor;
 
@@ -26,10 +30,17 @@ struct BrowsePage {
     frame: Frame,
     params: Params,
     errors: FormErrors,
-    cards: Vec<Card>,
+    found: Option<Arc<Part<Found>>>,
     next: Option<String>,
     first: String,
     canonical: String,
+}
+
+/// The cards of what was found.
+#[derive(Template)]
+#[template(path = "cards.html")]
+struct Cards {
+    cards: Vec<Card>,
 }
 
 /// The query string, as typed into the form.
@@ -84,7 +95,7 @@ struct Card {
 }
 
 impl Card {
-    fn of(app: &App, visitor: &Visitor, ticket: Ticket) -> Card {
+    fn of(app: &App, now: Time, ticket: Ticket) -> Card {
         let zone = &app.settings.market.time_zone;
         let reserved_until = match ticket.status {
             // The places of a listing of many are released at different times.
@@ -95,12 +106,12 @@ impl Card {
             | TicketStatus::Unknown => None,
         };
         let date = ticket.date.map(|date| When::of(date, &ticket.time_zone));
-        let this_year = When::of(visitor.now, &ticket.time_zone).year;
+        let this_year = When::of(now, &ticket.time_zone).year;
         Card {
             price: price(ticket.price, &ticket.currency),
             is_next_year: date.as_ref().is_some_and(|date| date.year != this_year),
             date,
-            reservation: reserved_until.map(|end| Countdown::to(end, visitor.now, zone)),
+            reservation: reserved_until.map(|end| Countdown::to(end, now, zone)),
             colour: ticket_colour(ticket.id),
             ticket,
         }
@@ -118,6 +129,10 @@ impl Page for BrowsePage {
 impl BrowsePage {
     fn sorts(&self) -> [(&'static str, &'static str); 4] {
         SORTS
+    }
+
+    fn cards(&self) -> Option<&str> {
+        self.found.as_ref()?.content.cards.as_deref()
     }
 }
 
@@ -183,10 +198,11 @@ pub async fn show(
     PageQuery(params): PageQuery<Params>,
 ) -> Result<Response> {
     let query = params.query(&app.settings.market.currency);
-    let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
-    let (found, frame) = tokio::join!(visitor.api.tickets(&query), Frame::of(&app, &visitor));
-    let (list, errors) = match found {
-        Ok(list) => (Some(list), FormErrors::none()),
+    let (key, found) = (digest(&query), find(&app, &visitor, &query));
+    let found = app.parts.found.get(&key, visitor.max_age, &visitor.request, found);
+    let (found, frame) = tokio::join!(found, Frame::of(&app, &visitor));
+    let (found, errors) = match found {
+        Ok(found) => (Some(found), FormErrors::none()),
         Err(failure) => match failure.refusal(&problem::INVALID) {
             // The cursor is no longer valid.
             Some(refusal) if refusal.is_about("cursor") => {
@@ -196,18 +212,40 @@ pub async fn show(
             None => return Err(failure.into()),
         },
     };
-    let status = if list.is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    let (items, next) = list.map(|list| (list.items, list.next)).unwrap_or_default();
+    let (status, frame) = match &found {
+        Some(found) => (StatusCode::OK, frame.with_part_of(&app, &found.resume_token)),
+        None => (StatusCode::BAD_REQUEST, frame),
+    };
+    let next = found.as_ref().and_then(|found| found.content.next.as_deref());
     let page = BrowsePage {
         frame,
         errors,
-        cards: items.into_iter().map(|ticket| Card::of(&app, &visitor, ticket)).collect(),
-        next: next.map(|cursor| params.address(&cursor)),
+        next: next.map(|cursor| params.address(cursor)),
+        found,
         first: params.address(""),
         canonical: app.absolute("/"),
         params: params.displayable(),
     };
     page.show_as(status)
+}
+
+/// What anyone finds.
+async fn find(
+    app: &App,
+    visitor: &Visitor,
+    query: &[(&str, String)],
+) -> Result<Part<Found>, Failure> {
+    let resume_token = app.live.hub.resume_token();
+    let query: Vec<_> = query.iter().map(|(name, value)| (*name, &**value)).collect();
+    let List { items, next } = visitor.api.anonymous().tickets(&query).await?;
+    let ends = items.iter().flat_map(|ticket| [ticket.reserved_until, ticket.date]).flatten();
+    let valid_until = ends.min().unwrap_or(Time::NEVER);
+    let now = app.clock.now();
+    let cards: Vec<_> = items.into_iter().map(|ticket| Card::of(app, now, ticket)).collect();
+    let cards = if cards.is_empty() { None } else { Some(Cards { cards }.render()) };
+    let cards = cards.transpose().map_err(|error| Failure::Down(error.into()))?;
+    let size = cards.as_ref().map_or(0, String::len);
+    Ok(Part { content: Found { cards, next }, resume_token, size, valid_until })
 }
 
 #[cfg(test)]

@@ -3,24 +3,30 @@
 mod purchase;
 mod structured_data;
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use common::Quantity;
 use common::ids::TicketId;
 use common::listing::Delivery;
+use common::{Quantity, Time};
 use http::StatusCode;
 use httpkit::Result;
 use httpkit::extract::PathId;
 
-use crate::api::{Ticket, TicketStatus};
+use crate::api::{Failure, Ticket, TicketStatus};
 use crate::format::{Countdown, When, price, product, ticket_colour};
 use crate::forms::{FormErrors, new_key, with_query};
 use crate::page::{Cache, Frame, Page};
+use crate::parts::Part;
 use crate::state::App;
 use crate::visitor::Visitor;
 
 pub use purchase::buy;
+
+/// What a listing takes besides its texts, in bytes.
+const TICKET: usize = 512;
 
 #[derive(Template)]
 #[template(path = "ticket.html")]
@@ -154,6 +160,29 @@ pub async fn show(
     respond(&app, &visitor, id, StatusCode::OK, PurchaseForm::default()).await
 }
 
+/// The listing as anyone sees it.
+async fn shared(app: &App, visitor: &Visitor, id: TicketId) -> Result<Arc<Part<Ticket>>, Failure> {
+    let read = async {
+        let resume_token = app.live.hub.resume_token();
+        let content = visitor.api.anonymous().ticket(id).await?;
+        let valid_until = content.reserved_until.unwrap_or(Time::NEVER);
+        let texts = [Some(&content.title), content.description.as_ref(), content.venue.as_ref()];
+        let size = texts.into_iter().flatten().map(String::len).sum::<usize>() + TICKET;
+        Ok(Part { content, resume_token, size, valid_until })
+    };
+    app.parts.tickets.get(&id, visitor.max_age, &visitor.request, read).await
+}
+
+/// Whether tickets may show them more than to others: the order of a listing of one. Or they may have just changed it.
+fn may_see_more(visitor: &Visitor, ticket: &Ticket) -> bool {
+    let has_order = match ticket.status {
+        TicketStatus::Available | TicketStatus::Closed => false,
+        TicketStatus::Reserved | TicketStatus::Sold => !ticket.is_many(),
+        TicketStatus::Unknown => true,
+    };
+    visitor.user().is_some_and(|user| has_order || user.is_admin() || user.id == ticket.user_id)
+}
+
 async fn respond(
     app: &App,
     visitor: &Visitor,
@@ -161,8 +190,14 @@ async fn respond(
     status: StatusCode,
     purchase: PurchaseForm,
 ) -> Result<Response> {
-    let (ticket, frame) = tokio::join!(visitor.api.ticket(id), Frame::of(app, visitor));
-    let ticket = ticket?;
+    let shared = shared(app, visitor, id);
+    let (shared, frame) = tokio::join!(shared, Frame::of(app, visitor));
+    let shared = shared?;
+    let (ticket, frame) = if may_see_more(visitor, &shared.content) {
+        (visitor.api.ticket(id).await?, frame)
+    } else {
+        (shared.content.clone(), frame.with_part_of(app, &shared.resume_token))
+    };
     let viewer = match visitor.user() {
         None => Viewer::Anyone,
         Some(user) if user.id == ticket.user_id => Viewer::Seller,

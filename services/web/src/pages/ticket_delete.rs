@@ -51,13 +51,17 @@ pub async fn show(
 }
 
 pub async fn submit(
+    State(app): State<App>,
     SignedIn { visitor, .. }: SignedIn,
     PathId(id): PathId<TicketId>,
     Form(input): Form<Input>,
 ) -> Result<Response> {
     let ticket = format!("/tickets/{id}");
     let next = match visitor.api.delete_ticket(id, input.version).await {
-        Ok(()) => Notice::Deleted.at("/sales"),
+        Ok(()) => {
+            app.parts.forget_listing(id);
+            Notice::Deleted.at("/sales")
+        }
         // Already deleted, as by a second click.
         Err(failure) if failure.refusal(&problem::NOT_FOUND).is_some() => {
             "/sales".to_owned().into()

@@ -80,7 +80,10 @@ pub async fn submit(
         Err(failure) => Err(failure),
     };
     let (status, errors) = match edited {
-        Ok(_) => return Ok(Notice::Edited.at(&format!("/tickets/{id}")).into_response()),
+        Ok(_) => {
+            app.parts.forget_listing(id);
+            return Ok(Notice::Edited.at(&format!("/tickets/{id}")).into_response());
+        }
         Err(failure) if is_reserved_or_sold(&failure) => {
             return Ok(Redirect::to(&format!("/tickets/{id}")).into_response());
         }

@@ -76,6 +76,7 @@ pub async fn submit(
     };
     let (status, errors) = match listed {
         Ok(ticket) => {
+            app.parts.forget_listing(ticket.id);
             let next = Notice::Listed.at(&format!("/tickets/{}", ticket.id));
             return Ok(next.into_response());
         }

@@ -36,7 +36,10 @@ pub async fn submit(
     let draft = TicketDraft { quantity: None, closed: Some(input.closed), ..draft };
     let notice = if input.closed { Notice::SaleClosed } else { Notice::SaleReopened };
     let next: Next = match visitor.api.edit_ticket(id, &draft, input.version).await {
-        Ok(_) => notice.at(&page),
+        Ok(_) => {
+            app.parts.forget_listing(id);
+            notice.at(&page)
+        }
         Err(failure) if failure.refusal(&problem::PRECONDITION_FAILED).is_some() => {
             Notice::ListingChanged.at(&page)
         }

@@ -80,6 +80,8 @@ async fn ask_again(
     at_most: Option<u16>,
 ) -> Result<Response> {
     let quantity = form.quantity.unwrap_or(1).min(at_most.unwrap_or(u16::MAX));
+    // What was shown before was wrong.
+    app.parts.forget_ticket(id);
     let form = PurchaseForm { errors, quantity, at_most, ..PurchaseForm::default() };
     super::respond(app, visitor, id, StatusCode::UNPROCESSABLE_ENTITY, form).await
 }
