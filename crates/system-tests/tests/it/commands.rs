@@ -17,6 +17,9 @@ const PER_SALE: f64 = 14.0;
 /// The listing; and of those who come first, and of one at a time after that, what is taken.
 const PER_REFUSAL: f64 = 2.0;
 const REFUSALS: usize = 256;
+/// It is one where nothing is shared.
+const PER_LOOK: f64 = 0.5;
+const LOOKS: usize = 1000;
 
 #[tokio::test]
 async fn orders_and_sales_send_few_commands() {
@@ -71,6 +74,29 @@ async fn a_buyer_who_comes_too_late_costs_few_commands() {
     // What is given back is on sale at once.
     buyer.cancels(&order).await.expect(204);
     late[0].orders(&ticket).await.expect(201);
+}
+
+/// What everyone looks at is read once a second, however many look. A page of somebody who is signed in has their reservations.
+#[tokio::test]
+async fn looking_at_what_is_for_sale_costs_few_commands() {
+    let stack = shared::exclusive().await;
+    let (seller, other) = (stack.person("seller").await, stack.person("other").await);
+    let ticket = seller.offers("Lakmé", "20.50").await;
+    let (list, listing) = ("/api/tickets".to_owned(), format!("/api/tickets/{ticket}"));
+    let (front, page) = ("/".to_owned(), format!("/tickets/{ticket}"));
+    for (who, client, own) in [("anyone", stack.visitor(), 0.0), ("a user", other.client, 1.0)] {
+        for address in [&list, &listing, &front, &page] {
+            let own = if address.starts_with("/api") { 0.0 } else { own };
+            let log = begin(&stack).await;
+            let looks = (0..LOOKS).map(async |_| {
+                assert_eq!(client.get(address).await.status, 200);
+            });
+            stream::iter(looks).buffered(CONCURRENCY).collect::<()>().await;
+            let commands = end(&stack, log).await;
+            println!("{who} at {address}: {} each\n{commands}", commands.per(LOOKS));
+            assert!(commands.per(LOOKS) <= own + PER_LOOK, "{who} at {address}");
+        }
+    }
 }
 
 async fn listings(seller: &Person) -> Vec<String> {
