@@ -101,7 +101,7 @@ const PROOFS: [Proof; 9] = [
     },
     Proof {
         name: "alerts",
-        takes: "45 minutes; needs Debian's package prometheus",
+        takes: "30 minutes; needs Debian's package prometheus",
         shows: "a missing worker, a missing relay, a stuck consumer and a dead mail server raise their alerts, and health raises none",
         program: Program::IgnoredTest { suite: "it" },
         args: &["alerts_live"],

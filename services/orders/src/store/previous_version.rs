@@ -24,8 +24,7 @@ pub const ONE_ORDER_PER_HOLD: &str = "one_order_per_hold";
 /// `by_place` is the index of the orders that occupy places.
 pub async fn adopt(orders: &Documents<Order>, by_place: &str, slots: Slots) -> store::Result<bool> {
     let orders = orders.collection().clone_with_type::<Document>();
-    let names =
-        mongo::when_available(|| async { Ok(orders.list_index_names().await?) }).await?;
+    let names = mongo::when_available(|| async { Ok(orders.list_index_names().await?) }).await?;
     if !names.iter().any(|name| name == ONE_LIVE_ORDER) {
         return Ok(false);
     }
