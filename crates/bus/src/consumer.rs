@@ -1,7 +1,7 @@
 //! One durable pull consumer: its subjects, its supervisor, and what follows from each outcome.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::pin::pin;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use async_nats::jetstream::{AckKind, ErrorCode, Message};
 use common::back_off::back_off;
 use common::clock::Clock;
 use common::events::{Stream, Subject};
-use futures::stream::FuturesUnordered;
+use futures::stream::{FuturesUnordered, ReadyChunks};
 use futures::{FutureExt, StreamExt};
 use telemetry::spans;
 use tokio::task::JoinSet;
@@ -190,9 +190,9 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
             .await?;
         self.health.set_connected(self.stream, true);
 
-        let chunks = messages.take_until(self.stop.cancelled()).ready_chunks(BATCH);
-        let mut chunks = pin!(chunks);
-        let (mut is_open, mut is_lost) = (true, false);
+        // None: no more is asked for.
+        let mut arriving = Some(messages.ready_chunks(BATCH));
+        let mut is_lost = false;
         let mut alone = VecDeque::new();
         let mut batches = vec![Batch::default(); self.listeners.kinds_of_batches()];
         let mut handling = FuturesUnordered::new();
@@ -217,8 +217,17 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
                     Some(kind) => batches[kind].is_handled = false,
                     None => handled_alone -= 1,
                 },
-                chunk = chunks.next(), if is_open && has_room => {
-                    is_open = chunk.is_some();
+                () = self.stop.cancelled(), if arriving.is_some() => {
+                    let waiting = batches.iter_mut().flat_map(|batch| mem::take(&mut batch.waiting));
+                    let waiting = mem::take(&mut alone).into_iter().chain(waiting).collect();
+                    if let Some(arriving) = arriving.take() {
+                        give_back(arriving, waiting).await;
+                    }
+                }
+                chunk = next(&mut arriving), if arriving.is_some() && has_room => {
+                    if chunk.is_none() {
+                        arriving = None;
+                    }
                     for message in chunk.into_iter().flatten() {
                         match message {
                             Ok(message) => match self.listeners.batch_of(&message.subject) {
@@ -227,7 +236,7 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
                             },
                             Err(error) => {
                                 tracing::debug!(stream = self.stream.name(), %error, "consumer disconnected");
-                                (is_open, is_lost) = (false, true);
+                                (arriving, is_lost) = (None, true);
                             }
                         }
                     }
@@ -409,6 +418,30 @@ impl<S: Clone + Send + Sync + 'static> Consumer<S> {
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What JetStream sends, as far as it has arrived.
+type Arriving = ReadyChunks<pull::Stream>;
+
+/// The next messages; none at the end, or if no more is asked for.
+async fn next(arriving: &mut Option<Arriving>) -> Option<<Arriving as futures::Stream>::Item> {
+    arriving.as_mut()?.next().await
+}
+
+/// What has arrived and isn't begun: another replica handles it at once. JetStream would wait for [`ACK_WAIT`], and requests
+/// that name what an event is about would wait, too.
+async fn give_back(mut arriving: Arriving, mut left: Vec<Message>) {
+    while let Some(Some(chunk)) = arriving.next().now_or_never() {
+        left.extend(chunk.into_iter().flatten());
+    }
+    // First nothing more is asked for: it would come back.
+    drop(arriving);
+    tokio::task::yield_now().await;
+    for message in left {
+        if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
+            tracing::debug!(%error, "could not give a message back, it will be redelivered");
+        }
     }
 }
 

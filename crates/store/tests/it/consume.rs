@@ -365,3 +365,37 @@ async fn while_mongodb_refuses_nothing_is_dead_lettered_and_then_all_is_handled(
     assert_eq!(writes.count_documents(doc! { "version": 7 }).await.unwrap(), 1);
     assert!(infra.bus().dead_letters().await.is_empty());
 }
+
+/// What has begun may take its time. What hasn't is handled by another replica at once, not when its acknowledgement is overdue:
+/// then those that have begun would come to the other one, too.
+#[tokio::test]
+async fn a_stopping_replica_gives_back_what_it_has_not_begun() {
+    const EVENTS: i64 = 200;
+    let infra = Infra::start().await;
+    let begun = Received::default();
+    let notes = Arc::clone(&begun);
+    let listeners =
+        Listeners::new(()).on(move |(), ExpirationComplete(event): ExpirationComplete| {
+            notes.lock().unwrap().push(event.version);
+            std::future::pending::<Result<(), Failure>>()
+        });
+    let (health, stop) =
+        (ConsumerHealth::of(&bus(&infra, "orders").await), CancellationToken::new());
+    tokio::spawn(listeners.run(health, infra.clock.clone(), stop.clone()));
+    infra.bus().wait_for_consumers("orders", &[Stream::Expiration]).await;
+    for version in 1..=EVENTS {
+        infra.bus().publish(&event(&infra, version)).await;
+    }
+    eventually("some to be begun", async || (begun.lock().unwrap().len() >= 16).then_some(()))
+        .await;
+
+    let (received, _) = listen(&infra, |_, _| Ok(())).await;
+    stop.cancel();
+    let begun: BTreeSet<i64> = begun.lock().unwrap().iter().copied().collect();
+    let others: BTreeSet<i64> = (1..=EVENTS).filter(|version| !begun.contains(version)).collect();
+    let received = eventually("the others to be handled", async || {
+        let received: BTreeSet<i64> = received.lock().unwrap().iter().copied().collect();
+        received.is_superset(&others).then_some(received)
+    });
+    assert_eq!(received.await, others);
+}
