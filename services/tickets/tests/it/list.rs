@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Client, TestUser};
+use testkit::{Client, Method, TestUser};
 
 use crate::world::{World, path, text};
 
@@ -13,6 +13,14 @@ pub async fn list(client: &Client, query: &str) -> Vec<Value> {
 pub async fn titles(client: &Client, query: &str) -> Vec<String> {
     let tickets = list(client, query).await;
     tickets.iter().map(|ticket| text(&ticket["title"]).to_owned()).collect()
+}
+
+/// Those that the list has now: others may be shown one that is a second old.
+pub async fn titles_now(client: &Client, query: &str) -> Vec<String> {
+    let request = client.request(Method::GET, &format!("/api/tickets?{query}"));
+    let page = request.header("cache-control", "no-cache").send().await.expect(200);
+    let tickets = page["tickets"].as_array().unwrap().iter();
+    tickets.map(|ticket| text(&ticket["title"]).to_owned()).collect()
 }
 
 /// All pages, one after the other, as a client would request them.
