@@ -470,9 +470,8 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The second part of the `traceparent`.
     fn trace_id(&self) -> Option<&'a str> {
-        self.traceparent?.split('-').nth(1)
+        self.traceparent.and_then(telemetry::trace_id_of)
     }
 
     fn handling(&self, consumer: &'a str) -> spans::Handling<'a> {

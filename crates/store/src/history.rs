@@ -66,7 +66,11 @@ pub(crate) fn entries(
             event: event.subject.clone(),
             detail: detail.map(str::to_owned),
             at: event.time,
-            trace_id: event.traceparent.as_deref().and_then(telemetry::trace_id_of),
+            trace_id: event
+                .traceparent
+                .as_deref()
+                .and_then(telemetry::trace_id_of)
+                .map(str::to_owned),
         };
         mongo::document(&entry).map(Bson::Document)
     };

@@ -54,7 +54,8 @@ impl MailView {
 
     /// With its trace, if that is known.
     pub fn with_trace(self, traceparent: Option<&str>) -> MailView {
-        MailView { trace_id: traceparent.and_then(telemetry::trace_id_of), ..self }
+        let trace_id = traceparent.and_then(telemetry::trace_id_of).map(str::to_owned);
+        MailView { trace_id, ..self }
     }
 }
 

@@ -10,12 +10,26 @@ pub mod show;
 pub mod webhook;
 
 use common::events::Stream;
-use common::ids::{Id, OrderId};
-use httpkit::{Error, Result};
+use common::ids::{Id, OrderId, PaymentId};
+use common::permissions::Action;
+use httpkit::{CurrentUser, Error, Result};
 use store::read_your_writes;
 
 use crate::domain::OrderPayment;
 use crate::state::App;
+
+/// The payment of the path, for those who may do this with it.
+async fn payment_for(
+    app: &App,
+    user: &CurrentUser,
+    action: Action,
+    id: PaymentId,
+) -> Result<OrderPayment> {
+    let found = app.store.find_by_payment(id).await?;
+    let payment = found.ok_or_else(|| Error::not_found(PaymentId::NAMES))?;
+    user.require(action, payment.owners())?;
+    Ok(payment)
+}
 
 /// The payment of the order that a body or a query names. An order that its buyer has just created may not have reached
 /// payments yet, and is waited for.

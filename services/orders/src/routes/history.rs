@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::OrderId;
-use common::permissions::Action;
 use common::problem;
 use httpkit::extract::PathId;
 use httpkit::openapi::Call;
 use httpkit::response::personal;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{CurrentUser, Result};
 use store::History;
 
 use crate::state::App;
@@ -19,8 +18,7 @@ pub async fn handle(
     user: CurrentUser,
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
-    let order = app.store.order(id).await?.ok_or_else(|| Error::not_found("order"))?;
-    user.require(Action::ViewOrder, order.owners())?;
+    super::order_for(&app, &user, id).await?;
     let history = app.store.documents().history(id).await?;
     Ok(personal(None, Json(history.as_seen_by(&user))))
 }

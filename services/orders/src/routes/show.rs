@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::OrderId;
-use common::permissions::Action;
 use common::problem;
 use httpkit::extract::PathId;
 use httpkit::openapi::Call;
 use httpkit::response::personal;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{CurrentUser, Result};
 
 use crate::domain::UserReplica;
 use crate::state::App;
@@ -20,8 +19,7 @@ pub async fn handle(
     user: CurrentUser,
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
-    let order = app.store.order(id).await?.ok_or_else(|| Error::not_found("order"))?;
-    user.require(Action::ViewOrder, order.owners())?;
+    let order = super::order_for(&app, &user, id).await?;
     let counterparty = match order.counterparty(user.id) {
         Some(id) => app.store.user(id).await?,
         None => None,

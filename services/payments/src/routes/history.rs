@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use common::ids::{Id, PaymentId};
+use common::ids::PaymentId;
 use common::permissions::Action;
 use common::problem;
 use httpkit::extract::PathId;
 use httpkit::openapi::Call;
 use httpkit::response::personal;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{CurrentUser, Result};
 use store::History;
 
 use crate::state::App;
@@ -19,9 +19,7 @@ pub async fn handle(
     user: CurrentUser,
     PathId(id): PathId<PaymentId>,
 ) -> Result<impl IntoResponse> {
-    let missing = || Error::not_found(PaymentId::NAMES);
-    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
-    user.require(Action::ViewPayment, payment.owners())?;
+    let payment = super::payment_for(&app, &user, Action::ViewPayment, id).await?;
     let history = app.store.documents().history(payment.order_id).await?;
     Ok(personal(None, Json(history.as_seen_by(&user))))
 }

@@ -30,8 +30,7 @@ pub async fn handle(
 ) -> Result<impl IntoResponse> {
     let deadline = Instant::now() + TIMEOUT;
     let missing = || Error::not_found(PaymentId::NAMES);
-    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
-    user.require(Action::Pay, payment.owners())?;
+    let payment = super::payment_for(&app, &user, Action::Pay, id).await?;
     let (worker_app, order) = (app.clone(), payment.order_id);
     // In a task of its own, which continues after the deadline.
     let refresh = async move {

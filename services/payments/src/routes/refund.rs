@@ -35,8 +35,7 @@ pub async fn handle(
 ) -> Result<Response> {
     app.store.check_key(&request).await?;
     let missing = || Error::not_found(PaymentId::NAMES);
-    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
-    user.require(Action::Refund, payment.owners())?;
+    let payment = super::payment_for(&app, &user, Action::Refund, id).await?;
     let now = app.clock.now();
     let refunding =
         app.store.begin_refund(payment.order_id, &request, input.relist, app.limits, now).await?;

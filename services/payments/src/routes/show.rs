@@ -20,8 +20,7 @@ pub async fn handle(
     PathId(id): PathId<PaymentId>,
 ) -> Result<impl IntoResponse> {
     let missing = || Error::not_found(PaymentId::NAMES);
-    let payment = app.store.find_by_payment(id).await?.ok_or_else(missing)?;
-    user.require(Action::ViewPayment, payment.owners())?;
+    let payment = super::payment_for(&app, &user, Action::ViewPayment, id).await?;
     let view = PaymentView::for_user(user.id, payment, app.limits).ok_or_else(missing)?;
     Ok(personal(Some(view.version.get()), Json(view)))
 }

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use common::ids::OrderId;
 use common::listing::Delivery;
-use common::permissions::{Action, Owners};
+use common::permissions::Action;
 use common::{Place, Time, problem};
 use httpkit::extract::PathId;
 use httpkit::openapi::Call;
@@ -47,10 +47,7 @@ pub async fn handle(
     user: CurrentUser,
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
-    let found = app.store.admitted(id).await?;
-    let (reservation, ticket) = found.ok_or_else(|| Error::not_found("order"))?;
-    let owners = Owners { seller: ticket.user_id, buyer: Some(reservation.buyer_id) };
-    user.require(Action::ViewAdmissions, owners)?;
+    let (reservation, ticket) = super::sale_for(&app, &user, Action::ViewAdmissions, id).await?;
     if ticket.listing.delivery != Delivery::CheckedInHere {
         return Err(super::errors::not_checked_in_here());
     }

@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use common::ids::OrderId;
-use common::permissions::{Action, Owners};
+use common::permissions::Action;
 use common::{Place, Time, problem};
 use httpkit::extract::PathId;
 use httpkit::openapi::Call;
 use httpkit::response::personal;
-use httpkit::{CurrentUser, Error, Result};
+use httpkit::{CurrentUser, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,10 +36,7 @@ pub async fn handle(
     user: CurrentUser,
     PathId(id): PathId<OrderId>,
 ) -> Result<impl IntoResponse> {
-    let found = app.store.admitted(id).await?;
-    let (reservation, ticket) = found.ok_or_else(|| Error::not_found("order"))?;
-    let owners = Owners { seller: ticket.user_id, buyer: Some(reservation.buyer_id) };
-    user.require(Action::ViewOrder, owners)?;
+    let (reservation, _) = super::sale_for(&app, &user, Action::ViewOrder, id).await?;
     let view = |place: &Place| {
         let CheckIn { at, gate, .. } = reservation.check_in_of(*place)?;
         Some(View { place: *place, at: *at, gate: gate.clone() })

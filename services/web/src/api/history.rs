@@ -3,10 +3,12 @@
 use common::Time;
 use common::ids::{OrderId, PaymentId};
 use http::Method;
+use reqwest::RequestBuilder;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::Failure;
 use super::client::{Caller, ask};
+use super::{Failure, List};
 
 /// What has happened to an order, or to its payment.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,37 +41,25 @@ pub struct CheckIn {
     pub gate: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Entries {
-    history: Vec<HistoryEntry>,
-}
-
 impl Caller {
     pub async fn history_of_order(&self, id: OrderId) -> Result<Vec<HistoryEntry>, Failure> {
-        let request = self.orders_at(Method::GET, &format!("/api/orders/{id}/history"))?;
-        Ok(ask::<Entries>(request).await?.history)
+        all(self.orders_at(Method::GET, &format!("/api/orders/{id}/history"))?).await
     }
 
     pub async fn history_of_payment(&self, id: PaymentId) -> Result<Vec<HistoryEntry>, Failure> {
-        let request = self.payments_at(Method::GET, &format!("/api/payments/{id}/history"))?;
-        Ok(ask::<Entries>(request).await?.history)
+        all(self.payments_at(Method::GET, &format!("/api/payments/{id}/history"))?).await
     }
 
     pub async fn checkins(&self, order: OrderId) -> Result<Vec<CheckIn>, Failure> {
-        #[derive(Deserialize)]
-        struct Body {
-            checkins: Vec<CheckIn>,
-        }
-        let request = self.tickets_at(Method::GET, &format!("/api/orders/{order}/checkins"))?;
-        Ok(ask::<Body>(request).await?.checkins)
+        all(self.tickets_at(Method::GET, &format!("/api/orders/{order}/checkins"))?).await
     }
 
     pub async fn mails_about(&self, order: OrderId) -> Result<Vec<Mail>, Failure> {
-        #[derive(Deserialize)]
-        struct Body {
-            mails: Vec<Mail>,
-        }
-        let request = self.confirmation_at(Method::GET, &format!("/api/orders/{order}/mails"))?;
-        Ok(ask::<Body>(request).await?.mails)
+        all(self.confirmation_at(Method::GET, &format!("/api/orders/{order}/mails"))?).await
     }
+}
+
+/// What a list without pages contains.
+async fn all<T: DeserializeOwned>(request: RequestBuilder) -> Result<Vec<T>, Failure> {
+    Ok(ask::<List<T>>(request).await?.items)
 }

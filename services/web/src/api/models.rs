@@ -11,7 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 /// A page of a list, and the cursor of the next one.
 #[derive(Debug, Deserialize)]
 pub struct List<T> {
-    #[serde(alias = "tickets", alias = "orders", alias = "payments")]
+    #[serde(
+        alias = "tickets",
+        alias = "orders",
+        alias = "payments",
+        alias = "history",
+        alias = "checkins",
+        alias = "mails"
+    )]
     pub items: Vec<T>,
     #[serde(default)]
     pub next: Option<String>,

@@ -44,10 +44,16 @@ impl Page for HistoryPage {
     }
 }
 
+struct Happened {
+    at: Time,
+    what: String,
+    trace_id: Option<String>,
+}
+
 /// What has happened, as it is found out.
 #[derive(Default)]
 struct Found {
-    events: Vec<(Time, String, Option<String>)>,
+    events: Vec<Happened>,
     missing: Vec<&'static str>,
 }
 
@@ -56,7 +62,7 @@ impl Found {
         &mut self,
         service: &'static str,
         answer: Result<Vec<T>, Failure>,
-        words: impl Fn(T) -> Option<(Time, String, Option<String>)>,
+        words: impl Fn(T) -> Option<Happened>,
     ) {
         match answer {
             Ok(things) => self.events.extend(things.into_iter().filter_map(words)),
@@ -91,9 +97,9 @@ pub async fn show(
     found.add("tickets", checkins, |one| Some(checkin(one)));
     found.add("mails", mails, mail);
     let Found { mut events, missing } = found;
-    events.sort_by_key(|(at, ..)| *at);
+    events.sort_by_key(|event| event.at);
     let zone = &app.settings.market.time_zone;
-    let row = |(at, what, trace_id): (Time, _, _)| Row { when: When::of(at, zone), what, trace_id };
+    let row = |Happened { at, what, trace_id }| Row { when: When::of(at, zone), what, trace_id };
     let rows = events.into_iter().map(row).collect();
     HistoryPage { frame, id, title: order.ticket.title, rows, missing }.show()
 }
@@ -119,9 +125,9 @@ pub async fn find(PageQuery(Wanted { id }): PageQuery<Wanted>) -> Response {
     }
 }
 
-fn event(entry: HistoryEntry) -> Option<(Time, String, Option<String>)> {
-    let words = words(entry.event.parse().ok()?, entry.detail.as_deref())?;
-    Some((entry.at, words.to_owned(), entry.trace_id))
+fn event(entry: HistoryEntry) -> Option<Happened> {
+    let what = words(entry.event.parse().ok()?, entry.detail.as_deref())?.to_owned();
+    Some(Happened { at: entry.at, what, trace_id: entry.trace_id })
 }
 
 /// None: only services need to know, or a later version does.
@@ -162,15 +168,15 @@ fn words(event: Subject, detail: Option<&str>) -> Option<&'static str> {
     })
 }
 
-fn checkin(one: CheckIn) -> (Time, String, Option<String>) {
+fn checkin(one: CheckIn) -> Happened {
     let what = match one.gate {
         Some(gate) => format!("Ticket {} checked in at {gate}", one.place),
         None => format!("Ticket {} checked in", one.place),
     };
-    (one.at, what, None)
+    Happened { at: one.at, what, trace_id: None }
 }
 
-fn mail(mail: Mail) -> Option<(Time, String, Option<String>)> {
+fn mail(mail: Mail) -> Option<Happened> {
     let about = match mail.kind.as_str() {
         "paid" => "confirmation to the buyer",
         "expired" => "expired reservation, to the buyer",
@@ -191,7 +197,8 @@ fn mail(mail: Mail) -> Option<(Time, String, Option<String>)> {
         "suppressed" => "Email not sent, as it no longer applied",
         _ => "Email waiting to be sent",
     };
-    Some((mail.sent_at.unwrap_or(mail.created_at), format!("{state}: {about}"), mail.trace_id))
+    let at = mail.sent_at.unwrap_or(mail.created_at);
+    Some(Happened { at, what: format!("{state}: {about}"), trace_id: mail.trace_id })
 }
 
 #[cfg(test)]
