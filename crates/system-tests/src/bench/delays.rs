@@ -41,24 +41,18 @@ pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
         buyer.delete(&order).await?;
         free.push(until(&anyone, &url, "available", begun).await?);
     }
-    let refused = revocations(stack, &anyone).await?;
     let delays = [
         ("order → answered", answered),
         ("order → shown as reserved", reserved),
         ("order → awaiting payment", confirmed),
         ("cancelled → shown as available", free),
-        ("signed out everywhere → refused by each service", refused),
     ];
-    let figures = delays.into_iter().flat_map(|(name, delays)| {
-        let delays = Latencies::of(delays);
-        [(50.0, "median"), (99.0, "p99")]
-            .map(|(percent, figure)| Figure::millis(name, figure, delays.percentile(percent)))
-    });
-    Ok(figures.collect())
+    Ok(delays.into_iter().flat_map(|(name, delays)| figures(name, delays)).collect())
 }
 
 /// How long the session of somebody who has signed out everywhere is still accepted, by the last service to refuse it.
-async fn revocations(stack: &Stack, anyone: &Visitor) -> Result<Vec<Duration>> {
+pub async fn revocations(stack: &Stack) -> Result<Vec<Figure>> {
+    let anyone = Visitor::new();
     // A 401 comes before anything is looked for.
     let order = OrderId::new(Clock::system().now());
     let private = [
@@ -84,7 +78,13 @@ async fn revocations(stack: &Stack, anyone: &Visitor) -> Result<Vec<Duration>> {
         }
         delays.push(begun.elapsed());
     }
-    Ok(delays)
+    Ok(figures("signed out everywhere → refused by each service", delays).into())
+}
+
+fn figures(name: &str, delays: Vec<Duration>) -> [Figure; 2] {
+    let delays = Latencies::of(delays);
+    [(50.0, "median"), (99.0, "p99")]
+        .map(|(percent, figure)| Figure::millis(name, figure, delays.percentile(percent)))
 }
 
 /// Asks until it has this status.

@@ -33,6 +33,8 @@ pub enum Benchmark {
     Sales,
     /// How long until a reservation, and its end, are shown
     Delays,
+    /// How long a session that was ended elsewhere is still accepted
+    Revocations,
     /// 650 tickets, 5,000 impatient buyers, 60 seconds
     Rush,
     /// Searches in 10,000, 100,000 and 300,000 listings
@@ -101,6 +103,7 @@ async fn measure(
         Benchmark::Routes => routes::measure(&subject.stack).await,
         Benchmark::Sales => sales::measure(&subject.stack).await,
         Benchmark::Delays => delays::measure(&subject.stack).await,
+        Benchmark::Revocations => delays::revocations(&subject.stack).await,
         Benchmark::Rush => {
             let outcome = rush::run(&subject.stack).await?;
             if let Some(folder) = &options.plots {
