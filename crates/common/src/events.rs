@@ -509,9 +509,6 @@ pub struct Ticket {
     /// The order that has the only place of a listing of one, as far as tickets knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// The fencing number of that order, for replicas of the previous version, which need it.
-    #[serde(default)]
-    pub hold: i64,
     /// The ticket's version.
     pub version: i64,
 }
@@ -663,8 +660,6 @@ pub struct Handover {
 pub struct Order {
     /// The aggregate.
     pub id: OrderId,
-    /// A fencing number, for replicas of the previous version, which can't read an order without.
-    pub hold: i64,
     /// The buyer.
     pub user_id: UserId,
     /// Where it stands.
@@ -703,8 +698,6 @@ pub struct Order {
 #[serde(rename_all = "camelCase")]
 struct ReadOrder {
     id: OrderId,
-    #[serde(default)]
-    hold: i64,
     user_id: UserId,
     status: OrderStatus,
     cancel_reason: Option<CancelReason>,
@@ -725,7 +718,6 @@ impl From<ReadOrder> for Order {
         let quantity = read.quantity.unwrap_or(Quantity::ONE);
         Order {
             id: read.id,
-            hold: read.hold,
             user_id: read.user_id,
             status: read.status,
             cancel_reason: read.cancel_reason,

@@ -6,8 +6,8 @@
 //!
 //! let now = Clock::system().now();
 //! let ticket = fixtures::ticket(now).with_title("Tosca").with_version(3);
-//! let order = OrderCreated(fixtures::order(&ticket, now).with_hold(7));
-//! assert_eq!((order.0.ticket.listing.title.as_str(), order.0.hold), ("Tosca", 7));
+//! let order = OrderCreated(fixtures::order(&ticket, now).with_version(7));
+//! assert_eq!((order.0.ticket.listing.title.as_str(), order.0.version), ("Tosca", 7));
 //! ```
 
 use std::time::Duration;
@@ -57,7 +57,6 @@ pub fn ticket(now: Time) -> Ticket {
         user_id: UserId::new(now),
         listing: listing(),
         order_id: None,
-        hold: 0,
         version: 1,
     }
 }
@@ -76,7 +75,6 @@ pub fn reserved(order: &Order) -> Reserved {
 pub fn order(ticket: &Ticket, now: Time) -> Order {
     Order {
         id: OrderId::new(now),
-        hold: ticket.hold + 1,
         user_id: UserId::new(now),
         status: OrderStatus::Created,
         cancel_reason: None,
@@ -216,7 +214,6 @@ changes! {
         with_sold_together => listing.sold_together: bool,
         with_closed => listing.closed: bool,
         with_order => order_id: Option<OrderId>,
-        with_hold => hold: i64,
         with_version => version: i64,
     }
 }
@@ -225,7 +222,6 @@ changes! {
     /// Changes of [`order`].
     OrderChanges of Order {
         with_id => id: OrderId,
-        with_hold => hold: i64,
         with_buyer => user_id: UserId,
         with_status => status: OrderStatus,
         with_cancel_reason => cancel_reason: Option<CancelReason>,

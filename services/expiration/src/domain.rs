@@ -13,9 +13,6 @@ use store::{Change, OutboxMessage};
 pub struct Schedule {
     #[serde(rename = "_id")]
     pub order_id: OrderId,
-    /// The order's fencing number, which replicas of the previous version need.
-    #[serde(default)]
-    pub hold: i64,
     pub expires_at: Time,
     pub state: State,
     /// The greatest version of the order that was applied.
@@ -64,7 +61,6 @@ impl Schedule {
     pub fn of(order: &Order) -> Schedule {
         Schedule {
             order_id: order.id,
-            hold: order.hold,
             expires_at: order.expires_at,
             state: match order.status {
                 // An order of an unknown state isn't consumed; if it were, orders would decide whether it expires.

@@ -10,7 +10,6 @@ mod late_payment;
 mod orphans;
 mod outcomes;
 mod places;
-mod previous_version;
 mod refusal;
 mod slots;
 mod snapshot;
@@ -34,10 +33,9 @@ use store::{Aggregate, Change, OutboxMessage};
 pub use handover::{Handover, HandoverRefusal, HandoverState, Report};
 pub use late_payment::Retake;
 pub use places::choose_places;
-pub use previous_version::hold_of;
 pub use refusal::{CancelRefusal, ReserveRefusal};
 pub use slots::{Slot, Slots};
-pub use ticket_replica::{Effect, TicketReplica};
+pub use ticket_replica::TicketReplica;
 pub use user_replica::UserReplica;
 
 /// One buyer's reservation of places of a listing, and what became of it. Never deleted.
@@ -65,15 +63,13 @@ pub struct Order {
     pub withdrawn: bool,
     /// Whether it is live and yet to be paid; the unique index on slots and the sweep read this.
     pub unpaid: bool,
-    /// Which of its buyer's slots it takes while it is unpaid. (None of an order of the previous version.)
+    /// Which of its buyer's slots it takes while it is unpaid. (None of an order of version 0.1.0.)
     pub slot: Option<Slot>,
     /// What the buyer pays for all places.
     pub total: Money,
     pub expires_at: Time,
-    /// When its payment completed it, by our clock. (None of an order that the version before has completed.)
+    /// When its payment completed it, by our clock. (None of an order that version 0.1.0 has completed.)
     pub paid_at: Option<Time>,
-    /// Fencing numbers, for replicas of the previous version.
-    pub holds: Vec<i64>,
     /// Whether its charge is all that is known of it: the order itself was lost by a restore.
     pub orphaned_charge: bool,
     pub payment: Option<Payment>,
@@ -195,7 +191,6 @@ impl Order {
             cancel_reason: None,
             expires_at: now + ttl,
             paid_at: None,
-            holds: vec![hold_of(id)],
             orphaned_charge: false,
             payment: None,
             handover: None,
@@ -268,10 +263,9 @@ impl Order {
             (OrderStatus::Created | OrderStatus::AwaitingPayment, ..) => {
                 Some(complete(self.with_status(OrderStatus::Complete, None)))
             }
-            (OrderStatus::Cancelled, Some(CancelReason::Expired), Retake::Free { places, at }) => {
+            (OrderStatus::Cancelled, Some(CancelReason::Expired), Retake::Free { places }) => {
                 let mut order = self.with_status(OrderStatus::Complete, None);
                 order.places = places;
-                order.holds.push(self.next_hold(at));
                 Some(complete(order))
             }
             (OrderStatus::Cancelled, reason, _) => {
@@ -394,7 +388,6 @@ impl Order {
     fn event(&self) -> events::Order {
         events::Order {
             id: self.id,
-            hold: self.hold(),
             user_id: self.user_id,
             status: self.status,
             cancel_reason: self.cancel_reason,

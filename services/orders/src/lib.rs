@@ -5,7 +5,6 @@
 pub mod app;
 mod bans;
 pub mod domain;
-pub mod effects;
 pub mod listeners;
 pub mod openapi;
 pub mod promises;

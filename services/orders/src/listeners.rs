@@ -22,26 +22,15 @@ use common::events::{Reserved, Ticket};
 use common::ids::OrderId;
 use store::Change;
 
-use crate::domain::{Effect, Order, TicketReplica};
+use crate::domain::{Order, TicketReplica};
 use crate::state::App;
 
 pub use payment_created::answer_all;
 
 /// Several tickets at once.
 pub async fn follow_tickets(app: App, tickets: Vec<Ticket>) -> Result<(), Failure> {
-    let effects = tickets.iter().flat_map(TicketReplica::updated);
-    let (mut reserved, mut replicas) = (Vec::new(), Vec::new());
-    for effect in effects {
-        match effect {
-            Effect::ConfirmReserved(order) => reserved.push(order),
-            Effect::Replica(replica) => replicas.push(replica),
-            Effect::EndLiveOrders => {}
-        }
-    }
-    if !reserved.is_empty() {
-        app.store.confirm_all_reserved(&reserved).await?;
-    }
-    app.store.apply_tickets(&replicas).await?;
+    let replicas = tickets.iter().map(|ticket| TicketReplica::of(ticket, false));
+    app.store.apply_tickets(&replicas.collect::<Vec<_>>()).await?;
     Ok(())
 }
 

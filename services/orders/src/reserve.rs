@@ -100,7 +100,6 @@ pub async fn free_places(
     wanted: Quantity,
     now: Time,
 ) -> store::Result<Free> {
-    app.store.reconcile(ticket.id).await?;
     let taken = app.store.taken_places(ticket.id).await?;
     end_expired(app, ticket, taken, wanted, now).await
 }
@@ -115,7 +114,6 @@ async fn other_free_places(
     if ticket.listing.quantity > Quantity::ONE {
         return free_places(app, ticket, wanted, now).await;
     }
-    app.store.reconcile(ticket.id).await?;
     end_expired(app, ticket, [Place::FIRST].into(), wanted, now).await
 }
 

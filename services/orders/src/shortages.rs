@@ -30,11 +30,9 @@ pub struct Shortage {
 }
 
 /// The recent shortages of this process. Its clones share them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Shortages {
     recent: Arc<Mutex<Recent>>,
-    /// Whether any are remembered.
-    enabled: bool,
 }
 
 #[derive(Default)]
@@ -65,18 +63,11 @@ struct Known {
 pub struct Before(u64);
 
 impl Shortages {
-    pub fn new(enabled: bool) -> Self {
-        Shortages { recent: Arc::default(), enabled }
-    }
-
     /// To be taken before the free places are read: what is read isn't remembered if an order changes meanwhile. None:
     /// nothing is remembered.
     pub fn before(&self, ticket: TicketId) -> Option<Before> {
         let mut recent = self.recent();
         let Recent { listings, counter } = &mut *recent;
-        if !self.enabled {
-            return None;
-        }
         if let Some(listing) = listings.get(&ticket) {
             return Some(Before(listing.state));
         }
@@ -146,16 +137,14 @@ mod tests {
     use testkit::fixtures;
 
     use super::*;
-    use crate::domain::{Effect, Slots};
+    use crate::domain::Slots;
 
     fn now() -> Time {
         Time::from_millis(1_700_000_000_000)
     }
 
     fn listed() -> TicketReplica {
-        let effect = TicketReplica::created(&fixtures::ticket(now())).remove(0);
-        let Effect::Replica(ticket) = effect else { panic!("{effect:?}") };
-        ticket
+        TicketReplica::of(&fixtures::ticket(now()), false)
     }
 
     fn reserved(ticket: &TicketReplica) -> Order {
@@ -172,7 +161,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shortage_is_believed_for_a_moment_and_of_the_version_that_was_judged() {
         let (ticket, now) = (listed(), now());
-        let shortages = Shortages::new(true);
+        let shortages = Shortages::default();
         let knows = |ticket: &TicketReplica| shortages.of(ticket, Quantity::ONE, now).is_some();
         shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &short(None));
         assert!(knows(&ticket));
@@ -185,7 +174,7 @@ mod tests {
     async fn it_isn_t_believed_once_a_reservation_has_expired_or_an_order_has_changed() {
         let (ticket, now) = (listed(), now());
         let order = reserved(&ticket);
-        let (shortages, end) = (Shortages::new(true), order.expires_at);
+        let (shortages, end) = (Shortages::default(), order.expires_at);
         let knows = |now| shortages.of(&ticket, Quantity::ONE, now).is_some();
         shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &short(Some(order)));
         assert!(knows(now) && !knows(end));
@@ -201,7 +190,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_wants_less_than_is_left_is_not_refused() {
         let (ticket, now) = (listed(), now());
-        let shortages = Shortages::new(true);
+        let shortages = Shortages::default();
         let shortage = Shortage { available: Quantity::ONE, holder: None };
         shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &shortage);
         assert!(shortages.of(&ticket, Quantity::ONE, now).is_none());
@@ -211,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_buyer_tries_while_the_others_wait() {
         let (ticket, now) = (listed(), now());
-        let shortages = Shortages::new(true);
+        let shortages = Shortages::default();
         assert!(shortages.turn(ticket.id).await.is_none(), "nobody was refused yet");
         let before = shortages.before(ticket.id).unwrap();
         let turn = shortages.turn(ticket.id).await;

@@ -64,10 +64,14 @@ impl App {
     /// Connects, and creates the unique indexes before anything relies on them.
     pub async fn connect(settings: &StateSettings, clock: Clock) -> anyhow::Result<App> {
         let context = ServiceContext::connect("orders", &settings.context, clock.clone()).await?;
-        let slots = Slots::new(settings.reservations_per_buyer);
+        let store = Store::open(&context.database, clock.clone()).await?;
+        anyhow::ensure!(
+            !store.is_shared_with_first_version().await?,
+            "the database is that of version 0.1.0; upgrade as docs/operating.md says in \"Upgrading to listings of many\""
+        );
         Ok(App {
-            store: Store::open(&context.database, clock.clone(), slots).await?,
-            slots,
+            store,
+            slots: Slots::new(settings.reservations_per_buyer),
             require_verified_email: settings.verification.require_verified_email,
             clock,
             consumers: context.consumers.clone(),

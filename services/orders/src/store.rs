@@ -1,7 +1,5 @@
 //! All of orders' MongoDB: the orders, and the replicas of tickets and users.
 
-mod previous_version;
-
 use std::collections::BTreeSet;
 
 use bson::{Bson, Document, doc};
@@ -17,7 +15,7 @@ use store::mongo;
 use store::replicas::{self, Applied};
 use store::{Change, Documents, StoredResponse, TimedCollection};
 
-use crate::domain::{Order, Slots, TicketReplica, UserReplica};
+use crate::domain::{Order, TicketReplica, UserReplica};
 use crate::shortages::Shortages;
 
 /// How often a decision is made again because a concurrent writer was faster.
@@ -27,6 +25,8 @@ pub const MAX_ATTEMPTS: usize = 32;
 pub const ONE_ORDER_PER_PLACE: &str = "one_order_per_place";
 /// At most one unpaid order takes a slot of a buyer.
 pub const ONE_ORDER_PER_SLOT: &str = "one_order_per_slot";
+/// The index of version 0.1.0, to which a listing is one ticket.
+const ONE_LIVE_ORDER: &str = "one_live_order_per_ticket";
 /// The index of reported problems.
 const PROBLEMS: &str = "problems";
 /// MongoDB's own index.
@@ -37,8 +37,6 @@ const BATCH: i64 = 20;
 #[derive(Clone)]
 pub struct Store {
     orders: Documents<Order>,
-    /// Whether replicas of the previous version may write the same documents.
-    is_shared: bool,
     tickets: TimedCollection<TicketReplica>,
     users: TimedCollection<UserReplica>,
     shortages: Shortages,
@@ -61,11 +59,9 @@ impl InsertOutcome {
     /// What a violation of this unique index means. None: it isn't one of ours.
     pub fn of_violation(index: &str) -> Option<InsertOutcome> {
         match index {
-            ONE_ORDER_PER_PLACE | previous_version::ONE_LIVE_ORDER => {
-                Some(InsertOutcome::PlaceTaken)
-            }
+            ONE_ORDER_PER_PLACE => Some(InsertOutcome::PlaceTaken),
             ONE_ORDER_PER_SLOT => Some(InsertOutcome::SlotTaken),
-            ID_INDEX | previous_version::ONE_ORDER_PER_HOLD => Some(InsertOutcome::Conflict),
+            ID_INDEX => Some(InsertOutcome::Conflict),
             _ => None,
         }
     }
@@ -89,7 +85,7 @@ pub enum Party {
 }
 
 impl Store {
-    pub async fn open(database: &Database, clock: Clock, slots: Slots) -> store::Result<Store> {
+    pub async fn open(database: &Database, clock: Clock) -> store::Result<Store> {
         let indexes = [
             mongo::unique_index(
                 ONE_ORDER_PER_PLACE,
@@ -134,17 +130,20 @@ impl Store {
         let orders = Documents::open(database, clock, indexes).await?;
         let tickets = TimedCollection::new(database, "tickets");
         let users = TimedCollection::new(database, "people");
-        let is_shared = previous_version::adopt(&orders, ONE_ORDER_PER_PLACE, slots).await?;
-        // What replicas of the previous version end isn't known here in time.
-        let shortages = Shortages::new(!is_shared);
-        Ok(Store { orders, is_shared, tickets, users, shortages })
+        Ok(Store { orders, tickets, users, shortages: Shortages::default() })
+    }
+
+    /// Whether replicas of version 0.1.0 may write the same documents: they don't know places, and sell them a second time.
+    pub async fn is_shared_with_first_version(&self) -> store::Result<bool> {
+        let orders = self.orders.collection();
+        let names = mongo::when_available(|| async { Ok(orders.list_index_names().await?) });
+        Ok(names.await?.iter().any(|name| name == ONE_LIVE_ORDER))
     }
 
     /// The same store for background tasks, through their own connections.
     pub fn in_background(&self, database: &Database) -> Self {
         Store {
             orders: self.orders.in_background(database),
-            is_shared: self.is_shared,
             tickets: self.tickets.in_background(database),
             users: self.users.in_background(database),
             shortages: self.shortages.clone(),
@@ -327,15 +326,6 @@ impl Store {
         let orders: Vec<Order> =
             self.orders.collection().find(occupied).await?.try_collect().await?;
         Ok(orders.into_iter().map(|order| order.id).collect())
-    }
-
-    /// While replicas of the previous version run: makes the documents that they have written say which places of the
-    /// listing they occupy.
-    pub async fn reconcile(&self, ticket: TicketId) -> store::Result<()> {
-        if self.is_shared {
-            previous_version::reconcile(&self.orders, ticket).await?;
-        }
-        Ok(())
     }
 
     /// Inserts a new order, which is the reservation.

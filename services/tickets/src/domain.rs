@@ -2,7 +2,6 @@
 
 mod door;
 pub mod draft;
-mod previous_version;
 mod reservation;
 pub mod search;
 mod seller;
@@ -57,13 +56,6 @@ pub struct Ticket {
     pub sold: bool,
     /// A tombstone: the API responds as if the ticket didn't exist, but late orders are still answered by an event.
     pub deleted: bool,
-    /// Of a listing of one, the fencing number of the newest order that was applied, for replicas of the previous version.
-    pub hold: i64,
-    /// The version of that order.
-    pub hold_version: i64,
-    /// Both, as this version has last written them.
-    #[serde(default, skip_serializing)]
-    pub written_hold: Option<(i64, i64)>,
     /// How many changes of its reservations were marked. Not part of what is decided: it has writes of its own.
     #[serde(default, skip_serializing)]
     pub changes: Option<i64>,
@@ -118,9 +110,6 @@ impl Ticket {
             reserved_until: None,
             sold: false,
             deleted: false,
-            hold: 0,
-            hold_version: 0,
-            written_hold: None,
             changes: None,
             dirty: false,
             summarised_at: None,
@@ -217,22 +206,17 @@ impl Ticket {
         Ticket { changes: Some(self.changes.unwrap_or(0) + 1), dirty: true, ..self.clone() }
     }
 
-    /// Summarises the live reservations, after an order was applied to one of them. None: nothing has changed.
-    pub fn summarise(
-        &self,
-        reservations: &[Reservation],
-        applied: Option<&events::Order>,
-    ) -> Option<Change<Ticket>> {
+    /// Summarises the live reservations. None: nothing has changed.
+    pub fn summarise(&self, reservations: &[Reservation]) -> Option<Change<Ticket>> {
         let next = Ticket { summary: Summary::of(reservations), ..self.clone() };
-        let next = if self.has_many() { next } else { next.of_one(reservations, applied) };
+        let next = if self.has_many() { next } else { next.of_one(reservations) };
         let next = Ticket { version: self.version + 1, ..next };
         let has_changed = next != Ticket { version: next.version, ..self.clone() };
         has_changed.then(|| next.with_updated_event())
     }
 
     /// A listing of one names the order that has it: the one whose reservation prevails.
-    fn of_one(self, reservations: &[Reservation], applied: Option<&events::Order>) -> Ticket {
-        let (hold, hold_version) = self.newest_hold(applied, reservations);
+    fn of_one(self, reservations: &[Reservation]) -> Ticket {
         let active = reservations.iter().filter(|one| one.status.is_active());
         let holder = active.max_by_key(|one| (one.status, one.until, one.order_id));
         let sold = holder.is_some_and(|holder| holder.status == ReservationStatus::Sold);
@@ -241,18 +225,14 @@ impl Ticket {
             buyer_id: holder.map(|holder| holder.buyer_id),
             reserved_until: holder.filter(|_| !sold).map(|holder| holder.until),
             sold,
-            hold,
-            hold_version,
             ..self
         }
     }
 
     /// A live order of a deleted ticket is rejected: `ticket.deleted` is published in a new version, so that orders ends
     /// the order.
-    pub fn reject(&self, order: &events::Order) -> Change<Ticket> {
-        let (hold, hold_version) = self.newest_hold(Some(order), None);
-        let ticket = Ticket { version: self.version + 1, hold, hold_version, ..self.clone() };
-        ticket.with_deleted_event()
+    pub fn reject(&self) -> Change<Ticket> {
+        Ticket { version: self.version + 1, ..self.clone() }.with_deleted_event()
     }
 
     /// What a reader sees at this time.
@@ -351,7 +331,6 @@ impl Ticket {
             user_id: self.user_id,
             listing: Listing { closed: self.is_closed(), ..self.listing.clone() },
             order_id: self.order_id,
-            hold: self.hold,
             version: self.version,
         }
     }

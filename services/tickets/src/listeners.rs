@@ -21,6 +21,9 @@ pub async fn follow_all(app: App, orders: Vec<Order>) -> Result<(), Failure> {
 }
 
 async fn follow(app: &App, order: &Order) -> Result<(), Failure> {
+    if app.store.follow_all(vec![order.clone()]).await? {
+        return Ok(());
+    }
     match app.store.follow(order).await? {
         Some(()) => Ok(()),
         // Orders knows a ticket only from this service, so its document must have been lost. It may be restored meanwhile;

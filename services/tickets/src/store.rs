@@ -53,6 +53,8 @@ impl Serialize for TicketDocument {
             searched_edit: i64,
             listed: bool,
             on_sale_until: Time,
+            hold: i64,
+            hold_version: i64,
             written_hold: (i64, i64),
         }
         let TicketDocument(ticket) = self;
@@ -67,7 +69,9 @@ impl Serialize for TicketDocument {
             searched_edit: ticket.edited_version,
             listed: ticket.is_listed(),
             on_sale_until: ticket.on_sale_until(),
-            written_hold: (ticket.hold, ticket.hold_version),
+            hold: 0,
+            hold_version: 0,
+            written_hold: (0, 0),
         };
         fields.serialize(serializer)
     }

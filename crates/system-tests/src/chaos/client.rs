@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::cards::{BAD_CARDS, GOOD_CARDS};
 use super::gateway_client::{Operation, Request, Response};
-use super::load::{Features, Load, Plans};
+use super::load::{Load, Plans};
 use super::random::rng_of;
 use super::shared_state::{Listing, Reservation, Sale, User};
 use crate::checker::{
@@ -92,14 +92,11 @@ impl Client {
         let Some(seller) = seller else { return self.read().await };
         // Unique, so that a ticket that was listed twice is detected.
         let title = format!("Tosca {:x}", self.rng.random::<u64>());
-        let quantity = if self.has_all_features() && self.rng.random_bool(MANY) {
-            self.rng.random_range(2..=MAX_PLACES)
-        } else {
-            1
-        };
+        let quantity =
+            if self.rng.random_bool(MANY) { self.rng.random_range(2..=MAX_PLACES) } else { 1 };
         let max_per_order = self.rng.random_range(1..=6_u64);
         let sold_together = quantity > 1 && self.rng.random_bool(TOGETHER);
-        let is_checked_in = self.has_all_features() && self.rng.random_bool(CHECKED_IN);
+        let is_checked_in = self.rng.random_bool(CHECKED_IN);
         let body = json!({
             "title": title, "price": self.price(), "venue": VENUE, "quantity": quantity,
             "maxPerOrder": max_per_order, "soldTogether": sold_together,
@@ -110,7 +107,6 @@ impl Client {
             .await?;
         if let Some(ticket) = ticket_in(&response, 201) {
             let mut state = self.load.state();
-            // The version before lists one place.
             let quantity = ticket.quantity;
             let ticket_id = ticket.id.clone();
             state.add_listing(Listing {
@@ -224,8 +220,7 @@ impl Client {
                 ticket,
                 buyer: buyer.id.clone(),
                 price,
-                // The version before takes the only place, and doesn't say so.
-                quantity: if response.body["quantity"].is_null() { 1 } else { wanted },
+                quantity: wanted,
             });
             state.add_reservation(reservation.clone());
         }
@@ -259,7 +254,7 @@ impl Client {
                 first.and(second)
             }
             77..83 => Some(()),
-            83..91 if self.has_all_features() => self.pay_with_challenge(&reservation).await,
+            83..91 => self.pay_with_challenge(&reservation).await,
             _ => {
                 let before_expiry = Duration::from_millis(self.rng.random_range(900..3000));
                 plans.add(
@@ -288,8 +283,7 @@ impl Client {
         };
         let path = format!("/api/payments/{payment}/refund");
         // The same whenever it is asked for: a request with an unknown outcome may have decided it.
-        let relist =
-            !self.has_all_features() || payment.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
+        let relist = payment.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']);
         let body = json!({ "relist": relist });
         let response =
             self.request_as(&seller, Operation::Refund, Method::POST, &path, Some(body)).await?;
@@ -301,10 +295,6 @@ impl Client {
             _ => {}
         }
         Some(())
-    }
-
-    fn has_all_features(&self) -> bool {
-        self.load.features == Features::All
     }
 
     /// Somebody comes to the door with a code, and is scanned twice. The order may have been refunded in the meantime.

@@ -8,21 +8,12 @@ use super::at_stripe::AtStripe;
 use super::gateway_client::GatewayClient;
 use super::shared_state::{Reservation, SharedState};
 
-/// What the clients make use of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Features {
-    All,
-    /// Only what the version before has, too: listings of one, and refunds that put the ticket back on sale.
-    OfVersionBefore,
-}
-
 /// Shared by all clients.
 pub struct Load {
     pub gateway: GatewayClient,
     pub at_stripe: AtStripe,
     pub seed: u64,
     pub reservation: Duration,
-    pub features: Features,
     state: Mutex<SharedState>,
     stopped: AtomicBool,
     samples: Mutex<Vec<usize>>,
@@ -34,14 +25,12 @@ impl Load {
         at_stripe: AtStripe,
         seed: u64,
         reservation: Duration,
-        features: Features,
     ) -> Self {
         Load {
             gateway,
             at_stripe,
             seed,
             reservation,
-            features,
             state: Mutex::default(),
             stopped: AtomicBool::new(false),
             samples: Mutex::default(),

@@ -31,7 +31,6 @@ pub use rolling_restart::{RollingRestart, restart, rolling_restart, rolling_upgr
 use crate::Stack;
 use crate::checker::{Invariant, Servers, Violation, check};
 use fault_injector::FaultInjector;
-use load::Features;
 use running::{Concurrency, Running};
 
 /// Short, so that many reservations expire.
@@ -63,7 +62,7 @@ pub async fn run(stack: &Stack, options: &Options) -> Result<Report> {
     println!("seed {seed}: {kills} kills on {}", stack.url());
     let faults = faults::draw(*seed, *kills, without);
     let mut injector = FaultInjector::new(stack).await?;
-    let running = Running::start(stack, *seed, RESERVATION, CLIENTS, Features::All).await?;
+    let running = Running::start(stack, *seed, RESERVATION, CLIENTS).await?;
     let load = running.load.clone();
     tokio::time::sleep(*margin).await;
     injector.run(faults, &load.gateway.in_flight).await?;

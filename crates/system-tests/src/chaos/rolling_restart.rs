@@ -13,7 +13,6 @@ use testkit::retry_for;
 use tokio::task::JoinSet;
 
 use super::gateway_client::UnknownOutcome;
-use super::load::Features;
 use super::running::Running;
 use super::{RESERVATION, connect, quiescence};
 use crate::checker::{Invariant, Violation, check};
@@ -86,8 +85,7 @@ async fn restart_all(
     signal: Signal,
     upgrade: Option<Upgrade<'_>>,
 ) -> Result<RollingRestart> {
-    let features = if upgrade.is_some() { Features::OfVersionBefore } else { Features::All };
-    let running = Running::start(stack, seed, RESERVATION, CLIENTS, features).await?;
+    let running = Running::start(stack, seed, RESERVATION, CLIENTS).await?;
     let load = Arc::clone(&running.load);
     let readers = Readers::start(&stack.url())?;
     let completed = || readers.completed.load(Ordering::Relaxed) + load.gateway.completed();

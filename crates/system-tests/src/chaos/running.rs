@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::at_stripe::AtStripe;
 use super::client::Client;
 use super::gateway_client::GatewayClient;
-use super::load::{Features, Load, Plans};
+use super::load::{Load, Plans};
 use super::random::rng_of;
 use crate::Stack;
 use crate::checker::Acknowledged;
@@ -33,11 +33,10 @@ impl Running {
         seed: u64,
         reservation: Duration,
         clients: usize,
-        features: Features,
     ) -> Result<Running> {
         let gateway = GatewayClient::at(&stack.url())?;
         let at_stripe = AtStripe::new(format!("http://127.0.0.1:{}", stack.port("stripe")))?;
-        let load = Arc::new(Load::new(gateway, at_stripe, seed, reservation, features));
+        let load = Arc::new(Load::new(gateway, at_stripe, seed, reservation));
         let mut first = Client::new(&load, 0);
         for _ in 0..USERS {
             first.sign_up().await.context("signing up failed")?;
@@ -57,9 +56,7 @@ impl Running {
     pub async fn stop(self) -> Result<Acknowledged> {
         self.load.stop();
         self.tasks.join_all().await;
-        if self.load.features == Features::All {
-            self.load.at_stripe.decide_disputes(&mut rng_of(self.load.seed, 0)).await?;
-        }
+        self.load.at_stripe.decide_disputes(&mut rng_of(self.load.seed, 0)).await?;
         Ok(self.load.state().acknowledged.clone())
     }
 }

@@ -10,7 +10,7 @@ use super::violations::{Invariant, Violations};
 
 pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for order in &index.snapshot.orders {
-        is_consistent(index, order, violations);
+        is_consistent(order, violations);
     }
     for (ticket, orders) in &index.orders_of {
         now(ticket, orders, violations);
@@ -23,16 +23,13 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
 }
 
 /// The places and flags of an order agree with its quantity and status: the unique indexes read nothing else.
-fn is_consistent(index: &Index<'_>, order: &Order, violations: &mut Violations) {
+fn is_consistent(order: &Order, violations: &mut Violations) {
     let Order { id, status, places, quantity, .. } = order;
     let mut contradicts = |what: String| {
         violations.add(Invariant::OneBuyer, format!("order {id} is {status:?} and {what}"));
     };
-    // A replica of the previous version ends an order without knowing what it occupies; that is corrected before the next
-    // decision on its listing.
-    let is_adopted = index.snapshot.was_upgraded && !order.has_places();
-    if order.occupies() != order.has_places() && !is_adopted {
-        contradicts(format!("occupies its places: {}", order.occupies()));
+    if order.occupies != order.has_places() {
+        contradicts(format!("occupies its places: {}", order.occupies));
     }
     if order.unpaid != order.status.is_unpaid() {
         contradicts(format!("unpaid: {}", order.unpaid));
@@ -114,8 +111,7 @@ struct Past<'a> {
 impl<'a> Past<'a> {
     fn apply(&mut self, write: &'a OplogEntry) {
         if let Some(ticket) = &write.ticket_id {
-            // The version before stored no places: an order was for the only one.
-            (self.ticket, self.places) = (ticket, vec![1]);
+            self.ticket = ticket;
         }
         if let Some(places) = &write.places {
             self.places.clone_from(places);

@@ -134,7 +134,7 @@ fn reservation_is_published<'a>(
 ) {
     let order = &reservation.order_id;
     let events = index.events_of(Stream::Tickets, order);
-    let is_owed = reservation.status.is_live() && !index.snapshot.was_upgraded;
+    let is_owed = reservation.status.is_live();
     if is_owed && !events.iter().any(|event| event.is(Subject::TicketReserved)) {
         violations.add(
             Invariant::NoLostEvent,
@@ -160,12 +160,7 @@ fn order_is_published<'a>(
 ) {
     let Order { id, version, .. } = order;
     let events = index.events_of(Stream::Orders, id);
-    // In the previous version, an order that had ended only recorded that its payment was refunded.
-    let had_ended = order.cancel_reason.as_deref() != Some("refunded");
-    let settled = order.payment.as_ref().is_some_and(|payment| payment.refunded);
-    let recorded = settled && had_ended && index.snapshot.was_upgraded;
-    let unpublished = usize::from(recorded) + usize::from(is_confirmed);
-    every_version("order", id, *version, events, unpublished, violations);
+    every_version("order", id, *version, events, usize::from(is_confirmed), violations);
     let Some(latest) = index.latest_state(Stream::Orders, id) else {
         return violations
             .add(Invariant::NoLostEvent, format!("nothing was published about order {id}"));
@@ -175,9 +170,8 @@ fn order_is_published<'a>(
     let same = (latest.data["status"] == status
         || is_awaiting && latest.data["status"] == "created")
         && latest.data["cancelReason"].as_str() == order.cancel_reason.as_deref()
-        && (latest.data["places"].is_null()
-            || latest.data["places"] == serde_json::json!(order.places)
-                && latest.data["occupies"].as_bool() == Some(order.has_places()));
+        && latest.data["places"] == serde_json::json!(order.places)
+        && latest.data["occupies"].as_bool() == Some(order.has_places());
     if !same {
         let Event { subject, data, .. } = latest;
         violations.add(
@@ -202,8 +196,6 @@ fn payment_is_published<'a>(index: &Index<'a>, payment: &'a Payment, violations:
         | PaymentStatus::Processing
         | PaymentStatus::ActionRequired
         | PaymentStatus::Refunding => &[],
-        // The previous version charged at once, and published only that.
-        PaymentStatus::Completed if index.snapshot.was_upgraded => &[],
         PaymentStatus::Completed => &[Subject::PaymentCaptured],
         PaymentStatus::Authorised => &[Subject::PaymentCreated],
         PaymentStatus::Refunded => &[Subject::PaymentRefunded],

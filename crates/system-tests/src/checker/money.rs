@@ -25,8 +25,8 @@ pub(super) fn check(index: &Index<'_>, violations: &mut Violations) {
     for order in &index.snapshot.orders {
         let Order { id, quantity, ticket, .. } = order;
         let product = i64::try_from(*quantity).unwrap_or(i64::MAX).saturating_mul(ticket.price);
-        if order.total() != product {
-            let (total, price) = (order.total(), ticket.price);
+        if order.total != product {
+            let (total, price) = (order.total, ticket.price);
             violations.add(
                 Invariant::NoLostMoney,
                 format!("order {id} of {quantity} at {price} cents has a total of {total} cents"),
@@ -102,7 +102,7 @@ fn account_is_consistent(order: &str, account: &Account<'_>, violations: &mut Vi
 
 /// A complete order keeps its total, less what was refunded of it in Stripe's dashboard; any other order nothing.
 fn kept_amount_is_due(order: &Order, account: &Account<'_>, violations: &mut Violations) {
-    let (Order { id, status, .. }, total) = (order, order.total());
+    let (Order { id, status, .. }, total) = (order, order.total);
     let kept = account.kept();
     let due = match status {
         OrderStatus::Complete if account.refunded() < total => total - account.refunded(),
@@ -153,7 +153,7 @@ impl Totals {
         let complete = snapshot.orders.iter().filter(|order| order.status == OrderStatus::Complete);
         for order in complete {
             let account = index.accounts.get(order.id.as_str());
-            totals.due += order.total() - account.map_or(0, Account::refunded);
+            totals.due += order.total - account.map_or(0, Account::refunded);
         }
         totals
     }

@@ -62,7 +62,7 @@ fn order_replicas_agree(index: &Index<'_>, violations: &mut Violations) {
             replica.version <= order.version
                 && phase(replica.status) == phase(order.status)
                 && replica.cancel_reason == order.cancel_reason
-                && replica.amount == order.total()
+                && replica.amount == order.total
         });
         if !agrees {
             let order = index.orders.get(id.as_str());

@@ -30,9 +30,6 @@ fn agrees(
     };
     let ticket = index.tickets.get(order.ticket_id.as_str());
     let is_deleted = ticket.is_none_or(|ticket| ticket.deleted);
-    // The version before stored no reservations: the ticket itself named its order.
-    let is_of_before =
-        index.snapshot.was_upgraded && ticket.is_some_and(|ticket| ticket.quantity == 1);
     let agrees = match reservation {
         Some(reservation) => {
             let has_ended = expected == ReservationStatus::Ended;
@@ -41,7 +38,7 @@ fn agrees(
                 && reservation.order_version <= order.version
                 && (has_ended || reservation.places == order.places)
         }
-        None => is_deleted || is_of_before,
+        None => is_deleted,
     };
     if !agrees {
         let Order { id, places, version, .. } = order;
@@ -73,10 +70,6 @@ fn summary_agrees(index: &Index<'_>, ticket: &Ticket, violations: &mut Violation
                     "ticket {id} has (order, sold) {actual:?}; according to orders it is {expected:?}"
                 ),
             );
-        }
-        // The version before stored no summary, and its replicas don't change one.
-        if index.snapshot.was_upgraded {
-            return;
         }
     }
     let of_ticket = index.reservations_of.get(id.as_str()).map_or(&[][..], Vec::as_slice);

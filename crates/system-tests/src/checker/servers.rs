@@ -17,8 +17,6 @@ use super::snapshot::{DeadLetter, Event, Ledger, OplogEntry, Snapshot, StripeEve
 
 const DEAD: &str = "DEAD";
 const TIMERS: &str = "expiration:due";
-/// An index of orders that only the version before places creates.
-const INDEX_OF_THE_VERSION_BEFORE: &str = "one_live_order_per_ticket";
 /// Where an entry of the oplog has the new values: in a whole document, and among the changed and the added members.
 const CHANGES: [&[&str]; 3] = [&["o"], &["o", "diff", "u"], &["o", "diff", "i"]];
 /// Where an entry of the oplog has changed check-ins: in a whole document, as a new array, or as a difference of the array.
@@ -78,12 +76,9 @@ impl Servers {
         events_were_lost: bool,
     ) -> Result<Snapshot> {
         let (oplog, oplog_is_complete) = self.oplog().await.context("the oplog")?;
-        let indexes = self.mongo.database("orders").collection::<Document>("orders");
-        let indexes = indexes.list_index_names().await?;
         Ok(Snapshot {
             taken_at: DateTime::now().timestamp_millis(),
             events_were_lost,
-            was_upgraded: indexes.iter().any(|name| name == INDEX_OF_THE_VERSION_BEFORE),
             users: self.documents("auth", "users").await?,
             tickets: self.documents("tickets", "tickets").await?,
             reservations: self.documents("tickets", "reservations").await?,
@@ -193,10 +188,6 @@ impl Servers {
         loop {
             let url = format!("{}/v1/events?limit=100&created[gte]={since}{after}", self.stripe);
             let response = self.http.get(url).bearer_auth("sk_test_local").send().await?;
-            // The version before has none.
-            if response.status() == 404 {
-                return Ok(Vec::new());
-            }
             let page: Value = response.error_for_status()?.json().await?;
             let events = page["data"].as_array().context("no list of events")?;
             found.extend(events.iter().filter_map(stripe_event));

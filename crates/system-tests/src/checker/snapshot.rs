@@ -18,8 +18,6 @@ pub struct Snapshot {
     pub taken_at: i64,
     /// The broker's store was wiped, or a stream truncated, during the run: some events are missing.
     pub events_were_lost: bool,
-    /// The databases were used by the version before places.
-    pub was_upgraded: bool,
     pub users: Vec<User>,
     pub tickets: Vec<Ticket>,
     /// The reservations as tickets has them.
@@ -72,12 +70,10 @@ pub struct Ticket {
     pub title: String,
     /// Of one place, in cents.
     pub price: i64,
-    #[serde(default = "one")]
     pub quantity: u64,
     /// The order that has the only place.
     pub order_id: Option<String>,
     pub sold: bool,
-    #[serde(default)]
     pub summary: Summary,
     pub deleted: bool,
     pub outbox: Vec<OutboxEntry>,
@@ -170,21 +166,15 @@ pub struct Order {
     pub ticket: OrderedTicket,
     pub status: OrderStatus,
     pub cancel_reason: Option<String>,
-    #[serde(default = "one")]
     pub quantity: u64,
-    /// In the version before, an order was for the only place.
-    #[serde(default = "first")]
     pub places: Vec<i64>,
-    pub occupies: Option<bool>,
-    /// As the version before says that it occupies the place.
-    #[serde(default)]
-    pub active: bool,
+    /// Whether the unique index keeps others from its places.
+    pub occupies: bool,
     /// Refunded without putting the places back on sale.
-    #[serde(default)]
     pub withdrawn: bool,
     pub slot: Option<i64>,
-    /// In cents.
-    pub total: Option<i64>,
+    /// What its buyer pays, in cents.
+    pub total: i64,
     pub unpaid: bool,
     #[serde(deserialize_with = "millis")]
     pub expires_at: i64,
@@ -197,16 +187,6 @@ impl Order {
     /// Whether nobody else may have its places.
     pub fn has_places(&self) -> bool {
         self.status.is_live() || self.withdrawn
-    }
-
-    /// Whether the unique index keeps others from its places.
-    pub fn occupies(&self) -> bool {
-        self.occupies.unwrap_or(self.active)
-    }
-
-    /// What its buyer pays, in cents.
-    pub fn total(&self) -> i64 {
-        self.total.unwrap_or(self.ticket.price)
     }
 }
 
@@ -466,14 +446,6 @@ pub struct OplogEntry {
     pub places: Option<Vec<i64>>,
     /// Of a new order.
     pub ticket_id: Option<String>,
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn first() -> Vec<i64> {
-    vec![1]
 }
 
 fn name<S: Serializer>(stream: &Stream, serializer: S) -> Result<S::Ok, S::Error> {

@@ -293,7 +293,7 @@ const MUTATIONS: &[Mutation] = &[
         apply: |snapshot| {
             let order =
                 snapshot.orders.iter().find(|order| !order.has_places()).unwrap().id.clone();
-            order_mut(snapshot, &order).occupies = Some(true);
+            order_mut(snapshot, &order).occupies = true;
             order
         },
     },
@@ -363,7 +363,7 @@ const MUTATIONS: &[Mutation] = &[
         invariant: Invariant::NoLostMoney,
         apply: |snapshot| {
             let order = of_many(snapshot);
-            order_mut(snapshot, &order.id).total = Some(order.ticket.price);
+            order_mut(snapshot, &order.id).total = order.ticket.price;
             format!("order {} of {}", order.id, order.quantity)
         },
     },
@@ -451,7 +451,7 @@ const MUTATIONS: &[Mutation] = &[
         apply: |snapshot| {
             let order = complete(snapshot);
             let charge = snapshot.ledger.charges[charge_of(snapshot, &order.id)].id.clone();
-            let (id, status, amount) = ("dp_1".to_owned(), "lost".to_owned(), order.total());
+            let (id, status, amount) = ("dp_1".to_owned(), "lost".to_owned(), order.total);
             snapshot.ledger.disputes.push(Dispute { id, charge, amount, status });
             order.id
         },
@@ -462,7 +462,7 @@ const MUTATIONS: &[Mutation] = &[
         apply: |snapshot| {
             let order = complete(snapshot);
             let charge = snapshot.ledger.charges[charge_of(snapshot, &order.id)].id.clone();
-            let (id, status, amount) = ("dp_9".to_owned(), "lost".to_owned(), order.total());
+            let (id, status, amount) = ("dp_9".to_owned(), "lost".to_owned(), order.total);
             snapshot.ledger.disputes.push(Dispute { id, charge, amount, status });
             format!("payment {} has the dispute", payment_of(snapshot, &order.id).id)
         },
@@ -635,7 +635,7 @@ const MUTATIONS: &[Mutation] = &[
         apply: |snapshot| {
             let id = cancelled(snapshot).id;
             let order = snapshot.orders.iter_mut().find(|it| it.id == id).unwrap();
-            (order.status, order.occupies, order.unpaid) = (OrderStatus::Created, Some(true), true);
+            (order.status, order.occupies, order.unpaid) = (OrderStatus::Created, true, true);
             id
         },
     },

@@ -139,11 +139,13 @@ fn headers_of(headers: &HeaderMap) -> Value {
     headers.iter().map(|(name, values)| (name.to_string(), json!(values[0].as_str()))).collect()
 }
 
+/// What only replicas of 0.1.0 read: none is left where this version runs (`docs/operating.md`).
+const REMOVED: [&str; 2] = ["Order.hold is gone", "Ticket.hold is gone"];
+
 #[test]
 fn what_was_released_is_still_promised() {
     let (released, now) = (read("asyncapi.released.json"), bus::asyncapi::document());
-    let taken_away = breaking_changes(&released, &now);
-    assert!(taken_away.is_empty(), "{taken_away:#?}");
+    assert_eq!(breaking_changes(&released, &now), REMOVED);
 }
 
 #[test]

@@ -278,7 +278,7 @@ async fn disagreement(stack: &Stack) -> Option<String> {
     let orders = all(&stack.database("orders").await, "orders").await;
     let tickets = all(&stack.database("tickets").await, "tickets").await;
     let mut holders: BTreeMap<String, &Document> = BTreeMap::new();
-    for order in orders.values().filter(|order| order.get_bool("active").unwrap()) {
+    for order in orders.values().filter(|order| order.get_str("status").unwrap() != "cancelled") {
         let ticket = order.get_str("ticketId").unwrap().to_owned();
         if let Some(other) = holders.insert(ticket, order) {
             return Some(format!("two live orders: {order} and {other}"));

@@ -70,6 +70,9 @@ fn read(of: &str, name: &str) -> Vec<Value> {
     list
 }
 
+/// The fencing number of 0.1.0, in events and documents: nobody reads it any more.
+const FORGOTTEN: [&str; 3] = ["hold", "holdVersion", "writtenHold"];
+
 /// With a member that a later version may add.
 fn with_unknown_member(sample: &Value) -> Value {
     let mut more = sample.clone();
@@ -132,7 +135,8 @@ fn every_collection_has_samples_that_are_read_completely() {
                 let understood = round_trip(stored.clone());
                 let understood =
                     understood.unwrap_or_else(|error| panic!("{name}: {error}: {stored}"));
-                for (member, value) in understood {
+                let read = |member: &str| !FORGOTTEN.contains(&member);
+                for (member, value) in understood.into_iter().filter(|(name, _)| read(name)) {
                     // A missing member has its default, and no existing member changes its value.
                     let before = stored.get(&member).unwrap_or(&Bson::Null);
                     let is_default = before == &Bson::Null;
@@ -157,6 +161,7 @@ fn keeps(before: &Value, after: &Value) -> bool {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => before
             .iter()
+            .filter(|(name, _)| !FORGOTTEN.contains(&name.as_str()))
             .all(|(name, value)| after.get(name).is_some_and(|after| keeps(value, after))),
         (Value::Array(before), Value::Array(after)) => {
             before.len() == after.len()

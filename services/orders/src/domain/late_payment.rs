@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use common::Place;
 use common::events::{self, CancelReason, OrderStatus};
-use common::{Place, Time};
 use rand::Rng;
 
 use super::{Order, TicketReplica, choose_places};
@@ -15,8 +15,6 @@ pub enum Retake {
     Free {
         /// Those that the order takes.
         places: Vec<Place>,
-        /// When it takes them.
-        at: Time,
     },
     /// Not enough are available any more.
     Gone,
@@ -45,11 +43,10 @@ impl Order {
         &self,
         ticket: &TicketReplica,
         taken: &BTreeSet<Place>,
-        now: Time,
         random: &mut impl Rng,
     ) -> Retake {
         match choose_places(ticket.listing.quantity, taken, self.quantity, random) {
-            Some(places) => Retake::Free { places, at: now },
+            Some(places) => Retake::Free { places },
             None => Retake::Gone,
         }
     }

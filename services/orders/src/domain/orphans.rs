@@ -79,7 +79,6 @@ impl Order {
             cancel_reason: Some(CancelReason::Refunded),
             expires_at: now,
             paid_at: None,
-            holds: vec![super::hold_of(id)],
             orphaned_charge: false,
             payment: None,
             handover: None,

@@ -1,7 +1,4 @@
-//! An order as it is stored, and as the previous version has stored it.
-//!
-//! Whether an order occupies its places, and whether it is unpaid, follows from its status: a replica of the previous
-//! version that has changed it knows only the latter.
+//! An order as it is stored, and as version 0.1.0 has stored one that has ended: without the members that are optional here.
 
 use common::events::{CancelReason, OrderStatus, OrderedTicket, RefundReason};
 use common::ids::{OrderId, TicketId, UserId};
@@ -33,24 +30,16 @@ pub(super) struct StoredOrder {
     total: Option<Money>,
     expires_at: Time,
     paid_at: Option<Time>,
-    orphaned_charge: Option<bool>,
+    #[serde(default)]
+    orphaned_charge: bool,
     payment: Option<Payment>,
     handover: Option<Handover>,
     refund_required: Option<RefundReason>,
-    /// For the previous version, and what that version has stored.
-    #[serde(default)]
-    active: bool,
-    /// For the previous version, and what that version has stored.
-    #[serde(default)]
-    holds: Vec<i64>,
 }
 
 impl From<StoredOrder> for Order {
     fn from(stored: StoredOrder) -> Order {
         let quantity = stored.quantity.unwrap_or(Quantity::ONE);
-        // The previous version gave an orphaned charge no number.
-        let orphaned_charge = stored.orphaned_charge.unwrap_or(stored.holds.is_empty());
-        let places_before = || if orphaned_charge { Vec::new() } else { vec![Place::FIRST] };
         Order {
             id: stored.id,
             version: stored.version,
@@ -61,7 +50,7 @@ impl From<StoredOrder> for Order {
             status: stored.status,
             cancel_reason: stored.cancel_reason,
             quantity,
-            places: stored.places.unwrap_or_else(places_before),
+            places: stored.places.unwrap_or_else(|| vec![Place::FIRST]),
             occupies: stored.status.is_live() || stored.withdrawn,
             withdrawn: stored.withdrawn,
             unpaid: stored.unpaid,
@@ -70,8 +59,7 @@ impl From<StoredOrder> for Order {
             ticket: stored.ticket,
             expires_at: stored.expires_at,
             paid_at: stored.paid_at,
-            holds: stored.holds,
-            orphaned_charge,
+            orphaned_charge: stored.orphaned_charge,
             payment: stored.payment,
             handover: stored.handover,
             refund_required: stored.refund_required,
@@ -82,7 +70,6 @@ impl From<StoredOrder> for Order {
 impl From<Order> for StoredOrder {
     fn from(order: Order) -> StoredOrder {
         StoredOrder {
-            active: order.is_active(),
             id: order.id,
             version: order.version,
             created_at: order.created_at,
@@ -101,11 +88,10 @@ impl From<Order> for StoredOrder {
             total: Some(order.total),
             expires_at: order.expires_at,
             paid_at: order.paid_at,
-            orphaned_charge: Some(order.orphaned_charge),
+            orphaned_charge: order.orphaned_charge,
             payment: order.payment,
             handover: order.handover,
             refund_required: order.refund_required,
-            holds: order.holds,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The replica of a ticket, and the effects of ticket events.
+//! The replica of a ticket.
 
 use common::events::{self, OrderedTicket};
-use common::ids::{OrderId, TicketId, UserId};
+use common::ids::{TicketId, UserId};
 use common::listing::Listing;
 use common::{Money, Quantity, Time};
 use serde::{Deserialize, Serialize};
@@ -34,37 +34,7 @@ impl Replica for TicketReplica {
     }
 }
 
-/// One of the writes that a ticket event requires.
-///
-/// Each is guarded and idempotent, and they are applied in order. A crash between two of them is safe: the event is
-/// delivered again, and all of them are applied again.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// tickets has reserved the only place for this order, which may await its payment. A replica of tickets of the previous
-    /// version confirms a reservation only so; this one by `ticket.reserved`.
-    ConfirmReserved(OrderId),
-    /// The replica becomes this, unless it is newer.
-    Replica(TicketReplica),
-    /// The listing's live orders end.
-    EndLiveOrders,
-}
-
 impl TicketReplica {
-    pub fn created(event: &events::Ticket) -> Vec<Effect> {
-        vec![Effect::Replica(TicketReplica::of(event, false))]
-    }
-
-    /// The effects first, the version mark last.
-    pub fn updated(event: &events::Ticket) -> Vec<Effect> {
-        let reserved = event.order_id.map(Effect::ConfirmReserved);
-        reserved.into_iter().chain(TicketReplica::created(event)).collect()
-    }
-
-    /// Here the version mark is first: between the two writes, nobody may order the ticket any more.
-    pub fn deleted(event: &events::Ticket) -> Vec<Effect> {
-        vec![Effect::Replica(TicketReplica::of(event, true)), Effect::EndLiveOrders]
-    }
-
     pub fn of(event: &events::Ticket, deleted: bool) -> TicketReplica {
         TicketReplica {
             id: event.id,

@@ -84,7 +84,7 @@ async fn retake(app: &App, order: &Order, payment: &Payment) -> Result<Retake, F
     };
     let now = app.clock.now();
     Ok(match free_places(app, &ticket, order.quantity, now).await? {
-        Free::Enough { taken } => order.retake(&ticket, &taken, now, &mut rand::rng()),
+        Free::Enough { taken } => order.retake(&ticket, &taken, &mut rand::rng()),
         Free::TooFew(_) => Retake::Gone,
     })
 }

@@ -3,10 +3,15 @@
 use bus::Failure;
 use common::events::TicketDeleted;
 
-use crate::domain::TicketReplica;
-use crate::effects::apply_effects;
+use crate::domain::{Order, TicketReplica};
 use crate::state::App;
 
+/// The replica's version first: between the two writes, nobody may order the ticket any more. A crash between them is
+/// repaired by the redelivery, which does both again.
 pub async fn handle(app: App, TicketDeleted(ticket): TicketDeleted) -> Result<(), Failure> {
-    apply_effects(&app, &ticket, TicketReplica::deleted(&ticket)).await
+    app.store.apply_ticket(&TicketReplica::of(&ticket, true)).await?;
+    for order in app.store.occupying_orders(ticket.id).await? {
+        app.store.update(order, Order::ticket_deleted).await?;
+    }
+    Ok(())
 }

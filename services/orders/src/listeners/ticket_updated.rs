@@ -4,9 +4,9 @@ use bus::Failure;
 use common::events::TicketUpdated;
 
 use crate::domain::TicketReplica;
-use crate::effects::apply_effects;
 use crate::state::App;
 
 pub async fn handle(app: App, TicketUpdated(ticket): TicketUpdated) -> Result<(), Failure> {
-    apply_effects(&app, &ticket, TicketReplica::updated(&ticket)).await
+    app.store.apply_ticket(&TicketReplica::of(&ticket, false)).await?;
+    Ok(())
 }

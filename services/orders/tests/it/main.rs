@@ -8,7 +8,6 @@ mod listeners;
 mod openapi;
 mod outbox;
 mod places;
-mod previous_version;
 mod promises;
 mod query_plans;
 mod recovery;

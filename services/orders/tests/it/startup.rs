@@ -3,7 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use bson::{Document, doc};
 use clap::Parser;
+use mongodb::IndexModel;
+use mongodb::options::IndexOptions;
 use orders::state::{App, Settings};
 use testkit::Infra;
 use tokio::io::copy_bidirectional;
@@ -42,4 +45,20 @@ async fn mongodb_that_is_away_at_the_start_is_waited_for() {
     });
     let connected = tokio::time::timeout(Duration::from_secs(20), connecting).await;
     connected.expect("it is back").unwrap().unwrap();
+}
+
+/// Its replicas may be running: to them a listing is one ticket, and a place that is sold is free.
+#[tokio::test]
+async fn a_database_of_the_first_version_stops_the_start() {
+    let infra = Infra::start().await;
+    let settings = Settings::parse_from(infra.args("orders")).state;
+    let orders = infra.database("orders").await.collection::<Document>("orders");
+    let name = IndexOptions::builder().name("one_live_order_per_ticket".to_owned()).build();
+    let index = IndexModel::builder().keys(doc! { "ticketId": 1 }).options(name).build();
+    orders.create_index(index).await.unwrap();
+    let refused = App::connect(&settings, infra.clock.clone()).await;
+    let refused = refused.err().expect("it doesn't start").to_string();
+    assert!(refused.contains("Upgrading to listings of many"), "{refused}");
+    orders.drop_index("one_live_order_per_ticket").await.unwrap();
+    App::connect(&settings, infra.clock.clone()).await.unwrap();
 }

@@ -250,10 +250,9 @@ pub fn reserved(order: &Order) -> TicketReserved {
     TicketReserved(Reserved { order_id: order.id, ticket_id: order.ticket_id, version: 1 })
 }
 
-/// The ticket's next version, as the previous version publishes it: locked for an order.
-pub fn locked(ticket: &Ticket, order: &Order) -> Ticket {
-    let next = ticket.clone().with_version(ticket.version + 1);
-    next.with_order(order.id).with_hold(order.hold())
+/// The ticket's next version, which says that it is reserved.
+pub fn reserved_for(ticket: &Ticket, order: &Order) -> Ticket {
+    ticket.clone().with_version(ticket.version + 1).with_order(order.id)
 }
 
 pub fn payment(order: &Order) -> Payment {

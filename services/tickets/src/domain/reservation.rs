@@ -24,8 +24,9 @@ pub struct Reservation {
     pub live: bool,
     /// The greatest version of the order that was applied.
     pub order_version: i64,
-    /// The order's fencing number, for replicas of the previous version.
-    pub hold: i64,
+    /// Nothing; but replicas of the previous version can't read a reservation without.
+    #[serde(skip_deserializing)]
+    hold: i64,
     /// Who has come in: each place once.
     #[serde(default)]
     pub check_ins: Vec<CheckIn>,
@@ -133,7 +134,7 @@ impl Reservation {
             until: order.expires_at,
             live: status.counts(),
             order_version: order.version,
-            hold: order.hold,
+            hold: 0,
             check_ins: Vec::new(),
         }
     }

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::Place;
 use common::events::{CancelReason, Order, OrderStatus};
 use testkit::fixtures::{self, OrderChanges as _, TicketChanges as _, with_places};
 
@@ -58,11 +57,11 @@ impl Listed {
         let is_rejected = self.ticket.deleted && next.status.is_active();
         self.reservations.insert(order.id, next);
         let change = if is_rejected {
-            Some(self.ticket.reject(order))
+            Some(self.ticket.reject())
         } else if self.ticket.deleted {
             None
         } else {
-            self.ticket.summarise(&self.live(), Some(order))
+            self.ticket.summarise(&self.live())
         };
         Listed { ticket: change.map_or(self.ticket, |change| change.thing), ..self }
     }
@@ -104,11 +103,10 @@ impl TestOrder {
         TestOrder { id, buyer, ticket: listed.ticket.id, place }
     }
 
-    fn is(self, status: OrderStatus, hold: i64, version: i64) -> Order {
+    fn is(self, status: OrderStatus, version: i64) -> Order {
         let listed = fixtures::ticket(now()).with_id(self.ticket);
         let order = fixtures::order(&listed, now())
             .with_id(self.id)
-            .with_hold(hold)
             .with_buyer(self.buyer)
             .with_status(status)
             .with_occupies(status.is_live())
@@ -118,7 +116,7 @@ impl TestOrder {
     }
 
     fn withdrawn(self, version: i64) -> Order {
-        self.is(OrderStatus::Cancelled, 1, version).with_occupies(true)
+        self.is(OrderStatus::Cancelled, version).with_occupies(true)
     }
 }
 
@@ -128,20 +126,20 @@ fn an_order_reserves_sells_and_frees_its_ticket() {
     let order = TestOrder::of(&listed);
     assert_eq!(listed.ticket.status(now()), Status::Available);
 
-    let reserved = listed.apply(&order.is(OrderStatus::Created, 1, 1));
+    let reserved = listed.apply(&order.is(OrderStatus::Created, 1));
     let ticket = &reserved.ticket;
     assert_eq!(ticket.status(now()), Status::Reserved);
     assert_eq!((ticket.order_id, ticket.buyer_id), (Some(order.id), Some(order.buyer)));
-    assert_eq!((ticket.hold, ticket.hold_version, ticket.version), (1, 1, 2));
+    assert_eq!(ticket.version, 2);
     assert!(ticket.is_listed());
 
-    let sold = reserved.clone().apply(&order.is(OrderStatus::Complete, 1, 3));
+    let sold = reserved.clone().apply(&order.is(OrderStatus::Complete, 3));
     assert_eq!(sold.ticket.status(now()), Status::Sold);
     assert_eq!(sold.ticket.order_id, Some(order.id));
     assert!(!sold.ticket.is_listed());
 
     for before in [reserved, sold] {
-        let free = before.apply(&order.is(OrderStatus::Cancelled, 1, 4)).ticket;
+        let free = before.apply(&order.is(OrderStatus::Cancelled, 4)).ticket;
         assert_eq!(free.status(now()), Status::Available);
         assert_eq!((free.order_id, free.buyer_id, free.reserved_until), (None, None, None));
         assert!(free.is_listed());
@@ -151,7 +149,7 @@ fn an_order_reserves_sells_and_frees_its_ticket() {
 #[test]
 fn an_expired_reservation_is_shown_as_available_from_that_millisecond() {
     let listed = listed();
-    let reserved = TestOrder::of(&listed).is(OrderStatus::Created, 1, 1);
+    let reserved = TestOrder::of(&listed).is(OrderStatus::Created, 1);
     let reserved = listed.apply(&reserved).ticket;
     let end = now() + Duration::from_secs(900);
     assert_eq!(reserved.status(Time::from_millis(end.millis() - 1)), Status::Reserved);
@@ -167,8 +165,8 @@ fn an_expired_reservation_is_shown_as_available_from_that_millisecond() {
 fn a_stale_cancellation_does_not_free_a_ticket_that_a_newer_order_has_reserved() {
     let listed = listed();
     let (first, second) = (TestOrder::of(&listed), TestOrder::of(&listed));
-    let reserved = listed.apply(&second.is(OrderStatus::Created, 2, 1));
-    let still = reserved.clone().apply(&first.is(OrderStatus::Cancelled, 1, 7));
+    let reserved = listed.apply(&second.is(OrderStatus::Created, 1));
+    let still = reserved.clone().apply(&first.is(OrderStatus::Cancelled, 7));
     assert_eq!(still.ticket, reserved.ticket);
 }
 
@@ -176,8 +174,7 @@ fn a_stale_cancellation_does_not_free_a_ticket_that_a_newer_order_has_reserved()
 fn a_redelivered_order_created_does_not_reserve_again() {
     let listed = listed();
     let order = TestOrder::of(&listed);
-    let (created, ended) =
-        (order.is(OrderStatus::Created, 1, 1), order.is(OrderStatus::Cancelled, 1, 2));
+    let (created, ended) = (order.is(OrderStatus::Created, 1), order.is(OrderStatus::Cancelled, 2));
     let free = listed.apply_all([&created, &ended]);
     assert_eq!(free.clone().apply_all([&created, &ended]), free);
 }
@@ -186,32 +183,31 @@ fn a_redelivered_order_created_does_not_reserve_again() {
 fn a_cancellation_that_overtakes_order_created_is_recorded() {
     let listed = listed();
     let order = TestOrder::of(&listed);
-    let ended = listed.apply(&order.is(OrderStatus::Cancelled, 1, 2));
-    assert_eq!((ended.ticket.hold, ended.ticket.hold_version), (1, 2));
-    assert_eq!(ended.clone().apply(&order.is(OrderStatus::Created, 1, 1)), ended);
+    let ended = listed.apply(&order.is(OrderStatus::Cancelled, 2));
+    assert_eq!(ended.clone().apply(&order.is(OrderStatus::Created, 1)), ended);
 }
 
 #[test]
 fn a_reservation_is_published_when_it_begins() {
     let listed = listed();
     let order = TestOrder::of(&listed);
-    let first = Reservation::first(&order.is(OrderStatus::Created, 1, 1));
+    let first = Reservation::first(&order.is(OrderStatus::Created, 1));
     assert_eq!(first.events[0].id(), format!("ticket.reserved:{}:1", order.id));
-    let sold = first.thing.follow(&order.is(OrderStatus::Complete, 1, 2)).unwrap();
+    let sold = first.thing.follow(&order.is(OrderStatus::Complete, 2)).unwrap();
     assert!(sold.events.is_empty());
-    let ended = sold.thing.follow(&order.is(OrderStatus::Cancelled, 1, 3)).unwrap();
+    let ended = sold.thing.follow(&order.is(OrderStatus::Cancelled, 3)).unwrap();
     assert!(ended.events.is_empty());
-    let retaken = ended.thing.follow(&order.is(OrderStatus::Complete, 1, 4)).unwrap();
+    let retaken = ended.thing.follow(&order.is(OrderStatus::Complete, 4)).unwrap();
     assert_eq!(retaken.events[0].id(), format!("ticket.reserved:{}:4", order.id));
-    assert!(Reservation::first(&order.is(OrderStatus::Cancelled, 1, 2)).events.is_empty());
+    assert!(Reservation::first(&order.is(OrderStatus::Cancelled, 2)).events.is_empty());
 }
 
 #[test]
 fn a_change_is_refused_while_the_ticket_is_reserved_or_sold() {
     let listed = listed();
     let order = TestOrder::of(&listed);
-    let reserved = listed.clone().apply(&order.is(OrderStatus::Created, 1, 1));
-    let sold = reserved.clone().apply(&order.is(OrderStatus::Complete, 1, 2)).ticket;
+    let reserved = listed.clone().apply(&order.is(OrderStatus::Created, 1));
+    let sold = reserved.clone().apply(&order.is(OrderStatus::Complete, 2)).ticket;
     let (ticket, reserved) = (listed.ticket, reserved.ticket);
     assert_eq!(reserved.edit(draft()).unwrap_err(), ChangeRefusal::Reserved);
     assert_eq!(reserved.delete().unwrap_err(), ChangeRefusal::Reserved);
@@ -230,16 +226,16 @@ fn a_change_is_refused_while_the_ticket_is_reserved_or_sold() {
 fn a_deleted_ticket_rejects_each_newer_order_and_stays_deleted() {
     let listed = listed();
     let order = TestOrder::of(&listed);
-    let created = order.is(OrderStatus::Created, 1, 1);
-    let published = listed.ticket.delete().unwrap().thing.reject(&created);
+    let created = order.is(OrderStatus::Created, 1);
+    let published = listed.ticket.delete().unwrap().thing.reject();
     assert!(format!("{:?}", published.events).contains("ticket.deleted"));
 
     let deleted = listed.delete().apply_all([&created, &created]);
     assert_eq!((deleted.ticket.version, deleted.ticket.order_id), (3, None));
-    let completed = order.is(OrderStatus::Complete, 1, 2);
+    let completed = order.is(OrderStatus::Complete, 2);
     let sold = deleted.apply(&completed);
     assert_eq!((sold.ticket.version, sold.ticket.sold), (4, false));
-    let ended = sold.apply(&order.is(OrderStatus::Cancelled, 1, 3));
+    let ended = sold.apply(&order.is(OrderStatus::Cancelled, 3));
     assert_eq!(ended.ticket.version, 4, "an order that has ended needs no event");
     assert_eq!(ended.clone().apply(&completed), ended);
     assert!(ended.ticket.deleted);
@@ -250,8 +246,8 @@ fn the_places_of_a_listing_of_many_are_counted() {
     let listed = Listed::new(draft_of(4));
     let [first, second, third] = [1, 2, 3].map(|place| TestOrder::at(&listed, place));
     let listed = listed.apply_all([
-        &first.is(OrderStatus::Created, 1, 1),
-        &second.is(OrderStatus::Complete, 2, 2),
+        &first.is(OrderStatus::Created, 1),
+        &second.is(OrderStatus::Complete, 2),
         &third.withdrawn(4),
     ]);
     assert_eq!(listed.counts(), [1, 1, 1]);
@@ -262,10 +258,10 @@ fn the_places_of_a_listing_of_many_are_counted() {
     assert_eq!(listed.ticket.available(end), Quantity::new(2));
 
     let fourth = TestOrder::at(&listed, 4);
-    let full = listed.apply(&fourth.is(OrderStatus::Complete, 1, 2));
+    let full = listed.apply(&fourth.is(OrderStatus::Complete, 2));
     assert_eq!(full.ticket.status(now()), Status::Reserved);
     assert!(full.ticket.is_listed(), "its reservation may expire");
-    let sold = full.apply(&first.is(OrderStatus::Complete, 1, 2));
+    let sold = full.apply(&first.is(OrderStatus::Complete, 2));
     assert_eq!(sold.ticket.status(now()), Status::Sold);
     assert!(!sold.ticket.is_listed());
 }
@@ -274,7 +270,7 @@ fn the_places_of_a_listing_of_many_are_counted() {
 fn a_place_that_was_refunded_without_relisting_is_not_for_sale() {
     let listed = listed();
     let order = TestOrder::of(&listed);
-    let withdrawn = listed.apply_all([&order.is(OrderStatus::Complete, 1, 2), &order.withdrawn(3)]);
+    let withdrawn = listed.apply_all([&order.is(OrderStatus::Complete, 2), &order.withdrawn(3)]);
     assert_eq!(withdrawn.ticket.status(now()), Status::Closed);
     assert_eq!(withdrawn.ticket.available(now()), Quantity::NONE);
     assert_eq!(withdrawn.counts(), [0, 0, 1]);
@@ -298,9 +294,9 @@ fn what_buyers_rely_on_is_fixed_once_a_place_is_taken() {
     assert_eq!(edit(&listed, shrink).unwrap_err(), fewer);
 
     let order = TestOrder::at(&listed, 2);
-    let created = order.is(OrderStatus::Created, 1, 1);
+    let created = order.is(OrderStatus::Created, 1);
     let reserved = listed.clone().apply(&created);
-    let sold = reserved.clone().apply(&order.is(OrderStatus::Complete, 1, 2));
+    let sold = reserved.clone().apply(&order.is(OrderStatus::Complete, 2));
     let withdrawn = sold.clone().apply(&order.withdrawn(3));
     for taken in [&reserved, &sold, &withdrawn] {
         let refused = edit(taken, |listing| {
@@ -345,10 +341,6 @@ fn what_buyers_rely_on_is_fixed_once_a_place_is_taken() {
 /// Every sequence of deliveries, each event once or twice: the newest one of each order decides.
 fn check_all_deliveries(listed: &Listed, history: &[Order]) {
     let in_order = listed.clone().apply_all(history);
-    let last = history.last().unwrap();
-    if !listed.ticket.has_many() {
-        assert_eq!((in_order.ticket.hold, in_order.ticket.hold_version), (last.hold, last.version));
-    }
     let mut left = vec![2_u8; history.len()];
     let mut checked = 0_u32;
     // The number of changes differs; the resulting state doesn't.
@@ -385,10 +377,10 @@ fn two_orders_converge_in_whatever_sequence_their_events_arrive() {
         let listed = Listed::new(draft_of(quantity));
         let (first, second) = (TestOrder::of(&listed), TestOrder::of(&listed));
         let history = [
-            first.is(OrderStatus::Created, 1, 1),
-            first.is(OrderStatus::Cancelled, 1, 5),
-            second.is(OrderStatus::Created, 2, 1),
-            second.is(OrderStatus::Complete, 2, 3),
+            first.is(OrderStatus::Created, 1),
+            first.is(OrderStatus::Cancelled, 5),
+            second.is(OrderStatus::Created, 1),
+            second.is(OrderStatus::Complete, 3),
         ];
         check_all_deliveries(&listed, &history);
     }
@@ -399,10 +391,10 @@ fn a_deleted_ticket_converges_in_whatever_sequence_the_events_of_its_orders_arri
     let listed = listed();
     let (first, second) = (TestOrder::of(&listed), TestOrder::of(&listed));
     let history = [
-        first.is(OrderStatus::Created, 1, 1),
-        first.is(OrderStatus::Cancelled, 1, 5),
-        second.is(OrderStatus::Created, 2, 1),
-        second.is(OrderStatus::Complete, 2, 3),
+        first.is(OrderStatus::Created, 1),
+        first.is(OrderStatus::Cancelled, 5),
+        second.is(OrderStatus::Created, 1),
+        second.is(OrderStatus::Complete, 3),
     ];
     check_all_deliveries(&listed.delete(), &history);
 }
@@ -414,58 +406,10 @@ fn a_late_payment_converges_in_whatever_sequence_its_events_arrive() {
     check_all_deliveries(
         &listed,
         &[
-            order.is(OrderStatus::Created, 1, 1),
-            order.is(OrderStatus::Cancelled, 1, 3),
-            order.is(OrderStatus::Complete, 2, 4),
-            order.is(OrderStatus::Cancelled, 2, 5),
+            order.is(OrderStatus::Created, 1),
+            order.is(OrderStatus::Cancelled, 3),
+            order.is(OrderStatus::Complete, 4),
+            order.is(OrderStatus::Cancelled, 5),
         ],
     );
-}
-
-/// What a replica of the previous version makes of an order of a listing of one.
-fn followed_before(ticket: &Ticket, order: &Order) -> Ticket {
-    let ends = order.status == OrderStatus::Cancelled;
-    Ticket {
-        version: ticket.version + 1,
-        hold: order.hold,
-        hold_version: order.version,
-        order_id: (!ends).then_some(order.id),
-        buyer_id: (!ends).then_some(order.user_id),
-        reserved_until: (order.status == OrderStatus::Created).then_some(order.expires_at),
-        sold: order.status == OrderStatus::Complete,
-        // What this version has written beside remains.
-        written_hold: Some((ticket.hold, ticket.hold_version)),
-        ..ticket.clone()
-    }
-}
-
-#[test]
-fn what_a_replica_of_the_previous_version_has_applied_is_adopted() {
-    let listed = listed();
-    let (first, second) = (TestOrder::of(&listed), TestOrder::of(&listed));
-    // This version applies the first order; the previous one applies its end and the second order.
-    let mut listed = listed.apply(&first.is(OrderStatus::Created, 1, 1));
-    for order in [first.is(OrderStatus::Cancelled, 1, 2), second.is(OrderStatus::Complete, 2, 2)] {
-        listed.ticket = followed_before(&listed.ticket, &order);
-        assert!(listed.ticket.was_changed_by_previous_version());
-        let mut adopted = listed.clone();
-        for reservation in adopted.ticket.adopt(&adopted.live()) {
-            adopted.reservations.insert(reservation.order_id, reservation);
-        }
-        let summarised = adopted.ticket.summarise(&adopted.live(), None);
-        let summarised = summarised.map_or(adopted.ticket.clone(), |change| change.thing);
-        let holder = |ticket: &Ticket| (ticket.order_id, ticket.sold, ticket.hold);
-        assert_eq!(holder(&summarised), holder(&listed.ticket));
-        // Whichever event arrives next.
-        let late = adopted.clone().apply(&first.is(OrderStatus::Cancelled, 1, 2));
-        assert_eq!(holder(&late.ticket), holder(&listed.ticket));
-    }
-    let holder = Reservation::of(&second.is(OrderStatus::Complete, 2, 2));
-    let adopted = listed.ticket.adopt(&listed.live());
-    assert_eq!(adopted.len(), 2);
-    assert_eq!(
-        (adopted[1].order_id, adopted[1].places.as_slice()),
-        (second.id, &[Place::FIRST][..])
-    );
-    assert_eq!((adopted[1].status, adopted[1].order_version), (holder.status, 2));
 }

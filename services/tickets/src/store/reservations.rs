@@ -8,7 +8,7 @@
 //! Of a listing of one, mark and summary are one write in the common case, and the reservations are read while the newest is
 //! being written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -16,7 +16,7 @@ use common::Time;
 use common::events::Order;
 use common::ids::{OrderId, TicketId};
 use futures::TryStreamExt;
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, try_join};
 use mongodb::options::ReturnDocument;
 use store::{Change, ConflictError, Error, Result};
 
@@ -62,27 +62,6 @@ fn was_summarised_lately(ticket: &Ticket, now: Time) -> bool {
     ticket.summarised_at.is_some_and(|time| now < time + PAUSE)
 }
 
-type Listing<'a> = (&'a Ticket, &'a Order);
-
-/// The listings of one and those of many, each with its newest order: of a listing of one, replicas of the previous version
-/// need that.
-fn newest_by_listing<'a>(
-    tickets: &'a HashMap<TicketId, Ticket>,
-    applied: &[&'a Order],
-) -> (Vec<Listing<'a>>, Vec<Listing<'a>>) {
-    let mut newest: HashMap<TicketId, &Order> = HashMap::new();
-    for order in applied {
-        let known = newest.entry(order.ticket.id).or_insert(order);
-        if (known.hold, known.version) < (order.hold, order.version) {
-            *known = order;
-        }
-    }
-    newest
-        .into_iter()
-        .filter_map(|(id, order)| Some((tickets.get(&id)?, order)))
-        .partition(|(ticket, _)| !ticket.has_many())
-}
-
 /// Live reservations, with those that were written while they were read.
 fn with(live: Vec<Reservation>, written: Vec<Reservation>) -> Vec<Reservation> {
     let mut all: HashMap<OrderId, Reservation> =
@@ -92,7 +71,63 @@ fn with(live: Vec<Reservation>, written: Vec<Reservation>) -> Vec<Reservation> {
 }
 
 impl Store {
-    /// Applies an order's event to its reservation, and marks its listing. None: the ticket was never stored here.
+    /// Applies the newest events of several orders to their reservations, and marks or summarises the listings: the tickets,
+    /// the reservations, and those of the same listings are each read by one command, and what is new is inserted by one.
+    /// False: a ticket is missing or deleted, or another writer was faster.
+    pub async fn follow_all(&self, orders: Vec<Order>) -> Result<bool> {
+        let later = orders.iter().filter(|order| order.version > 1).map(|order| order.id);
+        let (tickets, known) = try_join(
+            self.tickets(orders.iter().map(|order| order.ticket.id)),
+            self.reservations_of(later),
+        )
+        .await?;
+        let is_listed =
+            |order: &Order| tickets.get(&order.ticket.id).is_some_and(|ticket| !ticket.deleted);
+        if !orders.iter().all(is_listed) {
+            return Ok(false);
+        }
+        let (mut new, mut changes, mut applied) = (Vec::new(), Vec::new(), HashSet::new());
+        for order in &orders {
+            match known.get(&order.id) {
+                None => new.push(Reservation::first(order)),
+                // The process that has applied the newer event marks the listing.
+                Some(known) if known.order_version > order.version => continue,
+                Some(known) => {
+                    changes.extend(known.follow(order).map(|change| (known.version, change)));
+                }
+            }
+            applied.insert(order.ticket.id);
+        }
+        let applied = tickets.values().filter(|ticket| applied.contains(&ticket.id));
+        let (of_many, of_one): (Vec<&Ticket>, Vec<&Ticket>) =
+            applied.partition(|ticket| ticket.has_many());
+        let ids: Vec<TicketId> = of_one.iter().map(|ticket| ticket.id).collect();
+        let own = new.iter().chain(changes.iter().map(|(_, change)| change));
+        let own: Vec<Reservation> = own.map(|change| change.thing.clone()).collect();
+        // What is being written is added to what is read.
+        let (written, live) =
+            join(self.write_reservations(new, changes), self.live_reservations(&ids)).await;
+        if !written? {
+            return Ok(false);
+        }
+        let live = with(live?, own);
+        let reflect = async |ticket: &&Ticket| -> Result<()> {
+            let of_it: Vec<Reservation> =
+                live.iter().filter(|one| one.ticket_id == ticket.id).cloned().collect();
+            match self.write_summary(ticket, &of_it, Mark::IsSummary).await? {
+                Summarised::Conflict => self.mark(ticket.id).await,
+                Summarised::Done | Summarised::Gone => Ok(()),
+            }
+        };
+        // Each to its end: a write that was begun is not dropped.
+        let (reflected, marked) =
+            join(join_all(of_one.iter().map(reflect)), self.mark_all(&of_many)).await;
+        reflected.into_iter().collect::<Result<()>>()?;
+        marked?;
+        Ok(true)
+    }
+
+    /// As [`Store::follow_all`], for one order that couldn't be applied like that. None: the ticket was never stored here.
     pub async fn follow(&self, order: &Order) -> Result<Option<()>> {
         let Some(TicketDocument(ticket)) = self.documents.get(order.ticket.id).await? else {
             return Ok(None);
@@ -103,72 +138,12 @@ impl Store {
         }
         let follow = |known: &Reservation| Ok::<_, Error>(known.follow(order));
         let first = Reservation::first(order);
-        // Most events are the first of their order.
-        let is_inserted = order.version == 1 && self.reservations.insert_if_new(&first).await?;
-        if !is_inserted {
-            let known = self.reservations.change_or_insert_with(&first, follow).await?;
-            if known.order_version > order.version {
-                // The process that has applied the newer event marks the listing.
-                return Ok(Some(()));
-            }
-        }
-        // Who has the only place is visible once the event is acknowledged.
-        let is_summarised = !ticket.has_many() && {
-            let computed = self.summarise_read(&ticket, Some(order), Mark::IsSummary).await?;
-            computed != Summarised::Conflict
-        };
-        if !is_summarised {
-            self.mark(order).await?;
+        let known = self.reservations.change_or_insert_with(&first, follow).await?;
+        // The process that has applied a newer event marks the listing.
+        if known.order_version <= order.version {
+            self.mark(order.ticket.id).await?;
         }
         Ok(Some(()))
-    }
-
-    /// As [`Store::follow`], for the newest events of several orders: the tickets, the reservations, and those of the same
-    /// listings are each read by one command, and what is new is inserted by one. False: a ticket is missing or deleted, or
-    /// another writer was faster.
-    pub async fn follow_all(&self, orders: Vec<Order>) -> Result<bool> {
-        let tickets = self.tickets(orders.iter().map(|order| order.ticket.id)).await?;
-        let is_listed =
-            |order: &Order| tickets.get(&order.ticket.id).is_some_and(|ticket| !ticket.deleted);
-        if !orders.iter().all(is_listed) {
-            return Ok(false);
-        }
-        let later = orders.iter().filter(|order| order.version > 1);
-        let known = self.reservations_of(later.map(|order| order.id)).await?;
-        let (mut new, mut changes, mut applied) = (Vec::new(), Vec::new(), Vec::new());
-        for order in &orders {
-            match known.get(&order.id) {
-                None => new.push(Reservation::first(order)),
-                // The process that has applied the newer event marks the listing.
-                Some(known) if known.order_version > order.version => continue,
-                Some(known) => {
-                    changes.extend(known.follow(order).map(|change| (known.version, change)));
-                }
-            }
-            applied.push(order);
-        }
-        let (of_one, of_many) = newest_by_listing(&tickets, &applied);
-        let ids: Vec<TicketId> = of_one.iter().map(|(ticket, _)| ticket.id).collect();
-        let own = new.iter().chain(changes.iter().map(|(_, change)| change));
-        let own: Vec<Reservation> = own.map(|change| change.thing.clone()).collect();
-        // What is being written is added to what is read.
-        let (written, live) =
-            join(self.write_reservations(new, changes), self.live_reservations(&ids)).await;
-        if !written? {
-            return Ok(false);
-        }
-        let live = with(live?, own);
-        let reflect = async |(ticket, order): &(&Ticket, &Order)| -> Result<()> {
-            let of_it = live.iter().filter(|one| one.ticket_id == ticket.id).cloned().collect();
-            let written = self.write_summary((ticket, of_it), Some(order), Mark::IsSummary).await?;
-            if written == Summarised::Conflict { self.mark(order).await } else { Ok(()) }
-        };
-        // Each to its end: a write that was begun is not dropped.
-        let (reflected, marked) =
-            join(join_all(of_one.iter().map(reflect)), self.mark_all(&of_many)).await;
-        reflected.into_iter().collect::<Result<()>>()?;
-        marked?;
-        Ok(true)
     }
 
     /// False: another writer was faster with one of them.
@@ -187,18 +162,17 @@ impl Store {
     }
 
     /// As [`Store::mark`], of listings of many that were read before: by one command.
-    async fn mark_all(&self, listings: &[(&Ticket, &Order)]) -> Result<()> {
+    async fn mark_all(&self, listings: &[&Ticket]) -> Result<()> {
         if listings.is_empty() {
             return Ok(());
         }
-        let ids: Vec<TicketId> = listings.iter().map(|(ticket, _)| ticket.id).collect();
+        let ids: Vec<TicketId> = listings.iter().map(|ticket| ticket.id).collect();
         let tickets = self.documents.collection();
         tickets.update_many(doc! { "_id": { "$in": ids } }, mark()).await?;
         let now = self.clock.now();
         let is_due = |ticket: &Ticket| !ticket.dirty && !was_summarised_lately(ticket, now);
-        let due = listings.iter().filter(|(ticket, _)| is_due(ticket));
-        let summarised =
-            join_all(due.map(|(ticket, order)| self.summarise(ticket.id, Some(order)))).await;
+        let due = listings.iter().filter(|ticket| is_due(ticket));
+        let summarised = join_all(due.map(|ticket| self.summarise(ticket.id))).await;
         // In a conflict, the next pass does it.
         summarised.into_iter().try_for_each(|summarised| summarised.map(drop))
     }
@@ -227,7 +201,7 @@ impl Store {
         let is_newer = known.is_none_or(|known| known.order_version < order.version);
         if is_newer && reservation.status.is_active() {
             let reject = |TicketDocument(ticket): &TicketDocument| -> Result<_> {
-                Ok(Some(document(ticket.reject(order))))
+                Ok(Some(document(ticket.reject())))
             };
             self.documents.change(order.ticket.id, reject).await?;
         }
@@ -239,10 +213,9 @@ impl Store {
         Ok(())
     }
 
-    /// Marks the listing of an order that was applied. Its summary is computed at once, unless that was done a moment
+    /// Marks a listing of which an order was applied. Its summary is computed at once, unless that was done a moment
     /// ago: then it waits for the next pass.
-    async fn mark(&self, order: &Order) -> Result<()> {
-        let id = order.ticket.id;
+    async fn mark(&self, id: TicketId) -> Result<()> {
         let tickets = self.documents.collection();
         let marked = tickets.find_one_and_update(doc! { "_id": id }, mark());
         let Some(TicketDocument(before)) = marked.return_document(ReturnDocument::Before).await?
@@ -251,13 +224,12 @@ impl Store {
         };
         if before.has_many() {
             if !before.dirty && !was_summarised_lately(&before, self.clock.now()) {
-                let marked = before.marked();
-                self.summarise_read(&marked, Some(order), Mark::IsWritten).await?;
+                self.summarise_read(&before.marked()).await?;
             }
             return Ok(());
         }
         for _ in 0..MAX_ATTEMPTS {
-            match self.summarise(id, Some(order)).await? {
+            match self.summarise(id).await? {
                 Summarised::Done | Summarised::Gone => return Ok(()),
                 Summarised::Conflict => {}
             }
@@ -265,58 +237,47 @@ impl Store {
         Err(ConflictError.into())
     }
 
-    /// Computes the summary of a listing, which has changed by this order.
-    async fn summarise(&self, id: TicketId, applied: Option<&Order>) -> Result<Summarised> {
+    /// Computes the summary of a listing that is marked.
+    async fn summarise(&self, id: TicketId) -> Result<Summarised> {
         let Some(TicketDocument(ticket)) = self.documents.get(id).await? else {
             return Ok(Summarised::Gone);
         };
-        self.summarise_read(&ticket, applied, Mark::IsWritten).await
+        self.summarise_read(&ticket).await
     }
 
-    /// The same of a listing that was read before.
-    async fn summarise_read(
-        &self,
-        ticket: &Ticket,
-        applied: Option<&Order>,
-        mark: Mark,
-    ) -> Result<Summarised> {
+    /// The same of one that was read since.
+    async fn summarise_read(&self, ticket: &Ticket) -> Result<Summarised> {
         let reservations = self.live_reservations(&[ticket.id]).await?;
-        self.write_summary((ticket, reservations), applied, mark).await
+        self.write_summary(ticket, &reservations, Mark::IsWritten).await
     }
 
     /// The same of a listing and its live reservations, which were read in this order.
     async fn write_summary(
         &self,
-        (ticket, mut reservations): (&Ticket, Vec<Reservation>),
-        applied: Option<&Order>,
+        ticket: &Ticket,
+        reservations: &[Reservation],
         mark: Mark,
     ) -> Result<Summarised> {
         let id = ticket.id;
-        if ticket.was_changed_by_previous_version() {
-            self.adopt(ticket, &reservations).await?;
-            reservations = self.live_reservations(&[id]).await?;
-        }
-        let change = if ticket.deleted { None } else { ticket.summarise(&reservations, applied) };
+        let change = if ticket.deleted { None } else { ticket.summarise(reservations) };
         let as_read = doc! { "changes": ticket.changes };
         let changes = match mark {
             Mark::IsWritten => ticket.changes,
             Mark::IsSummary => ticket.marked().changes,
         };
-        let mut done = doc! {
+        let done = doc! {
             "dirty": false,
             "summarisedAt": self.clock.now(),
             "changes": changes,
         };
         let is_written = match change.map(document) {
             Some(Change { thing, events }) => {
-                // The ticket itself says which order it was written with.
                 let (tickets, version) = (&self.documents, ticket.version);
                 let written = tickets.replace_where(version, as_read, &thing, done, &events).await;
                 (self.on_change)(id, Changed::Summary);
                 written?
             }
             None => {
-                done.insert("writtenHold", [ticket.hold, ticket.hold_version].to_vec());
                 let mut unchanged = as_read;
                 unchanged.extend(doc! { "_id": id, "version": ticket.version });
                 let tickets = self.documents.collection();
@@ -331,26 +292,13 @@ impl Store {
         })
     }
 
-    /// Stores what a replica of the previous version knew of the orders of a listing of one.
-    async fn adopt(&self, ticket: &Ticket, reservations: &[Reservation]) -> Result<()> {
-        for adopted in ticket.adopt(reservations) {
-            let adopt = |known: &Reservation| {
-                let is_as_read = known.version + 1 == adopted.version;
-                let change = is_as_read.then(|| Change::without_event(adopted.clone()));
-                Ok::<_, Error>(change)
-            };
-            self.reservations.change_or_insert(&adopted, adopt).await?;
-        }
-        Ok(())
-    }
-
     /// Computes the summaries of listings that are dirty.
     pub async fn summarise_dirty(&self) -> Result<()> {
         let tickets = self.documents.collection();
         let dirty = tickets.find(doc! { "dirty": true }).limit(BATCH).await?;
         let dirty: Vec<TicketDocument> = dirty.try_collect().await?;
         for TicketDocument(ticket) in dirty {
-            self.summarise(ticket.id, None).await?;
+            self.summarise(ticket.id).await?;
         }
         Ok(())
     }
@@ -371,7 +319,7 @@ impl Store {
                 return Ok(None);
             }
             if ticket.dirty {
-                self.summarise(id, None).await?;
+                self.summarise(id).await?;
                 continue;
             }
             let Change { thing, events } = document(decide(&ticket)?);

@@ -103,8 +103,8 @@ async fn a_suspended_listing_that_changes_stays_off_sale() {
     let path = format!("/api/tickets/{}", id(&ticket));
     assert_eq!(admin.put(&path, body).await.expect(200)["status"], "closed");
     let order = world.order(&world.user(), &ticket);
-    world.deliver(&order.created(1, 1)).await;
-    world.deliver(&order.completed(1, 2)).await;
+    world.deliver(&order.created(1)).await;
+    world.deliver(&order.completed(2)).await;
     let shown = world.shows(&ticket, [1, 0, 1]).await;
     assert_eq!(shown["status"], "closed");
 }

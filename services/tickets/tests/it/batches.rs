@@ -53,9 +53,9 @@ async fn batches_lead_to_the_same_as_their_newest_events_however_they_are_drawn(
             order(&many, &[4]),
         ];
         let [one, two, three, four, five] = &orders;
-        let mut events: Vec<Order> = orders.iter().map(|order| order.created(1, 1)).collect();
-        events.extend([one.completed(1, 3), two.cancelled(1, 3), three.completed(1, 3)]);
-        events.push(five.cancelled(1, 2));
+        let mut events: Vec<Order> = orders.iter().map(|order| order.created(1)).collect();
+        events.extend([one.completed(3), two.cancelled(3), three.completed(3)]);
+        events.push(five.cancelled(2));
         for batch in testkit::batches(seed, &events) {
             together += usize::from(handle(&app, batch).await);
         }

@@ -35,7 +35,7 @@ async fn refusals_have_a_fixed_precedence() {
     let (seller, buyer) = (world.user(), world.user());
     let ticket = world.default_ticket(&seller).await;
     let order = world.order(&buyer, &ticket);
-    world.deliver(&order.created(1, 1)).await;
+    world.deliver(&order.created(1)).await;
     let client = world.client_as(&seller);
 
     let unknown = format!("/api/tickets/{}", common::ids::TicketId::new(world.clock().now()));
@@ -46,9 +46,9 @@ async fn refusals_have_a_fixed_precedence() {
     let request = client.request(Method::DELETE, &path(&ticket)).header("if-match", "\"1\"");
     request.send().await.problem(412, "precondition-failed");
     client.delete(&path(&ticket)).await.problem(409, "ticket-reserved");
-    world.deliver(&order.completed(1, 2)).await;
+    world.deliver(&order.completed(2)).await;
     client.delete(&path(&ticket)).await.problem(409, "ticket-sold");
-    world.deliver(&order.cancelled(1, 3)).await;
+    world.deliver(&order.cancelled(3)).await;
     let request = client.request(Method::DELETE, &path(&ticket)).header("if-match", "\"4\"");
     request.send().await.expect(204);
 }

@@ -29,7 +29,7 @@ impl Event {
         let (seller, buyer) = (world.user(), world.user());
         let ticket = list(&world, &seller).await;
         let order = world.order(&buyer, &ticket).at([2, 5]);
-        world.deliver(&order.completed(1, 2)).await;
+        world.deliver(&order.completed(2)).await;
         Event { world, seller, buyer, ticket, order }
     }
 
@@ -133,7 +133,7 @@ async fn a_code_is_admitted_once_and_a_second_scan_says_when_and_where() {
     assert_eq!(shown["admissions"][0]["checkedIn"], json!({ "at": at, "gate": "Gate 2" }));
 
     // What an event that is delivered again, or in a newer version, says of the order changes nothing.
-    event.world.deliver(&event.order.completed(1, 1_000_002)).await;
+    event.world.deliver(&event.order.completed(1_000_002)).await;
     event.scan(&event.seller, &codes[0], "").await.problem(409, "already-checked-in");
     // Refunded after they came in: the next person with it is refused for that.
     event.world.deliver(&event.order.withdrawn(1_000_003)).await;
@@ -222,7 +222,7 @@ async fn what_is_changed_of_another_listing_unpaid_or_refunded_is_refused() {
     assert_eq!(reason(elsewhere).await, "other_listing");
 
     let unpaid = event.world.order(&event.buyer, &event.ticket).at([1]);
-    event.world.deliver(&unpaid.created(2, 1)).await;
+    event.world.deliver(&unpaid.created(1)).await;
     let path = format!("/api/orders/{}/admissions", unpaid.id());
     let client = event.world.client_as(&event.buyer);
     client.get(&path).await.problem(409, "order-not-complete");
@@ -230,15 +230,15 @@ async fn what_is_changed_of_another_listing_unpaid_or_refunded_is_refused() {
     // Refunded: with and without putting the places back on sale.
     event.world.deliver(&event.order.withdrawn(3)).await;
     assert_eq!(reason(event.scan(&event.seller, &code, "").await).await, "not_sold");
-    event.world.deliver(&event.order.cancelled(1, 4)).await;
+    event.world.deliver(&event.order.cancelled(4)).await;
     assert_eq!(reason(event.scan(&event.seller, &code, "").await).await, "not_sold");
     assert_eq!(event.counts().await, (json!(0), json!(0)));
     // Late news of the sale changes nothing.
-    event.world.deliver(&event.order.completed(1, 2)).await;
+    event.world.deliver(&event.order.completed(2)).await;
     assert_eq!(reason(event.scan(&event.seller, &code, "").await).await, "not_sold");
     // The next buyer of the place has another code.
     let next = event.world.order(&event.buyer, &event.ticket).at([2]);
-    event.world.deliver(&next.completed(3, 2)).await;
+    event.world.deliver(&next.completed(2)).await;
     let codes = codes(&event.world, &event.buyer, &next).await;
     assert_ne!(codes[0], code);
     event.scan(&event.seller, &codes[0], "").await.expect(200);
@@ -260,7 +260,7 @@ async fn only_the_buyer_sees_the_codes() {
     // Where the seller delivers, there are none.
     let delivered = event.world.listing_of(&event.seller, 2).await;
     let order = event.world.order(&event.buyer, &delivered).at([1]);
-    event.world.deliver(&order.completed(1, 2)).await;
+    event.world.deliver(&order.completed(2)).await;
     let path = format!("/api/orders/{}/admissions", order.id());
     let client = event.world.client_as(&event.buyer);
     client.get(&path).await.problem(409, "not-checked-in-here");

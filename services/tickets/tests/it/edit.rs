@@ -65,7 +65,7 @@ async fn refusals_have_a_fixed_precedence() {
     let (seller, buyer) = (world.user(), world.user());
     let ticket = world.default_ticket(&seller).await;
     let order = world.order(&buyer, &ticket);
-    world.deliver(&order.created(1, 1)).await;
+    world.deliver(&order.created(1)).await;
     let wrong = json!({ "title": 7 });
 
     // Each of these would be refused by the checks that follow, too.
@@ -79,7 +79,7 @@ async fn refusals_have_a_fixed_precedence() {
     stale.problem(412, "precondition-failed");
     let reserved = world.client_as(&seller).put(&path(&ticket), wrong.clone()).await;
     reserved.problem(409, "ticket-reserved");
-    world.deliver(&order.cancelled(1, 2)).await;
+    world.deliver(&order.cancelled(2)).await;
     let free = world.client_as(&seller).put(&path(&ticket), wrong).await;
     assert_eq!(free.invalid_fields(), ["title"]);
 }
@@ -105,14 +105,14 @@ async fn an_expired_reservation_prevents_changes_until_its_order_ends() {
     let (seller, buyer) = (world.user(), world.user());
     let ticket = world.default_ticket(&seller).await;
     let order = world.order(&buyer, &ticket);
-    world.deliver(&order.created(1, 1)).await;
+    world.deliver(&order.created(1)).await;
     world.clock().advance(Duration::from_secs(901));
     let client = world.client_as(&seller);
     client.put(&path(&ticket), new_content()).await.problem(409, "ticket-reserved");
 
-    world.deliver(&order.completed(1, 2)).await;
+    world.deliver(&order.completed(2)).await;
     client.put(&path(&ticket), new_content()).await.problem(409, "ticket-sold");
-    world.deliver(&order.cancelled(1, 3)).await;
+    world.deliver(&order.cancelled(3)).await;
     client.put(&path(&ticket), new_content()).await.expect(200);
 }
 

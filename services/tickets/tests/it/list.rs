@@ -223,8 +223,8 @@ async fn a_ticket_is_on_sale_unless_it_is_sold_or_its_date_has_passed() {
     };
     let (reserved, sold) = (create("reserved").await, create("sold").await);
     world.list_ticket(&seller, json!({ "title": "undated", "price": 1 })).await;
-    world.deliver(&world.order(&buyer, &reserved).created(1, 1)).await;
-    world.deliver(&world.order(&buyer, &sold).completed(1, 2)).await;
+    world.deliver(&world.order(&buyer, &reserved).created(1)).await;
+    world.deliver(&world.order(&buyer, &sold).completed(2)).await;
     let (anyone, client) = (world.service.client(), world.client_as(&seller));
 
     let listed = list(&anyone, "sort=date").await;

@@ -15,7 +15,6 @@ mod list;
 mod listeners;
 mod openapi;
 mod places;
-mod previous_version;
 mod query_plans;
 mod search;
 mod search_bounds;

@@ -27,15 +27,15 @@ async fn a_listing_of_many_shows_how_many_are_available_reserved_and_sold() {
     let ticket = world.listing_of(&seller, 10).await;
     assert_eq!((&ticket["quantity"], &ticket["available"]), (&json!(10), &json!(10)));
     let (first, second) = (order(&world, &ticket, [1, 2, 3]), order(&world, &ticket, [7]));
-    world.deliver(&first.created(1, 1)).await;
-    world.deliver(&second.created(2, 1)).await;
+    world.deliver(&first.created(1)).await;
+    world.deliver(&second.created(1)).await;
     world.shows(&ticket, [6, 4, 0]).await;
-    world.deliver(&first.completed(1, 2)).await;
+    world.deliver(&first.completed(2)).await;
     let shown = world.shows(&ticket, [6, 1, 3]).await;
     assert_eq!((&shown["status"], shown.get("orderId")), (&json!("available"), None));
     world.deliver(&first.withdrawn(3)).await;
     world.shows(&ticket, [6, 1, 0]).await;
-    world.deliver(&second.cancelled(2, 2)).await;
+    world.deliver(&second.cancelled(2)).await;
     world.shows(&ticket, [7, 0, 0]).await;
 }
 
@@ -45,10 +45,10 @@ async fn a_listing_without_a_free_place_is_reserved_until_the_first_of_them_ends
     let seller = world.user();
     let ticket = world.listing_of(&seller, 2).await;
     let until = world.clock().now() + Duration::from_secs(900);
-    world.deliver(&order(&world, &ticket, [1]).created(1, 1)).await;
+    world.deliver(&order(&world, &ticket, [1]).created(1)).await;
     world.clock().advance(Duration::from_secs(60));
     let second = order(&world, &ticket, [2]);
-    world.deliver(&second.created(1, 1)).await;
+    world.deliver(&second.created(1)).await;
     let shown = world.shows(&ticket, [0, 2, 0]).await;
     assert_eq!((&shown["status"], &shown["reservedUntil"]), (&json!("reserved"), &json!(until)));
     let listed = async || {
@@ -70,10 +70,10 @@ async fn a_listing_without_a_free_place_is_reserved_until_the_first_of_them_ends
     assert_eq!(world.get(&seller, &ticket).await.expect(200)["available"], 2);
 
     let [one, two] = [[1], [2]].map(|places| order(&world, &ticket, places));
-    for order in [one.completed(1, 2), two.completed(1, 2)] {
+    for order in [one.completed(2), two.completed(2)] {
         world.deliver(&order).await;
     }
-    world.deliver(&second.cancelled(1, 2)).await;
+    world.deliver(&second.cancelled(2)).await;
     let sold = world.shows(&ticket, [0, 0, 2]).await;
     assert_eq!(sold["status"], "sold");
     assert!(listed().await.is_empty());
@@ -86,7 +86,7 @@ async fn each_reservation_is_published_once_and_summaries_in_new_versions() {
     let orders: Vec<_> = (1..=40).map(|place| order(&world, &ticket, [place])).collect();
     let bus = world.infra.bus();
     // Concurrently, each of them twice.
-    let created: Vec<_> = orders.iter().map(|order| OrderCreated(order.created(1, 1))).collect();
+    let created: Vec<_> = orders.iter().map(|order| OrderCreated(order.created(1))).collect();
     join_all(created.iter().chain(&created).map(|event| bus.publish_again(event))).await;
     bus.settled("tickets").await;
     let shown = world.shows(&ticket, [60, 40, 0]).await;
@@ -111,7 +111,7 @@ async fn each_reservation_is_published_once_and_summaries_in_new_versions() {
 async fn a_reservation_that_was_not_marked_is_summarised_when_its_event_is_redelivered() {
     let world = World::start().await;
     let ticket = world.listing_of(&world.user(), 10).await;
-    let created = order(&world, &ticket, [4]).created(1, 1);
+    let created = order(&world, &ticket, [4]).created(1);
     let database = world.infra.database("tickets").await;
     let mut document = store::mongo::document(&Reservation::of(&created)).unwrap();
     document.extend(doc! { "outbox": [], "outboxPending": false });
@@ -126,7 +126,7 @@ async fn a_reservation_that_was_not_marked_is_summarised_when_its_event_is_redel
 async fn a_listing_that_was_left_dirty_is_summarised_by_another_process() {
     let world = World::start().await;
     let ticket = world.listing_of(&world.user(), 10).await;
-    world.deliver(&order(&world, &ticket, [4]).created(1, 1)).await;
+    world.deliver(&order(&world, &ticket, [4]).created(1)).await;
     world.shows(&ticket, [9, 1, 0]).await;
     let database = world.infra.database("tickets").await;
     let reservations = database.collection::<Document>("reservations");
@@ -144,7 +144,7 @@ async fn buyers_can_rely_on_the_details_of_what_they_have_reserved() {
     let ticket = world.listing_of(&seller, 10).await;
     let retitled = json!({ "title": "Hawkwind", "price": "20.50", "quantity": 10 });
     put(&world, &seller, &ticket, retitled.clone()).await.expect(200);
-    world.deliver(&order(&world, &ticket, [4]).created(1, 1)).await;
+    world.deliver(&order(&world, &ticket, [4]).created(1)).await;
     world.shows(&ticket, [9, 1, 0]).await;
 
     let moved = json!({ "title": "Motörhead", "price": "20.50", "venue": "Elsewhere" });
@@ -206,12 +206,12 @@ async fn a_reservation_that_is_not_summarised_yet_prevents_the_deletion() {
         // The first is summarised at once, the second with the next pass.
         for place in [1, 2] {
             let reserved = order(&world, &ticket, [place]);
-            bus.publish_again(&OrderCreated(reserved.created(1, 1))).await;
+            bus.publish_again(&OrderCreated(reserved.created(1))).await;
             bus.settled("tickets").await;
             client.delete(&path(&ticket)).await.problem(409, "ticket-reserved");
         }
         let ticket = world.listing_of(&seller, 100).await;
-        let reserved = OrderCreated(order(&world, &ticket, [1]).created(1, 1));
+        let reserved = OrderCreated(order(&world, &ticket, [1]).created(1));
         let path = path(&ticket);
         let (deleted, ()) = tokio::join!(client.delete(&path), bus.publish_again(&reserved));
         bus.settled("tickets").await;
@@ -238,12 +238,12 @@ async fn sales_are_no_conflict_with_an_edit_and_another_edit_is() {
         request.json(json!({ "title": "Motörhead", "price": price })).send().await
     };
     for place in [1, 2] {
-        world.deliver(&order(&world, &ticket, [place]).created(1, 1)).await;
+        world.deliver(&order(&world, &ticket, [place]).created(1)).await;
         world.shows(&ticket, [10 - place, place, 0]).await;
     }
     let edited = put_if("\"1\"", "21").await.expect(200);
     put_if("\"1\"", "22").await.problem(412, "precondition-failed");
-    world.deliver(&order(&world, &ticket, [3]).created(1, 1)).await;
+    world.deliver(&order(&world, &ticket, [3]).created(1)).await;
     world.shows(&ticket, [7, 3, 0]).await;
     put_if(&format!("\"{}\"", edited["version"]), "23").await.expect(200);
 }
@@ -254,14 +254,14 @@ async fn a_sale_that_was_refunded_without_relisting_is_closed() {
     let seller = world.user();
     let ticket = world.default_ticket(&seller).await;
     let order = world.order(&world.user(), &ticket);
-    world.deliver(&order.completed(1, 2)).await;
+    world.deliver(&order.completed(2)).await;
     world.deliver(&order.withdrawn(3)).await;
     let shown = world.get(&seller, &ticket).await.expect(200);
     assert_eq!((&shown["status"], &shown["available"]), (&json!("closed"), &json!(0)));
     assert_eq!(shown.get("orderId"), None);
     // Late events don't put it on sale.
-    world.deliver(&order.created(1, 1)).await;
-    world.deliver(&order.cancelled(1, 2)).await;
+    world.deliver(&order.created(1)).await;
+    world.deliver(&order.cancelled(2)).await;
     assert_eq!(world.get(&seller, &ticket).await.expect(200)["status"], "closed");
     let more = json!({ "title": "Motörhead", "price": "20.50", "quantity": 2 });
     let relisted = put(&world, &seller, &ticket, more).await.expect(200);

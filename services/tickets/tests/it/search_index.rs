@@ -162,10 +162,10 @@ async fn a_status_changes_no_keys_of_words() {
     assert!((keys..=keys + 12).contains(&created), "{created}");
 
     let order = world.order(&buyer, &ticket);
-    world.deliver(&order.created(1, 1)).await;
+    world.deliver(&order.created(1)).await;
     let (inserted, deleted) = keys_of_last_write(&world).await;
     assert!(inserted <= 4 && deleted <= 4, "reserved: {inserted}, {deleted}");
-    world.deliver(&order.completed(1, 2)).await;
+    world.deliver(&order.completed(2)).await;
     let (inserted, deleted) = keys_of_last_write(&world).await;
     assert!(inserted <= 8 && deleted <= 8, "sold: {inserted}, {deleted}");
     assert_eq!(terms_of(&stored(&tickets, &ticket).await).len(), prefixes);
@@ -173,7 +173,7 @@ async fn a_status_changes_no_keys_of_words() {
 
     app.store.retire(world.clock().now()).await.unwrap();
     assert_eq!(terms_of(&stored(&tickets, &ticket).await), [""; 0]);
-    world.deliver(&order.cancelled(1, 3)).await;
+    world.deliver(&order.cancelled(3)).await;
     assert_eq!(titles_now(&world.service.client(), "q=motorhead").await.len(), 1);
 }
 

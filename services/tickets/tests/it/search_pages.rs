@@ -169,11 +169,11 @@ async fn what_stays_on_sale_is_listed_once_while_the_catalogue_changes() {
                 .list_ticket(&seller, json!({ "title": "Arena concert night", "price": 15 }))
                 .await;
             if let Some(reserved) = own.first() {
-                world.deliver(&world.order(&buyer, reserved).created(1, 1)).await;
+                world.deliver(&world.order(&buyer, reserved).created(1)).await;
             }
             if own.len() > 3 {
                 let sold = own.pop().unwrap();
-                world.deliver(&world.order(&buyer, &sold).completed(1, 2)).await;
+                world.deliver(&world.order(&buyer, &sold).completed(2)).await;
                 gone.insert(text(&sold["id"]).to_owned());
                 let deleted = own.pop().unwrap();
                 client.delete(&path(&deleted)).await.expect(204);

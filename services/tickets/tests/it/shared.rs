@@ -163,7 +163,7 @@ async fn nobody_is_shown_what_others_may_see() {
     let (seller, buyer, other) = (world.user(), world.user(), world.user());
     let ticket = world.default_ticket(&seller).await;
     let order = world.order(&buyer, &ticket);
-    world.deliver(&order.created(1, 1)).await;
+    world.deliver(&order.created(1)).await;
     let parties = [seller, buyer, world.infra.admin()].map(|user| world.client_as(&user));
     let others = [world.client_as(&other), world.service.client()];
     // In either order.
@@ -195,7 +195,7 @@ async fn a_reservation_ends_and_an_event_begins_on_time() {
     let begins = world.clock().now() + Duration::from_secs(3600);
     let body = json!({ "title": "Aida", "price": 1, "date": begins });
     let ticket = world.list_ticket(&seller, body).await;
-    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
+    world.deliver(&world.order(&buyer, &ticket).created(1)).await;
     let anyone = world.service.client();
     let shown = async || {
         let listed = list(&anyone, "").await.first().map(|ticket| ticket["status"].clone());

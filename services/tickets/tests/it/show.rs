@@ -45,7 +45,7 @@ async fn an_order_id_is_shown_to_its_buyer_the_seller_and_admins_only() {
         async |user: &TestUser| world.get(user, &ticket).await.expect(200)["orderId"].clone();
     let admin = world.infra.admin();
 
-    for state in [order.created(1, 1), order.completed(1, 2)] {
+    for state in [order.created(1), order.completed(2)] {
         world.deliver(&state).await;
         for user in [&seller, &buyer, &admin] {
             assert_eq!(order_of(user).await, order.id());
@@ -62,7 +62,7 @@ async fn a_ticket_is_reserved_until_its_reservation_expires_and_available_from_t
     let (seller, buyer) = (world.user(), world.user());
     let ticket = world.default_ticket(&seller).await;
     let until = world.clock().now() + Duration::from_secs(900);
-    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
+    world.deliver(&world.order(&buyer, &ticket).created(1)).await;
 
     let reserved = world.get(&buyer, &ticket).await.expect(200);
     assert_eq!(
@@ -100,7 +100,7 @@ async fn a_copy_of_the_current_version_is_not_sent_again() {
     }
 
     // The order is personal, and a reservation that has expired has no new version yet.
-    world.deliver(&world.order(&buyer, &ticket).created(1, 1)).await;
+    world.deliver(&world.order(&buyer, &ticket).created(1)).await;
     assert_eq!(get(anyone(), "\"2\"").await.status, 304);
     assert_eq!(get(world.client_as(&buyer), "\"2\"").await.expect(200)["status"], "reserved");
     world.clock().advance(Duration::from_secs(900));

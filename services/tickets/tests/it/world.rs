@@ -117,20 +117,20 @@ impl TestOrder {
 
     /// Refunded without relisting.
     pub fn withdrawn(&self, version: i64) -> Order {
-        let refunded = self.cancelled(0, version).with_cancel_reason(CancelReason::Refunded);
+        let refunded = self.cancelled(version).with_cancel_reason(CancelReason::Refunded);
         refunded.with_occupies(true)
     }
 
-    pub fn created(&self, hold: i64, version: i64) -> Order {
-        self.0.clone().with_hold(hold).with_version(version)
+    pub fn created(&self, version: i64) -> Order {
+        self.0.clone().with_version(version)
     }
 
-    pub fn completed(&self, hold: i64, version: i64) -> Order {
-        self.created(hold, version).with_status(OrderStatus::Complete)
+    pub fn completed(&self, version: i64) -> Order {
+        self.created(version).with_status(OrderStatus::Complete)
     }
 
-    pub fn cancelled(&self, hold: i64, version: i64) -> Order {
-        let cancelled = self.created(hold, version).with_status(OrderStatus::Cancelled);
+    pub fn cancelled(&self, version: i64) -> Order {
+        let cancelled = self.created(version).with_status(OrderStatus::Cancelled);
         cancelled.with_cancel_reason(CancelReason::Expired).with_occupies(false)
     }
 }

@@ -146,7 +146,7 @@ mod tests {
     fn an_order_event_invalidates_the_order_its_ticket_buyer_and_seller() {
         let (ticket, order, buyer, seller) = ids();
         let data = json!({
-            "id": order, "hold": 1, "userId": buyer, "status": "created", "version": 3,
+            "id": order, "userId": buyer, "status": "created", "version": 3,
             "expiresAt": "2026-11-21T12:00:00Z",
             "ticket": { "id": ticket, "title": "Tosca", "price": 2050, "currency": "usd",
                 "userId": seller, "timeZone": "UTC" },

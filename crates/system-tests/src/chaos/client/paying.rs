@@ -100,9 +100,6 @@ impl Client {
 
     /// Somebody refunds a sale in Stripe's dashboard, all of it or a part; its buyer disputes the charge; or a bank decides.
     pub(super) async fn act_at_stripe(&mut self) -> Outcome {
-        if !self.has_all_features() {
-            return self.read().await;
-        }
         let Some(Sale { intent, .. }) = self.load.state().any_sale(&mut self.rng) else {
             return self.read().await;
         };

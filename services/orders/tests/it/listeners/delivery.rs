@@ -17,7 +17,7 @@ use orders::app;
 use orders::domain::{self, Order};
 use testkit::Bus;
 
-use crate::world::{World, expiration, failed, locked, payment, refund, reserved};
+use crate::world::{World, expiration, failed, payment, refund, reserved, reserved_for};
 
 /// An event that can be delivered any number of times.
 type Delivery = Box<dyn Fn(&Bus) -> BoxFuture<'_, ()>>;
@@ -66,21 +66,21 @@ const TABLE: [(Subject, MakeCase); 13] = [
         Case::of(history, OrderStatus::Created, &third)
     }),
     (TicketUpdated::SUBJECT, |ticket, order| {
-        let locked = locked(ticket, order);
-        let later = Ticket { order_id: None, version: 3, ..locked.clone() };
+        let updated = reserved_for(ticket, order);
+        let later = Ticket { order_id: None, version: 3, ..updated.clone() };
         let history = vec![
             event(TicketCreated(ticket.clone())),
-            event(TicketUpdated(locked)),
+            event(TicketUpdated(updated)),
             event(TicketUpdated(later.clone())),
         ];
-        Case::of(history, OrderStatus::AwaitingPayment, &later)
+        Case::of(history, OrderStatus::Created, &later)
     }),
     (TicketDeleted::SUBJECT, |ticket, order| {
-        let locked = locked(ticket, order);
-        let deleted = Ticket { version: 3, ..locked.clone() };
+        let updated = reserved_for(ticket, order);
+        let deleted = Ticket { version: 3, ..updated.clone() };
         let history = vec![
             event(TicketCreated(ticket.clone())),
-            event(TicketUpdated(locked)),
+            event(TicketUpdated(updated)),
             event(TicketDeleted(deleted.clone())),
         ];
         let mut case = Case::of(history, OrderStatus::Cancelled, &deleted);
@@ -95,21 +95,21 @@ const TABLE: [(Subject, MakeCase); 13] = [
         Case::of(history, OrderStatus::AwaitingPayment, ticket)
     }),
     (ExpirationComplete::SUBJECT, |ticket, order| {
-        let locked = locked(ticket, order);
+        let updated = reserved_for(ticket, order);
         let mut again = expiration(order);
         again.0.version += 1;
         let history =
-            vec![event(TicketUpdated(locked.clone())), event(expiration(order)), event(again)];
-        Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::Expired)
+            vec![event(TicketUpdated(updated.clone())), event(expiration(order)), event(again)];
+        Case::of(history, OrderStatus::Cancelled, &updated).because(CancelReason::Expired)
     }),
     (PaymentCreated::SUBJECT, |ticket, order| {
-        let locked = locked(ticket, order);
+        let updated = reserved_for(ticket, order);
         let history = vec![
-            event(TicketUpdated(locked.clone())),
+            event(TicketUpdated(updated.clone())),
             event(PaymentFailed(failed(order, 1, false))),
             event(PaymentCreated(payment(order))),
         ];
-        Case::of(history, OrderStatus::Complete, &locked)
+        Case::of(history, OrderStatus::Complete, &updated)
     }),
     (PaymentCaptured::SUBJECT, |ticket, order| {
         let captured = payment(order).with_version(5);
@@ -140,23 +140,23 @@ const TABLE: [(Subject, MakeCase); 13] = [
         Case::of(history, OrderStatus::Cancelled, ticket).because(CancelReason::Disputed)
     }),
     (PaymentFailed::SUBJECT, |ticket, order| {
-        let locked = locked(ticket, order);
+        let updated = reserved_for(ticket, order);
         let history = vec![
-            event(TicketUpdated(locked.clone())),
+            event(TicketUpdated(updated.clone())),
             event(PaymentFailed(failed(order, 1, false))),
             event(PaymentFailed(failed(order, 2, true))),
         ];
-        Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::PaymentFailed)
+        Case::of(history, OrderStatus::Cancelled, &updated).because(CancelReason::PaymentFailed)
     }),
     (PaymentRefunded::SUBJECT, |ticket, order| {
-        let locked = locked(ticket, order);
+        let updated = reserved_for(ticket, order);
         let payment = payment(order);
         let history = vec![
-            event(TicketUpdated(locked.clone())),
+            event(TicketUpdated(updated.clone())),
             event(PaymentRefunded(refund(&payment))),
             event(PaymentCreated(payment)),
         ];
-        Case::of(history, OrderStatus::Cancelled, &locked).because(CancelReason::Refunded)
+        Case::of(history, OrderStatus::Cancelled, &updated).because(CancelReason::Refunded)
     }),
     (UserCreated::SUBJECT, |ticket, order| contact_details(ticket, order.user_id)),
     (UserUpdated::SUBJECT, |ticket, order| contact_details(ticket, order.seller_id)),

@@ -1,14 +1,14 @@
-//! `ticket.updated`: updates the replica, and confirms the reservation while tickets runs in the previous version.
+//! `ticket.updated`: updates the replica.
 
 use std::time::Duration;
 
 use common::Money;
-use common::events::{OrderStatus, Ticket, TicketUpdated};
+use common::events::{Ticket, TicketUpdated};
 use common::listing::Listing;
 use orders::listeners::follow_tickets;
 use testkit::fixtures::TicketChanges as _;
 
-use crate::world::{World, locked};
+use crate::world::{World, reserved_for};
 
 #[tokio::test]
 async fn an_older_update_does_not_overwrite_a_newer_one() {
@@ -42,49 +42,33 @@ async fn an_update_without_date_and_venue_clears_them_in_the_replica() {
     assert_eq!((order.ticket.listing.date, order.ticket.listing.venue), (None, None));
 }
 
+/// Only `ticket.reserved` confirms a reservation: an update may be of another order, and arrive late.
 #[tokio::test]
-async fn a_locked_ticket_moves_the_order_to_awaiting_payment_once() {
-    let world = World::start().await;
-    let ticket = world.ticket().await;
-    let order = world.order(&ticket).await;
-    world.bus().publish(&TicketUpdated(locked(&ticket, &order))).await;
-    world.settled().await;
-    assert_eq!(world.stored(order.id).await.status, OrderStatus::AwaitingPayment);
-    let later = Ticket { version: 3, ..locked(&ticket, &order) };
-    world.bus().publish(&TicketUpdated(later)).await;
-    world.settled().await;
-    assert_eq!(world.stored(order.id).await.version, 2);
-}
-
-#[tokio::test]
-async fn a_late_lock_does_not_revive_an_order() {
+async fn an_update_says_nothing_about_orders() {
     let world = World::start().await;
     let ticket = world.ticket().await;
     let cancelled = world.order(&ticket).await;
     world.cancel(&cancelled).await;
-    let complete = world.order(&ticket).await;
-    world.pay(&complete).await;
-    let before = [world.stored(cancelled.id).await, world.stored(complete.id).await];
-    for order in [&cancelled, &complete] {
-        world.bus().publish(&TicketUpdated(locked(&ticket, order))).await;
+    let order = world.order(&ticket).await;
+    let before = [world.stored(cancelled.id).await, world.stored(order.id).await];
+    for order in [&cancelled, &order] {
+        world.bus().publish(&TicketUpdated(reserved_for(&ticket, order))).await;
         world.settled().await;
     }
-    assert_eq!([world.stored(cancelled.id).await, world.stored(complete.id).await], before);
+    assert_eq!([world.stored(cancelled.id).await, world.stored(order.id).await], before);
 }
 
 #[tokio::test]
 async fn several_tickets_are_followed_together_by_their_newest_versions() {
     let world = World::start().await;
     let [one, two] = [world.ticket().await, world.ticket().await];
-    let order = world.order(&two).await;
     let at = |ticket: &Ticket, version| Ticket { version, ..ticket.clone() };
-    let batch = vec![at(&one, 5), at(&one, 3), Ticket { version: 2, ..locked(&two, &order) }];
+    let batch = vec![at(&one, 5), at(&one, 3), Ticket { version: 2, ..two.clone() }];
     for _ in 0..2 {
         follow_tickets(world.app.clone(), batch.clone()).await.unwrap();
         let versions = [&one, &two].map(|ticket| world.app.store.ticket(ticket.id));
         let versions = futures::future::join_all(versions).await.into_iter();
         let versions: Vec<i64> = versions.map(|ticket| ticket.unwrap().unwrap().version).collect();
         assert_eq!(versions, [5, 2]);
-        assert_eq!(world.stored(order.id).await.status, OrderStatus::AwaitingPayment);
     }
 }
