@@ -2,13 +2,15 @@
 //!
 //! A result is used only if its read was begun late enough for the request: no longer ago than [`MAX_AGE`], or than the client
 //! says (`Cache-Control: no-cache`), and not before what it shows was changed here. So a read that was begun before a change
-//! doesn't answer a request that came after it, even if it ends later. What another process has changed is seen when the result
-//! is too old.
+//! doesn't answer a request that came after it, even if it ends later. While a change is being written each request is answered by
+//! a read that was begun after it had come: what a database shows before the write is durable is seen as soon as without sharing. What
+//! another process has changed is seen when the result is too old.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
@@ -53,6 +55,8 @@ pub struct SharedReads<K, V> {
     /// As their metric calls them.
     name: &'static str,
     results: Cache<K, Arc<Shared<V>>, Size>,
+    /// How many changes of each are being written.
+    changing: Mutex<HashMap<K, usize>>,
     /// How often all results were forgotten.
     generation: AtomicU64,
     clock: Clock,
@@ -77,7 +81,13 @@ impl<K: Clone + Eq + Hash, V: Shareable> SharedReads<K, V> {
     /// Their results take so many bytes at most. One that takes more than an eighth of that isn't kept.
     pub fn new(name: &'static str, capacity: usize, clock: Clock) -> Self {
         let results = Cache::with_weighter(capacity / 1024, capacity as u64, Size);
-        SharedReads { name, results, generation: AtomicU64::new(0), clock }
+        SharedReads {
+            name,
+            results,
+            changing: Mutex::default(),
+            generation: AtomicU64::new(0),
+            clock,
+        }
     }
 
     /// The result of a read that was begun late enough: one that is known, or in progress, or this one. Another's read
@@ -90,6 +100,7 @@ impl<K: Clone + Eq + Hash, V: Shareable> SharedReads<K, V> {
         read: impl Future<Output = Result<V, E>>,
     ) -> Result<Arc<V>, E> {
         let generation = self.generation();
+        let max_age = if self.is_changing(key) { Duration::ZERO } else { max_age };
         // None: the machine was started less than that ago.
         let since = Instant::now().checked_sub(max_age);
         let deadline = tokio::time::Instant::now() + TIMEOUT;
@@ -127,6 +138,24 @@ impl<K: Clone + Eq + Hash, V: Shareable> SharedReads<K, V> {
         }
     }
 
+    /// To be called before a change is written, and [`SharedReads::end_change`] when that has ended.
+    pub fn begin_change(&self, key: &K) {
+        *self.changing().entry(key.clone()).or_default() += 1;
+    }
+
+    /// It was written, or that has failed, and may have been done nevertheless.
+    pub fn end_change(&self, key: &K) {
+        let mut changing = self.changing();
+        if let Some(count) = changing.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                changing.remove(key);
+            }
+        }
+        drop(changing);
+        self.forget(key);
+    }
+
     /// To be called after it was changed: reads that were begun before don't answer those who come from now on.
     pub fn forget(&self, key: &K) {
         self.results.remove(key);
@@ -140,6 +169,14 @@ impl<K: Clone + Eq + Hash, V: Shareable> SharedReads<K, V> {
     /// The memory that the results take, in bytes.
     pub fn size(&self) -> u64 {
         self.results.weight()
+    }
+
+    fn is_changing(&self, key: &K) -> bool {
+        self.changing().contains_key(key)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, HashMap<K, usize>> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn generation(&self) -> u64 {
@@ -310,6 +347,21 @@ mod tests {
         assert_eq!(after_a_change(MaxAge::NONE, |_| ()).await, "after");
         // Without any of these, it does.
         assert_eq!(after_a_change(age, |_| ()).await, "before");
+    }
+
+    #[tokio::test]
+    async fn while_a_change_is_written_a_result_answers_only_who_came_before_its_read() {
+        let (reads, age) = (reads(), MaxAge(Duration::from_secs(3600)));
+        assert_eq!(get(&reads, age, "1").await, "1");
+        reads.begin_change(&KEY);
+        reads.begin_change(&KEY);
+        assert_eq!(get(&reads, age, "2").await, "2");
+        reads.end_change(&KEY);
+        assert_eq!(get(&reads, age, "3").await, "3");
+        assert_eq!(get(&reads, age, "4").await, "4");
+        reads.end_change(&KEY);
+        assert_eq!(get(&reads, age, "5").await, "5");
+        assert_eq!(get(&reads, age, "6").await, "5");
     }
 
     /// The read that was begun before isn't kept, either.

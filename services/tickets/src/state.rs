@@ -62,12 +62,32 @@ impl Shared {
 
     /// Who changes a listing sees it in every list at once. How many of its places are left may be shown a second late there:
     /// in a rush, that changes with every request.
-    fn forget(&self, id: TicketId, changed: Changed) {
-        self.tickets.forget(&id);
+    fn end_change(&self, id: TicketId, changed: Changed) {
+        self.tickets.end_change(&id);
         match changed {
             Changed::Listing => self.lists.forget_all(),
             Changed::Summary => {}
         }
+    }
+}
+
+/// A change of a ticket that is being written. Dropped after that, also if it has failed: it may have been done.
+struct Changing {
+    shared: Arc<Shared>,
+    id: TicketId,
+    changed: Changed,
+}
+
+impl Changing {
+    fn begin(shared: &Arc<Shared>, id: TicketId, changed: Changed) -> Changing {
+        shared.tickets.begin_change(&id);
+        Changing { shared: Arc::clone(shared), id, changed }
+    }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        self.shared.end_change(self.id, self.changed);
     }
 }
 
@@ -95,7 +115,9 @@ impl App {
         let context = ServiceContext::connect("tickets", &settings.context, clock.clone()).await?;
         let shared = Arc::new(Shared::new(&clock));
         let changes = Arc::clone(&shared);
-        let on_change = Arc::new(move |id, changed| changes.forget(id, changed));
+        let on_change = Arc::new(move |id, changed| -> Box<dyn Send> {
+            Box::new(Changing::begin(&changes, id, changed))
+        });
         Ok(App {
             store: Store::open(&context.database, clock.clone(), on_change).await?,
             shared,

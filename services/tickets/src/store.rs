@@ -115,8 +115,8 @@ pub enum Changed {
     Summary,
 }
 
-/// Is called after each write that readers can see, also after one that has failed: it may have been done.
-pub type OnChange = Arc<dyn Fn(TicketId, Changed) + Send + Sync>;
+/// Is called before each write that readers can see; what it returns is dropped after that.
+pub type OnChange = Arc<dyn Fn(TicketId, Changed) -> Box<dyn Send> + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Store {
@@ -161,7 +161,7 @@ impl Store {
 
     /// The same store, which says nothing of its changes.
     pub fn silent(&self) -> Self {
-        Store { on_change: Arc::new(|_, _| ()), ..self.clone() }
+        Store { on_change: Arc::new(|_, _| Box::new(())), ..self.clone() }
     }
 
     /// For the relay and the admin commands.
@@ -198,9 +198,8 @@ impl Store {
     ) -> Result<()> {
         let id = new.thing.id;
         let Change { thing, events } = document(new);
-        let inserted = self.documents.insert_for(request, response, &thing, &events).await;
-        (self.on_change)(id, Changed::Listing);
-        inserted
+        let _changing = (self.on_change)(id, Changed::Listing);
+        self.documents.insert_for(request, response, &thing, &events).await
     }
 }
 

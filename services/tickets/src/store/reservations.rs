@@ -273,9 +273,8 @@ impl Store {
         let is_written = match change.map(document) {
             Some(Change { thing, events }) => {
                 let (tickets, version) = (&self.documents, ticket.version);
-                let written = tickets.replace_where(version, as_read, &thing, done, &events).await;
-                (self.on_change)(id, Changed::Summary);
-                written?
+                let _changing = (self.on_change)(id, Changed::Summary);
+                tickets.replace_where(version, as_read, &thing, done, &events).await?
             }
             None => {
                 let mut unchanged = as_read;
@@ -326,9 +325,8 @@ impl Store {
             let as_read = doc! { "changes": ticket.changes };
             let tickets = &self.documents;
             let version = ticket.version;
-            let written = tickets.replace_where(version, as_read, &thing, doc! {}, &events).await;
-            (self.on_change)(id, Changed::Listing);
-            if written? {
+            let _changing = (self.on_change)(id, Changed::Listing);
+            if tickets.replace_where(version, as_read, &thing, doc! {}, &events).await? {
                 return Ok(Some(thing.0));
             }
         }

@@ -55,8 +55,7 @@ impl Store {
             let change: Option<Change<Ticket>> = ticket.suspend(suspended);
             Ok::<_, store::Error>(change.map(document))
         };
-        let changed = self.documents.change(id, decide).await;
-        (self.on_change)(id, Changed::Listing);
-        changed.map(drop)
+        let _changing = (self.on_change)(id, Changed::Listing);
+        self.documents.change(id, decide).await.map(drop)
     }
 }
