@@ -28,7 +28,7 @@ pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
         listed = size;
         let ask = async |query: &search_load::SearchQuery, path: &str| {
             let visitor = if query.is_own { &seller } else { &anyone };
-            let answer = visitor.get(&format!("{tickets}{path}")).await?;
+            let answer = visitor.get_new(&format!("{tickets}{path}")).await?;
             ensure!(answer.status == StatusCode::OK, "{path}: {}", answer.status);
             anyhow::Ok(answer.json()["next"].as_str().map(str::to_owned))
         };

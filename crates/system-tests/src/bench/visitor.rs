@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use axum::body::{Body, Bytes, to_bytes};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -65,15 +65,22 @@ impl Visitor {
     }
 
     pub async fn get(&self, url: &str) -> Result<Answer> {
-        self.send(Method::GET, url, Body::empty()).await
+        self.send(self.request(Method::GET, url, Body::empty())?).await
+    }
+
+    /// As [`Visitor::get`], of what is read for this request, and not for others before.
+    pub async fn get_new(&self, url: &str) -> Result<Answer> {
+        let mut request = self.request(Method::GET, url, Body::empty())?;
+        request.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self.send(request).await
     }
 
     pub async fn post(&self, url: &str, body: &Value) -> Result<Answer> {
-        self.send(Method::POST, url, Body::from(body.to_string())).await
+        self.send(self.request(Method::POST, url, Body::from(body.to_string()))?).await
     }
 
     pub async fn delete(&self, url: &str) -> Result<Answer> {
-        self.send(Method::DELETE, url, Body::empty()).await
+        self.send(self.request(Method::DELETE, url, Body::empty())?).await
     }
 
     /// The response to a GET, without its body.
@@ -90,8 +97,7 @@ impl Visitor {
         Ok(request.header(header::CONTENT_TYPE, "application/json").body(body)?)
     }
 
-    async fn send(&self, method: Method, url: &str, body: Body) -> Result<Answer> {
-        let request = self.request(method, url, body)?;
+    async fn send(&self, request: Request<Body>) -> Result<Answer> {
         let whole = async {
             let (head, body) = self.http.request(request).await?.into_parts();
             let retry_after = head.headers.get(header::RETRY_AFTER);
