@@ -44,11 +44,6 @@ macro_rules! id {
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 $name(Uuid::from_bytes(bytes))
             }
-
-            /// The last 62 bits, which are random.
-            pub fn random_bits(self) -> i64 {
-                i64::try_from(self.0.as_u128() & ((1 << 62) - 1)).unwrap_or_default()
-            }
         }
 
         impl Id for $name {

@@ -53,6 +53,7 @@ impl Serialize for TicketDocument {
             searched_edit: i64,
             listed: bool,
             on_sale_until: Time,
+            /// These three say nothing; but replicas of the previous version can't read a ticket without.
             hold: i64,
             hold_version: i64,
             written_hold: (i64, i64),

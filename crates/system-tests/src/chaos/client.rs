@@ -107,15 +107,13 @@ impl Client {
             .await?;
         if let Some(ticket) = ticket_in(&response, 201) {
             let mut state = self.load.state();
-            let quantity = ticket.quantity;
-            let ticket_id = ticket.id.clone();
             state.add_listing(Listing {
-                ticket: ticket_id,
+                ticket: ticket.id.clone(),
                 title,
                 seller,
                 quantity,
                 max_per_order,
-                sold_together: sold_together && quantity > 1,
+                sold_together,
             });
             state.acknowledged.tickets.push(ticket);
         }
