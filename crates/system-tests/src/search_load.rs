@@ -206,14 +206,20 @@ impl Catalogue {
     }
 }
 
-/// Asks each query so many times, one after the other, all queries in turn; each time also for the next page.
+/// Asks each query so many times, one after the other, all queries in turn; each time also for the next page. A round that would
+/// begin after the time limit is left out.
 pub async fn measure<E>(
     queries: &[SearchQuery],
     rounds: usize,
+    limit: Duration,
     ask: impl AsyncFn(&SearchQuery, &str) -> Result<Option<String>, E>,
 ) -> Result<Vec<Latency>, E> {
     let mut taken: HashMap<&'static str, Vec<Duration>> = HashMap::new();
+    let begun = Instant::now();
     for _ in 0..rounds {
+        if begun.elapsed() > limit {
+            break;
+        }
         for query in queries {
             let mut path = query.path.clone();
             for _ in 0..2 {

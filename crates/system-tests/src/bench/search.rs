@@ -1,5 +1,7 @@
 //! Searches in a catalogue that grows: of all queries, the latency of a page.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use common::{Clock, ids::UserId};
 use http::StatusCode;
@@ -10,8 +12,10 @@ use crate::Stack;
 use crate::search_load::{self, Catalogue};
 
 const SIZES: [u64; 3] = [10_000, 100_000, 300_000];
-/// How often each query is asked.
-const ROUNDS: usize = 20;
+/// How often each query is asked, for two pages each time.
+const ROUNDS: usize = 100;
+/// What that may take for each size. A slow version is asked less often.
+const TIME_LIMIT: Duration = Duration::from_secs(90);
 
 pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
     let (auth, tickets) = (stack.url_of("auth"), stack.url_of("tickets"));
@@ -34,9 +38,9 @@ pub async fn measure(stack: &Stack) -> Result<Vec<Figure>> {
         };
         let queries = catalogue.queries();
         // Once, to fill the caches.
-        search_load::measure(&queries, 1, ask).await?;
+        search_load::measure(&queries, 1, TIME_LIMIT, ask).await?;
         let subject = format!("search, {size} listings");
-        let latencies = search_load::measure(&queries, ROUNDS, ask).await?;
+        let latencies = search_load::measure(&queries, ROUNDS, TIME_LIMIT, ask).await?;
         let slowest = latencies.iter().max_by_key(|it| it.p99).context("queries")?;
         println!("    {subject}: the slowest is {}", slowest.name);
         figures.push(Figure::millis(&subject, "p99 of the slowest query", slowest.p99));
