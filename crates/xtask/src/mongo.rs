@@ -14,14 +14,15 @@ use crate::{probe::Probe, process::Spec};
 
 const ALREADY_INITIALIZED: i32 = 23;
 
-/// How to start it. `cache_gb` limits its memory.
-pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16, cache_gb: &str) -> Spec {
+/// How to start it.
+pub fn spec(program: &std::path::Path, data: &std::path::Path, port: u16) -> Spec {
     let port_text = port.to_string();
     let args = [
         ("--bind_ip", "127.0.0.1"),
         ("--port", port_text.as_str()),
         ("--replSet", "rs0"),
-        ("--wiredTigerCacheSizeGB", cache_gb),
+        // As on a cluster. That much is taken only by so much data.
+        ("--wiredTigerCacheSizeGB", "0.5"),
         ("--oplogSize", "512"),
         // A single member has no other to hand over to before it shuts down.
         ("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),

@@ -272,7 +272,7 @@ impl Run {
         fs::DirBuilder::new().mode(0o700).create(&data)?;
         report.log(&format!("Starting mongod on port {port}, with its data in {}", data.display()));
         ports.release(&[port]);
-        stack.start(mongo::spec(mongod, &data, port, "0.5"))?;
+        stack.start(mongo::spec(mongod, &data, port))?;
         stack.until_ready().await?;
         mongo::initiate(port).await?;
         stack.supervise();

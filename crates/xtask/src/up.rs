@@ -246,7 +246,7 @@ impl Up {
             ports.release(&spec.ports);
             stack.start(spec)
         };
-        launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod, "0.25"), stack)?;
+        launch(mongo::spec(&servers.mongod, &root.data_of("mongod")?, mongod), stack)?;
         let passwords = nats::Passwords::prepare(root)?;
         launch(nats::spec(servers.nats, root, [broker, nats_monitor], &passwords)?, stack)?;
         launch(redis(servers.redis, root, redis_port)?, stack)?;
