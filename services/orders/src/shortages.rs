@@ -3,7 +3,7 @@
 //!
 //! It is only ever used to refuse, for a tenth of a second, never past the end of a reservation that it knows of, and not
 //! after this process has changed an order of the listing. What another replica has changed counts that much later. When the
-//! time is over, one buyer tries, and the others wait for what comes of it.
+//! time is over, one buyer tries, and the others wait for what comes of it: if the buyer gets something, all of them try.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::ids::TicketId;
 use common::{Quantity, Time};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::domain::{Order, TicketReplica};
@@ -42,13 +42,13 @@ struct Recent {
     counter: u64,
 }
 
-/// A listing that was short.
+/// A listing of which somebody asks whether it is short.
 struct Listing {
     /// Changes with its orders, and is never used again.
     state: u64,
     known: Option<Known>,
-    /// Of those who try although it was short.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Of those who try although it was short. Closed when it no longer is.
+    turn: Option<Arc<Semaphore>>,
 }
 
 struct Known {
@@ -79,7 +79,7 @@ impl Shortages {
             return None;
         }
         *counter += 1;
-        let listing = Listing { state: *counter, known: None, turn: Arc::default() };
+        let listing = Listing { state: *counter, known: None, turn: None };
         listings.insert(ticket, listing);
         Some(Before(*counter))
     }
@@ -88,6 +88,7 @@ impl Shortages {
     pub fn remember(&self, before: Before, ticket: &TicketReplica, shortage: &Shortage) {
         let mut recent = self.recent();
         let Some(listing) = recent.listings.get_mut(&ticket.id) else { return };
+        listing.turn.get_or_insert_with(|| Arc::new(Semaphore::new(1)));
         if listing.state == before.0 {
             let (shortage, version) = (shortage.clone(), ticket.version);
             listing.known = Some(Known { shortage, version, until: Instant::now() + LIFETIME });
@@ -104,10 +105,10 @@ impl Shortages {
         applies.then(|| shortage.clone())
     }
 
-    /// Waits until nobody else tries to reserve something of a listing that was short. None: it wasn't.
-    pub async fn turn(&self, ticket: TicketId) -> Option<OwnedMutexGuard<()>> {
-        let turn = self.recent().listings.get(&ticket).map(|listing| Arc::clone(&listing.turn))?;
-        Some(turn.lock_owned().await)
+    /// Waits until nobody else tries to reserve something of a listing that was short. None: it wasn't, or no longer is.
+    pub async fn turn(&self, ticket: TicketId) -> Option<OwnedSemaphorePermit> {
+        let turn = self.recent().listings.get(&ticket)?.turn.clone()?;
+        turn.acquire_owned().await.ok()
     }
 
     /// An order of the listing has changed: its places may be free, or sold.
@@ -120,9 +121,12 @@ impl Shortages {
         }
     }
 
-    /// Places of the listing were free: nobody has to wait for others.
+    /// Places of the listing were free: nobody has to wait for others, nor do those who already do.
     pub fn is_over(&self, ticket: TicketId) {
-        self.recent().listings.remove(&ticket);
+        let turn = self.recent().listings.remove(&ticket).and_then(|listing| listing.turn);
+        if let Some(turn) = turn {
+            turn.close();
+        }
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -201,14 +205,42 @@ mod tests {
     async fn one_buyer_tries_while_the_others_wait() {
         let (ticket, now) = (listed(), now());
         let shortages = Shortages::default();
-        assert!(shortages.turn(ticket.id).await.is_none(), "nobody was refused yet");
+        assert!(shortages.turn(ticket.id).await.is_none());
         let before = shortages.before(ticket.id).unwrap();
+        assert!(shortages.turn(ticket.id).await.is_none(), "nobody was refused yet");
+        shortages.remember(before, &ticket, &short(None));
         let turn = shortages.turn(ticket.id).await;
+        assert!(turn.is_some());
         let mut waiting = std::pin::pin!(shortages.turn(ticket.id));
         assert!(futures::poll!(&mut waiting).is_pending());
-        shortages.remember(before, &ticket, &short(None));
+        // An order has changed, so nothing is known for a moment: still one at a time.
+        shortages.forget(ticket.id);
+        let mut later = std::pin::pin!(shortages.turn(ticket.id));
+        assert!(futures::poll!(&mut later).is_pending());
+        shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &short(None));
         drop(turn);
         assert!(waiting.await.is_some());
         assert!(shortages.of(&ticket, Quantity::ONE, now).is_some());
+        assert!(later.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_once_a_buyer_has_reserved_something() {
+        let ticket = listed();
+        let shortages = Shortages::default();
+        shortages.remember(shortages.before(ticket.id).unwrap(), &ticket, &short(None));
+        let turn = shortages.turn(ticket.id).await;
+        assert!(turn.is_some());
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(shortages.turn(ticket.id))).collect();
+        for waiting in &mut waiting {
+            assert!(futures::poll!(waiting).is_pending());
+        }
+        shortages.is_over(ticket.id);
+        // Their turns don't wait for that buyer's, which isn't over yet.
+        for waiting in waiting {
+            assert!(waiting.await.is_none());
+        }
+        assert!(shortages.turn(ticket.id).await.is_none());
+        drop(turn);
     }
 }

@@ -11,6 +11,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use http::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::cpu::CpuTimes;
 use super::figures::{self, Better, Figure};
@@ -127,9 +128,11 @@ async fn visit(buyer: Visitor, site: Arc<str>, ticket: Arc<str>, arrival: Instan
 impl Visit {
     async fn reserves(&mut self, buyer: &Visitor, site: &str, ticket: &str) -> Option<String> {
         let begun = Instant::now();
+        // As a page's form: an answer of 503 doesn't say that nothing was reserved.
+        let key = Uuid::now_v7();
         for _ in 0..ATTEMPTS {
             let body = json!({ "ticketId": ticket });
-            match buyer.post(&format!("{site}/api/orders"), &body).await {
+            match buyer.post_again(&format!("{site}/api/orders"), &body, &key).await {
                 Ok(answer) if answer.status == StatusCode::CREATED => {
                     self.saw(Event::Reserved);
                     self.reserving = Some(begun.elapsed());

@@ -79,6 +79,13 @@ impl Visitor {
         self.send(self.request(Method::POST, url, Body::from(body.to_string()))?).await
     }
 
+    /// As [`Visitor::post`], of a request that may be sent again with the same key.
+    pub async fn post_again(&self, url: &str, body: &Value, key: &Uuid) -> Result<Answer> {
+        let mut request = self.request(Method::POST, url, Body::from(body.to_string()))?;
+        request.headers_mut().insert("idempotency-key", key.to_string().parse()?);
+        self.send(request).await
+    }
+
     pub async fn delete(&self, url: &str) -> Result<Answer> {
         self.send(self.request(Method::DELETE, url, Body::empty())?).await
     }
