@@ -38,6 +38,14 @@ pub fn command(environment: &Environment, args: &[OsString]) -> Command {
     command
 }
 
+/// The programs of the whole workspace. cargo unifies the features of dependencies over the selected packages, so that selecting fewer
+/// would compile the dependencies a second time; so would the tests, but for `--examples`: there are none, but selecting them
+/// unifies the features with those that tests need.
+pub fn programs(release: bool) -> Vec<OsString> {
+    let examples = if release { "--release" } else { "--examples" };
+    ["--workspace", "--bins", examples].map(OsString::from).into()
+}
+
 /// `cargo build` with these arguments.
 pub async fn build(environment: &Environment, args: &[OsString]) -> Result<()> {
     let args = [&["build".into()], args].concat();

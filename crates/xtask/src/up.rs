@@ -188,16 +188,9 @@ impl Up {
         if !options.watch {
             return std::future::pending().await;
         }
-        let (binaries, build) = (environment.binaries(options.release), self.build());
+        let (binaries, build) =
+            (environment.binaries(options.release), cargo::programs(options.release));
         Watch { environment, report, services, binaries, build }.run(stack).await
-    }
-
-    /// The programs of the whole workspace. cargo unifies the features of dependencies over the selected packages, so that selecting
-    /// fewer would compile the dependencies a second time.
-    fn build(&self) -> Vec<OsString> {
-        let mut args: Vec<OsString> = vec!["--workspace".into(), "--bins".into()];
-        args.extend(self.options.release.then(|| "--release".into()));
-        args
     }
 
     /// Everything before the first process: stops stale ones, finds the servers, builds the services.
@@ -213,7 +206,7 @@ impl Up {
         let servers = Servers::find(&environment.path, report).await?;
         if !options.no_build {
             report.log("Building the services");
-            cargo::build(environment, &self.build()).await?;
+            cargo::build(environment, &cargo::programs(options.release)).await?;
         }
         Ok(Prepared { servers, ports, gateway })
     }
