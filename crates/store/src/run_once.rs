@@ -49,15 +49,17 @@ impl<T: Aggregate> Documents<T> {
         if !request.has_key() {
             return Ok(None);
         }
-        let holder = self
-            .documents
-            .clone_with_type::<Holder<R>>()
-            .find_one(doc! { "requests.id": request.id() })
-            .projection(doc! { "requests.$": 1 })
-            // A response that a failover could roll back doesn't count yet.
-            .read_concern(ReadConcern::linearizable())
-            .await
-            .map_err(Error::from)?;
+        let holders = self.documents.clone_with_type::<Holder<R>>();
+        let find = |read_concern| {
+            let find = holders.find_one(doc! { "requests.id": request.id() });
+            find.projection(doc! { "requests.$": 1 }).read_concern(read_concern)
+        };
+        // As a rule there is none; that costs no write, and is decided by an insert.
+        if find(ReadConcern::local()).await.map_err(Error::from)?.is_none() {
+            return Ok(None);
+        }
+        // A response that a failover could roll back doesn't count yet.
+        let holder = find(ReadConcern::linearizable()).await.map_err(Error::from)?;
         let Some(stored) = holder.and_then(|mut holder| holder.requests.pop()) else {
             return Ok(None);
         };
