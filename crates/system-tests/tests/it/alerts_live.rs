@@ -160,10 +160,9 @@ async fn four_faults_raise_their_alerts_and_health_raises_none() {
         pause_consumer(&stack, json!({})).await;
         quiet(&prometheus).await;
 
-        let mailbox = stack.processes().wait_for("mail").await.unwrap();
-        mailbox.send(Signal::SIGSTOP);
+        let mailbox = stack.freeze("mail").await;
         raised(&prometheus, "MailsWait").await;
-        mailbox.send(Signal::SIGCONT);
+        drop(mailbox);
         quiet(&prometheus).await;
     };
     tokio::select! {

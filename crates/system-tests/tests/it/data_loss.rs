@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use mongodb::Database;
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use system_tests::{Person, Stack, workspace};
+use system_tests::{Frozen, Person, Stack, workspace};
 use testkit::{eventually, retry_for};
 
 use crate::shared;
@@ -23,13 +23,13 @@ async fn the_broker_is_wiped() {
     buyer.sees_order(&order, "awaiting:payment").await;
 
     // orders is suspended. A ticket is listed and published; then the broker loses its disk.
-    stack.signal("orders", Signal::SIGSTOP);
+    let orders = stack.freeze("orders").await;
     let unconsumed = seller.offers("Manon", "20.50").await;
     wait_until_published(&stack, "tickets", "tickets").await;
-    stack.signal("nats", Signal::SIGSTOP);
+    let nats = stack.freeze("nats").await;
     std::fs::remove_dir_all(stack.data("nats")).unwrap();
     stack.signal("nats", Signal::SIGKILL);
-    stack.signal("orders", Signal::SIGCONT);
+    drop((nats, orders));
 
     // tickets recreates its stream and republishes all tickets.
     eventually("orders to have the ticket", || async {
@@ -52,28 +52,28 @@ async fn the_messages_of_a_charge_and_of_its_answer_are_lost() {
     let order = buyer.reserves(&ticket).await;
     buyer.sees_order(&order, "awaiting:payment").await;
 
-    suspend_consumer(&stack, "orders").await;
+    let orders = suspend_consumer(&stack, "orders").await;
     // Authorised: whether the card is charged, orders decides.
     buyer.pays(&order, "tok_visa").await.expect(202);
     wait_until_published(&stack, "payments", "payments").await;
     purge(&stack, "PAYMENTS").await;
-    stack.signal("orders", Signal::SIGCONT);
+    drop(orders);
     // payments reminds orders.
     buyer.sees_order(&order, "complete").await;
 
     let ticket = seller.offers("Fidelio", "20.50").await;
     let order = buyer.reserves(&ticket).await;
     buyer.sees_order(&order, "awaiting:payment").await;
-    suspend_consumer(&stack, "orders").await;
+    let orders = suspend_consumer(&stack, "orders").await;
     // Authorised: whether the card is charged, orders decides.
     buyer.pays(&order, "tok_visa").await.expect(202);
     wait_until_published(&stack, "payments", "payments").await;
-    suspend_consumer(&stack, "payments").await;
-    stack.signal("orders", Signal::SIGCONT);
+    let payments = suspend_consumer(&stack, "payments").await;
+    drop(orders);
     buyer.sees_order(&order, "complete").await;
     wait_until_published(&stack, "orders", "orders").await;
     purge(&stack, "ORDERS").await;
-    stack.signal("payments", Signal::SIGCONT);
+    drop(payments);
     payments_know(&stack, &order, "complete").await;
 }
 
@@ -90,20 +90,20 @@ async fn the_messages_of_a_refund_and_of_its_answer_are_lost() {
         payments_know(&stack, &order, "complete").await;
         let payment = buyer.payment(&order).await["id"].as_str().unwrap().to_owned();
 
-        suspend_consumer(&stack, "orders").await;
+        let orders = suspend_consumer(&stack, "orders").await;
         seller.refunds(&payment).await.expect(202);
         buyer.sees_payment(&order, "refunded").await;
         wait_until_published(&stack, "payments", "payments").await;
         if lost == "PAYMENTS" {
             purge(&stack, lost).await;
-            stack.signal("orders", Signal::SIGCONT);
+            drop(orders);
         } else {
-            suspend_consumer(&stack, "payments").await;
-            stack.signal("orders", Signal::SIGCONT);
+            let payments = suspend_consumer(&stack, "payments").await;
+            drop(orders);
             buyer.sees_order(&order, "cancelled").await;
             wait_until_published(&stack, "orders", "orders").await;
             purge(&stack, lost).await;
-            stack.signal("payments", Signal::SIGCONT);
+            drop(payments);
         }
         // payments reminds orders.
         buyer.sees_order(&order, "cancelled").await;
@@ -122,7 +122,7 @@ async fn payments_know(stack: &Stack, order: &str, status: &str) {
 }
 
 /// Suspends a service, and waits until its last request for messages has expired: else one would wait in its socket.
-async fn suspend_consumer(stack: &Stack, service: &str) {
+async fn suspend_consumer(stack: &Stack, service: &str) -> Frozen {
     let jetstream = async_nats::jetstream::new(stack.nats().await.unwrap());
     let consumed = || Stream::ALL.into_iter().filter(|it| it.consumers().contains(&service));
     for stream in consumed() {
@@ -133,7 +133,7 @@ async fn suspend_consumer(stack: &Stack, service: &str) {
         })
         .await;
     }
-    stack.signal(service, Signal::SIGSTOP);
+    let frozen = stack.freeze(service).await;
     for stream in consumed() {
         let stream = jetstream.get_stream(stream.name()).await.unwrap();
         eventually("the last request to expire", || async {
@@ -141,6 +141,7 @@ async fn suspend_consumer(stack: &Stack, service: &str) {
         })
         .await;
     }
+    frozen
 }
 
 async fn purge(stack: &Stack, stream: &str) {
@@ -167,10 +168,11 @@ async fn a_database_is_restored() {
         services_agree(&stack).await;
 
         // As in docs/operating.md: stop, restore, bump the versions, start, republish.
-        stack.signal(service, Signal::SIGSTOP);
+        let frozen = stack.freeze(service).await;
         restore(&database, backup).await;
         stack.operate(service, &["republish", "--restored"]).await.expect_success();
         stack.signal(service, Signal::SIGKILL);
+        drop(frozen);
         stack.is_ready(service).await;
         for publisher in publishers {
             stack.operate(publisher, &["republish"]).await.expect_success();

@@ -178,12 +178,13 @@ async fn kill_everything(stack: &Stack, wipe: bool) {
     let replicas: Vec<String> = services
         .flat_map(|service| (1..=REPLICAS).map(move |replica| format!("{service}-{replica}")))
         .collect();
-    stack.signal("nats", Signal::SIGSTOP);
+    let nats = stack.freeze("nats").await;
     let killed: Vec<_> = replicas.iter().map(|name| stack.signal(name, Signal::SIGKILL)).collect();
     if wipe {
         std::fs::remove_dir_all(stack.data("nats")).unwrap();
     }
     stack.signal("nats", Signal::SIGKILL);
+    drop(nats);
     for process in killed {
         testkit::eventually("a process to exit", || async {
             (!process.is_running()).then_some(())

@@ -1,6 +1,5 @@
 //! Buying and selling with plain forms.
 
-use nix::sys::signal::Signal;
 use system_tests::{Page, PlainBrowser};
 use testkit::eventually;
 
@@ -226,12 +225,12 @@ async fn after_the_last_card_the_page_looks_again_by_itself_until_the_order_has_
         page.expect_part(left);
     }
     // orders doesn't receive the event yet.
-    stack.signal("nats", Signal::SIGSTOP);
+    let nats = stack.freeze("nats").await;
     let page = buyer.pays(&order, "tok_chargeDeclined").await;
     page.expect_part("order-no-attempts-left");
     assert!(page.texts("main form").is_empty(), "nothing can be submitted any more");
     assert!(page.answer.text.contains(REFRESHES));
-    stack.signal("nats", Signal::SIGCONT);
+    drop(nats);
     let page = shows(&buyer, &order, "order-payment-failed").await;
     page.expect_part("money-never-taken");
     assert!(!page.answer.text.contains(REFRESHES));
