@@ -8,6 +8,7 @@ use async_nats::jetstream::{self, message::PublishMessage};
 use bson::{Document, doc};
 use common::events::{Event, Order, OrderCreated};
 use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use system_tests::{Stack, clock, workspace};
@@ -182,7 +183,9 @@ impl<'a> Load<'a> {
                 nats.send_publish(OrderCreated::SUBJECT.as_str(), message).await.unwrap().await
             }
         });
-        for published in join_all(published).await {
+        // Each acknowledgement has its time limit: not all at once.
+        let mut published = stream::iter(published).buffer_unordered(64);
+        while let Some(published) = published.next().await {
             published.unwrap();
         }
         let schedules = self.stack.database("expiration").await.collection::<Document>("schedules");
