@@ -30,7 +30,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         commit::build(&environment, &commit, &folder, &programs, commit::Profile::Release).await?;
         base = vec!["--base".into(), commit.into(), programs.into_os_string()];
     }
-    cargo::build(&environment, &cargo::programs(true)).await?;
+    cargo::build_programs(&environment, true).await?;
     let name = commit::name("HEAD").await?;
     println!("{}, {name}", machine());
     let args = [vec!["--name".into(), name.into()], base, options.args].concat();

@@ -38,17 +38,12 @@ pub fn command(environment: &Environment, args: &[OsString]) -> Command {
     command
 }
 
-/// The programs of the whole workspace. cargo unifies the features of dependencies over the selected packages, so that selecting fewer
-/// would compile the dependencies a second time; so would the tests, but for `--examples`: there are none, but selecting them
-/// unifies the features with those that tests need.
-pub fn programs(release: bool) -> Vec<OsString> {
-    let examples = if release { "--release" } else { "--examples" };
-    ["--workspace", "--bins", examples].map(OsString::from).into()
-}
-
-/// `cargo build` with these arguments.
-pub async fn build(environment: &Environment, args: &[OsString]) -> Result<()> {
-    let args = [&["build".into()], args].concat();
+/// Builds the programs of the whole workspace. cargo unifies the features of dependencies over the selected packages, so that
+/// selecting fewer would compile the dependencies a second time. So would the tests, but for `--examples`: there are none, but
+/// selecting them unifies the features with those that tests need. A release has the features of an image's programs.
+pub async fn build_programs(environment: &Environment, release: bool) -> Result<()> {
+    let flag = if release { "--release" } else { "--examples" };
+    let args = ["build", "--workspace", "--bins", flag].map(OsString::from);
     let status = command(environment, &args).status().await.context("running cargo")?;
     anyhow::ensure!(status.success(), "the build failed; cargo's message is above");
     Ok(())

@@ -19,6 +19,6 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let environment = Environment::read()?;
-    cargo::build(&environment, &cargo::programs(false)).await?;
+    cargo::build_programs(&environment, false).await?;
     system_tests::run("chaos", &environment.binaries(false), &options.args, &mut stop).await
 }

@@ -220,7 +220,7 @@ impl Run {
         let port = self.start_mongod(stack, Path::new(&variables[0].1)).await?;
         if needs.programs {
             report.log("Building the programs of the workspace");
-            cargo::build(environment, &cargo::programs(tests.is_release())).await?;
+            cargo::build_programs(environment, tests.is_release()).await?;
         }
         let binaries = environment.binaries(tests.is_release());
         variables.push(("TEST_XTASK", binaries.join("xtask").into()));

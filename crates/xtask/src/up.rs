@@ -188,9 +188,9 @@ impl Up {
         if !options.watch {
             return std::future::pending().await;
         }
-        let (binaries, build) =
-            (environment.binaries(options.release), cargo::programs(options.release));
-        Watch { environment, report, services, binaries, build }.run(stack).await
+        let release = options.release;
+        let binaries = environment.binaries(release);
+        Watch { environment, report, services, binaries, release }.run(stack).await
     }
 
     /// Everything before the first process: stops stale ones, finds the servers, builds the services.
@@ -206,7 +206,7 @@ impl Up {
         let servers = Servers::find(&environment.path, report).await?;
         if !options.no_build {
             report.log("Building the services");
-            cargo::build(environment, &cargo::programs(options.release)).await?;
+            cargo::build_programs(environment, options.release).await?;
         }
         Ok(Prepared { servers, ports, gateway })
     }

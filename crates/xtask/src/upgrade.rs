@@ -32,7 +32,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let old = folder.join("programs");
     commit::build(&environment, &commit, &folder, &old, commit::Profile::Debug).await?;
     println!("Building the programs to upgrade to");
-    cargo::build(&environment, &cargo::programs(false)).await?;
+    cargo::build_programs(&environment, false).await?;
     let args = [vec!["--from".into(), old.into_os_string()], options.args].concat();
     system_tests::run("upgrade", &environment.binaries(false), &args, &mut stop).await
 }

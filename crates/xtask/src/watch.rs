@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -27,7 +26,7 @@ pub struct Watch<'a> {
     pub report: &'a Report,
     pub services: &'a [Service],
     pub binaries: PathBuf,
-    pub build: Vec<OsString>,
+    pub release: bool,
 }
 
 impl Watch<'_> {
@@ -39,7 +38,7 @@ impl Watch<'_> {
         loop {
             sources.change().await;
             self.report.log("Source changed: building");
-            if let Err(error) = cargo::build(self.environment, &self.build).await {
+            if let Err(error) = cargo::build_programs(self.environment, self.release).await {
                 self.report.log(&format!("{error:#}. The running programs stay"));
                 continue;
             }
