@@ -72,10 +72,10 @@ async fn a_buyer_who_comes_too_late_costs_few_commands() {
         let log = begin(&stack).await;
         let refused =
             late.iter().cycle().take(REFUSALS).enumerate().map(async |(number, buyer)| {
-                let client = match has_key {
-                    true => buyer.client.with_idempotency_key(&number.to_string()),
-                    false => buyer.client.clone(),
-                };
+                let mut client = buyer.client.clone();
+                if has_key {
+                    client = client.with_idempotency_key(&number.to_string());
+                }
                 let response = client.post("/api/orders", json!({ "ticketId": ticket })).await;
                 response.problem(409, "ticket-reserved");
             });

@@ -26,9 +26,8 @@ async fn the_broker_is_wiped() {
     let orders = stack.freeze("orders").await;
     let unconsumed = seller.offers("Manon", "20.50").await;
     wait_until_published(&stack, "tickets", "tickets").await;
-    let nats = stack.freeze("nats").await;
-    std::fs::remove_dir_all(stack.data("nats")).unwrap();
-    stack.signal("nats", Signal::SIGKILL);
+    let nats = stack.keep_down("nats").await;
+    nats.wipe();
     drop((nats, orders));
 
     // tickets recreates its stream and republishes all tickets.
