@@ -11,8 +11,6 @@ use crate::{cargo, environment::Environment};
 const TESTKIT: &str = "testkit";
 /// The package with the tests of the whole system, which run the built programs.
 const SYSTEM_TESTS: &str = "system-tests";
-/// Its test target that explores a model in memory.
-const MODEL: &str = "model";
 /// Its test target that renders the manifests, beside much else.
 const WITH_KUBECTL: &str = "it";
 /// The package whose tests send mails to a second server, beside the local mailbox.
@@ -77,7 +75,7 @@ impl Needs {
             let is_double = package.name == STRIPE_DOUBLE;
             for test in package.tests.iter().filter(|test| selection.has_test(test)) {
                 needs.stripe_sdk |= is_double && test == WITH_STRIPE_SDK;
-                if !package.uses_testkit || is_system && test == MODEL {
+                if !package.uses_testkit {
                     continue;
                 }
                 needs.servers = true;
@@ -201,7 +199,8 @@ mod tests {
             package("common", false, &["it"]),
             package("orders", true, &["it"]),
             package(WITH_MAIL_SERVER, true, &["it"]),
-            package(SYSTEM_TESTS, true, &["it", "browser", "chaos", "model"]),
+            package(SYSTEM_TESTS, true, &["it", "browser", "chaos"]),
+            package("model", false, &["model"]),
             package(STRIPE_DOUBLE, false, &["it", "sdk"]),
         ];
         let options: Vec<_> = options.split_whitespace().map(OsString::from).collect();
@@ -210,9 +209,7 @@ mod tests {
 
     #[test]
     fn tests_without_servers_need_nothing() {
-        for options in
-            ["-p common", "--test model", "-p system-tests --test=model", "--lib --bins", "--doc"]
-        {
+        for options in ["-p common", "--test model", "-p model", "--lib --bins", "--doc"] {
             assert_eq!(of(options), NOTHING, "{options}");
         }
     }

@@ -7,7 +7,7 @@
 //! [`places`] is about who gets which place, among several buyers. [`cards`] is about the money of one order, with every
 //! request to Stripe. Each has its steps, its invariants, and the mistakes that it must detect.
 
-mod cards;
-mod exploring;
-mod places;
-mod protocol;
+pub mod cards;
+pub mod exploring;
+pub mod places;
+pub mod protocol;

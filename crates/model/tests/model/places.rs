@@ -1,20 +1,9 @@
-//! Reserving and paying for places: every reachable state within bounds, of a listing, its orders, and their money.
+//! Each place has one buyer, and the model finds each mistake.
 
-mod bounds;
-mod consumers;
-mod invariants;
-mod money;
-mod mutants;
-mod orders_service;
-mod other_services;
-mod state;
-mod steps;
-mod system;
-
-use self::bounds::{Bounds, NOTHING};
-use self::mutants::Mutant;
-use self::system::PlacesModel;
-use crate::exploring;
+use model::places::bounds::{Bounds, NOTHING};
+use model::places::mutants::Mutant;
+use model::places::system::PlacesModel;
+use model::exploring;
 
 /// Two places, and three buyers who compete for them.
 const RUSH: Bounds = Bounds { orders: &[1, 1, 2], ..NOTHING };

@@ -1,20 +1,10 @@
-//! The money of one order: every reachable state within bounds, of the order, its payment, Stripe, and what is in flight
-//! between them.
+//! The money of one order is safe, and the model finds each mistake.
 
-mod bounds;
-mod consumers;
-mod invariants;
-mod mutants;
-mod state;
-mod steps;
-mod stripe;
-mod system;
-
-use self::bounds::{Bounds, Elsewhere, PLAIN};
-use self::mutants::Mutant;
-use self::system::CardsModel;
-use crate::exploring;
-use crate::protocol::payment::Limits;
+use model::cards::bounds::{Bounds, Elsewhere, PLAIN};
+use model::cards::mutants::Mutant;
+use model::cards::system::CardsModel;
+use model::exploring;
+use model::protocol::payment::Limits;
 
 fn verify(bounds: Bounds, expected: &[&'static str]) {
     exploring::verify(CardsModel { bounds, mutants: &[] }, &format!("{bounds:?}"), expected);
