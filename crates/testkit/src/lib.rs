@@ -78,6 +78,6 @@ pub use redis::Redis;
 pub use server_sent_events::{EventStream, ServerSentEvent};
 pub use service::TestService;
 pub use tokens::{Forgery, Keys, TestUser, access_claims, claims};
-pub use wait::{all_published, eventually, looked_up, retry_every, retry_for};
+pub use wait::{TIMEOUT, all_published, eventually, looked_up, retry_every, retry_for};
 
 pub use reqwest::{Method, StatusCode};

@@ -1,12 +1,10 @@
 //! A stream of server-sent events, read as they arrive.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
-use std::time::Duration;
-
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::TIMEOUT;
 
 /// An open stream.
 pub struct EventStream {
@@ -31,7 +29,7 @@ impl EventStream {
         EventStream { what, headers: response.headers().clone(), response, text: String::new() }
     }
 
-    /// The next event; none if the stream has ended or failed. Panics after 20 s.
+    /// The next event; none if the stream has ended or failed. Panics after [`TIMEOUT`].
     pub async fn next(&mut self) -> Option<ServerSentEvent> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -39,14 +37,14 @@ impl EventStream {
                 self.text = rest.to_owned();
                 return Some(event);
             }
-            let chunk = tokio::time::timeout(LIMIT, self.response.chunk()).await;
+            let chunk = tokio::time::timeout(TIMEOUT, self.response.chunk()).await;
             let chunk =
-                chunk.unwrap_or_else(|_| panic!("{}: nothing more in {LIMIT:?}", self.what));
+                chunk.unwrap_or_else(|_| panic!("{}: nothing more in {TIMEOUT:?}", self.what));
             self.text.push_str(str::from_utf8(&chunk.ok()??).expect("a stream is UTF-8"));
         }
     }
 
-    /// The data of the next event of this type. Panics if none arrives within 20 s.
+    /// The data of the next event of this type. Panics if none arrives within [`TIMEOUT`].
     pub async fn event(&mut self, name: &str) -> Value {
         let what = self.what.clone();
         let next = async {
@@ -59,8 +57,8 @@ impl EventStream {
                 }
             }
         };
-        let data = tokio::time::timeout(LIMIT, next).await;
-        data.unwrap_or_else(|_| panic!("{what}: no {name} in {LIMIT:?}"))
+        let data = tokio::time::timeout(TIMEOUT, next).await;
+        data.unwrap_or_else(|_| panic!("{what}: no {name} in {TIMEOUT:?}"))
     }
 }
 

@@ -8,10 +8,11 @@ use mongodb::bson::{Document, doc};
 use store::{Aggregate, Documents};
 use tokio::time::{Instant, sleep};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a test waits for what must happen. It fails a test that would hang; no machine is that slow.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Polls until the condition yields a value. Panics with `what` after 20 s.
+/// Polls until the condition yields a value. Panics with `what` after [`TIMEOUT`].
 pub async fn eventually<T, F, Fut>(what: &str, mut condition: F) -> T
 where
     F: FnMut() -> Fut,
