@@ -1,9 +1,9 @@
 //! Each place has one buyer, and the model finds each mistake.
 
+use model::exploring;
 use model::places::bounds::{Bounds, NOTHING};
 use model::places::mutants::Mutant;
 use model::places::system::PlacesModel;
-use model::exploring;
 
 /// Two places, and three buyers who compete for them.
 const RUSH: Bounds = Bounds { orders: &[1, 1, 2], ..NOTHING };
