@@ -56,7 +56,7 @@ Arguments after `--` are cargo's. Only what they select is built and started:
 
 A filter that matches no test is an error.
 Tests read TEST_MONGO_URI, TEST_MONGOD, TEST_NATS_SERVER, TEST_REDIS_SERVER, TEST_NGINX, TEST_KUBECTL, TEST_MONGOSH, TEST_PROMTOOL, TEST_XTASK,
-TEST_BIN_DIR, TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE, TEST_STRIPE_SDK, TEST_SCHEMATHESIS and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
+TEST_BIN_DIR, TEST_HEADLESS_SHELL, TEST_CHROMIUM, TEST_CHROMEDRIVER, TEST_AXE, TEST_STRIPE_SDK, TEST_SCHEMATHESIS and TEST_AIOSMTPD, as far as they need them. With STRIPE_KEY=sk_test_… payments' gateway tests run against Stripe itself.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -21,8 +20,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Driver {
     process: Child,
     port: u16,
-    /// Holds the browser's profile, which starts empty.
-    folder: TempDir,
+    /// Where it puts the browser's profile, which starts empty.
+    _folder: TempDir,
     /// Not read any more, but kept open: writing to a closed pipe would terminate the process.
     _output: BufReader<ChildStdout>,
 }
@@ -41,16 +40,11 @@ impl Driver {
             .expect("chromedriver starts");
         let mut output = BufReader::new(process.stdout.take().expect("its output"));
         let port = port_in(&mut output);
-        Driver { process, port, folder, _output: output }
+        Driver { process, port, _folder: folder, _output: output }
     }
 
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// The folder of the browser's profile.
-    pub(super) fn profile(&self) -> PathBuf {
-        self.folder.path().join("profile")
     }
 
     /// Shuts down chromedriver, its browser and the browser's processes.

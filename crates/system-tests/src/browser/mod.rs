@@ -20,15 +20,15 @@ use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use testkit::{environment, retry_for};
+use testkit::{TIMEOUT, environment, retry_every};
 
 use command::Extension;
 use driver::Driver;
 
 pub use look::{Look, Scheme, Screen, screenshots};
 
-/// How long a step waits.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// The pause between two looks at a page, which take several messages each.
+const INTERVAL: Duration = Duration::from_millis(100);
 /// WebDriver's key of an element reference.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -45,6 +45,9 @@ const FLAGS: [&str; 10] = [
     "--lang=en-US",
 ];
 
+/// A flag, for a preference would be none of the headless shell's.
+const WITHOUT_SCRIPTS: &str = "--blink-settings=scriptEnabled=false";
+
 /// Closed when it is dropped.
 pub struct Browser {
     session: Client,
@@ -56,23 +59,29 @@ pub struct Browser {
 impl Browser {
     /// Opens a browser for a site such as `http://localhost:8080`.
     pub async fn open(home: &str) -> Browser {
-        Browser::start(home, json!({})).await
+        Browser::start(home, environment::HEADLESS_SHELL, &[]).await
     }
 
     /// Opens a browser that doesn't run scripts.
     pub async fn open_without_scripts(home: &str) -> Browser {
-        Browser::start(home, json!({ "profile.managed_default_content_settings.javascript": 2 }))
-            .await
+        Browser::start(home, environment::HEADLESS_SHELL, &[WITHOUT_SCRIPTS]).await
     }
 
-    async fn start(home: &str, preferences: Value) -> Browser {
+    /// Opens a browser that keeps pages as they are left, for those who go back to them. It takes twice the processor time.
+    pub async fn open_with_history(home: &str) -> Browser {
+        Browser::start(home, environment::CHROMIUM, &[]).await
+    }
+
+    /// Opens such a browser that doesn't run scripts.
+    pub async fn open_with_history_without_scripts(home: &str) -> Browser {
+        Browser::start(home, environment::CHROMIUM, &[WITHOUT_SCRIPTS]).await
+    }
+
+    async fn start(home: &str, program: &str, flags: &[&str]) -> Browser {
         let driver = tokio::task::spawn_blocking(Driver::start).await.expect("chromedriver starts");
-        let mut flags = FLAGS.map(str::to_owned).to_vec();
-        flags.push(format!("--user-data-dir={}", driver.profile().display()));
         let options = json!({
-            "binary": environment::required(environment::CHROMIUM),
-            "args": flags,
-            "prefs": preferences,
+            "binary": environment::required(program),
+            "args": ([&FLAGS, flags].concat()),
         });
         let capabilities = json!({
             "goog:chromeOptions": options,
@@ -360,7 +369,7 @@ impl Browser {
 
     /// Retries an attempt until the timeout. Then it fails with the last outcome, and leaves a screenshot.
     async fn retry_for<T>(&self, what: &str, attempt: impl AsyncFn() -> Result<T, String>) -> T {
-        match retry_for(TIMEOUT, attempt).await {
+        match retry_every(INTERVAL, TIMEOUT, attempt).await {
             Ok(outcome) => outcome,
             Err(instead) => {
                 let picture = screenshots().join(format!("failed-{}.png", uuid::Uuid::now_v7()));

@@ -2,7 +2,7 @@
 
 use system_tests::Browser;
 
-use crate::people::{GOOD_CARD, member, member_at, title, visitor, visitor_at};
+use crate::people::{GOOD_CARD, member, member_at, member_in, title, visitor, visitor_at};
 use crate::replica::Replica;
 use crate::shared::{Scripts, default_stack, short_reservations};
 
@@ -234,8 +234,11 @@ async fn a_page_resumes_live_updates_after_its_replica_restarts() {
 #[tokio::test]
 async fn going_back_and_submitting_again_does_nothing_twice() {
     let stack = default_stack().await;
-    let (seller, buyer) =
-        tokio::join!(member(stack, "seller", Scripts::Off), member(stack, "buyer", Scripts::On));
+    let home = &stack.url();
+    let (seller, buyer) = tokio::join!(
+        async { member_in(Browser::open_with_history_without_scripts(home).await, "seller").await },
+        async { member_in(Browser::open_with_history(home).await, "buyer").await },
+    );
     let title = title("Euryanthe");
     let ticket = seller.lists(&title, "20").await;
     // Back to the form, which is submitted again.

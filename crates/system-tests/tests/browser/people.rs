@@ -26,8 +26,12 @@ pub async fn visitor(stack: &Stack, name: &str, scripts: Scripts) -> Visitor {
 
 /// A new visitor of the site at this address.
 pub async fn visitor_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
+    visitor_in(scripts.browser(home).await, name)
+}
+
+fn visitor_in(browser: Browser, name: &str) -> Visitor {
     let email = format!("{name}-{}@example.com", Uuid::now_v7());
-    Visitor { browser: scripts.browser(home).await, email, name: format!("{name} of the test") }
+    Visitor { browser, email, name: format!("{name} of the test") }
 }
 
 /// A visitor who has just signed up.
@@ -37,7 +41,12 @@ pub async fn member(stack: &Stack, name: &str, scripts: Scripts) -> Visitor {
 
 /// A visitor who has just signed up on the site at this address.
 pub async fn member_at(home: &str, name: &str, scripts: Scripts) -> Visitor {
-    let visitor = visitor_at(home, name, scripts).await;
+    member_in(scripts.browser(home).await, name).await
+}
+
+/// A visitor who has just signed up in this browser.
+pub async fn member_in(browser: Browser, name: &str) -> Visitor {
+    let visitor = visitor_in(browser, name);
     visitor.browser.visit("/auth/signup").await;
     visitor.signs_up().await;
     visitor.browser.arrives_at("/").await;

@@ -67,7 +67,7 @@ async fn failure(step: impl Future<Output = ()>) -> String {
 
 #[tokio::test]
 async fn visible_elements_are_found_by_their_names() {
-    let browser = Browser::open(&serve().await).await;
+    let browser = Browser::open_with_history(&serve().await).await;
     browser.visit("/page/fair").await;
     browser.sees("before").await;
     browser.shows("before").await;
