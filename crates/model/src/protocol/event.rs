@@ -1,6 +1,5 @@
 //! The events between the services, with what their consumers read of them, and who consumes them.
 
-use super::order::Status;
 use super::places::Places;
 use super::{OrderIndex, Version};
 
@@ -16,13 +15,13 @@ pub enum Event {
     Order {
         order: OrderIndex,
         version: Version,
-        status: Status,
+        status: OrderStatus,
         occupies: bool,
         places: Places,
         seen: Version,
     },
     /// `order.updated`: only that has changed. (Nothing depends on the one that says *awaiting payment*.)
-    OrderUpdated { order: OrderIndex, version: Version, status: Status, seen: Version },
+    OrderUpdated { order: OrderIndex, version: Version, status: OrderStatus, seen: Version },
     /// `order.refund_required`.
     RefundRequired { order: OrderIndex },
     /// `expiration.complete`.
@@ -37,6 +36,14 @@ pub enum Event {
     PaymentReleased { order: OrderIndex, version: Version, relist: bool },
     /// `payment.refunded`.
     PaymentRefunded { order: OrderIndex, version: Version, relist: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OrderStatus {
+    Created,
+    AwaitingPayment,
+    Complete,
+    Cancelled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

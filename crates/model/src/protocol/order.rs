@@ -1,6 +1,7 @@
 //! orders: an order, what happens to it, and the unique indexes.
 
 use super::event::Event;
+pub use super::event::OrderStatus as Status;
 use super::places::Places;
 use super::{Change, OrderIndex, Version};
 
@@ -28,14 +29,6 @@ pub struct Order {
     pub refund_required: bool,
     /// Its payment has ended without a charge, or the charge is refunded.
     pub settled: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    Created,
-    AwaitingPayment,
-    Complete,
-    Cancelled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
