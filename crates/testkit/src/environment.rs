@@ -8,9 +8,10 @@ pub const REDIS_SERVER: &str = "TEST_REDIS_SERVER";
 /// The xtask binary, and the directory of the services' binaries.
 pub const XTASK: &str = "TEST_XTASK";
 pub const BIN_DIR: &str = "TEST_BIN_DIR";
-/// Chromium without windows, or the other one; the other one, their WebDriver, and the accessibility checker.
+/// Chromium without windows; where that isn't installed, the other one.
 pub const HEADLESS_SHELL: &str = "TEST_HEADLESS_SHELL";
 pub const CHROMIUM: &str = "TEST_CHROMIUM";
+/// Their WebDriver, and the accessibility checker.
 pub const CHROMEDRIVER: &str = "TEST_CHROMEDRIVER";
 pub const AXE: &str = "TEST_AXE";
 /// Where Python finds aiosmtpd.
