@@ -1,6 +1,6 @@
 //! The environment variables that xtask itself reads, all in this one place.
 
-use std::{env, ffi::OsString, path::PathBuf, thread};
+use std::{env, ffi::OsString, path::PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -18,8 +18,6 @@ pub struct Environment {
     pub has_public_url: bool,
     /// Whether the user has limited how many accounts are created from one address.
     pub has_sign_up_limit: bool,
-    /// How many tests run at a time: by default, two for each processor, as most of them wait for servers most of the time.
-    pub test_threads: OsString,
     /// Where cargo puts its results: the parent of `debug` and `release`.
     pub target: PathBuf,
 }
@@ -37,10 +35,6 @@ impl Environment {
             has_mail_server: is_set("SMTP_URL") || is_set("SENDGRID_API_KEY"),
             has_public_url: is_set("PUBLIC_URL"),
             has_sign_up_limit: is_set("SIGN_UPS_PER_HOUR"),
-            test_threads: env::var_os("RUST_TEST_THREADS").unwrap_or_else(|| {
-                let processors = thread::available_parallelism().map_or(1, usize::from);
-                (2 * processors).to_string().into()
-            }),
             target: this_program
                 .ancestors()
                 .nth(2)

@@ -269,7 +269,6 @@ mod tests {
             stripe_test_key: None,
             has_public_url: false,
             has_sign_up_limit: false,
-            test_threads: OsString::new(),
             target: PathBuf::new(),
         };
         let context = LaunchContext {

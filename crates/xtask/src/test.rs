@@ -172,7 +172,6 @@ impl Tests {
         let args = cargo_test_args(&self.args);
         let command = |args: &[OsString]| {
             let mut command = cargo::command(&self.environment, args);
-            command.env("RUST_TEST_THREADS", &self.environment.test_threads);
             configure(&mut command);
             command
         };
