@@ -65,6 +65,13 @@ impl Person {
         self.client.post("/api/payments", json!({ "orderId": order, "token": token })).await
     }
 
+    /// Pays, and returns whether the payment is taken: authorised (201), or its outcome follows (202), as when the broker needs
+    /// longer to recover than a response may take.
+    pub async fn can_pay(&self, order: &str, token: &str) -> bool {
+        let response = self.pays(order, token).await;
+        response.status == 201 || response.status == 202
+    }
+
     pub async fn cancels(&self, order: &str) -> Response {
         self.client.delete(&format!("/api/orders/{order}")).await
     }
