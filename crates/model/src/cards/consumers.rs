@@ -4,8 +4,8 @@ use super::mutants::Mutant;
 use super::state::{Delivery, State};
 use super::system::CardsModel;
 use crate::protocol::Change;
-use crate::protocol::event::Event;
-use crate::protocol::order::{Order, Status as OrderStatus};
+use crate::protocol::event::{Event, OrderStatus};
+use crate::protocol::order::Order;
 use crate::protocol::payment::{OrderReplica, Payment, Status};
 
 /// What a consumer does about a message.

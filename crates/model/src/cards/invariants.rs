@@ -5,7 +5,8 @@ use stateright::Property;
 use super::consumers::Reaction;
 use super::state::State;
 use super::system::CardsModel;
-use crate::protocol::order::{Answer, CancelReason, Status as OrderStatus};
+use crate::protocol::event::OrderStatus;
+use crate::protocol::order::{Answer, CancelReason};
 use crate::protocol::payment::Status;
 use crate::protocol::stripe::IntentStatus;
 

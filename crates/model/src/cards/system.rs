@@ -4,8 +4,8 @@ use super::bounds::Bounds;
 use super::mutants::Mutant;
 use super::state::State;
 use super::stripe::StripeState;
-use crate::protocol::event::Event;
-use crate::protocol::order::{Order, Status as OrderStatus};
+use crate::protocol::event::{Event, OrderStatus};
+use crate::protocol::order::Order;
 use crate::protocol::payment::{Payment, Status, Step};
 use crate::protocol::places::Places;
 

@@ -5,9 +5,9 @@ use stateright::Property;
 use super::money::Money;
 use super::state::{Purchase, State, SummaryWorker};
 use super::system::PlacesModel;
-use crate::protocol::event::{Event, Listener};
+use crate::protocol::event::{Event, Listener, OrderStatus};
 use crate::protocol::listing::{Reservation, ReservationStatus, Summary};
-use crate::protocol::order::{Answer, Order, Status};
+use crate::protocol::order::{Answer, Order};
 use crate::protocol::places::Places;
 
 pub fn all() -> Vec<Property<PlacesModel>> {
@@ -113,7 +113,7 @@ fn when_idle() -> Vec<Property<PlacesModel>> {
 /// What can be reached: without it, the other properties would prove little.
 fn reachable() -> Vec<Property<PlacesModel>> {
     fn is_sold(purchase: &Purchase) -> bool {
-        purchase.order.is_some_and(|order| order.status == Status::Complete)
+        purchase.order.is_some_and(|order| order.status == OrderStatus::Complete)
     }
     vec![
         Property::sometimes("all places are reserved by different buyers", |_, state: &State| {
@@ -131,7 +131,7 @@ fn reachable() -> Vec<Property<PlacesModel>> {
         Property::sometimes("a late payment is honoured", |model: &PlacesModel, state: &State| {
             // Created, confirmed, expired, complete.
             let is_honoured = |order: Order| {
-                order.status == Status::Complete && order.version > 3 && !order.refund_required
+                order.status == OrderStatus::Complete && order.version > 3 && !order.refund_required
             };
             is_idle(model, state) && state.orders().any(is_honoured)
         }),
@@ -190,7 +190,7 @@ fn has_one_buyer(state: &State) -> bool {
 
 /// Every charge is refunded, or belongs to a complete order.
 fn is_balanced(purchase: &Purchase) -> bool {
-    let is_complete = purchase.order.is_some_and(|order| order.status == Status::Complete);
+    let is_complete = purchase.order.is_some_and(|order| order.status == OrderStatus::Complete);
     is_complete == (purchase.money == Money::Held)
 }
 
@@ -210,7 +210,7 @@ fn is_known_to_expiration(model: &PlacesModel, purchase: &Purchase) -> bool {
 /// The replica equals the listing, and whose reservation is known to tickets has been confirmed.
 fn tickets_are_known(model: &PlacesModel, state: &State) -> bool {
     let is_unconfirmed =
-        |order: Order| order.status == Status::Created && model.is_modelled(Listener::Tickets);
+        |order: Order| order.status == OrderStatus::Created && model.is_modelled(Listener::Tickets);
     state.replica.is_some_and(|replica| {
         (replica.version, replica.deleted) == (state.listing.version, state.listing.deleted)
     }) && !state.orders().any(is_unconfirmed)

@@ -1,7 +1,6 @@
 //! tickets: the listing with its summary, and one reservation for each order.
 
-use super::event::Event;
-use super::order::Status;
+use super::event::{Event, OrderStatus};
 use super::places::Places;
 use super::{Change, Version};
 
@@ -107,12 +106,12 @@ impl Listing {
 }
 
 impl ReservationStatus {
-    pub fn of(status: Status, occupies: bool) -> ReservationStatus {
+    pub fn of(status: OrderStatus, occupies: bool) -> ReservationStatus {
         match (status, occupies) {
-            (Status::Created | Status::AwaitingPayment, _) => ReservationStatus::Reserved,
-            (Status::Complete, _) => ReservationStatus::Sold,
-            (Status::Cancelled, true) => ReservationStatus::Withdrawn,
-            (Status::Cancelled, false) => ReservationStatus::Ended,
+            (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => ReservationStatus::Reserved,
+            (OrderStatus::Complete, _) => ReservationStatus::Sold,
+            (OrderStatus::Cancelled, true) => ReservationStatus::Withdrawn,
+            (OrderStatus::Cancelled, false) => ReservationStatus::Ended,
         }
     }
 

@@ -1,7 +1,6 @@
 //! orders: an order, what happens to it, and the unique indexes.
 
-use super::event::Event;
-pub use super::event::OrderStatus as Status;
+use super::event::{Event, OrderStatus};
 use super::places::Places;
 use super::{Change, OrderIndex, Version};
 
@@ -10,7 +9,7 @@ use super::{Change, OrderIndex, Version};
 pub struct Order {
     pub index: OrderIndex,
     pub version: Version,
-    pub status: Status,
+    pub status: OrderStatus,
     pub reason: Option<CancelReason>,
     pub places: Places,
     /// Whether its places are taken: while it is live, and after a refund that doesn't put them back on sale. The unique
@@ -61,7 +60,7 @@ impl Order {
         Change::with_order_event(Order {
             index,
             version: 1,
-            status: Status::Created,
+            status: OrderStatus::Created,
             reason: None,
             places,
             occupies: true,
@@ -76,18 +75,20 @@ impl Order {
     }
 
     pub fn is_live(self) -> bool {
-        self.status != Status::Cancelled
+        self.status != OrderStatus::Cancelled
     }
 
     /// tickets has the reservation.
     pub fn confirm(self) -> Option<Change<Order>> {
-        let confirmed = || Change::without_event(self.with_status(Status::AwaitingPayment, None));
-        (self.status == Status::Created).then(confirmed)
+        let confirmed =
+            || Change::without_event(self.with_status(OrderStatus::AwaitingPayment, None));
+        (self.status == OrderStatus::Created).then(confirmed)
     }
 
     /// Ends an unpaid order.
     pub fn cancel(self, why: CancelReason) -> Option<Change<Order>> {
-        let cancelled = || Change::with_order_event(self.with_status(Status::Cancelled, Some(why)));
+        let cancelled =
+            || Change::with_order_event(self.with_status(OrderStatus::Cancelled, Some(why)));
         self.unpaid.then(cancelled)
     }
 
@@ -104,19 +105,19 @@ impl Order {
         }
         let seen = Order { payment_version: version, ..self };
         let complete = |order: Order| {
-            let order = order.with_status(Status::Complete, None);
+            let order = order.with_status(OrderStatus::Complete, None);
             Change::with_order_event(Order { answer: Some(Answer::Completed), ..order })
         };
         match (self.status, again) {
             // An order that the database doesn't call cancelled is live, even past its expiry.
-            (Status::Created | Status::AwaitingPayment, _) => Some(complete(seen)),
-            (Status::Cancelled, Some(places)) => Some(complete(Order { places, ..seen })),
-            (Status::Cancelled, None) => {
-                let order = seen.with_status(Status::Cancelled, self.reason);
+            (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => Some(complete(seen)),
+            (OrderStatus::Cancelled, Some(places)) => Some(complete(Order { places, ..seen })),
+            (OrderStatus::Cancelled, None) => {
+                let order = seen.with_status(OrderStatus::Cancelled, self.reason);
                 Some(Order { answer: Some(Answer::Rejected), ..order }.requiring_refund())
             }
             // It has an answer.
-            (Status::Complete, _) => None,
+            (OrderStatus::Complete, _) => None,
         }
     }
 
@@ -132,9 +133,9 @@ impl Order {
         let seen = Order { payment_version: version, settled, ..self };
         let reason = Some(CancelReason::PaymentFailed);
         Some(if self.is_live() {
-            Change::with_order_event(seen.with_status(Status::Cancelled, reason))
+            Change::with_order_event(seen.with_status(OrderStatus::Cancelled, reason))
         } else {
-            seen.with_status(Status::Cancelled, self.reason).updated()
+            seen.with_status(OrderStatus::Cancelled, self.reason).updated()
         })
     }
 
@@ -145,10 +146,10 @@ impl Order {
         }
         let seen = Order { payment_version: version, settled: true, ..self };
         Some(if self.is_live() {
-            let order = seen.with_status(Status::Cancelled, Some(CancelReason::Refunded));
+            let order = seen.with_status(OrderStatus::Cancelled, Some(CancelReason::Refunded));
             Change::with_order_event(Order { occupies: !relist, ..order })
         } else {
-            seen.with_status(Status::Cancelled, self.reason).updated()
+            seen.with_status(OrderStatus::Cancelled, self.reason).updated()
         })
     }
 
@@ -176,21 +177,23 @@ impl Order {
     /// The listing is deleted: an unpaid order ends, a paid one requires a refund, once.
     pub fn ticket_deleted(self) -> Option<Change<Order>> {
         match self.status {
-            Status::Created | Status::AwaitingPayment => self.cancel(CancelReason::TicketDeleted),
-            Status::Complete => (!self.refund_required)
-                .then(|| self.with_status(Status::Complete, None).requiring_refund()),
-            Status::Cancelled => None,
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {
+                self.cancel(CancelReason::TicketDeleted)
+            }
+            OrderStatus::Complete => (!self.refund_required)
+                .then(|| self.with_status(OrderStatus::Complete, None).requiring_refund()),
+            OrderStatus::Cancelled => None,
         }
     }
 
-    fn with_status(self, status: Status, reason: Option<CancelReason>) -> Order {
+    fn with_status(self, status: OrderStatus, reason: Option<CancelReason>) -> Order {
         let (unpaid, is_live) = match status {
-            Status::Created | Status::AwaitingPayment => (true, true),
-            Status::Complete => (false, true),
-            Status::Cancelled => (false, false),
+            OrderStatus::Created | OrderStatus::AwaitingPayment => (true, true),
+            OrderStatus::Complete => (false, true),
+            OrderStatus::Cancelled => (false, false),
         };
         // What a refund has left occupied stays so.
-        let occupies = is_live || (self.occupies && self.status == Status::Cancelled);
+        let occupies = is_live || (self.occupies && self.status == OrderStatus::Cancelled);
         Order { version: self.version + 1, status, reason, unpaid, occupies, ..self }
     }
 

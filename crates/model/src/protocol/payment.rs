@@ -3,8 +3,7 @@
 //! Everything here is one guarded write of one document. A step that goes to Stripe is recorded before it is sent, and its
 //! result when it comes, however late; [`super::stripe`] has the results.
 
-use super::event::Event;
-use super::order::Status as OrderStatus;
+use super::event::{Event, OrderStatus};
 use super::stripe::{Intent, IntentStatus, Reply};
 use super::{Change, OrderIndex, Version};
 

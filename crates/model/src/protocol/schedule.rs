@@ -1,7 +1,6 @@
 //! expiration: when an order's reservation expires.
 
-use super::event::Event;
-use super::order::Status;
+use super::event::{Event, OrderStatus};
 use super::{Change, OrderIndex, Version};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,8 +15,8 @@ impl Schedule {
     pub fn follow(known: Option<Schedule>, event: Event) -> Option<Schedule> {
         let Event::Order { version, status, .. } = event else { return None };
         let is_unpaid = match status {
-            Status::Created | Status::AwaitingPayment => true,
-            Status::Complete | Status::Cancelled => false,
+            OrderStatus::Created | OrderStatus::AwaitingPayment => true,
+            OrderStatus::Complete | OrderStatus::Cancelled => false,
         };
         match known {
             Some(known) if known.order_version >= version => None,
